@@ -1,0 +1,179 @@
+"""Names, units and defaults that every other module shares.
+
+A dimension is spelt in one place, the default credible interval is set in one place, and the text
+form of a quantity (which flows it adds up) is written and read in one place.
+"""
+
+import json
+import math
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+CHAIN = "chain"
+DRAW = "draw"
+SAMPLE_DIMS = (CHAIN, DRAW)
+YEAR = "year"
+FLOW = "flow"
+QUANTITY = "quantity"
+PROCESS = "process"
+RECORD = "record"
+REPORTER = "reporter"
+SOURCE = "source"
+LATENT = "latent"
+GROUP = "group"
+
+POSTERIOR = "posterior"
+PRIOR = "prior"
+
+CI_PROB = 0.9
+"""Probability inside every credible band unless a caller asks for another."""
+
+RATIO_UNITS = frozenset({"ratio", "fraction"})
+"""Units of quantities that are one sum of flows divided by another."""
+
+PER_YEAR = "/yr"
+
+GATE: Mapping[str, tuple[str, float]] = {
+    "rhat_max": ("at most", 1.01),
+    "ess_bulk_min": ("at least", 400),
+    "ess_tail_min": ("at least", 400),
+    "divergences": ("at most", 0),
+    "bfmi_min": ("at least", 0.3),
+    "saturated_fraction": ("less than", 0.01),
+}
+"""What a fit must satisfy to count as converged, by attribute of the fit."""
+
+PROVENANCE_PACKAGES = (
+    "arviz",
+    "matplotlib",
+    "netCDF4",
+    "numba",
+    "numpy",
+    "nutpie",
+    "pandas",
+    "pymc",
+    "pytensor",
+    "scipy",
+    "xarray",
+)
+
+type Terms = Sequence[tuple[str, float]]
+
+
+def package_version(name: str = "reebayes") -> str:
+    """Return the installed version of a distribution, or ``"unknown"``."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def provenance() -> dict[str, str]:
+    """Return the attributes that say when, and with which packages, a result was made.
+
+    Returns
+    -------
+    dict
+        ``reebayes_version``, ``created`` (UTC, ISO 8601) and ``versions`` (JSON object).
+    """
+    versions = {"python": platform.python_version()}
+    versions |= {name: package_version(name) for name in PROVENANCE_PACKAGES}
+    return {
+        "reebayes_version": package_version(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": json.dumps(versions, sort_keys=True),
+    }
+
+
+def format_terms(numerator: Terms, denominator: Terms = ()) -> str:
+    """Write a quantity as text: ``"a + 0.5 b"``, or ``"a / a + b"`` for a ratio.
+
+    Parameters
+    ----------
+    numerator, denominator : sequence of (flow name, weight)
+        The flows that are added up. An empty denominator means a plain sum.
+
+    Returns
+    -------
+    str
+        Text that `parse_terms` reads back.
+    """
+    text = _format_sum(numerator)
+    return f"{text} / {_format_sum(denominator)}" if denominator else text
+
+
+def parse_terms(text: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Read the text of `format_terms` back into weights by flow.
+
+    Parameters
+    ----------
+    text : str
+        For example ``"a + 0.5 b - c"``.
+
+    Returns
+    -------
+    tuple of dict
+        Weights of the numerator and of the denominator (empty for a plain sum).
+    """
+    numerator, _, denominator = text.partition(" / ")
+    return _parse_sum(numerator), _parse_sum(denominator)
+
+
+def _format_sum(terms: Terms) -> str:
+    pieces: list[str] = []
+    for flow, weight in terms:
+        sign = "-" if weight < 0 else "+"
+        factor = "" if abs(weight) == 1 else f"{abs(weight):.12g} "
+        pieces.append(f"{sign} {factor}{flow}")
+    return " ".join(pieces).removeprefix("+ ")
+
+
+def _parse_sum(text: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    sign, factor = 1.0, 1.0
+    for word in text.split():
+        if word in {"+", "-"}:
+            sign, factor = (1.0 if word == "+" else -1.0), 1.0
+        elif _is_number(word):
+            factor = float(word)
+        else:
+            weights[word] = weights.get(word, 0.0) + sign * factor
+    return weights
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def without_per_year(unit: str) -> str:
+    """Return the unit of a sum over years: ``"kt REO/yr"`` becomes ``"kt REO"``."""
+    return unit.removesuffix(PER_YEAR).strip()
+
+
+def format_value(value: float) -> str:
+    """Write a number with three significant digits and no exponent."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) < 0.0005:
+        return "<0.001" if value > 0 else ">-0.001"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(digits, 3)}f}"
+
+
+def format_band(median: float, lower: float, upper: float) -> str:
+    """Write a median with its band: ``"12.3 (8.1 to 17.9)"``."""
+    return f"{format_value(median)} ({format_value(lower)} to {format_value(upper)})"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names for a sentence: ``"a"``, ``"a and b"``, ``"a, b and c"``."""
+    *head, last = list(names) or [""]
+    return f"{', '.join(head)} and {last}" if head else last

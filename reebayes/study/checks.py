@@ -1,0 +1,126 @@
+"""Checks of a whole study: names given once, names that exist, and what each table asks for."""
+
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from typing import Any, get_type_hints
+
+from reebayes.errors import Fault
+from reebayes.study.cells import Entry, table_fault
+from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.graph import check_graph
+from reebayes.study.priors import check_priors
+from reebayes.study.records import check_records
+from reebayes.study.report import named_quantities, named_years
+from reebayes.study.settings import TABLE
+from reebayes.study.wording import quoted, suggestion
+from reebayes.study.world import World, build_world, place, unknown_name
+
+TYPES = {
+    str: "text",
+    int: "a whole number",
+    float: "a finite number",
+    int | None: "a whole number or None",
+    float | None: "a finite number or None",
+}
+
+
+def check_draft(draft: Draft) -> list[Fault]:
+    """Return every fault of a study, those met while reading included."""
+    world = build_world(draft)
+    faults = list(_check_keys(draft))
+    faults += check_graph(draft, world)
+    faults += _check_terms(draft, world)
+    faults += check_records(draft, world)
+    faults += check_priors(draft, world)
+    faults += _check_report(draft, world)
+    trusted = (fault for fault in faults if (fault.table, fault.row) not in draft.broken)
+    return [*draft.faults, *trusted]
+
+
+def check_types(draft: Draft) -> list[Fault]:
+    """Return the values of the wrong type in rows that were made in Python, not read."""
+    tables: dict[str, Sequence[Entry[Any]]] = {
+        "records.csv": draft.records,
+        "priors.csv": draft.priors,
+    }
+    return [
+        table_fault(table, entry, column, value, f"{column} is {value!r}, not {TYPES[annotation]}")
+        for table, entries in tables.items()
+        for entry in entries
+        for column, annotation in get_type_hints(type(entry.item)).items()
+        if not _fits(value := getattr(entry.item, column), annotation)
+    ]
+
+
+def _fits(value: object, annotation: object) -> bool:
+    if value is None:
+        return annotation in (int | None, float | None)
+    if annotation is str:
+        return isinstance(value, str)
+    if isinstance(value, bool):
+        return False
+    if annotation in (int, int | None):
+        return isinstance(value, int)
+    return isinstance(value, int | float) and isfinite(value)
+
+
+def _check_keys(draft: Draft) -> Iterator[Fault]:
+    yield from _check_once("processes.csv", draft.processes, "process")
+    yield from _check_once("flows.csv", draft.flows, "flow")
+    yield from _check_once("records.csv", draft.records, "record")
+    yield from _check_once("sources.csv", draft.sources, "source")
+
+
+def _check_once(table: str, entries: Sequence[Entry[Any]], key: str) -> Iterator[Fault]:
+    seen: dict[str, Entry[Any]] = {}
+    for entry in entries:
+        name = getattr(entry.item, key)
+        first = seen.setdefault(name, entry)
+        if first is not entry and not unreadable(entry, key):
+            where = place(first, name)
+            message = f"{key} {name!r} is already given in {where}; names must differ"
+            yield table_fault(table, entry, key, name, message)
+
+
+def _check_terms(draft: Draft, world: World) -> Iterator[Fault]:
+    table = "quantities.csv"
+    seen: dict[tuple[str, str, str], Entry[Any]] = {}
+    for entry in draft.terms:
+        term = entry.item
+        fault = unknown_name(table, entry, "flow", world.flows, noun="flow")
+        if fault:
+            yield fault
+        if term.weight == 0 and not unreadable(entry, "weight"):
+            yield table_fault(table, entry, "weight", 0.0, "weight 0 has no effect; remove the row")
+        first = seen.setdefault((term.quantity, term.part, term.flow), entry)
+        if first is not entry and not unreadable(entry, "part"):
+            where = place(first, term.quantity)
+            message = f"flow {term.flow!r} is already a term of {term.quantity!r} in {where}"
+            yield table_fault(table, entry, "flow", term.flow, message)
+    for name, entries in world.terms.items():
+        parts = {entry.item.part for entry in entries}
+        if parts == {"den"}:
+            message = f"quantity {name!r} has a denominator but no term of part 'num'"
+            yield table_fault(table, entries[0], "part", "den", message)
+
+
+def _check_report(draft: Draft, world: World) -> Iterator[Fault]:
+    report = draft.header.report
+    for key, name in named_quantities(report):
+        if name not in world.terms:
+            message = f"unknown quantity {quoted(name)}. {suggestion(name, world.terms)}"
+            yield Fault(TABLE, None, f"report.{key}", name, message)
+    for key, year in named_years(report):
+        if draft.header.years and year not in world.years:
+            message = f"{year} is not a year of the study, {world.years[0]}-{world.years[-1]}"
+            yield Fault(TABLE, None, f"report.{key}", str(year), message)
+    for name in report.get("exceeds", {}):
+        if name in world.terms and world.is_ratio(name):
+            message = f"{name!r} is a ratio, and a ratio is not added up over years; remove it"
+            yield Fault(TABLE, None, "report.exceeds", name, message)
+    for name, others in report.get("beside", {}).items():
+        for other in others:
+            both = name in world.terms and other in world.terms
+            if both and world.is_ratio(name) != world.is_ratio(other):
+                message = f"{other!r} and {name!r} have no common unit; one of them is a ratio"
+                yield Fault(TABLE, None, f"report.beside.{name}", other, message)

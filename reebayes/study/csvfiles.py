@@ -1,0 +1,166 @@
+"""CSV files as rows of text: decoding, header and cells, every fault with its line."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reebayes.errors import Fault
+from reebayes.study.wording import nearest, quoted
+
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+@dataclass(slots=True)
+class FaultList:
+    """Faults found so far in one file."""
+
+    table: str
+    faults: list[Fault] = field(default_factory=list)
+
+    def add(self, row: int | None, column: str, value: str, message: str) -> None:
+        """Note one fault."""
+        self.faults.append(Fault(self.table, row, column, value, message))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a file: its line number and its cells by column, stripped.
+
+    A broken row has too few or too many cells. What it seems to hold is kept, so that rows of other
+    tables that name it are not blamed.
+    """
+
+    row: int
+    cells: dict[str, str]
+    broken: bool = False
+
+
+def read_text(path: Path, faults: FaultList) -> str | None:
+    """Return the text of a UTF-8 file, with or without byte order mark; None if it has none."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        faults.add(None, "", "", f"file is missing from {path.parent}")
+        return None
+    except OSError as error:
+        faults.add(None, "", "", f"file cannot be read: {error.strerror}")
+        return None
+    if b"\0" in data:
+        row = data.count(b"\n", 0, data.index(b"\0")) + 1
+        faults.add(row, "", "", "file is not plain text; save it as text with UTF-8 encoding")
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        byte = f"0x{data[error.start]:02x}"
+        faults.add(row, "", byte, f"byte {byte} is not UTF-8; save the file with UTF-8 encoding")
+        return None
+
+
+def read_lines(
+    path: Path, required: Sequence[str], optional: Sequence[str], faults: FaultList
+) -> list[Line]:
+    """Return the rows of a CSV file, as far as they can be read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    required, optional : sequence of str
+        Columns to keep. Other columns are allowed and left out.
+    faults : FaultList
+        Receives what is wrong with the file, its header or the shape of a row.
+    """
+    text = read_text(path, faults)
+    if text is None:
+        return []
+    raw = list(_raw_rows(text, faults))
+    if not raw:
+        if not faults.faults:
+            faults.add(None, "", "", f"file is empty; its first line must be {','.join(required)}")
+        return []
+    (row, header), *body = raw
+    header = [name.strip() for name in header]
+    if not _header_is_good(row, header, required, optional, faults):
+        return []
+    if not body and not faults.faults:
+        faults.add(None, "", "", "file has a header but no rows")
+    wanted = {name: header.index(name) for name in (*required, *optional) if name in header}
+    lines = []
+    for row, cells in body:
+        good = _shape_is_good(row, cells, len(header), faults)
+        padded = cells + [""] * len(header)
+        values = {name: padded[i].strip() for name, i in wanted.items()}
+        lines.append(Line(row, values, broken=not good))
+    return lines
+
+
+def _raw_rows(text: str, faults: FaultList) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number and cells of every row that is not blank."""
+    # A quoted cell may hold line breaks, so a row begins one line after the last one ended.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    begin = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield begin, cells
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        message = f"row cannot be read as CSV ({error}); look for a stray or unclosed quote"
+        faults.add(begin, "", "", message)
+
+
+def _header_is_good(
+    row: int,
+    header: list[str],
+    required: Sequence[str],
+    optional: Sequence[str],
+    faults: FaultList,
+) -> bool:
+    missing = [name for name in required if name not in header]
+    if missing and (separator := _other_separator(header)):
+        name = SEPARATORS[separator]
+        faults.add(row, "", separator, f"columns are separated by {name}; use commas")
+        return False
+    known = {name.casefold(): name for name in (*required, *optional)}
+    misspelt = {known[name.casefold()]: name for name in header if name.casefold() in known}
+    for name in (*required, *optional):
+        seen = header.count(name)
+        if seen > 1:
+            faults.add(row, name, name, f"column {name!r} is given {seen} times; keep one")
+        elif not seen and name in misspelt:
+            written = misspelt[name]
+            faults.add(row, name, written, f"column is headed {written!r}; write {name!r}")
+        elif name in missing:
+            others = [other for other in header if other and other not in known.values()]
+            faults.add(row, name, "", f"column {name!r} is missing{_alike(name, others)}")
+    return not any(fault.row == row for fault in faults.faults)
+
+
+def _alike(name: str, others: Sequence[str]) -> str:
+    match = nearest(name, others)
+    return f"; is it the one headed {quoted(match)}?" if match else ""
+
+
+def _other_separator(header: list[str]) -> str | None:
+    text = ",".join(header)
+    return next((mark for mark in SEPARATORS if text.count(mark) > text.count(",")), None)
+
+
+def _shape_is_good(row: int, cells: list[str], columns: int, faults: FaultList) -> bool:
+    if len(cells) >= columns and not any(cell.strip() for cell in cells[columns:]):
+        return True
+    message = (
+        f"row has {len(cells)} cells, the header {columns}; "
+        "put text that contains a comma in double quotes and write empty cells as ,,"
+    )
+    faults.add(row, "", str(len(cells)), message)
+    return False
+
+
+def strange_characters(text: str) -> list[str]:
+    """Return the characters of a name that cannot be seen: controls, format marks, odd spaces."""
+    return [char for char in text if not char.isprintable()]

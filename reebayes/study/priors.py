@@ -1,0 +1,350 @@
+"""Checks of priors: every split, input and reporter has one, in the form its target needs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from reebayes.errors import Fault
+from reebayes.study.cells import Entry, table_fault
+from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.rows import Prior
+from reebayes.study.wording import nearest, quoted, suggestion, years_text
+from reebayes.study.world import Edge, World, listing, unknown_name
+
+TABLE = "priors.csv"
+GROUPS = ("bias", "noise", "route", "step")
+STEP_GROUPS = ("input", "market", "trade", "bias")
+ANCHOR_SD = 0.05
+EVERY = "*"
+# What each sort of target is drawn from.
+DISTRIBUTION = {
+    "input": "lognormal",
+    "product": "lognormal",
+    "share": "share",
+    "bias": "normal",
+    "noise": "lognormal",
+    "route": "normal",
+    "step": "lognormal",
+}
+
+type Rows = Mapping[str, list[Entry[Prior]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """What priors are about: the system, and who reports."""
+
+    world: World
+    rows: Rows
+    reporters: frozenset[str]
+    unit: str
+    years: tuple[int, int] | None
+
+
+def check_priors(draft: Draft, world: World) -> Iterator[Fault]:
+    """Yield the faults of priors."""
+    rows = _rows_by_target(draft, world)
+    reporters = frozenset(entry.item.reporter for entry in draft.records)
+    believed = Believed(world, rows, reporters, draft.header.unit, draft.header.years)
+    sources = [entry.item.source for entry in draft.sources]
+    for entry in draft.priors:
+        fault = unknown_name(TABLE, entry, "source", sources, noun="source")
+        if fault:
+            yield fault
+        yield from _check_row(entry, believed)
+    for target, entries in rows.items():
+        yield from _check_target(target, entries, believed)
+    if draft.priors:
+        yield from _check_splits(believed)
+        yield from _check_reporters(believed)
+
+
+def _rows_by_target(draft: Draft, world: World) -> Rows:
+    """Return the rows of every target; a misspelt flow counts for the one it must mean."""
+    targets = {entry.item.target for entry in draft.priors}
+    free = [flow for flow in world.flows if flow not in targets]
+    rows: dict[str, list[Entry[Prior]]] = {}
+    for entry in draft.priors:
+        target = entry.item.target
+        if ":" not in target and target not in world.flows:
+            target = nearest(target, free) or target
+        rows.setdefault(target, []).append(entry)
+    return rows
+
+
+def _fault(entry: Entry[Prior], column: str, message: str) -> Fault:
+    return table_fault(TABLE, entry, column, getattr(entry.item, column), message)
+
+
+def _sort_of(target: str, world: World) -> str | None:
+    """Return what a prior is about: input, share, route, bias, noise or step.
+
+    None if it is about nothing, ``"unclear"`` if another table has to be mended first.
+    """
+    group, colon, name = target.partition(":")
+    if colon:
+        if group not in GROUPS or not name:
+            return None
+        known = {"step": STEP_GROUPS, "route": world.routes}.get(group)
+        return group if known is None or name in known else None
+    if target not in world.edges:
+        return "unclear" if target in world.flows or not world.flows else None
+    kind = world.kind(world.edges[target].source)
+    return {"environment": "input", "market": "share", "conversion": "share"}.get(kind, "unclear")
+
+
+def _is_product(entry: Entry[Prior], world: World) -> bool:
+    """Return whether a prior is about the output of a conversion rather than about a share."""
+    edge = world.edges.get(entry.item.target)
+    is_output = edge is not None and world.kind(edge.source) == "conversion"
+    return is_output and entry.item.distribution == "lognormal"
+
+
+def _check_row(entry: Entry[Prior], believed: Believed) -> Iterator[Fault]:
+    prior = entry.item
+    yield from _check_years(entry, believed.years)
+    if unreadable(entry, "target"):
+        return
+    sort = _sort_of(prior.target, believed.world)
+    if _is_product(entry, believed.world):
+        sort = "product"
+    if sort is None:
+        yield _fault(entry, "target", _unknown_target(prior.target, believed))
+        return
+    wanted = DISTRIBUTION.get(sort, prior.distribution)
+    if not unreadable(entry, "distribution") and prior.distribution != wanted:
+        message = f"prior of {prior.target!r} is {wanted}, not {prior.distribution}"
+        yield _fault(entry, "distribution", message)
+    elif not unreadable(entry, "distribution") and sort != "unclear":
+        yield from _check_numbers(entry, sort)
+    if sort in ("input", "product") and believed.unit and not unreadable(entry, "unit"):
+        if prior.unit != believed.unit:
+            message = f"unit {quoted(prior.unit)} is not the study's; convert to {believed.unit!r}"
+            yield _fault(entry, "unit", message)
+    if sort in ("noise", "step") and (prior.year, prior.year_end, prior.step) != (None,) * 3:
+        column = "step" if prior.step is not None else "year"
+        message = f"{prior.target!r} is one number for the whole study; leave {column} empty"
+        yield _fault(entry, column, message)
+
+
+def _check_numbers(entry: Entry[Prior], sort: str) -> Iterator[Fault]:
+    prior = entry.item
+    if not unreadable(entry, "median"):
+        if sort == "share" and not 0 < prior.median < 1:
+            yield _fault(entry, "median", f"share {prior.median:g} is not between 0 and 1")
+        elif sort not in ("bias", "route") and prior.median <= 0:
+            yield _fault(entry, "median", f"median {prior.median:g} is not above 0")
+    # A reporter may be unbiased by definition; flows and shares are never known for sure.
+    may_be_fixed = sort not in ("input", "product", "share", "route")
+    if not unreadable(entry, "sd") and (prior.sd < 0 or (prior.sd == 0 and not may_be_fixed)):
+        bound = "0 or more" if may_be_fixed else "above 0"
+        yield _fault(entry, "sd", f"sd {prior.sd:g} is not {bound}")
+    if prior.step is not None and prior.step <= 0:
+        message = f"step {prior.step:g} is not above 0; leave it empty if nothing changes"
+        yield _fault(entry, "step", message)
+
+
+def _check_years(entry: Entry[Prior], years: tuple[int, int] | None) -> Iterator[Fault]:
+    prior = entry.item
+    if unreadable(entry, "year", "year_end"):
+        return
+    if prior.year is None:
+        if prior.year_end is not None:
+            yield _fault(entry, "year", "year is empty but year_end is not; give both or neither")
+        return
+    last = prior.year if prior.year_end is None else prior.year_end
+    if last < prior.year:
+        message = f"year_end {last} is before year {prior.year}"
+        yield _fault(entry, "year_end", message)
+    elif years and (prior.year < years[0] or last > years[1]):
+        column = "year" if prior.year < years[0] else "year_end"
+        span = f"{prior.year}-{last}"
+        message = f"period {span} is outside the study's years {years[0]}-{years[1]}"
+        yield _fault(entry, column, message)
+
+
+def _unknown_target(target: str, believed: Believed) -> str:
+    world = believed.world
+    if target in world.processes:
+        flows = listing([edge.name for edge in world.outflows(target)])
+        return f"{target!r} is a process; give a row to each flow that leaves it but one ({flows})"
+    names = [*world.edges, *(f"{g}:{r}" for g in ("bias", "noise") for r in believed.reporters)]
+    names += [f"step:{group}" for group in STEP_GROUPS]
+    group, colon, _ = target.partition(":")
+    if colon and group == "step":
+        names = [f"step:{name}" for name in STEP_GROUPS]
+    elif colon and group == "route":
+        names = [f"route:{name}" for name in world.routes]
+    elif colon and group not in GROUPS:
+        names = [f"{name}:{target.partition(':')[2]}" for name in GROUPS]
+    return f"unknown target {quoted(target)}. {suggestion(target, sorted(names))}"
+
+
+def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) -> Iterator[Fault]:
+    """Yield the faults of the rows of one target taken together."""
+    taken: dict[int, Entry[Prior]] = {}
+    for entry in entries:
+        if unreadable(entry, "year", "year_end") or _is_reversed(entry.item):
+            return
+        both = [year for year in _covered(entry, believed) if year in taken]
+        if both:
+            first = taken[both[0]]
+            where = f" in row {first.row}" if first.row is not None else ""
+            message = f"{target!r} already has a prior for {years_text(both)}{where}"
+            yield _fault(entry, "year", message)
+        taken |= dict.fromkeys(_covered(entry, believed), entry)
+    stepless = [e for e in entries if e.item.step is None and not unreadable(e, "step")]
+    if stepless and len(stepless) < len(entries):
+        message = f"other rows of {target!r} have a step; give one to all of them or to none"
+        yield _fault(stepless[0], "step", message)
+    sort = _sort_of(target, believed.world)
+    group, _, name = target.partition(":")
+    known = {EVERY, *believed.reporters}
+    if sort in ("bias", "noise") and believed.reporters and name not in known:
+        near = suggestion(name, sorted(believed.reporters))
+        message = f"reporter {quoted(name)} has a {group} prior but no record. {near}".strip()
+        yield _fault(entries[0], "target", message)
+    needed: set[int] = set()
+    if sort in ("input", "share"):
+        needed = set(believed.world.edges[target].years)
+    elif sort in ("bias", "route"):
+        needed = set(believed.world.years)
+    if needed - set(taken):
+        message = f"{target!r} has no prior for {years_text(needed - set(taken))}"
+        yield _fault(entries[-1], "year_end", message)
+
+
+def _is_reversed(prior: Prior) -> bool:
+    return prior.year is not None and prior.year_end is not None and prior.year_end < prior.year
+
+
+def _covered(entry: Entry[Prior], believed: Believed) -> list[int]:
+    """Return the study years a row is about."""
+    prior, years = entry.item, believed.world.years
+    if prior.year is None:
+        return list(years)
+    last = prior.year if prior.year_end is None else prior.year_end
+    return [year for year in years if prior.year <= year <= last]
+
+
+def _check_splits(believed: Believed) -> Iterator[Fault]:
+    world = believed.world
+    for process in world.processes:
+        kind, outflows = world.kind(process), world.outflows(process)
+        if kind == "environment":
+            for edge in outflows:
+                driver = _driver(edge.target, believed)
+                if driver is not None and edge.name in believed.rows:
+                    entry = believed.rows[edge.name][0]
+                    message = f"flow follows from {driver!r} and its yield; remove its prior"
+                    yield _fault(entry, "target", message)
+                elif driver is None and edge.name not in believed.rows:
+                    message = f"flow {edge.name!r} leaves {process!r} and needs a lognormal prior"
+                    yield Fault(TABLE, None, "target", edge.name, message)
+        elif kind in ("market", "conversion"):
+            yield from _check_split(process, outflows, believed)
+
+
+def _driver(process: str, believed: Believed) -> str | None:
+    """Return the product whose prior sets the throughput of a conversion, None if there is none."""
+    for edge in believed.world.outflows(process):
+        entries = believed.rows.get(edge.name, [])
+        if entries and all(_is_product(entry, believed.world) for entry in entries):
+            return edge.name
+    return None
+
+
+def _check_driven(process: str, driver: str, believed: Believed) -> Iterator[Fault]:
+    """Yield the faults of a conversion whose product, not its inflow, has the prior."""
+    world = believed.world
+    inflows = world.inflows(process)
+    if len(inflows) != 1 or world.kind(inflows[0].source) != "environment":
+        message = (
+            f"{driver!r} has a lognormal prior, so {process!r} needs exactly one inflow, from an "
+            "environment; give a share prior instead"
+        )
+        yield _fault(believed.rows[driver][0], "distribution", message)
+    if len(world.outflows(process)) != 2:
+        message = (
+            f"{driver!r} has a lognormal prior, so {process!r} needs exactly two outflows, the "
+            "product and its loss"
+        )
+        yield _fault(believed.rows[driver][0], "distribution", message)
+
+
+def _check_split(process: str, outflows: list[Edge], believed: Believed) -> Iterator[Fault]:
+    driver = _driver(process, believed)
+    if driver is not None:
+        yield from _check_driven(process, driver, believed)
+    given = [edge for edge in outflows if edge.name in believed.rows and edge.name != driver]
+    rest = [edge for edge in outflows if edge not in given]
+    if len(outflows) == 1 and given:
+        entry = believed.rows[given[0].name][0]
+        message = f"flow is the only one that leaves {process!r}, so it takes all; remove its prior"
+        yield _fault(entry, "target", message)
+    elif outflows and not rest:
+        message = (
+            f"every flow that leaves {process!r} has a share prior; remove that of the flow which "
+            "takes the remainder"
+        )
+        yield _fault(believed.rows[given[0].name][0], "target", message)
+    elif len(rest) > 1:
+        message = (
+            f"flows {listing([edge.name for edge in rest])} leave {process!r} without a share "
+            "prior; only one may, and takes the remainder"
+        )
+        yield Fault(TABLE, None, "target", rest[0].name, message)
+    elif rest and len(outflows) > 1:
+        gone = {year for edge in given for year in edge.years} - rest[0].years
+        if gone:
+            message = (
+                f"flow {rest[0].name!r} takes the remainder of {process!r} but is not active in "
+                f"{years_text(gone)}; give it share priors and leave an always active flow without"
+            )
+            yield Fault(TABLE, None, "target", rest[0].name, message)
+    if len(outflows) > 1:
+        yield from _check_sum(process, given, believed)
+
+
+def _check_sum(process: str, given: list[Edge], believed: Believed) -> Iterator[Fault]:
+    """Yield a fault if the median shares of a process leave nothing to its remainder."""
+    full: dict[int, float] = {}
+    for year in believed.world.years:
+        total = sum(_median(edge.name, year, believed) for edge in given if year in edge.years)
+        if total >= 1:
+            full[year] = total
+    if full:
+        message = (
+            f"median shares of {process!r} add up to {max(full.values()):.3g} in "
+            f"{years_text(full)}; they must stay below 1, with the rest for the remaining flow"
+        )
+        active = [edge for edge in given if edge.years & set(full)]
+        yield _fault(believed.rows[active[0].name][0], "median", message)
+
+
+def _median(flow: str, year: int, believed: Believed) -> float:
+    rows = (entry for entry in believed.rows[flow] if not unreadable(entry, "median"))
+    # Medians outside (0, 1) are faults of their own.
+    medians = [e.item.median for e in rows if year in _covered(e, believed) and e.item.median < 1]
+    return max(0.0, medians[0]) if medians else 0.0
+
+
+def _check_reporters(believed: Believed) -> Iterator[Fault]:
+    for group in ("bias", "noise"):
+        if f"{group}:{EVERY}" in believed.rows:
+            continue
+        missing = [r for r in sorted(believed.reporters) if f"{group}:{r}" not in believed.rows]
+        if missing:
+            advice = f"add '{group}:{EVERY}' or one for each"
+            message = f"no {group} prior for {listing(missing)}; {advice}"
+            yield Fault(TABLE, None, "target", f"{group}:{missing[0]}", message)
+    anchored = any(
+        entry.item.sd <= ANCHOR_SD
+        for reporter in believed.reporters
+        for entry in believed.rows.get(f"bias:{reporter}", [])
+    )
+    if believed.reporters and not anchored:
+        message = (
+            "no reporter is anchored, so no bias can be told from the flows; give at least one "
+            f"reporter a bias prior with sd {ANCHOR_SD} or less"
+        )
+        yield Fault(TABLE, None, "sd", "", message)

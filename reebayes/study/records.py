@@ -1,0 +1,201 @@
+"""Checks of records: what kind needs which numbers, in which unit, of which quantity."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from reebayes.errors import Fault
+from reebayes.study.cells import Entry, table_fault
+from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.rows import GROSS, MASS_SCALES, RATIO_UNITS, SPAN_KINDS, VALUE_KINDS, Record
+from reebayes.study.wording import quoted, years_text
+from reebayes.study.world import World, place, unknown_name
+
+TABLE = "records.csv"
+MAX_SD = 2.0
+MAX_FACTOR = 1.5
+# Which of value, low and high each kind needs; a number in another column would be ignored.
+NEEDS = {
+    **dict.fromkeys(VALUE_KINDS, ("value",)),
+    "zero": ("high",),
+    "upper": ("high",),
+    "lower": ("low",),
+    "range": ("low", "high"),
+}
+
+
+def check_records(draft: Draft, world: World) -> Iterator[Fault]:
+    """Yield the faults of records."""
+    sources = [entry.item.source for entry in draft.sources]
+    for entry in draft.records:
+        yield from _check_years(entry, draft.header.years)
+        yield from _check_numbers(entry)
+        yield from _check_unit(entry, draft.header.content)
+        yield from _check_quantity(entry, world)
+        fault = unknown_name(TABLE, entry, "source", sources, noun="source")
+        if fault:
+            yield fault
+    yield from _check_twice(draft)
+    yield from _check_reporters(draft)
+
+
+def _fault(entry: Entry[Record], column: str, message: str) -> Fault:
+    return table_fault(TABLE, entry, column, getattr(entry.item, column), message)
+
+
+def _check_years(entry: Entry[Record], years: tuple[int, int] | None) -> Iterator[Fault]:
+    record = entry.item
+    if unreadable(entry, "year", "year_end"):
+        return
+    if years and not years[0] <= record.year <= years[1]:
+        message = f"year {record.year} is outside the study's years {years[0]}-{years[1]}"
+        yield _fault(entry, "year", message)
+    elif years and record.year_end > years[1]:
+        message = f"year_end {record.year_end} is outside the study's years {years[0]}-{years[1]}"
+        yield _fault(entry, "year_end", message)
+    if record.year_end < record.year:
+        message = f"year_end {record.year_end} is before year {record.year}"
+        yield _fault(entry, "year_end", message)
+    elif unreadable(entry, "kind"):
+        return
+    elif record.kind in SPAN_KINDS and record.year_end == record.year:
+        message = f"kind {record.kind!r} covers several years; write the last one in year_end"
+        yield _fault(entry, "year_end", message)
+    elif record.kind not in SPAN_KINDS and record.year_end > record.year:
+        message = (
+            f"kind {record.kind!r} covers one year; leave year_end empty, "
+            "or use kind 'cumulative' or 'mean'"
+        )
+        yield _fault(entry, "year_end", message)
+
+
+def _check_numbers(entry: Entry[Record]) -> Iterator[Fault]:
+    record = entry.item
+    if not unreadable(entry, "sd") and not 0 < record.sd <= MAX_SD:
+        message = (
+            f"sd {record.sd:g} is not above 0 and up to {MAX_SD:g}; "
+            "write a fraction, such as 0.1 for 10%"
+        )
+        yield _fault(entry, "sd", message)
+    if unreadable(entry, "kind"):
+        return
+    needed = NEEDS[record.kind]
+    for column in ("value", "low", "high"):
+        if not unreadable(entry, column):
+            yield from _check_number(entry, column, needed=column in needed)
+    low, high = record.low, record.high
+    if record.kind == "range" and low is not None and high is not None and low >= high:
+        yield _fault(entry, "low", f"low {low:g} is not below high {high:g}")
+
+
+def _check_number(entry: Entry[Record], column: str, *, needed: bool) -> Iterator[Fault]:
+    record, number = entry.item, getattr(entry.item, column)
+    printed_zero = record.kind == "zero" and column == "value" and number == 0
+    if number is None and needed:
+        extra = ", the unit below which the source prints 0" if record.kind == "zero" else ""
+        yield _fault(entry, column, f"kind {record.kind!r} needs a number in {column!r}{extra}")
+    elif number is None or printed_zero:
+        return
+    elif not needed:
+        message = f"kind {record.kind!r} does not use {column!r}; leave it empty or change the kind"
+        yield _fault(entry, column, message)
+    elif number <= 0:
+        advice = "; for a published zero use kind 'zero'" if record.kind in VALUE_KINDS else ""
+        yield _fault(entry, column, f"{column} {number:g} is not above 0{advice}")
+    elif record.unit == "fraction" and number > 1:
+        message = f"{column} {number:g} is more than 1, as no fraction is; is it a percentage?"
+        yield _fault(entry, column, message)
+
+
+def _check_unit(entry: Entry[Record], content: str | None) -> Iterator[Fault]:
+    record = entry.item
+    if unreadable(entry, "unit"):
+        return
+    gross = record.unit.endswith(f" {GROSS}")
+    if content is not None:
+        masses = [f"{mass} {what}" for what in (content, GROSS) for mass in MASS_SCALES]
+        if record.unit not in (*masses, *RATIO_UNITS):
+            yield _fault(entry, "unit", _unit_message(record.unit, content, masses))
+            return
+    if unreadable(entry, "factor"):
+        return
+    if gross and record.factor is None:
+        message = f"unit {record.unit!r} needs a factor: the content of a gross tonne"
+        yield _fault(entry, "factor", message)
+    elif gross and record.factor is not None and not 0 < record.factor <= MAX_FACTOR:
+        message = f"factor {record.factor:g} is not above 0 and up to {MAX_FACTOR:g}"
+        yield _fault(entry, "factor", message)
+    elif not gross and record.factor is not None:
+        message = f"unit {record.unit!r} takes no factor; leave it empty or write a gross unit"
+        yield _fault(entry, "factor", message)
+
+
+def _unit_message(unit: str, content: str, masses: list[str]) -> str:
+    if unit.casefold() in ("t", "kt", "mt", "ton", "tons", "tonne", "tonnes", "kilotonnes"):
+        return f"unit {quoted(unit)} is ambiguous; give 't {content}', or 't gross' with a factor"
+    valid = ", ".join((*masses, *RATIO_UNITS))
+    return f"unit {quoted(unit)} is unknown. Valid: {valid}."
+
+
+def _check_quantity(entry: Entry[Record], world: World) -> Iterator[Fault]:
+    record = entry.item
+    fault = unknown_name(TABLE, entry, "quantity", world.terms, noun="quantity")
+    if fault:
+        yield fault
+    if record.quantity not in world.terms:
+        return
+    if world.has_negative(record.quantity):
+        message = (
+            f"quantity {record.quantity!r} subtracts flows, so it may be negative and cannot be "
+            "recorded on a log scale; record its terms"
+        )
+        yield _fault(entry, "quantity", message)
+    ratio = world.is_ratio(record.quantity)
+    if not unreadable(entry, "unit") and ratio != (record.unit in RATIO_UNITS):
+        advice = "a ratio; write 'ratio' or 'fraction'" if ratio else "no ratio; write a mass"
+        message = f"unit {quoted(record.unit)} does not fit, {record.quantity!r} is {advice}"
+        yield _fault(entry, "unit", message)
+    if unreadable(entry, "kind", "year", "year_end") or record.kind == "zero":
+        return
+    years = set(range(record.year, record.year_end + 1)) & set(world.years)
+    if years and not years & world.quantity_years(record.quantity):
+        message = (
+            f"no flow of {record.quantity!r} is active in {years_text(years)}, so only a record of "
+            "kind 'zero' fits; change the record or the flows' active years"
+        )
+        yield _fault(entry, "quantity", message)
+
+
+def _check_twice(draft: Draft) -> Iterator[Fault]:
+    seen: dict[tuple[Any, ...], Entry[Record]] = {}
+    for entry in draft.records:
+        record = entry.item
+        if unreadable(entry, "quantity", "year", "year_end", "kind", "reporter", "source"):
+            continue
+        years = (record.year, record.year_end)
+        key = (record.quantity, *years, record.kind, record.reporter, record.source)
+        first = seen.setdefault(key, entry)
+        if first is not entry:
+            message = (
+                "same quantity, years, kind, reporter and source as "
+                f"{place(first, first.item.record)} ({_figure(first.item)} and {_figure(record)}); "
+                "keep one"
+            )
+            yield _fault(entry, "quantity", message)
+
+
+def _figure(record: Record) -> str:
+    numbers = [record.value] if record.value is not None else [record.low, record.high]
+    return f"{'-'.join(f'{n:g}' for n in numbers if n is not None)} {record.unit}"
+
+
+def _check_reporters(draft: Draft) -> Iterator[Fault]:
+    """Yield reporters written in two ways, which the model would take for two."""
+    seen: dict[str, str] = {}
+    for entry in draft.records:
+        name = entry.item.reporter
+        first = seen.setdefault(name.casefold(), name)
+        if name == "*":
+            yield _fault(entry, "reporter", "'*' stands for every reporter; write a name")
+        elif name != first:
+            message = f"reporter {name!r} is written {first!r} before; write one of the two"
+            yield _fault(entry, "reporter", message)

@@ -1,0 +1,158 @@
+"""The nouns of a study: frozen rows of its tables."""
+
+from dataclasses import dataclass
+
+from reebayes.errors import Fault, StudyError
+
+PROCESS_KINDS = ("market", "conversion", "use", "loss", "environment")
+RECORD_KINDS = ("value", "zero", "quota", "upper", "lower", "range", "cumulative", "mean")
+VALUE_KINDS = ("value", "quota", "cumulative", "mean")
+SPAN_KINDS = ("cumulative", "mean")
+DISTRIBUTIONS = ("lognormal", "share", "normal")
+PARTS = ("num", "den")
+
+RATIO_UNITS = ("ratio", "fraction")
+GROSS = "gross"
+# Studies count in thousand tonnes of content a year; records may print tonnes.
+MASS_SCALES = {"kt": 1.0, "t": 1e-3}
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A node: a market, a conversion, a use, a loss or the environment."""
+
+    process: str
+    kind: str
+    region: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A stream between two processes, in the study's unit (kt of content a year).
+
+    ``active`` holds the periods, first and last year included, in which the flow can exist;
+    outside them it is a structural zero.
+    """
+
+    flow: str
+    source: str
+    target: str
+    product: str
+    registered: bool
+    active: tuple[tuple[int, int], ...]
+    label: str
+
+    def is_active(self, year: int) -> bool:
+        """Return whether the flow can exist in `year`."""
+        return any(first <= year <= last for first, last in self.active)
+
+
+def route_name(origin: str, destination: str, *, registered: bool) -> str | None:
+    """Return the name of a trade route, such as ``"CN:US"`` or ``"CN:US:unregistered"``.
+
+    None within a region, or where a process belongs to none.
+    """
+    if not origin or not destination or origin == destination:
+        return None
+    return f"{origin}:{destination}" + ("" if registered else ":unregistered")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One row of ``quantities.csv``: a flow and its weight in a named quantity."""
+
+    quantity: str
+    part: str
+    flow: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A linear combination of flows (unit of the study), or a ratio of two (no unit)."""
+
+    quantity: str
+    numerator: tuple[tuple[str, float], ...]
+    denominator: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the quantity has a denominator."""
+        return bool(self.denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One published figure, in the unit in which it was printed.
+
+    ``sd`` is a relative standard error (log scale). ``year_end`` equals ``year`` unless the record
+    spans years (kinds cumulative and mean). ``factor`` is the content of a gross tonne.
+    """
+
+    record: str
+    quantity: str
+    year: int
+    year_end: int
+    kind: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    factor: float | None
+    sd: float
+    reporter: str
+    source: str
+    note: str = ""
+
+    @property
+    def scale(self) -> float:
+        """Multiplier from the record's unit to the study's.
+
+        Raises
+        ------
+        StudyError
+            If the unit is unknown, or gross without a factor.
+        """
+        if self.unit in RATIO_UNITS:
+            return 1.0
+        mass, _, content = self.unit.partition(" ")
+        if mass not in MASS_SCALES or not content or (content == GROSS and self.factor is None):
+            given = f"unit {self.unit!r} and factor {self.factor}"
+            message = f"record {self.record!r} has {given}, which give no scale"
+            raise StudyError([Fault("records.csv", None, "unit", self.unit, message)])
+        factor = self.factor if content == GROSS and self.factor is not None else 1.0
+        return MASS_SCALES[mass] * factor
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed of one target before the records, and whose belief it is.
+
+    ``median`` and ``sd`` are on the scales their ``distribution`` says: lognormal (median in the
+    target's unit, sd of the log), share (median share, sd of the log-odds against the remainder),
+    normal (log scale). ``step`` is the sd of the year-to-year change, None if constant.
+    """
+
+    target: str
+    year: int | None
+    year_end: int | None
+    distribution: str
+    median: float
+    sd: float
+    step: float | None
+    unit: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a record or a prior comes from; for a judgement, whose it is and why."""
+
+    source: str
+    citation: str
+    year: int | None
+    url: str
+    licence: str
+    note: str = ""

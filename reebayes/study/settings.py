@@ -1,0 +1,130 @@
+"""``study.toml``: name, unit and years of a study, settings of its model and of its report."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reebayes.errors import Fault
+from reebayes.study.csvfiles import FaultList, read_text
+from reebayes.study.frozen import Settings
+from reebayes.study.report import read_report
+from reebayes.study.rows import MASS_SCALES
+from reebayes.study.wording import nearest, quoted, suggestion
+
+TABLE = "study.toml"
+KEYS = {"name": str, "unit": str, "first_year": int, "last_year": int}
+OPTIONAL_KEYS = {"notes": str, "settings": dict, "report": dict}
+ERROR_DISTRIBUTIONS = ("normal", "student_t")
+TYPE_NAMES = {str: "text", int: "a whole number", dict: "a table"}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What ``study.toml`` says; years are None if they could not be read."""
+
+    name: str = ""
+    unit: str = ""
+    years: tuple[int, int] | None = None
+    settings: Settings = field(default_factory=Settings)
+    notes: str = ""
+    report: Settings = field(default_factory=Settings)
+
+    @property
+    def content(self) -> str | None:
+        """What the unit counts: ``REO`` of ``kt REO/yr``; None if the unit is unreadable."""
+        mass, _, rest = self.unit.partition(" ")
+        return rest.removesuffix("/yr") or None if mass in MASS_SCALES else None
+
+
+def read_header(path: Path) -> tuple[Header, list[Fault]]:
+    """Read ``study.toml`` as far as it can be read, and return it with its faults."""
+    found = FaultList(TABLE)
+    text = read_text(path, found)
+    values: dict[str, Any] = {}
+    if text is not None:
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            row = getattr(error, "lineno", None)
+            found.add(row, "", "", f"file cannot be read as TOML: {error}")
+        else:
+            values = _checked_keys(values, found)
+            _check_unit(values.get("unit"), found)
+            _check_settings(values.get("settings", {}), found)
+            values["report"] = read_report(values.get("report", {}), found)
+    header = Header(
+        name=values.get("name", ""),
+        unit=values.get("unit", ""),
+        years=_checked_years(values, found),
+        settings=Settings(values.get("settings")),
+        notes=values.get("notes", "").strip(),
+        report=Settings(values.get("report")),
+    )
+    return header, found.faults
+
+
+def _checked_keys(values: dict[str, Any], found: FaultList) -> dict[str, Any]:
+    """Return the values of the right type; note those missing, misspelt or of the wrong one."""
+    known = KEYS | OPTIONAL_KEYS
+    meant = {key: nearest(key, set(known) - set(values)) for key in values if key not in known}
+    for key, match in meant.items():
+        if match is not None:
+            found.add(None, key, key, f"unknown key {quoted(key)}. Did you mean {match!r}?")
+    for key in KEYS:
+        if key not in values and key not in meant.values():
+            found.add(None, key, "", f"key {key!r} is missing")
+    good = {}
+    for key, wanted in known.items():
+        if key not in values:
+            continue
+        if type(values[key]) is wanted and values[key] != "":
+            good[key] = values[key]
+        else:
+            message = f"{quoted(str(values[key]))} is not {TYPE_NAMES[wanted]}"
+            found.add(None, key, str(values[key]), message)
+    return good
+
+
+def _check_unit(unit: str | None, found: FaultList) -> None:
+    if unit is None:
+        return
+    mass, _, content = unit.partition(" ")
+    # Records are converted to thousand tonnes of content, so no other unit would be true.
+    if mass != "kt" or not content.endswith("/yr") or content == "/yr":
+        message = f"unit {quoted(unit)} is unknown; write 'kt CONTENT/yr', such as 'kt REO/yr'"
+        found.add(None, "unit", unit, message)
+
+
+def _checked_years(values: dict[str, Any], found: FaultList) -> tuple[int, int] | None:
+    first, last = values.get("first_year"), values.get("last_year")
+    for key, year in (("first_year", first), ("last_year", last)):
+        if year is not None and not 1000 <= year <= 9999:
+            found.add(None, key, str(year), f"{year} is not a year of four digits")
+            return None
+    if first is None or last is None:
+        return None
+    if first > last:
+        message = f"last_year {last} is before first_year {first}"
+        found.add(None, "last_year", str(last), message)
+        return None
+    return first, last
+
+
+def _check_settings(settings: dict[str, Any], found: FaultList) -> None:
+    known = ("error_distribution", "degrees_of_freedom")
+    for key in settings:
+        match = nearest(key, known)
+        if key not in known and match is not None:
+            message = f"unknown setting {quoted(key)}. Did you mean {match!r}?"
+            found.add(None, f"settings.{key}", key, message)
+    distribution = settings.get("error_distribution", "normal")
+    if distribution not in ERROR_DISTRIBUTIONS:
+        text = str(distribution)
+        message = f"unknown error_distribution {quoted(text)}. "
+        message += suggestion(text, ERROR_DISTRIBUTIONS)
+        found.add(None, "settings.error_distribution", text, message)
+    freedom = settings.get("degrees_of_freedom", 5)
+    if type(freedom) not in (int, float) or not 1 <= freedom < float("inf"):
+        message = f"degrees_of_freedom {freedom!r} is not a number from 1 up"
+        found.add(None, "settings.degrees_of_freedom", str(freedom), message)

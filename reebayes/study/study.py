@@ -1,0 +1,290 @@
+"""The study as a whole: read, checked, and changed by copy."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from html import escape
+from pathlib import Path
+from typing import Any, Self
+
+from reebayes.errors import Fault, StudyError
+from reebayes.study.cells import Entry
+from reebayes.study.checks import check_draft, check_types
+from reebayes.study.drafts import COLUMNS, Draft, read_draft
+from reebayes.study.frozen import Settings
+from reebayes.study.rows import Flow, Prior, Process, Quantity, Record, Source, Term, route_name
+from reebayes.study.settings import TABLE, Header
+from reebayes.study.table import Table
+from reebayes.study.wording import suggestion
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A material-flow system, its records, its priors and their sources.
+
+    A study is never changed: `with_prior`, `without_source`, `without_reporter` and `with_records`
+    return checked copies. Flows are in ``unit`` (thousand tonnes of content a year). ``settings``
+    and ``report`` are the tables of those names in ``study.toml``.
+    """
+
+    path: Path
+    name: str
+    unit: str
+    first_year: int
+    last_year: int
+    settings: Settings
+    report: Settings
+    notes: str
+    processes: Table[Process]
+    flows: Table[Flow]
+    quantities: Table[Quantity]
+    records: Table[Record]
+    priors: Table[Prior]
+    sources: Table[Source]
+
+    @property
+    def years(self) -> tuple[int, ...]:
+        """Every year of the study."""
+        return tuple(range(self.first_year, self.last_year + 1))
+
+    def route(self, flow: Flow) -> str | None:
+        """Return the trade route of a flow out of a market into another region.
+
+        Parameters
+        ----------
+        flow : Flow
+
+        Returns
+        -------
+        str or None
+            For example ``"CN:US"``, or ``"CN:US:unregistered"``; None for any other flow.
+        """
+        source, target = self.processes[flow.source], self.processes[flow.target]
+        if source.kind != "market":
+            return None
+        return route_name(source.region, target.region, registered=flow.registered)
+
+    @property
+    def reporters(self) -> tuple[str, ...]:
+        """Everyone who reports a record, sorted."""
+        return tuple(sorted({record.reporter for record in self.records}))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the contents; the order of rows and the formatting of files do not matter."""
+        content: dict[str, Any] = {
+            "name": self.name,
+            "unit": self.unit,
+            "years": [self.first_year, self.last_year],
+            "settings": self.settings.plain,
+            "report": self.report.plain,
+            "notes": self.notes,
+        }
+        for title, table in _tables(self).items():
+            content[title] = sorted(_canonical(row) for row in table)
+        text = json.dumps(content, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def with_prior(self, target: str, **changes: Any) -> Self:
+        """Return a copy with `changes` made to every prior row of `target`.
+
+        Parameters
+        ----------
+        target : str
+            A flow, ``bias:<reporter>``, ``noise:<reporter>`` or ``step:<group>`` of ``priors.csv``.
+        **changes
+            Fields of `Prior` and their new values, such as ``median=1.5, sd=0.3``.
+
+        Raises
+        ------
+        StudyError
+            If no row has that target, a field is unknown, or the copy would not be sound.
+        """
+        if not self.priors.rows(target):
+            message = f"no prior for {target!r}. {suggestion(target, set(self.priors.names))}"
+            raise StudyError([Fault("priors.csv", None, "target", target, message)])
+        known = {item.name for item in fields(Prior)}
+        for name in changes:
+            if name not in known:
+                message = f"a prior has no {name!r}. {suggestion(name, sorted(known), show=10)}"
+                raise StudyError([Fault("priors.csv", None, name, name, message)])
+        priors = (replace(p, **changes) if p.target == target else p for p in self.priors)
+        return self._copy(priors=Table(Prior, priors))
+
+    def without_source(self, source: str) -> Self:
+        """Return a copy without the records of `source`.
+
+        Priors of reporters that have no record left go too; other priors stay.
+
+        Raises
+        ------
+        StudyError
+            If no record has that source, or the copy would not be sound.
+        """
+        return self._without("source", source)
+
+    def without_reporter(self, reporter: str) -> Self:
+        """Return a copy without the records of `reporter` and its bias and noise priors.
+
+        Raises
+        ------
+        StudyError
+            If no record has that reporter, or the copy would not be sound.
+        """
+        return self._without("reporter", reporter)
+
+    def with_records(self, records: Iterable[Record]) -> Self:
+        """Return a copy whose records are `records`, in place of those of this study.
+
+        Priors of reporters that have no record left go too.
+
+        Raises
+        ------
+        StudyError
+            If the copy would not be sound.
+        """
+        table = Table(Record, records)
+        gone = set(self.reporters) - {record.reporter for record in table}
+        targets = {f"{group}:{reporter}" for group in ("bias", "noise") for reporter in gone}
+        priors = Table(Prior, (prior for prior in self.priors if prior.target not in targets))
+        return self._copy(records=table, priors=priors)
+
+    def __repr__(self) -> str:
+        """Name, years and how many rows each table has."""
+        counts = ", ".join(f"{len(table)} {title}" for title, table in _tables(self).items())
+        return f"Study {self.name!r}, {self.first_year}-{self.last_year}, {self.unit}: {counts}"
+
+    def _repr_html_(self) -> str:
+        counts = "".join(
+            f"<tr><td>{title}</td><td>{len(table)}</td></tr>"
+            for title, table in _tables(self).items()
+        )
+        title = escape(f"{self.name}, {self.first_year}-{self.last_year}, {self.unit}")
+        return f"<p><b>{title}</b></p><table>{counts}</table>"
+
+    def _without(self, column: str, name: str) -> Self:
+        names = sorted({getattr(record, column) for record in self.records})
+        if name not in names:
+            message = f"no record has {column} {name!r}. {suggestion(name, names)}"
+            raise StudyError([Fault("records.csv", None, column, name, message)])
+        return self.with_records(r for r in self.records if getattr(r, column) != name)
+
+    def _copy(self, **tables: Any) -> Self:
+        copy = replace(self, **tables)
+        draft = _draft_of(copy)
+        _raise_faults(check_types(draft))
+        _raise_faults(check_draft(draft))
+        return copy
+
+
+def read_study(path: str | Path | None = None) -> Study:
+    """Read a study directory and check it whole.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        Directory with ``study.toml`` and the tables; the bundled rare-earth study if omitted.
+
+    Returns
+    -------
+    Study
+        Frozen; flows in the unit of ``study.toml`` (thousand tonnes of content a year).
+
+    Raises
+    ------
+    StudyError
+        With every fault of every table.
+    """
+    folder = _bundled() if path is None else Path(path)
+    if not folder.is_dir():
+        problem = "is a file; give its directory" if folder.exists() else "does not exist"
+        raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}")])
+    draft = read_draft(folder)
+    _raise_faults(check_draft(draft))
+    header = draft.header
+    # A header without years is a fault, so it was raised above.
+    first_year, last_year = header.years or (0, 0)
+    return Study(
+        path=folder,
+        name=header.name,
+        unit=header.unit,
+        first_year=first_year,
+        last_year=last_year,
+        settings=header.settings,
+        report=header.report,
+        notes=header.notes,
+        processes=Table(Process, (entry.item for entry in draft.processes)),
+        flows=Table(Flow, (entry.item for entry in draft.flows)),
+        quantities=Table(Quantity, _quantities(entry.item for entry in draft.terms)),
+        records=Table(Record, (entry.item for entry in draft.records)),
+        priors=Table(Prior, (entry.item for entry in draft.priors)),
+        sources=Table(Source, (entry.item for entry in draft.sources)),
+    )
+
+
+def _bundled() -> Path:
+    """Return the directory of the bundled study: in a wheel, or in a clone."""
+    packed = PACKAGE / "_data"
+    return packed if packed.is_dir() else PACKAGE.parent / "data"
+
+
+def _raise_faults(faults: Iterable[Fault]) -> None:
+    order = (TABLE, *COLUMNS)
+    found = sorted(dict.fromkeys(faults), key=lambda f: (order.index(f.table), f.row or 0))
+    if found:
+        raise StudyError(found)
+
+
+def _quantities(terms: Iterable[Term]) -> list[Quantity]:
+    """Gather the terms of each quantity, in the order quantities first appear."""
+    parts: dict[str, dict[str, list[tuple[str, float]]]] = {}
+    for term in terms:
+        part = parts.setdefault(term.quantity, {"num": [], "den": []})
+        part[term.part].append((term.flow, term.weight))
+    return [Quantity(name, tuple(p["num"]), tuple(p["den"])) for name, p in parts.items()]
+
+
+def _terms(quantity: Quantity) -> list[Term]:
+    sides = (("num", quantity.numerator), ("den", quantity.denominator))
+    return [Term(quantity.quantity, part, *pair) for part, side in sides for pair in side]
+
+
+def _tables(study: Study) -> dict[str, Table[Any]]:
+    return {
+        item.name: getattr(study, item.name)
+        for item in fields(study)
+        if isinstance(getattr(study, item.name), Table)
+    }
+
+
+def _canonical(row: Any) -> str:
+    values: dict[str, Any] = {
+        # 1 and 1.0 are the same number.
+        name: float(value) if type(value) is int else value
+        for name, value in asdict(row).items()
+    }
+    for part in ("numerator", "denominator"):
+        if part in values:
+            values[part] = sorted(values[part])
+    return json.dumps(values, sort_keys=True)
+
+
+def _draft_of(study: Study) -> Draft:
+    """Return a copy's rows as a draft to check; they have no line in any file."""
+
+    def entries(rows: Iterable[Any]) -> list[Entry[Any]]:
+        return [Entry(None, row) for row in rows]
+
+    header = Header(study.name, study.unit, (study.first_year, study.last_year))
+    return Draft(
+        header,
+        processes=entries(study.processes),
+        flows=entries(study.flows),
+        terms=entries(term for quantity in study.quantities for term in _terms(quantity)),
+        records=entries(study.records),
+        priors=entries(study.priors),
+        sources=entries(study.sources),
+    )

@@ -1,0 +1,44 @@
+"""Words shared by the messages: the nearest name, lists of years, quoted values."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the valid name most like `name`, or None if none is alike."""
+    known = {other.casefold(): other for other in names}
+    found = get_close_matches(name.casefold(), known, n=1, cutoff=0.6)
+    return known[found[0]] if found else None
+
+
+def suggestion(name: str, names: Iterable[str], *, show: int = 6) -> str:
+    """Return a sentence that names the nearest valid name, or lists the choices."""
+    choices = list(names)
+    match = nearest(name, choices)
+    if match is not None:
+        return f"Did you mean {match!r}?"
+    if not choices:
+        return ""
+    more = f" and {len(choices) - show} more" if len(choices) > show else ""
+    return f"Valid: {', '.join(choices[:show])}{more}."
+
+
+def spans_text(spans: Iterable[tuple[int, int]]) -> str:
+    """Write periods as the tables do: ``2000-2002;2012``."""
+    return ";".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
+
+
+def years_text(years: Iterable[int]) -> str:
+    """Write years as periods: 2000, 2001, 2005 becomes ``2000-2001;2005``."""
+    spans: list[tuple[int, int]] = []
+    for year in sorted(set(years)):
+        if spans and spans[-1][1] == year - 1:
+            spans[-1] = (spans[-1][0], year)
+        else:
+            spans.append((year, year))
+    return spans_text(spans)
+
+
+def quoted(value: str, *, limit: int = 60) -> str:
+    """Quote a value for a message: control characters escaped, long text cut."""
+    return repr(value if len(value) <= limit else value[: limit - 3] + "...")

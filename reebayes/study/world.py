@@ -1,0 +1,147 @@
+"""What the checks need to know of a study: its names, its years and what is active when."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reebayes.errors import Fault
+from reebayes.study.cells import Entry
+from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.rows import Flow, Process, Term, route_name
+from reebayes.study.wording import nearest, quoted, suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A flow between processes that exist, with the study years in which it is active."""
+
+    entry: Entry[Flow]
+    source: str
+    target: str
+    years: frozenset[int]
+
+    @property
+    def name(self) -> str:
+        """Name of the flow."""
+        return self.entry.item.flow
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Names and activity of a study, built from whatever could be read.
+
+    ``edges`` lacks flows whose ends are no processes; ``flows`` has them all. Where a name is
+    misspelt the nearest valid one stands in, so that one slip gives one fault.
+    """
+
+    years: tuple[int, ...]
+    processes: dict[str, Entry[Process]]
+    flows: tuple[str, ...]
+    edges: dict[str, Edge]
+    terms: dict[str, list[Entry[Term]]]
+
+    def kind(self, process: str) -> str:
+        """Return the kind of a process, empty if it could not be read."""
+        entry = self.processes[process]
+        return "" if unreadable(entry, "kind") else entry.item.kind
+
+    def outflows(self, process: str) -> list[Edge]:
+        """Return the flows that leave a process."""
+        return [edge for edge in self.edges.values() if edge.source == process]
+
+    def inflows(self, process: str) -> list[Edge]:
+        """Return the flows that enter a process."""
+        return [edge for edge in self.edges.values() if edge.target == process]
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """Return the trade routes that flows take between regions."""
+        found = (self.route(edge) for edge in self.edges.values())
+        return tuple(dict.fromkeys(name for name in found if name is not None))
+
+    def route(self, edge: Edge) -> str | None:
+        """Return the route of a flow out of a market into another region, None for any other."""
+        if self.kind(edge.source) != "market":
+            return None
+        ends = (self.processes[edge.source].item.region, self.processes[edge.target].item.region)
+        return route_name(*ends, registered=edge.entry.item.registered)
+
+    def is_ratio(self, quantity: str) -> bool:
+        """Return whether a quantity has a denominator."""
+        return any(entry.item.part == "den" for entry in self.terms[quantity])
+
+    def has_negative(self, quantity: str) -> bool:
+        """Return whether a quantity subtracts a flow."""
+        return any(entry.item.weight < 0 for entry in self.terms[quantity])
+
+    def quantity_years(self, quantity: str) -> set[int]:
+        """Return the years in which a quantity can be positive (every part has an active flow)."""
+        active: dict[str, set[int]] = {}
+        for entry in self.terms[quantity]:
+            term = entry.item
+            flow = term.flow if term.flow in self.edges else nearest(term.flow, self.edges)
+            years = self.edges[flow].years if flow is not None else frozenset(self.years)
+            active.setdefault(term.part, set()).update(years)
+        return set.intersection(*active.values())
+
+
+def build_world(draft: Draft) -> World:
+    """Return the names and activity of a draft."""
+    processes = _first(draft.processes, "process")
+    first, last = draft.header.years or _span(draft.flows)
+    years = tuple(range(first, last + 1))
+    edges = {}
+    for name, entry in _first(draft.flows, "flow").items():
+        flow = entry.item
+        source = flow.source if flow.source in processes else nearest(flow.source, processes)
+        target = flow.target if flow.target in processes else nearest(flow.target, processes)
+        if source is not None and target is not None:
+            edges[name] = Edge(entry, source, target, _active(entry, years))
+    terms: dict[str, list[Entry[Term]]] = {}
+    for term in draft.terms:
+        terms.setdefault(term.item.quantity, []).append(term)
+    flows = tuple(entry.item.flow for entry in draft.flows)
+    return World(years, processes, flows, edges, terms)
+
+
+def unknown_name(
+    table: str, entry: Entry[Any], column: str, names: Iterable[str], *, noun: str
+) -> Fault | None:
+    """Return the fault of a cell that should name a `noun` and does not, None if it does."""
+    name = getattr(entry.item, column)
+    known = list(names)
+    if unreadable(entry, column) or name in known or not known:
+        return None
+    message = f"unknown {noun} {quoted(name)}. {suggestion(name, known)}"
+    return Fault(table, entry.row, column, name, message)
+
+
+def place(entry: Entry[Any], name: str) -> str:
+    """Return how a message refers to another row: by its line, or by name if it has none."""
+    return f"row {entry.row}" if entry.row is not None else quoted(name)
+
+
+def listing(names: Sequence[str], *, show: int = 6) -> str:
+    """Return names in a row, the tail of a long list cut."""
+    more = f" and {len(names) - show} more" if len(names) > show else ""
+    return ", ".join(names[:show]) + more
+
+
+def _first[T](entries: Iterable[Entry[T]], key: str) -> dict[str, Entry[T]]:
+    """Return the first entry of every name; later ones are faults of their own."""
+    found: dict[str, Entry[T]] = {}
+    for entry in entries:
+        found.setdefault(getattr(entry.item, key), entry)
+    return found
+
+
+def _active(entry: Entry[Flow], years: tuple[int, ...]) -> frozenset[int]:
+    if unreadable(entry, "active"):
+        return frozenset(years)
+    return frozenset(year for year in years if entry.item.is_active(year))
+
+
+def _span(flows: Iterable[Entry[Flow]]) -> tuple[int, int]:
+    """Return first and last active year, to stand in for unreadable years of the study."""
+    years = [year for entry in flows for span in entry.item.active for year in span]
+    return (min(years), max(years)) if years else (0, 0)

@@ -1,0 +1,125 @@
+"""The [report] table of study.toml: what it may hold and what is said of the rest."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reebayes.errors import StudyError
+from reebayes.study import Study, read_study
+from tests.tiny import STUDY, write_tables
+
+REPORT = """
+[report]
+headline = ["mined_hidden", "share_hidden"]
+sankey_year = 2013
+table = ["mined", "made"]
+table_years = [2010, 2015]
+limits = ["Nobody looked."]
+panels = [{ title = "Mining", quantities = ["mined", "mined_registered"] }]
+
+[report.labels]
+mined_hidden = "Hidden mining"
+
+[report.exceeds]
+mined_hidden = [10, 20.5]
+
+[report.beside]
+mined_hidden = ["mined_registered"]
+"""
+
+
+def study_with(folder: Path, text: str) -> Study:
+    """Read the tiny study with a [report] table."""
+    return read_study(write_tables(folder, study=STUDY + text))
+
+
+def test_report_is_read_as_written(tmp_path: Path) -> None:
+    study = study_with(tmp_path, REPORT)
+    assert study.report["headline"] == ("mined_hidden", "share_hidden")
+    assert study.report["labels"]["mined_hidden"] == "Hidden mining"
+    assert study.report["panels"][0]["quantities"] == ("mined", "mined_registered")
+    plain = study.report.plain
+    assert plain["exceeds"] == {"mined_hidden": [10, 20.5]}
+    assert json.loads(json.dumps(plain)) == plain
+    assert study.without_source("article").report == study.report
+
+
+def test_a_study_may_have_no_report(tiny_study: Path) -> None:
+    assert read_study(tiny_study).report == {}
+
+
+def test_report_cannot_be_changed(tmp_path: Path) -> None:
+    study = study_with(tmp_path, REPORT)
+    report: Any = study.report
+    with pytest.raises(TypeError):
+        report["sankey_year"] = 2010
+    with pytest.raises(TypeError):
+        report["labels"]["mined"] = "Mining"
+    report.plain["headline"].append("mined")
+    assert len(study.report["headline"]) == 2
+
+
+def test_report_is_part_of_the_hash(tmp_path: Path) -> None:
+    base = study_with(tmp_path, REPORT)
+    assert study_with(tmp_path, REPORT).hash == base.hash
+    assert study_with(tmp_path, REPORT.replace("2013", "2014")).hash != base.hash
+    assert study_with(tmp_path, "").hash != base.hash
+
+
+CASES = [
+    ("headline = ", "headlines = ", "headlines", "Did you mean 'headline'?"),
+    ("headline = ", "colour = ", "colour", "Valid: headline, sankey_year"),
+    ('["mined_hidden", "share_hidden"]', '"mined_hidden"', "headline", "is not a list of quant"),
+    ('["mined_hidden", "share_hidden"]', "[]", "headline", "is not a list of quantities"),
+    ('"share_hidden"]', '"mined_hidden"]', "headline", "each once"),
+    ('"share_hidden"]', '"shared_hidden"]', "headline", "Did you mean 'share_hidden'?"),
+    ("sankey_year = 2013", "sankey_year = 2016", "sankey_year", "not a year of the study, 2010"),
+    ("sankey_year = 2013", "sankey_year = true", "sankey_year", "is not a year"),
+    ('["mined", "made"]', '["mined", "mad"]', "table", "Did you mean 'made'?"),
+    ("[2010, 2015]", "[2009, 2015]", "table_years", "2009 is not a year of the study"),
+    ("[2010, 2015]", '["2010"]', "table_years", "is not a list of years"),
+    ('["Nobody looked."]', '"Nobody looked."', "limits", "is not a list of texts"),
+    ('title = "Mining"', 'name = "Mining"', "panels", "is not a list of {title = text"),
+    ('["mined", "mined_reg', '["minned", "mined_reg', "panels.1", "Did you mean 'mined'?"),
+    ("mined_hidden = \"Hid", "mine_hidden = \"Hid", "labels", "Did you mean 'mined_hidden'?"),
+    ('"Hidden mining"', "1", "labels", "is not a table of quantity = text"),
+    ("mined_hidden = [10,", "share_hidden = [10,", "exceeds", "a ratio is not added up"),
+    ("[10, 20.5]", "[10, inf]", "exceeds", "list of numbers"),
+    ("[10, 20.5]", '["10"]', "exceeds", "list of numbers"),
+    ('["mined_registered"]', '["used"]', "beside.mined_hidden", "unknown quantity 'used'"),
+    ('["mined_registered"]', '["share_hidden"]', "beside.mined_hidden", "no common unit"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "key", "fragment"), CASES)
+def test_faults_of_a_report(tmp_path: Path, old: str, new: str, key: str, fragment: str) -> None:
+    assert old in REPORT
+    with pytest.raises(StudyError) as caught:
+        study_with(tmp_path, REPORT.replace(old, new, 1))
+    (fault,) = caught.value.faults
+    assert (fault.table, fault.column) == ("study.toml", f"report.{key}")
+    assert fragment in fault.message
+
+
+def test_every_fault_of_a_report_at_once(tmp_path: Path) -> None:
+    text = REPORT.replace("2013", "1913").replace('"made"', '"maid"').replace("limits", "limit")
+    with pytest.raises(StudyError) as caught:
+        study_with(tmp_path, text)
+    assert len(caught.value.faults) == 3
+
+
+def test_a_report_that_is_no_table(tmp_path: Path) -> None:
+    text = STUDY.replace("[settings]", 'report = "short"\n\n[settings]')
+    with pytest.raises(StudyError, match="'short' is not a table"):
+        read_study(write_tables(tmp_path, study=text))
+
+
+def test_bundled_study_has_a_report_with_the_headline_quantities() -> None:
+    report = read_study().report
+    wanted = ("mined_CN_unregistered", "mined_RW_unregistered", "smuggled_CN")
+    assert report["headline"] == wanted
+    shown = {name for panel in report["panels"] for name in panel["quantities"]}
+    assert shown | set(wanted) == set(report["labels"])
+    assert len(report["limits"]) >= 4
