@@ -1,0 +1,650 @@
+"""The simulated world against hand-computed figures, scipy and its own specification."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import math
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from reebayes import simulation
+from reebayes.simulation import (
+    flows_from,
+    mass_balance_error,
+    quantities_from,
+    record_log_likelihood,
+    simulate_records,
+    simulate_world,
+    unknowns_from,
+)
+from reebayes.study import Record, Study, read_study
+
+FIRST, LAST = 2000, 2005
+YEARS = range(FIRST, LAST + 1)
+
+HEADERS = {
+    "processes": "process kind region label",
+    "flows": "flow source target product registered active label",
+    "quantities": "quantity part flow weight",
+    "records": "record quantity year year_end kind value low high unit factor sd reporter "
+    "source note",
+    "priors": "target year year_end distribution median sd step unit source",
+    "sources": "source citation year url licence",
+}
+
+# A mine with a loss, a market, and works that send part of their output back to the market.
+WORKS_YEARS = "2000-2002;2004-2005"
+PROCESSES = [
+    ("nature", "environment", "", "Ground"),
+    ("mine", "conversion", "CN", "Mine"),
+    ("market", "market", "CN", "Market"),
+    ("works", "conversion", "CN", "Works"),
+    ("buyers", "use", "CN", "Buyers"),
+    ("makers", "use", "CN", "Makers"),
+    ("tailings", "loss", "CN", "Tailings"),
+]
+FLOWS = [
+    ("ore", "nature", "mine", "ore", "true", "2000-2005", "Ore"),
+    ("concentrate", "mine", "market", "concentrate", "true", "2000-2005", "Concentrate"),
+    ("waste", "mine", "tailings", "loss", "true", "2000-2005", "Waste"),
+    ("sale", "market", "buyers", "concentrate", "true", "2000-2005", "Sold"),
+    ("feed", "market", "works", "concentrate", "true", WORKS_YEARS, "Fed"),
+    ("product", "works", "makers", "oxide", "true", WORKS_YEARS, "Product"),
+    ("returned", "works", "market", "concentrate", "false", WORKS_YEARS, "Returned"),
+]
+QUANTITIES = [
+    ("mined", "num", "concentrate", 1),
+    ("used", "num", "sale", 1),
+    ("used", "num", "product", 2),
+    ("made", "num", "product", 1),
+    ("net", "num", "concentrate", 1),
+    ("net", "num", "sale", -1),
+    ("fed_share", "num", "feed", 1),
+    ("fed_share", "den", "concentrate", 1),
+    ("product_share", "num", "product", 1),
+    ("product_share", "den", "product", 1),
+    ("product_share", "den", "returned", 1),
+]
+PRIORS = [
+    ("ore", "", "", "lognormal", 100, 0.4, 0.2, "kt REO/yr", "judgement-us"),
+    ("waste", "", "", "share", 0.2, 0.3, "", "share", "judgement-us"),
+    ("feed", 2000, 2002, "share", 0.5, 0.5, 0.25, "share", "judgement-us"),
+    ("feed", 2003, 2005, "share", 0.3, 0.8, 0.1, "share", "judgement-us"),
+    ("returned", "", "", "share", 0.25, 0.6, 0.6, "share", "judgement-us"),
+    ("bias:survey", "", "", "normal", 0, 0, "", "log", "judgement-us"),
+    ("bias:*", "", "", "normal", 0.2, 0.3, 0.1, "log", "judgement-us"),
+    ("noise:*", "", "", "lognormal", 1.5, 0.25, "", "multiplier", "judgement-us"),
+    ("step:market", "", "", "lognormal", 1, 0.3, "", "multiplier", "judgement-us"),
+]
+SOURCES = [
+    ("yearbook", "A yearbook", 2010, "https://example.org", "public"),
+    ("judgement-us", "Reasoned by the authors", 2024, "", ""),
+]
+# record, quantity, year, year_end, kind, value, low, high, unit, factor, sd, reporter
+RECORDS = [
+    ("value", "mined", 2000, "", "value", 85, "", "", "kt REO", "", 0.1, "survey"),
+    ("tonnes", "mined", 2001, "", "value", 90000, "", "", "t REO", "", 0.1, "customs"),
+    ("gross", "used", 2001, "", "value", 170000, "", "", "t gross", 0.6, 0.2, "customs"),
+    ("quota", "mined", 2002, "", "quota", 70, "", "", "kt REO", "", 0.3, "customs"),
+    ("upper", "made", 2001, "", "upper", "", "", 30, "kt REO", "", 0.2, "survey"),
+    ("lower", "made", 2002, "", "lower", "", 30, "", "kt REO", "", 0.2, "customs"),
+    ("range", "mined", 2003, "", "range", "", 60, 100, "kt REO", "", 0.15, "survey"),
+    ("zero", "made", 2004, "", "zero", "", "", 10, "kt REO", "", 0.5, "survey"),
+    ("nothing", "made", 2003, "", "zero", 0, "", 10, "kt REO", "", 0.5, "survey"),
+    ("cumulative", "made", 2000, 2002, "cumulative", 95, "", "", "kt REO", "", 0.1, "customs"),
+    ("mean", "made", 2004, 2005, "mean", 31, "", "", "kt REO", "", 0.1, "customs"),
+    ("ratio", "fed_share", 2001, "", "value", 0.5, "", "", "ratio", "", 0.1, "survey"),
+    ("ratios", "fed_share", 2000, 2002, "mean", 0.5, "", "", "fraction", "", 0.1, "survey"),
+]
+PLANTED = {
+    "ore": [100.0, 110.0, 120.0, 130.0, 140.0, 150.0],
+    "waste": 0.2,
+    "feed": 0.5,
+    "returned": 0.25,
+    "bias:customs": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+    "noise:customs": 2.0,
+    "noise:survey": 1.0,
+}
+
+
+def write_study(folder: Path, error: str = "normal", years=YEARS, **tables) -> Study:
+    """Write the tables, each the small study's own unless given, and read them back."""
+    rows = {
+        "processes": PROCESSES,
+        "flows": FLOWS,
+        "quantities": QUANTITIES,
+        "records": [(*record, "yearbook", "") for record in tables.pop("short_records", RECORDS)],
+        "priors": PRIORS,
+        "sources": SOURCES,
+    } | tables
+    for name, lines in rows.items():
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([HEADERS[name].split(), *lines])
+    (folder / "study.toml").write_text(
+        f'name = "Small"\nunit = "kt REO/yr"\nfirst_year = {years[0]}\nlast_year = {years[-1]}\n'
+        f'[settings]\nerror_distribution = "{error}"\ndegrees_of_freedom = 5\n',
+        encoding="utf-8",
+    )
+    return read_study(folder)
+
+
+@pytest.fixture
+def study(tmp_path):
+    return write_study(tmp_path)
+
+
+@pytest.fixture
+def planted(study):
+    return simulate_world(study, seed=1, overrides=PLANTED)
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory):
+    """Many draws of the small study from its prior."""
+    return draws(write_study(tmp_path_factory.mktemp("many")), 600)
+
+
+def draws(study, count, **overrides):
+    return [simulate_world(study, seed=seed, overrides=overrides) for seed in range(count)]
+
+
+def of_target(worlds, target):
+    """(world, year) array of one unknown."""
+    return np.array([world.unknowns[target].values for world in worlds])
+
+
+# --- flows ------------------------------------------------------------------------------------
+
+
+def test_flows_and_quantities_match_figures_worked_out_by_hand(planted):
+    # 100 mined, 80 to the market, which also receives a quarter of the half it sends to the works.
+    market = 80 / (1 - 0.5 * 0.25)
+    year = planted.flows.sel(year=2000)
+    expected = {
+        "ore": 100,
+        "waste": 20,
+        "concentrate": 80,
+        "sale": market / 2,
+        "feed": market / 2,
+        "product": 0.75 * market / 2,
+        "returned": 0.25 * market / 2,
+    }
+    for flow, amount in expected.items():
+        assert float(year.sel(flow=flow)) == pytest.approx(amount, rel=1e-13)
+    assert float(planted.throughput.sel(year=2000, process="market")) == pytest.approx(market)
+    quantities = planted.quantities.sel(year=2000)
+    assert float(quantities.sel(quantity="used")) == pytest.approx(market / 2 * 2.5)
+    assert float(quantities.sel(quantity="net")) == pytest.approx(80 - market / 2)
+    assert float(quantities.sel(quantity="fed_share")) == pytest.approx(market / 160)
+    assert float(quantities.sel(quantity="product_share")) == pytest.approx(0.75)
+
+
+def test_inactive_flows_are_exactly_zero(planted):
+    closed = planted.flows.sel(year=2003)
+    assert (closed.sel(flow=["feed", "product", "returned"]) == 0).all()
+    assert float(closed.sel(flow="sale")) == pytest.approx(0.8 * 130, rel=1e-14)
+    assert float(planted.quantities.sel(year=2003, quantity="made")) == 0
+    assert np.isnan(planted.quantities.sel(year=2003, quantity="product_share"))
+    assert np.isnan(planted.unknowns["feed"].sel(year=2003))
+    others = planted.flows.drop_sel(year=2003)
+    assert (others > 0).all()
+
+
+def test_every_market_and_conversion_closes_and_its_shares_sum_to_one(study):
+    for world in draws(study, 20):
+        assert float(abs(mass_balance_error(study, world.flows)).max()) <= 1e-12
+        for process in ("mine", "market", "works"):
+            out = [flow.flow for flow in study.flows if flow.source == process]
+            sent = world.flows.sel(flow=out).sum("flow")
+            np.testing.assert_allclose(sent, world.throughput.sel(process=process), rtol=1e-12)
+
+
+def test_balance_error_names_the_process_and_keeps_sample_dims(study, planted):
+    flows = xr.concat([planted.flows, planted.flows], "draw").copy()
+    flows.loc[{"draw": 1, "year": 2001, "flow": "ore"}] *= 2
+    error = mass_balance_error(study, flows)
+    assert set(error["process"].values) == {"mine", "market", "works"}
+    assert float(error.sel(draw=1, year=2001, process="mine")) == pytest.approx(0.5)
+    error.loc[{"draw": 1, "year": 2001, "process": "mine"}] = 0
+    assert float(abs(error).max()) <= 1e-12
+
+
+def test_all_at_their_medians_gives_the_shares_of_the_priors(study):
+    unknowns = unknowns_from(study, {})
+    flows = flows_from(study, unknowns)
+    market = flows.sel(flow=["concentrate", "returned"]).sum("flow")
+    expected = [0.5, 0.5, 0.5, 0.0, 0.3, 0.3]
+    np.testing.assert_allclose(flows.sel(flow="feed") / market, expected, rtol=1e-13)
+    np.testing.assert_allclose(flows.sel(flow="ore"), 100, rtol=1e-13)
+    np.testing.assert_allclose(flows.sel(flow="waste"), 20, rtol=1e-13)
+    np.testing.assert_allclose(unknowns["bias:customs"], 0.2)
+    np.testing.assert_allclose(unknowns["noise:survey"], math.log(1.5))
+
+
+def test_flows_from_takes_what_world_holds_and_plain_numbers(study, planted):
+    xr.testing.assert_identical(flows_from(study, planted.unknowns), planted.flows)
+    plain = flows_from(study, {"ore": math.log(100), "waste": -math.inf})
+    assert (plain.sel(flow="waste") == 0).all()
+    np.testing.assert_allclose(plain.sel(flow="concentrate"), 100)
+    xr.testing.assert_identical(quantities_from(study, planted.flows), planted.quantities)
+    with pytest.raises(KeyError, match="ore"):
+        flows_from(study, {})
+
+
+def test_medians_in_a_ratio_count_only_outflows_active_that_year(tmp_path):
+    process = ("stock", "use", "CN", "Stock")
+    flow = ("hoard", "market", "stock", "concentrate", "true", "2000-2001", "Hoarded")
+    prior = ("hoard", "", "", "share", 0.25, 0.2, "", "share", "judgement-us")
+    study = write_study(
+        tmp_path, processes=[*PROCESSES, process], flows=[*FLOWS, flow], priors=[*PRIORS, prior]
+    )
+    feed = unknowns_from(study, {})["feed"]
+    assert float(feed.sel(year=2000)) == pytest.approx(math.log(0.5 / 0.25))
+    assert float(feed.sel(year=2002)) == pytest.approx(math.log(0.5 / 0.5))
+
+
+# --- priors -----------------------------------------------------------------------------------
+
+
+def test_draws_follow_the_means_and_sds_of_the_priors(worlds):
+    expected = {
+        "ore": (math.log(100), 0.4),
+        "waste": (math.log(0.2 / 0.8), 0.3),
+        "returned": (math.log(0.25 / 0.75), 0.6),
+        "bias:customs": (0.2, 0.3),
+        "noise:customs": (math.log(1.5), 0.25),
+        "step:market": (0.0, 0.3),
+    }
+    for target, (mean, sd) in expected.items():
+        x = of_target(worlds, target)
+        x = x[:, ~np.isnan(x[0])]
+        np.testing.assert_allclose(x.mean(axis=0), mean, atol=4 * sd / math.sqrt(len(worlds)))
+        np.testing.assert_allclose(x.std(axis=0), sd, rtol=0.12)
+    feed = of_target(worlds, "feed")
+    np.testing.assert_allclose(feed[:, :3].std(axis=0), 0.5, rtol=0.1)
+    np.testing.assert_allclose(feed[:, 4:].std(axis=0), 0.8, rtol=0.1)
+    np.testing.assert_allclose(
+        feed[:, 4].mean(), math.log(0.3 / 0.7), atol=4 * 0.8 / math.sqrt(len(worlds))
+    )
+
+
+def test_zero_sd_fixes_a_bias_and_unnamed_reporters_take_the_default(study):
+    world = simulate_world(study, seed=3)
+    assert (world.bias.sel(reporter="survey") == 0).all()
+    assert (world.bias.sel(reporter="customs") != 0).all()
+    assert len(set(world.noise.values)) == 2
+    assert float(world.step_scale.sel(group="market")) != 1
+    assert (world.step_scale.sel(group=["input", "bias"]) == 1).all()
+
+
+def test_series_move_by_their_step_and_constants_not_at_all(worlds):
+    for target, sd, step in [("ore", 0.4, 0.2), ("bias:customs", 0.3, 0.1)]:
+        phi = math.exp(-0.5 * (step / sd) ** 2)
+        moved = np.diff(of_target(worlds, target), axis=1)
+        np.testing.assert_allclose(moved.std(axis=0), sd * math.sqrt(2 * (1 - phi)), rtol=0.1)
+        assert moved.std() == pytest.approx(step, rel=0.15)
+    for target in ("waste", "noise:customs", "step:market"):
+        assert np.ptp(of_target(worlds, target), axis=1).max() == 0
+
+
+def test_a_learnt_multiplier_stretches_the_steps_of_its_group(study):
+    worlds = draws(study, 200, **{"step:market": 2.0})
+    phi = math.exp(-0.5 * (2 * 0.25 / 0.5) ** 2)
+    moved = np.diff(of_target(worlds, "feed")[:, :3], axis=1)
+    np.testing.assert_allclose(moved.std(axis=0), 0.5 * math.sqrt(2 * (1 - phi)), rtol=0.2)
+
+
+def test_conversions_keep_their_step_whatever_the_markets_learn(study):
+    calm = simulate_world(study, seed=5, overrides={"step:market": 0.5})
+    rough = simulate_world(study, seed=5, overrides={"step:market": 3.0})
+    xr.testing.assert_identical(calm.unknowns["returned"], rough.unknowns["returned"])
+    assert not calm.unknowns["feed"].equals(rough.unknowns["feed"])
+
+
+def test_unknowns_follow_the_recursion_from_given_normals(study):
+    e = np.array([0.5, -1.0, 2.0, 0.1, 0.3, -0.7])
+    phi = math.exp(-0.5 * (0.2 / 0.4) ** 2)
+    state = [e[0]]
+    for innovation in e[1:]:
+        state.append(phi * state[-1] + math.sqrt(1 - phi**2) * innovation)
+    unknowns = unknowns_from(study, {"ore": e, "waste": e})
+    np.testing.assert_allclose(unknowns["ore"], math.log(100) + 0.4 * np.array(state))
+    np.testing.assert_allclose(unknowns["waste"], math.log(0.25) + 0.3 * 0.5)
+
+
+def test_a_seed_gives_the_same_world_whatever_the_order_of_rows(tmp_path, study):
+    folder = tmp_path / "reversed"
+    folder.mkdir()
+    turned = write_study(folder, priors=PRIORS[::-1], flows=FLOWS[::-1], processes=PROCESSES[::-1])
+    first, again, other = (
+        simulate_world(study, seed=7),
+        simulate_world(study, seed=7),
+        simulate_world(turned, seed=7),
+    )
+    xr.testing.assert_identical(first.flows, again.flows)
+    np.testing.assert_allclose(other.flows.sel(flow=first.flows["flow"]), first.flows, rtol=1e-12)
+    assert not first.flows.equals(simulate_world(study, seed=8).flows)
+
+
+# --- planted values ---------------------------------------------------------------------------
+
+
+def test_planted_values_come_out_exactly(study, planted):
+    np.testing.assert_allclose(planted.flows.sel(flow="ore"), PLANTED["ore"], rtol=1e-15)
+    np.testing.assert_array_equal(planted.bias.sel(reporter="customs"), PLANTED["bias:customs"])
+    assert float(planted.noise.sel(reporter="customs")) == pytest.approx(2.0, rel=1e-15)
+    by_year = xr.DataArray(
+        np.linspace(0.2, 0.7, 8), dims="year", coords={"year": range(FIRST - 1, LAST + 2)}
+    )
+    world = simulate_world(study, seed=2, overrides={"feed": by_year, "step:market": 3.0})
+    share = world.flows.sel(flow="feed") / world.throughput.sel(process="market")
+    expected = by_year.sel(year=list(YEARS)).where(world.flows["year"] != 2003, 0.0)
+    np.testing.assert_allclose(share, expected, rtol=1e-13)
+    assert float(world.step_scale.sel(group="market")) == pytest.approx(3.0)
+
+
+def test_planting_leaves_the_other_draws_alone(study):
+    free = simulate_world(study, seed=4)
+    world = simulate_world(study, seed=4, overrides={"feed": 0.9, "noise:survey": 1.0})
+    for target in set(free.unknowns) - {"feed", "noise:survey"}:
+        xr.testing.assert_identical(free.unknowns[target], world.unknowns[target])
+
+
+def test_free_outflows_keep_their_proportions(tmp_path):
+    process = ("stock", "use", "CN", "Stock")
+    flow = ("hoard", "market", "stock", "concentrate", "true", "2000-2005", "Hoarded")
+    prior = ("hoard", "", "", "share", 0.2, 0.2, "", "share", "judgement-us")
+    study = write_study(
+        tmp_path, processes=[*PROCESSES, process], flows=[*FLOWS, flow], priors=[*PRIORS, prior]
+    )
+    free = simulate_world(study, seed=4).flows
+    world = simulate_world(study, seed=4, overrides={"feed": 0.7})
+    share = world.flows.sel(flow="feed") / world.throughput.sel(process="market")
+    np.testing.assert_allclose(share.drop_sel(year=2003), 0.7, rtol=1e-13)
+    ratio = [f.sel(flow="hoard") / f.sel(flow="sale") for f in (free, world.flows)]
+    np.testing.assert_allclose(*ratio, rtol=1e-12)
+    with pytest.raises(ValueError, match="leave nothing"):
+        simulate_world(study, seed=4, overrides={"feed": 0.7, "hoard": 0.3})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"orr": 1.0}, "Not an unknown of this study: orr"),
+        ({"sale": 0.5}, "Not an unknown"),
+        ({"bias:*": 0.5}, "Not an unknown"),
+        ({"ore": 0.0}, "positive"),
+        ({"ore": math.nan}, "finite"),
+        ({"ore": [1.0, 2.0]}, "6 values"),
+        ({"feed": 1.0}, "leave nothing"),
+        ({"noise:customs": [1.0, 2, 3, 4, 5, 6]}, "one number"),
+    ],
+)
+def test_impossible_plants_are_refused(study, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        simulate_world(study, seed=1, overrides=overrides)
+
+
+# --- likelihood -------------------------------------------------------------------------------
+
+
+def expected_log_likelihood(planted, error):
+    """Each record's term, from scipy and the figures of the planted world."""
+    q = planted.quantities.to_series().unstack()
+
+    def density(log_figure, location, scale):
+        if error == "student_t":
+            return stats.t(5, location, scale).logpdf(log_figure)
+        return stats.norm(location, scale).logpdf(log_figure)
+
+    log = math.log
+    made = q["made"]
+    flows = planted.flows.sel(year=[2000, 2001, 2002])
+    fed = float(flows.sel(flow="feed").sum() / flows.sel(flow="concentrate").sum())
+    inside = stats.norm(log(q.loc[2003, "mined"]), 0.15)
+    return {
+        "value": density(log(85), log(80), 0.1),
+        "tonnes": density(log(90), log(88) + 0.2, 0.2),
+        "gross": density(log(170 * 0.6), log(q.loc[2001, "used"]) + 0.2, 0.4),
+        "quota": density(log(70), log(96) + 0.3, 0.6),
+        "upper": stats.norm.logcdf((log(30) - log(made[2001])) / 0.2),
+        "lower": stats.norm.logsf((log(30) - log(made[2002]) - 0.3) / 0.4),
+        "range": log(inside.cdf(log(100)) - inside.cdf(log(60))),
+        "zero": stats.norm.logcdf((log(10) - log(made[2004])) / 0.5),
+        "nothing": 0.0,
+        "cumulative": density(log(95), log(made[[2000, 2001, 2002]].sum()) + 0.2, 0.2),
+        "mean": density(log(31), log(made[[2004, 2005]].mean()) + 0.55, 0.2),
+        "ratio": density(log(0.5), log(q.loc[2001, "fed_share"]), 0.1),
+        "ratios": density(log(0.5), log(fed), 0.1),
+    }
+
+
+@pytest.mark.parametrize("error", ["normal", "student_t"])
+def test_every_kind_of_record_has_the_likelihood_scipy_gives(tmp_path, error):
+    study = write_study(tmp_path, error)
+    world = simulate_world(study, seed=1, overrides=PLANTED)
+    result = record_log_likelihood(study, world.flows, world.bias, world.noise)
+    for name, expected in expected_log_likelihood(world, error).items():
+        assert float(result.sel(record=name)) == pytest.approx(expected, rel=1e-12), name
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-2, 1e2, 1e6])
+def test_bounds_stay_exact_far_into_the_tails(study, planted, factor):
+    names = ["upper", "lower", "range"]
+    kept = study.with_records([study.records[name] for name in names])
+    flows = planted.flows * factor
+    result = record_log_likelihood(kept, flows, planted.bias, planted.noise)
+    upper, lower, inside = (float(result.sel(record=name)) for name in names)
+    made = quantities_from(study, flows).sel(quantity="made")
+    mined = float(quantities_from(study, flows).sel(quantity="mined", year=2003))
+    z = math.log(30 / float(made.sel(year=2001))) / 0.2
+    assert upper == pytest.approx(stats.norm.logcdf(z), rel=1e-10)
+    z = (math.log(30 / float(made.sel(year=2002))) - 0.3) / 0.4
+    assert lower == pytest.approx(stats.norm.logsf(z), rel=1e-10)
+    # Far out, the nearer end of a range is all that matters.
+    near = math.log((60 if factor < 1 else 100) / mined) / 0.15
+    assert inside == pytest.approx(stats.norm.logsf(abs(near)), rel=1e-9)
+
+
+def test_a_zero_says_nothing_of_a_ratio_that_is_undefined(tmp_path):
+    record = ("none", "product_share", 2003, "", "zero", "", "", 0.01, "ratio", "", 0.5, "survey")
+    study = write_study(tmp_path, short_records=[*RECORDS, record])
+    world = simulate_world(study, seed=1)
+    result = record_log_likelihood(study, world.flows, world.bias, world.noise)
+    assert float(result.sel(record="none")) == 0
+    assert simulate_records(study, world, seed=1).records["none"] == study.records["none"]
+
+
+# --- simulated records ------------------------------------------------------------------------
+
+COPIES = 400
+
+
+def write_copies(folder: Path, error: str = "normal") -> Study:
+    """The small study with enough sources to print the same figure many times."""
+    names = [f"s{i}" for i in range(COPIES)]
+    return write_study(folder, error, sources=[*SOURCES, *((s, s, 2000, "", "") for s in names)])
+
+
+def replicates(study: Study, world, record: Record) -> list[Record]:
+    """One record as printed over and over, under the name of another source each time."""
+    design = [replace(record, record=f"copy-{i}", source=f"s{i}") for i in range(COPIES)]
+    # The anchored reporter must have a record.
+    printed = simulate_records(study, world, seed=6, design=[study.records["value"], *design])
+    return list(printed.records)[1:]
+
+
+@pytest.fixture
+def copies(tmp_path):
+    return write_copies(tmp_path)
+
+
+def test_simulated_records_keep_the_design(study, planted):
+    copy = simulate_records(study, planted, seed=1)
+    figures = {"value": None, "low": None, "high": None}
+    assert [record.record for record in copy.records] == [r.record for r in study.records]
+    for old, new in zip(study.records, copy.records, strict=True):
+        kind = "value" if old.kind == "zero" else old.kind
+        assert new.kind in (old.kind, kind)
+        assert replace(new, kind=old.kind, **figures) == replace(old, **figures)
+    again = simulate_records(study, planted, seed=1)
+    assert list(again.records) == list(copy.records)
+    other = simulate_records(study, planted, seed=2)
+    assert other.records["value"].value != copy.records["value"].value
+    assert copy.priors == study.priors
+
+
+@pytest.mark.parametrize("error", ["normal", "student_t"])
+@pytest.mark.parametrize("name", ["gross", "cumulative", "mean", "ratios"])
+def test_printed_figures_scatter_as_the_likelihood_says(tmp_path, error, name):
+    study = write_copies(tmp_path, error)
+    world = simulate_world(study, seed=1, overrides=PLANTED)
+    record = study.records[name]
+    logs = np.log([r.value * r.scale for r in replicates(study, world, record)])
+    centre = {
+        "gross": math.log(float(world.quantities.sel(year=2001, quantity="used"))) + 0.2,
+        "cumulative": math.log(float(world.quantities.sel(quantity="made")[:3].sum())) + 0.2,
+        "mean": math.log(float(world.quantities.sel(quantity="made")[4:].mean())) + 0.55,
+        "ratios": math.log(float(world.quantities.sel(year=2000, quantity="fed_share"))),
+    }[name]
+    scale = record.sd * float(world.noise.sel(reporter=record.reporter))
+    law = stats.t(5) if error == "student_t" else stats.norm()
+    assert stats.kstest((logs - centre) / scale, law.cdf).pvalue > 0.01
+
+
+def test_ranges_keep_their_width_and_hold_the_replicate_uniformly(copies, planted):
+    ranges = replicates(copies, planted, copies.records["range"])
+    widths = [r.high / r.low for r in ranges]
+    np.testing.assert_allclose(widths, 100 / 60)
+    # Density of the middle: a normal replicate plus a uniform offset within half the width.
+    half = math.log(100 / 60) / 2
+    middle = np.log([r.low for r in ranges]) + half - math.log(0.8 * 130)
+    assert middle.mean() == pytest.approx(0, abs=4 * 0.21 / 20)
+    assert middle.std() == pytest.approx(math.hypot(0.15, 2 * half / math.sqrt(12)), rel=0.1)
+
+
+def test_bounds_lie_on_their_side_of_a_replicate(copies, planted):
+    upper = np.log([r.high for r in replicates(copies, planted, copies.records["upper"])])
+    truth = math.log(float(planted.quantities.sel(year=2001, quantity="made")))
+    slack = math.log(10)
+    assert (upper - truth).mean() == pytest.approx(slack / 2, abs=4 * 0.7 / 20)
+    assert (upper < truth).mean() < 0.1
+    lower = np.log([r.low for r in replicates(copies, planted, copies.records["lower"])])
+    truth = math.log(float(planted.quantities.sel(year=2002, quantity="made"))) + 0.3
+    assert (lower - truth).mean() == pytest.approx(-slack / 2, abs=4 * 0.8 / 20)
+
+
+def test_a_zero_stays_below_the_printing_unit_and_else_becomes_a_figure(copies):
+    zero, nothing = copies.records["zero"], copies.records["nothing"]
+    world = simulate_world(copies, seed=1, overrides={**PLANTED, "ore": 40.0})
+    printed = replicates(copies, world, zero)
+    made = float(world.quantities.sel(year=2004, quantity="made"))
+    stays = stats.norm.cdf(math.log(10 / made) / 0.5)
+    zeros = [r for r in printed if r.kind == "zero"]
+    figures = [r for r in printed if r.kind == "value"]
+    assert len(zeros) / COPIES == pytest.approx(stays, abs=4 * 0.5 / math.sqrt(COPIES))
+    assert len(figures) == COPIES - len(zeros)
+    assert all((r.value, r.high) == (zero.value, zero.high) for r in zeros)
+    assert all(r.value > 10 and r.high is None and r.low is None for r in figures)
+    assert {r.kind for r in replicates(copies, world, nothing)} == {"zero"}
+
+
+def test_a_fraction_above_one_is_printed_as_a_ratio(copies):
+    record = replace(copies.records["ratios"], sd=0.5)
+    world = simulate_world(copies, seed=1, overrides={**PLANTED, "feed": 0.9})
+    printed = replicates(copies, world, record)
+    assert {r.unit for r in printed} == {"fraction", "ratio"}
+    assert all((r.unit == "ratio") == (r.value > 1) for r in printed)
+
+
+def test_a_figure_of_nothing_cannot_be_printed(study, planted):
+    design = [replace(study.records["value"], quantity="made", year=2003, year_end=2003)]
+    with pytest.raises(ValueError, match="made is zero or undefined"):
+        simulate_records(study, planted, seed=1, design=design)
+
+
+# --- the bundled study, and what the oracle rests on ------------------------------------------
+
+
+def test_the_bundled_study_closes_and_prints_records_its_own_likelihood_accepts():
+    study = read_study()
+    world = simulate_world(study, seed=2022)
+    assert float(abs(mass_balance_error(study, world.flows)).max()) <= 1e-12
+    printed = simulate_records(study, world, seed=2022)
+    result = record_log_likelihood(printed, world.flows, world.bias, world.noise)
+    assert result.sizes["record"] == len(study.records)
+    assert np.isfinite(result).all()
+
+
+def test_the_oracle_does_not_know_the_model():
+    tree = ast.parse(Path(simulation.__file__).read_text(encoding="utf-8"))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+    own = {name for name in imported if name and name.startswith("reebayes")}
+    assert own <= {"reebayes.conventions", "reebayes.errors", "reebayes.study"}
+    assert not {"pymc", "pytensor", "numba", "scipy"} & imported
+
+
+# --- any graph --------------------------------------------------------------------------------
+
+
+@st.composite
+def graphs(draw):
+    """A chain of markets, each with a use, and extra routes between any two, cycles included."""
+    count = draw(st.integers(2, 5))
+    ends = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1))
+    routes = draw(st.lists(ends.filter(lambda e: e[0] != e[1]), unique=True, max_size=8))
+    processes = [("nature", "environment", "", "Ground")]
+    flows, priors = [], []
+
+    def add(name, source, target, years=(FIRST, LAST), share=None):
+        active = f"{years[0]}-{years[1]}"
+        flows.append((name, source, target, "ore", "true", active, name))
+        if share is not None:
+            kind = "lognormal" if source == "nature" else "share"
+            sd = draw(st.sampled_from([0.05, 0.4, 1.5]))
+            step = draw(st.sampled_from(["", 0.1, 2.0]))
+            priors.append((name, "", "", kind, share, sd, step, "kt REO/yr", "judgement-us"))
+
+    for i in range(count):
+        processes += [(f"m{i}", "market", "", ""), (f"u{i}", "use", "", "")]
+        add(f"end{i}", f"m{i}", f"u{i}")
+        add(f"in{i}", "nature" if i == 0 else f"m{i - 1}", f"m{i}", share=10 if i == 0 else 0.05)
+    for i, (a, b) in enumerate(routes):
+        first = draw(st.integers(FIRST, LAST))
+        add(f"r{i}", f"m{a}", f"m{b}", (first, draw(st.integers(first, LAST))), share=0.1)
+    return processes, flows, priors
+
+
+@settings(
+    max_examples=30, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(graph=graphs(), seed=st.integers(0, 2**32 - 1))
+def test_any_graph_closes(graph, seed):
+    processes, flows, priors = graph
+    record = ("one", "out", 2000, "", "value", 1, "", "", "kt REO", "", 0.1, "survey")
+    with tempfile.TemporaryDirectory() as folder:
+        study = write_study(
+            Path(folder),
+            processes=processes,
+            flows=flows,
+            priors=[*priors, *(row for row in PRIORS if row[0] in ("bias:survey", "noise:*"))],
+            quantities=[("out", "num", "end0", 1)],
+            short_records=[record],
+        )
+    world = simulate_world(study, seed=seed)
+    assert float(abs(mass_balance_error(study, world.flows)).max()) <= 1e-12
+    active = np.array([[flow.is_active(year) for flow in study.flows] for year in study.years])
+    np.testing.assert_array_equal(world.flows.values > 0, active)
+    mined = world.flows.sel(flow="in0")
+    used = world.flows.sel(flow=[flow.flow for flow in study.flows if flow.flow[:3] == "end"])
+    np.testing.assert_allclose(used.sum("flow"), mined, rtol=1e-12)
