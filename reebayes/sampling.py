@@ -1,0 +1,216 @@
+"""From a study to a checked posterior: compile once, straighten, sample, judge."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import nutpie
+import pymc as pm
+import xarray as xr
+
+from reebayes.assembly import (
+    DIMENSIONS,
+    constant_data,
+    draws_dataset,
+    log_likelihood,
+    observed_data,
+    replicate,
+    root_attributes,
+)
+from reebayes.diagnostics import judge
+from reebayes.errors import FitError
+from reebayes.geometry import Coordinates, Gradient, straighten
+from reebayes.layout import Floats, Layout, lay_out
+from reebayes.model import build_model, store
+from reebayes.operations import Store
+from reebayes.study import Study
+
+DRAWS, TUNE, CHAINS = 500, 400, 4
+PRIOR_DRAWS = 500
+TARGET_ACCEPT = 0.8
+
+_PER_RECORD = ("location", "scale")
+_STATS = ("diverging", "energy", "logp", "maxdepth_reached", "n_steps", "depth", "step_size",
+          "mean_tree_accept")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledStudy:
+    """A study whose log density and its gradient are compiled; values may change, shape not."""
+
+    study: Study
+    layout: Layout
+    model: pm.Model
+    program: Any
+    store: Store
+
+    def gradient_at(self, coordinates: Coordinates) -> Gradient:
+        """Log density and gradient as functions of the white coordinates."""
+        function = self.program.logp_func
+        self._load(function, coordinates)
+
+        def gradient(white: Floats) -> tuple[float, Floats]:
+            density, slope = function(white)
+            return float(density), np.asarray(slope)
+
+        return gradient
+
+    def sampler_at(self, coordinates: Coordinates) -> Any:
+        """The compiled program in given coordinates."""
+        return self.program.with_data(**self.store.replace(**coordinates.data()).vectors)
+
+    def prior(self, draws: int, rng: np.random.Generator) -> dict[str, Floats]:
+        """Draws (1, draw, ...) of every stored variable from the prior."""
+        function = self.program.expand_func
+        self._load(function, Coordinates.identity(self.layout.unknowns))
+        white = rng.standard_normal((draws, self.layout.unknowns.size))
+        stacked = np.stack([np.asarray(function(row)[0]) for row in white])
+        names, slices, shapes = self.program.shape_info
+        return {
+            name: stacked[:, where].reshape(1, draws, *shape)
+            for name, where, shape in zip(names, slices, shapes, strict=True)
+        }
+
+    def _load(self, function: Any, coordinates: Coordinates) -> None:
+        vectors = self.store.replace(**coordinates.data()).vectors
+        for variable in function.get_shared():
+            variable.set_value(vectors[variable.name])
+
+
+def compile_study(study: Study) -> CompiledStudy:
+    """Compile the model of a study.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    CompiledStudy
+        Give it to `fit` to sample without compiling again.
+    """
+    layout = lay_out(study)
+    model = build_model(study, layout=layout)
+    return CompiledStudy(study, layout, model, nutpie.compile_pymc_model(model), store(layout))
+
+
+def fit(
+    study: Study | CompiledStudy,
+    *,
+    seed: int = 0,
+    draws: int = DRAWS,
+    tune: int = TUNE,
+    chains: int = CHAINS,
+    progress: bool = True,
+) -> xr.DataTree:
+    """Fit a study.
+
+    Parameters
+    ----------
+    study : Study or CompiledStudy
+    seed : int
+        The same seed gives the same draws on the same machine and versions.
+    draws, tune, chains : int
+        Draws kept and tuning draws per chain, and independent chains.
+    progress : bool
+        Show a progress bar (on a terminal or in a notebook).
+
+    Returns
+    -------
+    DataTree
+        ``posterior`` with ``flows`` (chain, draw, year, flow) and ``quantities`` (chain, draw,
+        year, quantity) in the unit of the study beside the parameters, the same for ``prior``,
+        predictive draws, log-likelihood, records and tables; the convergence verdict in the
+        attributes. A fit that did not converge is returned, and says so.
+
+    Raises
+    ------
+    FitError
+        If sampling cannot start: the density is not finite anywhere near the mode, or a setting
+        is out of range.
+    """
+    _check_settings(draws=draws, tune=tune, chains=chains)
+    clock: dict[str, float] = {}
+    begin = time.perf_counter()
+    with _timed(clock, "compile"):
+        compiled = study if isinstance(study, CompiledStudy) else compile_study(study)
+    with _timed(clock, "pilot"):
+        coordinates = straighten(compiled.gradient_at, compiled.layout)
+    with _timed(clock, "sampling"):
+        trace = _sample(compiled, coordinates, seed, draws, tune, chains, progress)
+    with _timed(clock, "assembly"):
+        tree = _assemble(compiled, trace, np.random.default_rng(seed))
+    clock["total"] = time.perf_counter() - begin
+    settings = {"seed": seed, "draws": draws, "tune": tune, "chains": chains}
+    tree.attrs = {
+        **root_attributes(compiled.study, settings),
+        **judge(tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()),
+        "wall_seconds": json.dumps({name: round(value, 2) for name, value in clock.items()}),
+    }
+    return tree
+
+
+@contextmanager
+def _timed(clock: dict[str, float], name: str) -> Iterator[None]:
+    begin = time.perf_counter()
+    yield
+    clock[name] = time.perf_counter() - begin
+
+
+def _check_settings(**settings: int) -> None:
+    least = {"draws": 4, "tune": 0, "chains": 1}
+    low = [f"{name} must be at least {least[name]}, not {value}"
+           for name, value in settings.items() if value < least[name]]  # fmt: skip
+    if low:
+        raise FitError("; ".join(low))
+
+
+def _sample(
+    compiled: CompiledStudy,
+    coordinates: Coordinates,
+    seed: int,
+    draws: int,
+    tune: int,
+    chains: int,
+    progress: bool,
+) -> xr.DataTree:
+    try:
+        return nutpie.sample(
+            compiled.sampler_at(coordinates),
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=min(chains, os.cpu_count() or 1),
+            seed=seed,
+            progress_bar=progress,
+            save_warmup=False,
+            target_accept=TARGET_ACCEPT,
+        )
+    except RuntimeError as error:
+        raise FitError(f"Sampling could not start: {error}") from error
+
+
+def _assemble(compiled: CompiledStudy, trace: xr.DataTree, rng: np.random.Generator) -> xr.DataTree:
+    layout = compiled.layout
+    posterior = {name: trace["posterior"][name].values for name in (*DIMENSIONS, *_PER_RECORD)}
+    prior = compiled.prior(PRIOR_DRAWS, rng)
+    records = [posterior[name] for name in _PER_RECORD]
+    stats = trace["sample_stats"].to_dataset()
+    groups = {
+        "posterior": draws_dataset(layout, posterior),
+        "prior": draws_dataset(layout, prior),
+        "sample_stats": stats[[name for name in _STATS if name in stats]],
+        "posterior_predictive": replicate(layout, *records, rng),
+        "prior_predictive": replicate(layout, *(prior[name] for name in _PER_RECORD), rng),
+        "log_likelihood": log_likelihood(layout, *records),
+        "observed_data": observed_data(layout),
+        "constant_data": constant_data(compiled.study),
+    }
+    return xr.DataTree.from_dict(groups)
