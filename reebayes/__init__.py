@@ -1,0 +1,131 @@
+"""Bayesian material-flow analysis from published records.
+
+A study is read, fitted and asked; each verb is a function and each result a labelled array.
+
+Study
+    `read_study` returns a `Study`: tables of `Process`, `Flow`, `Quantity`, `Record`, `Prior` and
+    `Source`. It changes by copy (``with_prior``, ``without_source``, ...).
+Fit
+    `fit` samples the posterior and returns an ArviZ DataTree; `build_model` returns the model
+    itself, a ``pymc.Model``. `save_fit` and `open_fit` keep a fit in a netCDF file.
+Answers
+    `quantity` and `flow` select draws; `cumulative`, `bands` and `probability_above` summarise
+    them; `record_table`, `source_table` and `export_tables` are data frames.
+Figures and pages
+    `plot_bands`, `plot_totals`, `draw_sankey`, `write_report`.
+Trials
+    `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it.
+Errors
+    `ReebayesError`, above `StudyError`, `FitError` and `ResultError`.
+
+Importing the package loads nothing beyond the standard library; a name that needs more loads it
+when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from reebayes.conventions import package_version
+from reebayes.errors import FitError, ReebayesError, ResultError, StudyError
+from reebayes.study import (
+    Flow,
+    Prior,
+    Process,
+    Quantity,
+    Record,
+    Source,
+    Study,
+    Table,
+    read_study,
+)
+
+if TYPE_CHECKING:
+    from reebayes.model import build_model
+    from reebayes.plots import plot_bands, plot_totals
+    from reebayes.reporting import write_report
+    from reebayes.results import (
+        bands,
+        cumulative,
+        flow,
+        open_fit,
+        probability_above,
+        quantity,
+        save_fit,
+    )
+    from reebayes.sampling import fit
+    from reebayes.sankey import draw_sankey
+    from reebayes.simulation import simulate_records, simulate_world
+    from reebayes.tables import export_tables, record_table, source_table
+else:
+    # Hidden from type checkers, which would take any name for a name of the package.
+
+    def __getattr__(name: str) -> object:
+        """Load the module that a public name stands in, when it is first asked for."""
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+__all__ = [
+    "FitError",
+    "Flow",
+    "Prior",
+    "Process",
+    "Quantity",
+    "Record",
+    "ReebayesError",
+    "ResultError",
+    "Source",
+    "Study",
+    "StudyError",
+    "Table",
+    "__version__",
+    "bands",
+    "build_model",
+    "cumulative",
+    "draw_sankey",
+    "export_tables",
+    "fit",
+    "flow",
+    "open_fit",
+    "plot_bands",
+    "plot_totals",
+    "probability_above",
+    "quantity",
+    "read_study",
+    "record_table",
+    "save_fit",
+    "simulate_records",
+    "simulate_world",
+    "source_table",
+    "write_report",
+]
+
+__version__ = package_version(__name__)
+
+_PLACES = {
+    "bands": "results",
+    "build_model": "model",
+    "cumulative": "results",
+    "draw_sankey": "sankey",
+    "export_tables": "tables",
+    "fit": "sampling",
+    "flow": "results",
+    "open_fit": "results",
+    "plot_bands": "plots",
+    "plot_totals": "plots",
+    "probability_above": "results",
+    "quantity": "results",
+    "record_table": "tables",
+    "save_fit": "results",
+    "simulate_records": "simulation",
+    "simulate_world": "simulation",
+    "source_table": "tables",
+    "write_report": "reporting",
+}
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

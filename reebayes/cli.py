@@ -1,0 +1,285 @@
+"""The command line: load, call, save; every message is one that a user can act on."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from reebayes.conventions import package_version
+from reebayes.errors import FitError, ReebayesError
+from reebayes.study import Study, read_study
+
+DONE, WRONG_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 2, 3, 130
+
+_EXIT_CODES = """
+exit codes:
+  0  done
+  2  the input is wrong; every fault is listed with its file, row and column
+  3  the fit did not converge; it is saved and marked, and there is no report
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the program's name; those of the process if left out.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 2 wrong input, 3 not converged, 130 interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except FitError as error:
+        _complain(str(error))
+        return NOT_CONVERGED
+    except ReebayesError as error:
+        _complain(str(error))
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        _complain("Interrupted; nothing was written.")
+        return INTERRUPTED
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    folder: Path = arguments.out_dir
+    arguments.out = folder / "fit.nc"
+    code = _fit(arguments)
+    if code != DONE:
+        return code
+    return _report_file(arguments.out, folder / "report.html", year=None, force=False)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    _say(f"{_described(read_study(arguments.directory))}\nNo faults found.")
+    return DONE
+
+
+def _fit(arguments: argparse.Namespace) -> int:
+    study = read_study(arguments.data)
+    _say(_described(study))
+    out: Path = arguments.out
+    # Imported here: the sampler takes seconds to load, and no other command needs it.
+    from reebayes.results import make_folder, save_fit
+    from reebayes.sampling import fit
+
+    make_folder(out.parent)  # a fit that cannot be saved is not worth starting
+    given = {name: getattr(arguments, name) for name in ("draws", "tune", "chains")}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    result = fit(study, seed=arguments.seed, progress=sys.stderr.isatty(), **chosen)
+    save_fit(result, out)
+    _say(f"{out}: {result.attrs.get('verdict', '')}")
+    if result.attrs.get("converged") == "yes":
+        return DONE
+    _complain(
+        f"The fit did not converge. {out} is marked as such, and no report was written. "
+        f"Draw or tune longer, or inspect it with `reebayes report {out} --force`."
+    )
+    return NOT_CONVERGED
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    out = arguments.out or arguments.file.with_suffix(".html")
+    return _report_file(arguments.file, out, year=arguments.year, force=arguments.force)
+
+
+def _report_file(file: Path, out: Path, *, year: int | None, force: bool) -> int:
+    from reebayes.reporting import write_report
+    from reebayes.results import open_fit
+
+    _say(f"{write_report(open_fit(file), out, year=year, force=force)}: report written.")
+    return DONE
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from reebayes.results import open_fit
+    from reebayes.tables import export_tables, write_csv, write_xlsx
+
+    fit = open_fit(arguments.file)
+    if fit.attrs.get("converged") != "yes":
+        _complain(f"Warning: this fit did not converge. {fit.attrs.get('verdict', '')}")
+    tables = export_tables(fit)
+    if arguments.to == "xlsx":
+        paths = [write_xlsx(tables, arguments.out or arguments.file.with_suffix(".xlsx"))]
+    else:
+        folder = arguments.out or arguments.file.with_name(f"{arguments.file.stem}_tables")
+        paths = write_csv(tables, folder)
+    _say("\n".join(f"{path}: written." for path in paths))
+    return DONE
+
+
+def _described(study: Study) -> str:
+    counts = {
+        "processes": len(study.processes),
+        "flows": len(study.flows),
+        "quantities": len(study.quantities),
+        "records": len(study.records),
+        "priors": len(study.priors),
+        "sources": len(study.sources),
+    }
+    numbers = ", ".join(f"{count} {noun}" for noun, count in counts.items())
+    return f"{study.name} ({study.first_year}-{study.last_year}): {numbers}."
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+# --- arguments ----------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="reebayes",
+        description="Bayesian material flow analysis: infer every flow of a system, year by year "
+        "and with credible bands, from published records that are incomplete and contradict one "
+        "another. Without --data, commands use the bundled study of rare earths.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"reebayes {package_version()}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_check(commands)
+    _add_fit(commands)
+    _add_report(commands)
+    _add_export(commands)
+    return parser
+
+
+type Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add(
+    commands: Commands,
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    *,
+    brief: str,
+    text: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=brief,
+        description=text,
+        epilog=f"example:\n  {example}\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_run(commands: Commands) -> None:
+    parser = _add(
+        commands, "run", _run,
+        brief="check a study, fit it and write the report",
+        text="Check a study, fit it, and write fit.nc (all draws) and report.html (one page to "
+        "read)\ninto a folder.",
+        example="reebayes run --out-dir results --seed 1",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out-dir", type=Path, default=Path("results"), metavar="DIR",
+        help="folder for fit.nc and report.html (default: results)",
+    )  # fmt: skip
+    _add_sampling(parser)
+
+
+def _add_check(commands: Commands) -> None:
+    parser = _add(
+        commands, "check", _check,
+        brief="check the tables of a study",
+        text="Read all tables of a study and list every fault with its file, row, column and "
+        "value.",
+        example="reebayes check my_study",
+    )  # fmt: skip
+    parser.add_argument("directory", type=Path, metavar="DIR", help="folder with study.toml")
+
+
+def _add_fit(commands: Commands) -> None:
+    parser = _add(
+        commands, "fit", _fit,
+        brief="fit a study and save the draws",
+        text="Sample the posterior of every flow and save it as netCDF. Numbers are the same "
+        "for the\nsame study, seed and packages.",
+        example="reebayes fit --data my_study --out my_fit.nc --seed 1",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=Path("fit.nc"), metavar="FILE.nc",
+        help="file to write (default: fit.nc)",
+    )  # fmt: skip
+    _add_sampling(parser)
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of a study (default: the bundled one)"
+    )
+    parser.add_argument(
+        "--seed", type=_at_least(0), default=0, metavar="N", help="random seed (default: 0)"
+    )
+    for name, least, text in (
+        ("draws", 1, "draws a chain that are kept"),
+        ("tune", 1, "draws a chain that tune the sampler and are dropped"),
+        ("chains", 1, "independent chains"),
+    ):
+        parser.add_argument(f"--{name}", type=_at_least(least), metavar="N", help=text)
+
+
+def _add_report(commands: Commands) -> None:
+    parser = _add(
+        commands, "report", _report,
+        brief="write a saved fit as one HTML page",
+        text="Write one self-contained HTML page: figures with bands, a Sankey diagram, records "
+        "and sources.",
+        example="reebayes report results/fit.nc --year 2010 --out report_2010.html",
+    )  # fmt: skip
+    parser.add_argument("file", type=Path, metavar="FILE.nc", help="a fit of `reebayes fit`")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE.html", help="page to write (default: beside the fit)"
+    )
+    parser.add_argument(
+        "--year", type=int, metavar="Y", help="year of the Sankey diagram (default: the study's)"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="report a fit that did not converge, with a banner"
+    )
+
+
+def _add_export(commands: Commands) -> None:
+    parser = _add(
+        commands, "export", _export,
+        brief="write the bands of a saved fit as tables",
+        text="Write medians and bands of all quantities and flows, their sums over the years, "
+        "records and\nsources as CSV files in a folder or as one Excel workbook.",
+        example="reebayes export results/fit.nc --to xlsx --out bands.xlsx",
+    )  # fmt: skip
+    parser.add_argument("file", type=Path, metavar="FILE.nc", help="a fit of `reebayes fit`")
+    parser.add_argument("--to", choices=("csv", "xlsx"), required=True, help="kind of table")
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH",
+        help="folder (csv) or workbook (xlsx) to write (default: beside the fit)",
+    )  # fmt: skip
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
+        return value
+
+    return whole_number

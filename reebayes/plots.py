@@ -1,0 +1,265 @@
+"""Static figures: take labelled arrays, return axes.
+
+Nothing here opens a file or a window; a caller shows, saves or embeds what it gets back.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+
+from reebayes.conventions import CI_PROB, YEAR
+from reebayes.results import bands
+
+POSTERIOR_COLOUR = "#1f5f9e"
+PRIOR_COLOUR = "#8a8a8a"
+SOURCE_COLOURS = (
+    "#b5460f", "#0b7a5c", "#8a3f8f", "#a07400", "#35353a", "#c2185b", "#4b6b00", "#5b4bb0",
+    "#d9534f", "#00838f", "#7a4b2a", "#e07b00", "#7f9a00", "#a66bbe",
+)  # fmt: skip
+"""Dark enough to read on white; cycled when a panel has more sources."""
+
+NORMAL_90 = 1.6449  # standard normal quantile that leaves 5 % in each tail
+
+_MARKERS = {"value": "o", "quota": "D", "zero": "v", "upper": "v", "lower": "^"}
+_STATED = {"value": "value", "quota": "value", "zero": "high", "upper": "high", "lower": "low"}
+
+
+def plot_bands(
+    da: xr.DataArray | xr.Dataset,
+    records: pd.DataFrame | None = None,
+    *,
+    prior: xr.DataArray | xr.Dataset | None = None,
+    ci_prob: float = CI_PROB,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a quantity over the years as median and credible band, beside its records.
+
+    Parameters
+    ----------
+    da : DataArray (chain, draw, year) or Dataset
+        Draws, or the result of `bands` with dim year.
+    records : DataFrame, optional
+        Rows of `record_table`, in the same unit. A column ``hollow`` marks records of another
+        quantity, such as a larger total, drawn hollow. Points are values (circles) and quotas
+        (diamonds) with their own 90 % error; triangles are bounds; lines are ranges (upright),
+        means and sums over years (level, at the yearly mean).
+    prior : DataArray or Dataset, optional
+        The same quantity before the records, drawn in grey behind.
+    ci_prob : float
+        Probability inside the bands, where `da` or `prior` are draws.
+    ax : Axes, optional
+        Axes to draw in; a new figure if left out.
+
+    Returns
+    -------
+    Axes
+        The axes drawn in.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
+    band = _as_bands(da, ci_prob)
+    before = None if prior is None else _as_bands(prior, ci_prob)
+    shown, top = _in_view(records, band, before)
+    handles: list[Line2D | Patch] = []
+    if before is not None:
+        handles.append(_draw_band(ax, before, PRIOR_COLOUR, 0.18, "prior"))
+    handles.append(_draw_band(ax, band, POSTERIOR_COLOUR, 0.30, "posterior"))
+    if shown is not None:
+        handles += _draw_records(ax, shown)
+    _finish(ax, band, top)
+    columns = max(2, round(ax.get_window_extent().width / 220))
+    ax.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(0, -0.09), fontsize=8, frameon=False,
+        ncols=columns,
+    )  # fmt: skip
+    return ax
+
+
+def _in_view(
+    records: pd.DataFrame | None, band: xr.Dataset, prior: xr.Dataset | None
+) -> tuple[pd.DataFrame | None, float]:
+    """Upper end of the axis, and the records below it.
+
+    A wide prior or a far record must not flatten the band, and records of other quantities are
+    shown only where they fit.
+    """
+    tops = [float(band["upper"].max())]
+    if prior is not None:
+        tops.append(min(float(prior["upper"].max()), 2.5 * tops[0]))
+    if records is None or records.empty:
+        return None, 1.08 * max(tops)
+    stated = stated_values(records)
+    direct = stated[~_hollow(records)].to_numpy(dtype=float)
+    tops.append(min(float(np.max(direct, initial=0.0)), 2.5 * max(tops)))
+    top = 1.08 * max(tops)
+    return records[stated <= top], top
+
+
+def stated_values(records: pd.DataFrame) -> pd.Series:
+    """Return the highest value that each record states, for one of its years.
+
+    Parameters
+    ----------
+    records : DataFrame
+        Rows of `record_table`.
+
+    Returns
+    -------
+    Series
+        In the unit of the records; sums over years are divided by their years.
+    """
+    spans = records["kind"].isin(["mean", "cumulative"])
+    return records[["value", "high", "low"]].max(axis=1).where(~spans, _yearly(records))
+
+
+def plot_totals(
+    posterior: Mapping[str, xr.Dataset],
+    prior: Mapping[str, xr.Dataset] | None = None,
+    *,
+    unit: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one horizontal band for each of several totals, posterior above prior.
+
+    Parameters
+    ----------
+    posterior : mapping of label to Dataset
+        Scalar results of `bands`, top to bottom.
+    prior : mapping of label to Dataset, optional
+        The same labels before the records.
+    unit : str
+        Unit for the axis.
+    ax : Axes, optional
+        Axes to draw in; a new figure if left out.
+
+    Returns
+    -------
+    Axes
+        The axes drawn in.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 0.8 + 0.5 * len(posterior)), layout="constrained")
+    rows = np.arange(len(posterior))
+    if prior:
+        _draw_strips(ax, rows + 0.2, [prior[label] for label in posterior], PRIOR_COLOUR, "prior")
+    _draw_strips(ax, rows - 0.1, list(posterior.values()), POSTERIOR_COLOUR, "posterior")
+    ax.set_yticks(rows, list(posterior))
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    medians = [float(band["median"]) for band in posterior.values()]
+    if min(medians) > 0 and max(medians) > 10 * min(medians):
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+        ax.xaxis.set_minor_locator(NullLocator())
+        unit = f"{unit} (logarithmic scale)"
+    else:
+        ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
+    ax.set_xlabel(unit)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x", color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def _as_bands(da: xr.DataArray | xr.Dataset, ci_prob: float) -> xr.Dataset:
+    return da if isinstance(da, xr.Dataset) else bands(da, ci_prob=ci_prob)
+
+
+def _draw_band(ax: Axes, band: xr.Dataset, colour: str, alpha: float, label: str) -> Patch:
+    years = band[YEAR].values
+    # A year in which every draw is zero is a year in which the flow does not exist: leave a gap.
+    shown = band.where((band["lower"] != 0) | (band["upper"] != 0))
+    ax.fill_between(
+        years, shown["lower"].values, shown["upper"].values, color=colour, alpha=alpha, linewidth=0
+    )
+    style = "--" if label == "prior" else ".-"
+    ax.plot(years, shown["median"].values, style, color=colour, linewidth=1.6, markersize=3)
+    percent = f"{100 * band.attrs.get('ci_prob', CI_PROB):g} %"
+    return Patch(color=colour, alpha=0.6, label=f"{label}, median and {percent} band")
+
+
+def _draw_records(ax: Axes, records: pd.DataFrame) -> list[Line2D | Patch]:
+    sources = list(dict.fromkeys(records["source"]))
+    handles: list[Line2D | Patch] = []
+    for number, source in enumerate(sources):
+        colour = SOURCE_COLOURS[number % len(SOURCE_COLOURS)]
+        rows = records[records["source"] == source]
+        for hollow, part in rows.groupby(_hollow(rows)):
+            _draw_source(ax, part, colour, hollow=bool(hollow))
+        handles.append(Line2D([], [], color=colour, marker="o", markersize=4, label=str(source)))
+    return handles
+
+
+def _draw_source(ax: Axes, rows: pd.DataFrame, colour: str, *, hollow: bool) -> None:
+    face = "white" if hollow else colour
+    style: Literal["dotted", "solid"] = "dotted" if hollow else "solid"
+    for key, part in rows.groupby("kind"):
+        kind = str(key)
+        if kind in {"mean", "cumulative"}:
+            ax.hlines(
+                _yearly(part), part["year"] - 0.4, part["year_end"] + 0.4, colors=colour,
+                linewidth=1.6, linestyles=style,
+            )  # fmt: skip
+        elif kind == "range":
+            ax.vlines(
+                part["year"], part["low"], part["high"], colors=colour, linewidth=3, alpha=0.6
+            )
+        else:
+            stated = part[_STATED[kind]].to_numpy(dtype=float)
+            if kind in {"value", "quota"}:
+                error = np.exp(NORMAL_90 * part["sd"].to_numpy(dtype=float))
+                ax.vlines(
+                    part["year"], stated / error, stated * error, colors=colour, linewidth=0.8,
+                    alpha=0.6,
+                )  # fmt: skip
+            ax.plot(
+                part["year"], stated, _MARKERS[kind], color=colour, markerfacecolor=face,
+                markersize=4.5, linestyle="none",
+            )  # fmt: skip
+
+
+def _yearly(spans: pd.DataFrame) -> pd.Series:
+    """Value of a span record for each of its years: ratios and means already are, sums are not."""
+    years = (spans["year_end"] - spans["year"] + 1).astype(float)
+    added = (spans["kind"] == "cumulative") & ~spans["unit"].isin(["ratio", "fraction"])
+    return spans["value"] / years.where(added, 1.0)
+
+
+def _hollow(records: pd.DataFrame) -> pd.Series:
+    if "hollow" in records:
+        return records["hollow"].astype(bool)
+    return pd.Series(False, index=records.index)
+
+
+def _finish(ax: Axes, band: xr.Dataset, top: float) -> None:
+    lowest = float(band["lower"].min())
+    bottom = 1.1 * lowest if lowest < 0 else 0.0
+    if np.isfinite(top) and top > 0:
+        ax.set_ylim(bottom, top)
+    ax.set_xlim(float(band[YEAR].min()) - 0.7, float(band[YEAR].max()) + 0.7)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    ax.set_title(str(band.attrs.get("long_name", "")), fontsize=10, loc="left", weight="bold")
+    ax.set_ylabel(str(band.attrs.get("units", "")))
+    ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_strips(
+    ax: Axes, rows: np.ndarray, strips: Sequence[xr.Dataset], colour: str, label: str
+) -> None:
+    low, middle, high = (
+        [float(strip[name]) for strip in strips] for name in ("lower", "median", "upper")
+    )
+    ax.hlines(rows, low, high, colors=colour, linewidth=6, alpha=0.45, label=f"{label} band")
+    ax.plot(middle, rows, "|", color=colour, markersize=11, markeredgewidth=2)

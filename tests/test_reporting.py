@@ -1,0 +1,164 @@
+"""The report: one page, self-contained, honest about what it rests on."""
+
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from reebayes.errors import FitError, ResultError
+from reebayes.reporting import write_report
+from tests.fakes import RECORDS, REPORT, SOURCES, fake_fit
+
+VOID = {"meta", "img", "br", "link"}
+
+
+class _Page(HTMLParser):
+    """Tags, addresses and identifiers of a page; fails on tags that do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def values(self, attribute: str) -> list[str]:
+        return [str(attrs[attribute]) for _, attrs in self.tags if attribute in attrs]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = write_report(fake_fit(), tmp_path_factory.mktemp("report") / "report.html")
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> _Page:
+    return _Page(text)
+
+
+def test_page_loads_nothing(page: _Page, text: str) -> None:
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in page.values("src"))
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_links_lead_somewhere_harmless(page: _Page) -> None:
+    identifiers = page.values("id")
+    assert len(identifiers) == len(set(identifiers))
+    for address in page.values("href"):
+        inside = address.startswith("#") and address[1:] in identifiers
+        assert inside or address.startswith(("https://", "http://"))
+
+
+def test_text_from_the_tables_is_escaped(text: str) -> None:
+    assert "two &lt;lands&gt;" in text
+    assert "A Book of &lt;Minerals&gt;" in text
+    assert "Nobody saw the &lt;hidden&gt; mine." in text
+    assert "<lands>" not in text
+
+
+def test_every_record_and_source_is_listed(text: str) -> None:
+    assert text.count("#source-") == len(RECORDS)
+    for name in SOURCES:
+        assert name in text
+    assert "1,300 t REO" in text  # as printed, not converted
+    assert "at most 0.400 kt REO" in text
+    assert "0.050 to 0.300 kt REO" in text
+    assert "0 (less than 0.010 kt REO)" in text
+    assert "2010–2012" in text
+
+
+def test_records_that_disagree_are_flagged(text: str) -> None:
+    assert '<span class="flag">outside</span>' in text
+
+
+def test_headline_shows_posterior_prior_and_probabilities(text: str) -> None:
+    assert "Hidden mining in A" in text
+    assert "Sum 2010–2015" in text
+    assert "0.5 kt REO" in text
+    assert re.search(r"[<>]\d+ %|&[lg]t;\d+ %|\d+ %", text)
+    assert "90 %" in text
+
+
+def test_figures_have_alternative_text(page: _Page) -> None:
+    images = [attrs for tag, attrs in page.tags if tag == "img"]
+    assert len(images) == 1 + len(REPORT["headline"]) + len(REPORT["panels"])
+    assert all(len(str(image["alt"])) > 40 for image in images)
+    assert "Sankey diagram of the flows of 2013" in str(page.values("aria-label"))
+
+
+def test_tables_have_captions_and_headings_are_in_order(page: _Page, text: str) -> None:
+    assert text.count("<caption>") == text.count("<table")
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_same_fit_gives_the_same_page(tmp_path: Path) -> None:
+    fit = fake_fit()
+    first = write_report(fit, tmp_path / "a.html").read_bytes()
+    assert write_report(fit, tmp_path / "b.html").read_bytes() == first
+
+
+def test_year_of_the_sankey_can_be_chosen(tmp_path: Path) -> None:
+    text = write_report(fake_fit(), tmp_path / "a.html", year=2011).read_text(encoding="utf-8")
+    assert "Sankey diagram of the flows of 2011" in text
+    with pytest.raises(ResultError, match="1999"):
+        write_report(fake_fit(), tmp_path / "b.html", year=1999)
+    assert not (tmp_path / "b.html").exists()
+
+
+def test_a_study_without_report_table_gets_a_report(tmp_path: Path) -> None:
+    text = write_report(fake_fit(report=None), tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "mined_world" in text
+    assert "Sankey diagram of the flows of 2015" in text
+
+
+def test_a_ratio_can_be_a_headline_but_is_not_added_up(tmp_path: Path) -> None:
+    fit = fake_fit(report={"headline": ["share_hidden"]})
+    text = write_report(fit, tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "Probability that the sum" not in text
+
+
+def test_report_table_with_a_wrong_name_or_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="Did you mean 'smuggled'"):
+        write_report(fake_fit(report={"headline": ["smugled"]}), tmp_path / "a.html")
+    with pytest.raises(ResultError, match=r"Unknown quantity in study\.toml"):
+        write_report(fake_fit(report={"beside": {"smuggled": ["x"]}}), tmp_path / "a.html")
+    with pytest.raises(ResultError, match=r"Unknown year in study\.toml"):
+        write_report(fake_fit(report={"table_years": [1999]}), tmp_path / "a.html")
+    with pytest.raises(ResultError, match="unknown key headlines; known are headline"):
+        write_report(fake_fit(report={"headlines": []}), tmp_path / "a.html")
+
+
+def test_no_report_of_a_fit_that_did_not_converge(tmp_path: Path) -> None:
+    fit = fake_fit(converged=False)
+    with pytest.raises(FitError, match=r"2 of 90 quantities did not converge\."):
+        write_report(fit, tmp_path / "a.html")
+    assert not list(tmp_path.iterdir())
+    text = write_report(fit, tmp_path / "a.html", force=True).read_text(encoding="utf-8")
+    assert "This fit did not converge. Do not use or cite its figures." in text
+    assert "smuggled[2011], smuggled[2012]" in text
+
+
+def test_a_fit_without_prior_or_predictions_gets_a_report(tmp_path: Path) -> None:
+    fit: xr.DataTree = fake_fit()
+    for group in ("prior", "posterior_predictive"):
+        del fit[group]
+    assert "Hidden mining in A" in write_report(fit, tmp_path / "a.html").read_text("utf-8")
