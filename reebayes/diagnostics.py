@@ -81,7 +81,7 @@ def judge(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float | i
         The attributes of a fit that say whether it converged: ``converged``, ``verdict``,
         ``failing`` and the figures of `conventions.GATE`.
     """
-    table = _figures(posterior)
+    names, table = _figures(posterior)
     figures: dict[str, float] = {
         "rhat_max": float(table["rhat"].max()),
         "ess_bulk_min": float(table["ess_bulk"].min()),
@@ -90,18 +90,18 @@ def judge(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float | i
         "bfmi_min": float(bfmi(stats["energy"].transpose("chain", "draw").values).min()),
         "saturated_fraction": float(stats["maxdepth_reached"].mean()),
     }
-    failing = _failing(table)
+    failing = _failing(names, table)
     broken = [name for name, figure in figures.items() if not _passes(name, figure)]
     return {
         "converged": "no" if broken else "yes",
-        "verdict": _sentence(figures, broken, len(failing), table["name"].size),
+        "verdict": _sentence(figures, broken, len(failing), names.size),
         "failing": json.dumps(failing[:_NAMED]),
         "gradients_per_draw": float(stats["n_steps"].mean()),
         **figures,
     }
 
 
-def _figures(posterior: xr.Dataset) -> dict[str, NDArray[np.generic]]:
+def _figures(posterior: xr.Dataset) -> tuple[NDArray[np.str_], dict[str, Floats]]:
     names: list[str] = []
     parts: dict[str, list[Floats]] = {"rhat": [], "ess_bulk": [], "ess_tail": []}
     for variable in posterior.data_vars.values():
@@ -115,7 +115,7 @@ def _figures(posterior: xr.Dataset) -> dict[str, NDArray[np.generic]]:
                 parts["rhat"].append(rhat(block))
                 parts["ess_bulk"].append(ess_bulk(block))
                 parts["ess_tail"].append(ess_tail(block))
-    return {"name": np.array(names)} | {key: np.concatenate(value) for key, value in parts.items()}
+    return np.array(names), {key: np.concatenate(value) for key, value in parts.items()}
 
 
 def _flat(variable: xr.DataArray) -> tuple[list[str], Floats]:
@@ -138,7 +138,7 @@ def _flat(variable: xr.DataArray) -> tuple[list[str], Floats]:
     return labels, np.nan_to_num(draws)
 
 
-def _failing(table: Mapping[str, NDArray[np.generic]]) -> list[str]:
+def _failing(names: NDArray[np.str_], table: Mapping[str, Floats]) -> list[str]:
     """Names of what did not converge, worst R-hat first."""
     bad = (
         ~(table["rhat"] <= GATE["rhat_max"][1])
@@ -146,7 +146,7 @@ def _failing(table: Mapping[str, NDArray[np.generic]]) -> list[str]:
         | ~(table["ess_tail"] >= GATE["ess_tail_min"][1])
     )
     order = np.argsort(-table["rhat"][bad])
-    return [str(name) for name in table["name"][bad][order]]
+    return [str(name) for name in names[bad][order]]
 
 
 def _passes(name: str, figure: float) -> bool:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,27 @@ from reebayes.model import build_model, store
 from reebayes.operations import Store
 from reebayes.study import Study
 
-DRAWS, TUNE, CHAINS = 500, 400, 4
+DRAWS, TUNE, CHAINS = 600, 300, 4
 PRIOR_DRAWS = 500
-TARGET_ACCEPT = 0.8
 
 _PER_RECORD = ("location", "scale")
 _STATS = ("diverging", "energy", "logp", "maxdepth_reached", "n_steps", "depth", "step_size",
           "mean_tree_accept")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Settings of one run of the sampler."""
+
+    seed: int
+    draws: int
+    tune: int
+    chains: int
+    progress: bool
+
+
+PILOT = Run(seed=0, draws=60, tune=120, chains=CHAINS, progress=False)
+_PILOT_SPREAD = (0.3, 1.2)  # a short pilot may not call a scale known, nor wider than its prior
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +156,10 @@ def fit(
     with _timed(clock, "compile"):
         compiled = study if isinstance(study, CompiledStudy) else compile_study(study)
     with _timed(clock, "pilot"):
-        coordinates = straighten(compiled.gradient_at, compiled.layout)
+        coordinates = find_coordinates(compiled, seed=seed)
     with _timed(clock, "sampling"):
-        trace = _sample(compiled, coordinates, seed, draws, tune, chains, progress)
+        run = Run(seed=seed, draws=draws, tune=tune, chains=chains, progress=progress)
+        trace = _sample(compiled, coordinates, run)
     with _timed(clock, "assembly"):
         tree = _assemble(compiled, trace, np.random.default_rng(seed))
     clock["total"] = time.perf_counter() - begin
@@ -155,6 +170,29 @@ def fit(
         "wall_seconds": json.dumps({name: round(value, 2) for name, value in clock.items()}),
     }
     return tree
+
+
+def find_coordinates(compiled: CompiledStudy, *, seed: int) -> Coordinates:
+    """Coordinates for sampling, from a short pilot run.
+
+    The pilot says where noise and step multipliers lie; the mode and the curvature that
+    straighten the posterior are then taken there instead of at the prior's centre.
+
+    Parameters
+    ----------
+    compiled : CompiledStudy
+    seed : int
+
+    Returns
+    -------
+    Coordinates
+    """
+    coordinates = straighten(compiled.gradient_at, compiled.layout)
+    trace = _sample(compiled, coordinates, replace(PILOT, seed=seed))
+    latents = trace["posterior"].to_dataset()["latents"].values
+    scales = latents[..., compiled.layout.unknowns.scales_start :]
+    spread = np.clip(scales.std(axis=(0, 1)), *_PILOT_SPREAD)
+    return straighten(compiled.gradient_at, compiled.layout, (scales.mean(axis=(0, 1)), spread))
 
 
 @contextmanager
@@ -172,44 +210,39 @@ def _check_settings(**settings: int) -> None:
         raise FitError("; ".join(low))
 
 
-def _sample(
-    compiled: CompiledStudy,
-    coordinates: Coordinates,
-    seed: int,
-    draws: int,
-    tune: int,
-    chains: int,
-    progress: bool,
-) -> xr.DataTree:
+def _sample(compiled: CompiledStudy, coordinates: Coordinates, run: Run) -> xr.DataTree:
     try:
-        return nutpie.sample(
+        trace: xr.DataTree = nutpie.sample(
             compiled.sampler_at(coordinates),
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            cores=min(chains, os.cpu_count() or 1),
-            seed=seed,
-            progress_bar=progress,
+            draws=run.draws,
+            tune=run.tune,
+            chains=run.chains,
+            cores=min(run.chains, os.cpu_count() or 1),
+            seed=run.seed,
+            progress_bar=run.progress,
             save_warmup=False,
-            target_accept=TARGET_ACCEPT,
         )
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error
+    return trace
 
 
-def _assemble(compiled: CompiledStudy, trace: xr.DataTree, rng: np.random.Generator) -> xr.DataTree:
+def _assemble(
+    compiled: CompiledStudy, trace: xr.DataTree, rng: np.random.Generator
+) -> xr.DataTree:
     layout = compiled.layout
-    posterior = {name: trace["posterior"][name].values for name in (*DIMENSIONS, *_PER_RECORD)}
+    draws = trace["posterior"].to_dataset()
+    posterior = {name: draws[name].values for name in (*DIMENSIONS, *_PER_RECORD)}
     prior = compiled.prior(PRIOR_DRAWS, rng)
-    records = [posterior[name] for name in _PER_RECORD]
     stats = trace["sample_stats"].to_dataset()
+    location, scale = (posterior[name] for name in _PER_RECORD)
     groups = {
         "posterior": draws_dataset(layout, posterior),
         "prior": draws_dataset(layout, prior),
         "sample_stats": stats[[name for name in _STATS if name in stats]],
-        "posterior_predictive": replicate(layout, *records, rng),
-        "prior_predictive": replicate(layout, *(prior[name] for name in _PER_RECORD), rng),
-        "log_likelihood": log_likelihood(layout, *records),
+        "posterior_predictive": replicate(layout, location, scale, rng),
+        "prior_predictive": replicate(layout, prior["location"], prior["scale"], rng),
+        "log_likelihood": log_likelihood(layout, location, scale),
         "observed_data": observed_data(layout),
         "constant_data": constant_data(compiled.study),
     }
