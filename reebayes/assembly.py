@@ -49,7 +49,12 @@ def draws_dataset(layout: Layout, draws: Mapping[str, Floats]) -> xr.Dataset:
     variables = {
         name: ((CHAIN, DRAW, *dimensions), draws[name]) for name, dimensions in DIMENSIONS.items()
     }
-    variables["quantities"] = ((CHAIN, DRAW, YEAR, QUANTITY), quantity_draws(layout, flows))
+    quantities = quantity_draws(layout, flows).astype(np.float32)
+    variables["quantities"] = ((CHAIN, DRAW, YEAR, QUANTITY), quantities)
+    # Flows keep every digit, so that the mass balance closes in the file as well; the rest is
+    # known to three digits at best.
+    dims, latents = variables["latents"]
+    variables["latents"] = (dims, latents.astype(np.float32))
     coordinates = {
         CHAIN: np.arange(flows.shape[0]),
         DRAW: np.arange(flows.shape[1]),
@@ -150,7 +155,8 @@ def _by_record(layout: Layout, values: Floats) -> xr.Dataset:
         DRAW: np.arange(values.shape[1]),
         RECORD: _labels(layout.records),
     }
-    return xr.Dataset({"value": ((CHAIN, DRAW, RECORD), values)}, coords=coordinates)
+    single = values.astype(np.float32)
+    return xr.Dataset({"value": ((CHAIN, DRAW, RECORD), single)}, coords=coordinates)
 
 
 def _record_columns(study: Study) -> dict[str, Any]:

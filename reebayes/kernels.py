@@ -14,6 +14,9 @@ import numpy as np
 # Loops over years and series are short: one thread per chain is the faster choice.
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
+# Helpers of the inner loops: a call that passes arrays costs more than what they do.
+_jit_inline = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+
 # Sums may be reordered where that lets them run in vector registers.
 _jit_sums = numba.njit(
     cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
@@ -66,7 +69,7 @@ def autoregress_adjoint(innovation, persistence, state, state_bar):
 # --- mass balance: inputs and shares to flows, in stage order ---------------------------------
 
 
-@_jit
+@_jit_inline
 def _softmax_outflows(process, t, level, column, active, out_start, out_flow, share):
     """Shares of one process's throughput over the outflows active in year t."""
     top = -np.inf
@@ -89,7 +92,7 @@ def _softmax_outflows(process, t, level, column, active, out_start, out_flow, sh
             share[t, out_flow[n]] /= total
 
 
-@_jit
+@_jit_inline
 def _solve_in_place(matrix, rhs, size):
     """Gaussian elimination with partial pivoting of a small dense system."""
     for i in range(size):
@@ -113,7 +116,7 @@ def _solve_in_place(matrix, rhs, size):
         rhs[i] /= matrix[i, i]
 
 
-@_jit
+@_jit_inline
 def _fill_block(t, first, last, order, place, target, out_start, out_flow, share, transpose, block):
     """I - S' (or its transpose) of one cyclic block of processes; S holds the inner shares."""
     size = last - first

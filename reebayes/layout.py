@@ -87,8 +87,8 @@ class Unknowns:
 
     Columns are those that change over the years, then constants, then fixed ones (sd 0).
     A column with ``on_route`` 1 adds the column ``route``: what a trade route does to all that
-    takes it. A column with ``driven`` 1 is the log output of a conversion; the inflow that it
-    needs follows from the log odds of the loss, in column ``loss``. The latent vector holds innovations year by year for the ``varying`` columns, then one entry
+    takes it. Columns ``driven`` are log outputs of conversions; the inflow that such an output
+    needs follows from the log odds of the loss, in the columns ``loss``. The latent vector holds innovations year by year for the ``varying`` columns, then one entry
     for each constant column, each reporter's noise and each group's step multiplier.
     """
 
@@ -105,8 +105,8 @@ class Unknowns:
     step_sd: Floats
     route: Integers
     on_route: Floats
+    driven: Integers
     loss: Integers
-    driven: Floats
 
     @property
     def years(self) -> int:
@@ -276,16 +276,17 @@ def _drivers(study: Study) -> dict[str, str]:
 def _losses(
     study: Study, drivers: Mapping[str, str], columns: Sequence[str]
 ) -> dict[str, NDArray[Any]]:
-    """For each column, the column of the loss beside it, and whether it drives its conversion."""
+    """Columns of the products that drive their conversions, and of the losses beside them."""
     source = {flow.flow: flow.source for flow in study.flows}
     position = {name: n for n, name in enumerate(columns)}
-    loss = np.zeros(len(columns), dtype=np.int64)
-    driven = np.zeros(len(columns))
-    for product in drivers.values():
-        [beside] = [name for name in source if source[name] == source[product] and name != product]
-        loss[position[product]] = position[beside]
-        driven[position[product]] = 1.0
-    return {"loss": loss, "driven": driven}
+    beside = {
+        product: next(n for n in source if source[n] == source[product] and n != product)
+        for product in drivers.values()
+    }
+    return {
+        "driven": np.array([position[name] for name in beside], dtype=np.int64),
+        "loss": np.array([position[name] for name in beside.values()], dtype=np.int64),
+    }
 
 
 def _routes(study: Study, columns: Sequence[str]) -> dict[str, NDArray[Any]]:

@@ -195,8 +195,8 @@ def _level(own: Any, arrays: dict[str, Any]) -> Any:
     """What the balance is driven by: own levels, moved by trade routes and by yields."""
     by_route = own[:, arrays["route"]] * arrays["on_route"]
     # inflow = product / yield, and -log(yield) is softplus of the loss's log odds
-    by_yield = pt.softplus(own[:, arrays["loss"]]) * arrays["driven"]
-    return own + by_route + by_yield
+    by_yield = pt.softplus(own[:, arrays["loss"]])
+    return pt.inc_subtensor((own + by_route)[:, arrays["driven"]], by_yield)
 
 
 def _balance(arrays: dict[str, Any], level: Any) -> Any:

@@ -125,7 +125,7 @@ CELLS = [
     ("priors.csv", "bias:*", "target", "bais:*", "Did you mean 'bias:*'?"),
     ("priors.csv", "noise:journ", "target", "noise:jurnalist", "Did you mean 'journalist'?"),
     ("priors.csv", "ore,", "distribution", "normal", "is lognormal, not normal"),
-    ("priors.csv", "metal,", "distribution", "lognormal", "is share, not lognormal"),
+    ("priors.csv", "export_ore,", "distribution", "lognormal", "is share, not lognormal"),
     ("priors.csv", "bias:survey", "distribution", "lognormal", "is normal, not lognormal"),
     ("priors.csv", "noise:*", "distribution", "normal", "is lognormal, not normal"),
     ("priors.csv", "step:input", "distribution", "share", "is lognormal, not share"),
@@ -436,6 +436,187 @@ def test_cycle_that_nothing_feeds(tiny_study: Path) -> None:
     _add(tiny_study, "priors.csv", "back,,,share,0.5,1,,share,judgement-split,\n")
     (fault,) = faults_of(tiny_study)
     assert "processes left, right form a cycle that nothing feeds in 2011-2013" in fault.message
+
+
+# ---- trade routes ----
+
+ROUTE = "route:A:B,,,normal,-0.5,0.5,0.2,log odds,judgement-split,\n"
+HIDDEN_ROUTE = (
+    "route:A:unregistered,2010,2012,normal,0,0.5,0.2,log odds,judgement-split,\n"
+    "route:A:unregistered,2013,2015,normal,-1.2,0.8,0.3,log odds,judgement-split,\n"
+)
+
+
+def add_trade(folder: Path, routes: str = ROUTE + HIDDEN_ROUTE) -> Path:
+    """Add a second region, to which ore goes declared and not, and priors of both routes."""
+    _add(folder, "processes.csv", "ore_market_B,market,B,Ore market\nuse_B,use,B,Use\n")
+    _add(
+        folder,
+        "flows.csv",
+        "ship,ore_market,ore_market_B,ore,true,2010-2015,Ore shipped\n"
+        "smuggle,ore_market,ore_market_B,ore,false,2010-2015,Ore smuggled\n"
+        "used_B,ore_market_B,use_B,ore,true,2010-2015,Ore used\n",
+    )
+    shares = "{},,,share,0.1,0.5,0.2,share,judgement-split,\n"
+    _add(folder, "priors.csv", shares.format("ship") + shares.format("smuggle") + routes)
+    return folder
+
+
+def test_routes_are_read(tiny_study: Path) -> None:
+    """A route is named by its ends if declared, by its origin if not, and may vary by period."""
+    study = read_study(add_trade(tiny_study))
+    routes = {flow.flow: study.route(flow) for flow in study.flows}
+    assert {name: route for name, route in routes.items() if route is not None} == {
+        "ship": "A:B",
+        "smuggle": "A:unregistered",
+    }
+    assert [row.median for row in study.priors.rows("route:A:B")] == [-0.5]
+    assert [row.median for row in study.priors.rows("route:A:unregistered")] == [0, -1.2]
+    _add(tiny_study, "priors.csv", "step:trade,,,lognormal,1,0.3,,multiplier,judgement-split,\n")
+    read_study(tiny_study)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "blamed", "fragment"),
+    [
+        ("target", "route:A:C", "target", "Did you mean 'route:A:B'?"),
+        ("target", "route:B:A", "target", "unknown target 'route:B:A'. Did you mean 'route:A:B'?"),
+        ("target", "route:A:A", "target", "Did you mean 'route:A:B'?"),
+        ("target", "route:B:unregistered", "target", "Did you mean 'route:A:unregistered'?"),
+        ("target", "route:", "target", "unknown target 'route:'"),
+        ("target", "rout:A:B", "target", "Did you mean 'route:A:B'?"),
+        ("distribution", "lognormal", "distribution", "is normal, not lognormal"),
+        ("distribution", "share", "distribution", "is normal, not share"),
+        ("sd", "0", "sd", "sd 0 is not above 0"),
+        ("sd", "-1", "sd", "sd -1 is not above 0"),
+        ("step", "0", "step", "leave it empty if nothing changes"),
+        ("year_end", "2015", "year", "give both or neither"),
+    ],
+)
+def test_bad_route(tiny_study: Path, column: str, cell: str, blamed: str, fragment: str) -> None:
+    """A route that no flow takes, or a prior of another form, is named with its row and column."""
+    add_trade(tiny_study)
+    corrupt(tiny_study, "priors.csv", lambda text: set_cell(text, "route:A:B", column, cell))
+    row = TABLES["priors.csv"].count("\n") + 3
+    (fault,) = faults_of(tiny_study)
+    assert (fault.table, fault.row, fault.column) == ("priors.csv", row, blamed)
+    assert fragment in fault.message
+
+
+@pytest.mark.parametrize(
+    ("years", "missing"),
+    [("2010,2014", "2015"), ("2011,2015", "2010"), ("2012,2013", "2010-2011;2014-2015")],
+)
+def test_route_without_all_years(tiny_study: Path, years: str, missing: str) -> None:
+    """The flows of a route are active by themselves; its prior holds for the whole study."""
+    add_trade(tiny_study, ROUTE.replace(",,,", f",{years},"))
+    (fault,) = faults_of(tiny_study)
+    assert (fault.table, fault.column) == ("priors.csv", "year_end")
+    assert fault.message == f"'route:A:B' has no prior for {missing}"
+
+
+def test_route_whose_flow_stays_at_home(tiny_study: Path) -> None:
+    """Without trade there is no route to have a prior."""
+    _add(tiny_study, "priors.csv", ROUTE)
+    (fault,) = faults_of(tiny_study)
+    assert (fault.table, fault.column) == ("priors.csv", "target")
+    assert "unknown target 'route:A:B'" in fault.message
+
+
+# ---- conversions whose output has the prior ----
+
+DRIVEN = (
+    "concentrate,,,lognormal,12,0.5,0.1,kt REO/yr,judgement-scale,\n"
+    "mine_loss,,,share,0.3,0.4,,share,judgement-yield,\n"
+)
+
+
+def drive(folder: Path, rows: str = DRIVEN, *, keep_inflow: bool = False) -> Path:
+    """Put the prior of the mine on its product: the ore that it needs follows."""
+
+    def change(text: str) -> str:
+        text = text.replace(_line(text, "concentrate,"), "")
+        return (text if keep_inflow else text.replace(_line(text, "ore,"), "")) + rows
+
+    corrupt(folder, "priors.csv", change)
+    return folder
+
+
+def test_product_driven_conversion_is_read(tiny_study: Path) -> None:
+    study = read_study(drive(tiny_study))
+    (prior,) = study.priors.rows("concentrate")
+    assert (prior.distribution, prior.median, prior.unit) == ("lognormal", 12, "kt REO/yr")
+    assert not study.priors.rows("ore")
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "fragment"),
+    [
+        ("unit", "share", "unit 'share' is not the study's; convert to 'kt REO/yr'"),
+        ("unit", "t REO/yr", "unit 't REO/yr' is not the study's; convert to 'kt REO/yr'"),
+        ("median", "0", "median 0 is not above 0"),
+        ("sd", "0", "sd 0 is not above 0"),
+    ],
+)
+def test_bad_product_prior(tiny_study: Path, column: str, cell: str, fragment: str) -> None:
+    drive(tiny_study)
+    corrupt(tiny_study, "priors.csv", lambda text: set_cell(text, "concentrate,", column, cell))
+    (fault,) = faults_of(tiny_study)
+    line = line_of((tiny_study / "priors.csv").read_text("utf-8"), "concentrate,")
+    assert (fault.table, fault.row, fault.column) == ("priors.csv", line, column)
+    assert fragment in fault.message
+
+
+def blame(folder: Path, start: str, column: str) -> str:
+    """Return the message of the one fault, which must be that of a row of priors."""
+    (fault,) = faults_of(folder)
+    line = line_of((folder / "priors.csv").read_text("utf-8"), start)
+    assert (fault.table, fault.row, fault.column) == ("priors.csv", line, column)
+    return fault.message
+
+
+def test_driven_conversion_with_a_prior_on_its_inflow_too(tiny_study: Path) -> None:
+    drive(tiny_study, keep_inflow=True)
+    message = blame(tiny_study, "ore,", "target")
+    assert message == "flow follows from 'concentrate' and its yield; remove its prior"
+
+
+def test_driven_conversion_with_two_inflows(tiny_study: Path) -> None:
+    drive(tiny_study)
+    _add(tiny_study, "flows.csv", "ore_2,nature,mine,ore,true,2010-2015,More ore\n")
+    message = blame(tiny_study, "concentrate,", "distribution")
+    assert "so 'mine' needs exactly one inflow, from an environment" in message
+
+
+def test_driven_conversion_fed_by_a_market(tiny_study: Path) -> None:
+    """What a market sends is a share of what it has, so it cannot follow from a yield."""
+    rows = (
+        "metal,,,lognormal,5,0.4,,kt REO/yr,judgement-yield,\n"
+        "plant_loss,,,share,0.2,0.4,,share,judgement-yield,\n"
+    )
+    corrupt(tiny_study, "flows.csv", lambda text: text.replace(_line(text, "scrap,"), ""))
+    corrupt(tiny_study, "priors.csv", lambda text: text.replace(_line(text, "scrap,"), ""))
+    corrupt(
+        tiny_study, "quantities.csv", lambda text: text.replace("net_export,num,scrap,-0.5\n", "")
+    )
+    corrupt(tiny_study, "priors.csv", lambda text: text.replace(_line(text, "metal,"), rows))
+    message = blame(tiny_study, "metal,", "distribution")
+    assert "so 'plant' needs exactly one inflow, from an environment" in message
+
+
+def test_driven_conversion_with_three_outflows(tiny_study: Path) -> None:
+    drive(tiny_study)
+    _add(tiny_study, "flows.csv", "dust,mine,residues,loss,true,2010-2015,Dust\n")
+    _add(tiny_study, "priors.csv", "dust,,,share,0.05,0.4,,share,judgement-yield,\n")
+    message = blame(tiny_study, "concentrate,", "distribution")
+    assert "so 'mine' needs exactly two outflows, the product and its loss" in message
+
+
+def test_driven_conversion_without_a_share_of_its_loss(tiny_study: Path) -> None:
+    drive(tiny_study, DRIVEN.splitlines(keepends=True)[0])
+    (fault,) = faults_of(tiny_study)
+    assert (fault.table, fault.row, fault.column) == ("priors.csv", None, "target")
+    assert "without a share prior" in fault.message
 
 
 FILE_CHANGES: list[tuple[str, Callable[[bytes], bytes], int | None, str]] = [

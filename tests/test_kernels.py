@@ -373,7 +373,7 @@ def test_origin_is_zero() -> None:
     band = random_band(5)
     array = np.ones((2, 2))
     zeros = kernels.origin(
-        np.ones(6), array, array, array, band.first, band.start, band.factor, np.array(1.0)
+        np.ones(6), *4 * [array], band.first, band.start, band.factor, np.array(1.0)
     )
     assert zeros.shape == (6,)
     assert not zeros.any()
@@ -395,10 +395,13 @@ class Smoother:
 
     def smooth(self, shift: Floats, persistence: Floats) -> Floats:
         """Return innovations, constants and scales, and the log volume."""
-        result: Floats = kernels.smooth(
-            shift, persistence, self.reference, self.curvature, self.pull
-        )
+        result: Floats = kernels.smooth(shift, persistence, *self.fixed())
         return result
+
+    def fixed(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return what the kernels take after the persistence."""
+        diagonal, below = kernels.conditional_factors(self.reference, self.curvature)
+        return diagonal, below, self.curvature, self.pull
 
 
 @pytest.fixture(params=[0, 1, 2])
@@ -414,12 +417,35 @@ def smoother(request: pytest.FixtureRequest) -> Smoother:
     )
 
 
+@given(seeds, st.integers(1, 7), st.integers(1, 3))
+def test_conditional_factors_are_dense_cholesky_factors(seed: int, years: int, series: int) -> None:
+    """Of the AR(1) precision, inverted from the states' covariance, plus the curvature."""
+    rng = np.random.default_rng(seed)
+    persistence = rng.uniform(0.01, 0.97, (years, series))
+    curvature = rng.uniform(0, 30, (years, series))
+    diagonal, below = kernels.conditional_factors(persistence, curvature)
+    for k in range(series):
+        precision = ar1_precision(persistence[:, k]) + np.diag(curvature[:, k])
+        dense = np.linalg.cholesky(precision)
+        np.testing.assert_allclose(diagonal[:, k], np.diag(dense), rtol=1e-8)
+        np.testing.assert_allclose(below[1:, k], np.diag(dense, -1), rtol=1e-8)
+        assert below[0, k] == 0
+        assert np.abs(np.tril(dense, -2)).max() < 1e-8 * dense.max()
+
+
+def ar1_precision(persistence: Floats) -> Floats:
+    """Return the inverse of the covariance of one series' unit states."""
+    units = np.eye(persistence.size)
+    columns = [kernels.autoregress(e[:, None], persistence[:, None])[:, 0] for e in units]
+    innovations = np.stack(columns, axis=1)
+    precision: Floats = np.linalg.inv(innovations @ innovations.T)
+    return precision
+
+
 def test_smooth_adjoint(smoother: Smoother) -> None:
     weight = np.random.default_rng(6).normal(size=SIZE + 1)
     shift, persistence = smoother.shift, smoother.persistence
-    bars = kernels.smooth_adjoint(
-        shift, persistence, smoother.reference, smoother.curvature, smoother.pull, weight
-    )
+    bars = kernels.smooth_adjoint(shift, persistence, *smoother.fixed(), weight)
     close(bars[0], differences(lambda x: float(smoother.smooth(x, persistence) @ weight), shift))
     by_persistence = differences(lambda x: float(smoother.smooth(shift, x) @ weight), persistence)
     # The persistence of the first year leads from no year before it.
@@ -429,9 +455,7 @@ def test_smooth_adjoint(smoother: Smoother) -> None:
 
 def test_displace_is_the_inverse_of_smooth(smoother: Smoother) -> None:
     result = smoother.smooth(smoother.shift, smoother.persistence)
-    shift = kernels.displace(
-        result[:-1], smoother.persistence, smoother.reference, smoother.curvature, smoother.pull
-    )
+    shift = kernels.displace(result[:-1], smoother.persistence, *smoother.fixed())
     np.testing.assert_allclose(shift, smoother.shift, atol=1e-10)
 
 
@@ -459,11 +483,7 @@ def test_smooth_at_the_reference_is_mode_plus_shift(smoother: Smoother) -> None:
     state = kernels.autoregress(result[:states].reshape(YEARS, SERIES), reference)
     shift = smoother.shift[:states].reshape(YEARS, SERIES)
     for k in range(SERIES):
-        innovations = np.stack(
-            [kernels.autoregress(e[:, None], reference[:, [k]])[:, 0] for e in np.eye(YEARS)],
-            axis=1,
-        )
-        prior = np.linalg.inv(innovations @ innovations.T)
+        prior = ar1_precision(reference[:, k])
         mode = np.linalg.solve(prior + np.diag(smoother.curvature[:, k]), smoother.pull[:, k])
         np.testing.assert_allclose(state[:, k], mode + shift[:, k], atol=1e-9)
     np.testing.assert_array_equal(result[states:-1], smoother.shift[states:])

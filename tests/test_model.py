@@ -8,6 +8,7 @@ import pytensor
 import pytest
 from pytensor.compile.mode import Mode
 
+from reebayes.assembly import quantity_draws
 from reebayes.geometry import Coordinates
 from reebayes.layout import lay_out
 from reebayes.model import Geometry, build_model, store
@@ -19,7 +20,6 @@ from reebayes.simulation import (
     unknowns_from,
 )
 from reebayes.study import Study, read_study
-from reebayes.assembly import quantity_draws
 
 # Runs the operations in Python: nothing to compile, so the tests start at once.
 PLAIN = Mode("py", None)

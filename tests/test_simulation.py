@@ -394,6 +394,158 @@ def test_impossible_plants_are_refused(study, overrides, message):
         simulate_world(study, seed=1, overrides=overrides)
 
 
+# --- trade routes -----------------------------------------------------------------------------
+
+ABROAD = [
+    ("market_US", "market", "US", "Market abroad"),
+    ("market_RW", "market", "RW", "Market further abroad"),
+    ("buyers_US", "use", "US", "Buyers abroad"),
+    ("buyers_RW", "use", "RW", "Buyers further abroad"),
+]
+# to whom, declared, route
+TRADE = {
+    "ship_US": ("market_US", "true", "CN:US"),
+    "ship_US_makers": ("buyers_US", "true", "CN:US"),
+    "ship_RW": ("market_RW", "true", "CN:RW"),
+    "smuggle_US": ("market_US", "false", "CN:unregistered"),
+    "smuggle_RW": ("market_RW", "false", "CN:unregistered"),
+}
+ROUTES = [
+    ("route:CN:US", "", "", "normal", 0, 0.7, 0.35, "log odds", "judgement-us"),
+    ("route:CN:RW", "", "", "normal", 0, 0.7, "", "log odds", "judgement-us"),
+    ("route:CN:unregistered", 2000, 2002, "normal", 0, 0.8, 0.3, "log odds", "judgement-us"),
+    ("route:CN:unregistered", 2003, 2005, "normal", -1.2, 0.8, 0.3, "log odds", "judgement-us"),
+]
+
+
+def trade_tables(routes=ROUTES):
+    flows = [
+        (name, "market", target, "concentrate", registered, "2000-2005", name)
+        for name, (target, registered, _) in TRADE.items()
+    ]
+    flows += [
+        (f"bought_{region}", f"market_{region}", f"buyers_{region}", "concentrate", "true",
+         "2000-2005", "Bought")
+        for region in ("US", "RW")
+    ]  # fmt: skip
+    shares = [(name, "", "", "share", 0.05, 0.5, 0.2, "share", "judgement-us") for name in TRADE]
+    step = ("step:trade", "", "", "lognormal", 1, 0.3, "", "multiplier", "judgement-us")
+    return {
+        "processes": [*PROCESSES, *ABROAD],
+        "flows": [*FLOWS, *flows],
+        "priors": [*PRIORS, *shares, *routes, step],
+    }
+
+
+@pytest.fixture
+def trading(tmp_path):
+    return write_study(tmp_path, **trade_tables())
+
+
+def test_routes_are_named_by_both_ends_if_declared_and_by_the_origin_if_not(trading):
+    expected = {flow.flow: None for flow in trading.flows}
+    expected |= {name: route for name, (_, _, route) in TRADE.items()}
+    assert {flow.flow: trading.route(flow) for flow in trading.flows} == expected
+
+
+@pytest.mark.parametrize("route", ["CN:US", "CN:RW", "CN:unregistered"])
+def test_a_route_moves_all_its_flows_and_no_others(trading, route):
+    still = unknowns_from(trading, {})
+    moved = unknowns_from(trading, {f"route:{route}": 1.0})
+    shift = moved[f"route:{route}"] - still[f"route:{route}"]
+    assert (shift[0] != 0) and np.isfinite(shift).all()
+    for flow in trading.flows:
+        if flow.flow not in still:
+            continue
+        by = shift if trading.route(flow) == route else xr.zeros_like(shift)
+        gap = (moved[flow.flow] - still[flow.flow]).fillna(by)  # NaN while inactive
+        np.testing.assert_allclose(gap, by, atol=1e-14)
+    # against the flow that takes the remainder, the flows of the route grow by one factor
+    before, after = flows_from(trading, still), flows_from(trading, moved)
+    growth = (after / after.sel(flow="sale")) / (before / before.sel(flow="sale"))
+    for name, (_, _, taken) in TRADE.items():
+        expected = np.exp(shift) if taken == route else xr.ones_like(shift)
+        np.testing.assert_allclose(growth.sel(flow=name), expected, rtol=1e-12)
+
+
+def test_the_median_of_a_route_may_differ_between_periods(trading):
+    unknowns = unknowns_from(trading, {})
+    smuggled = unknowns["smuggle_US"] - unknowns["ship_US"]
+    # Before the break the shares alone decide; after it the route's median does too.
+    np.testing.assert_allclose(unknowns["route:CN:unregistered"], [0, 0, 0, -1.2, -1.2, -1.2])
+    np.testing.assert_allclose(smuggled, [0, 0, 0, -1.2, -1.2, -1.2], atol=1e-14)
+
+
+def test_a_route_without_a_prior_moves_nothing(tmp_path):
+    study = write_study(tmp_path, **trade_tables(routes=[]))
+    world = simulate_world(study, seed=1)
+    assert not [target for target in world.unknowns if target.startswith("route:")]
+    assert float(abs(mass_balance_error(study, world.flows)).max()) <= 1e-12
+
+
+def test_a_planted_route_comes_out_and_leaves_the_other_draws_alone(trading):
+    free = simulate_world(trading, seed=2)
+    planted = simulate_world(trading, seed=2, overrides={"route:CN:US": -2.0})
+    np.testing.assert_array_equal(planted.unknowns["route:CN:US"], -2.0)
+    gap = planted.unknowns["ship_US"] - free.unknowns["ship_US"]
+    np.testing.assert_allclose(gap, -2.0 - free.unknowns["route:CN:US"], atol=1e-13)
+    for target in ("ore", "feed", "ship_RW", "smuggle_US", "route:CN:RW", "bias:customs"):
+        xr.testing.assert_identical(planted.unknowns[target], free.unknowns[target])
+
+
+def test_what_crosses_a_border_moves_by_the_multiplier_of_trade(trading):
+    calm, rough = (
+        simulate_world(trading, seed=5, overrides={"step:trade": multiplier})
+        for multiplier in (0.5, 3.0)
+    )
+    for target in ("ship_US", "smuggle_RW", "route:CN:US"):
+        assert not calm.unknowns[target].equals(rough.unknowns[target])
+    for target in ("ore", "feed", "returned"):
+        xr.testing.assert_identical(calm.unknowns[target], rough.unknowns[target])
+
+
+# --- conversions whose product has the prior ----------------------------------------------------
+
+
+@pytest.fixture
+def driven(tmp_path):
+    product = ("concentrate", "", "", "lognormal", 80, 0.4, 0.2, "kt REO/yr", "judgement-us")
+    return write_study(tmp_path, priors=[product, *(row for row in PRIORS if row[0] != "ore")])
+
+
+def test_a_driven_conversion_makes_the_planted_output_and_takes_what_it_needs(driven):
+    output = [80.0, 90.0, 100.0, 110.0, 120.0, 130.0]
+    for seed in range(5):
+        flows = simulate_world(driven, seed=seed, overrides={"concentrate": output}).flows
+        np.testing.assert_allclose(flows.sel(flow="concentrate"), output, rtol=1e-13)
+        waste = flows.sel(flow="waste")
+        assert (waste > 0).all()
+        np.testing.assert_allclose(flows.sel(flow="ore"), output + waste, rtol=1e-13)
+
+
+def test_the_yield_of_a_driven_conversion_is_that_of_its_loss(driven):
+    flows = flows_from(driven, unknowns_from(driven, {}))
+    np.testing.assert_allclose(flows.sel(flow="concentrate"), 80, rtol=1e-13)
+    np.testing.assert_allclose(flows.sel(flow="waste"), 80 * 0.2 / 0.8, rtol=1e-13)
+    np.testing.assert_allclose(flows.sel(flow="ore"), 100, rtol=1e-13)
+    # a poorer yield takes more from the ground and delivers the same
+    poor = flows_from(driven, unknowns_from(driven, {"waste": 2.0}))
+    np.testing.assert_allclose(poor.sel(flow="concentrate"), 80, rtol=1e-13)
+    assert (poor.sel(flow="ore") > 110).all()
+
+
+def test_the_prior_of_a_product_is_that_of_an_input(driven):
+    worlds = draws(driven, 300)
+    logs = of_target(worlds, "concentrate")
+    np.testing.assert_allclose(logs.mean(axis=0), math.log(80), atol=0.1)
+    np.testing.assert_allclose(logs.std(axis=0), 0.4, rtol=0.15)
+    assert "ore" not in worlds[0].unknowns
+    with pytest.raises(ValueError, match="Not an unknown of this study: ore"):
+        simulate_world(driven, seed=1, overrides={"ore": 100.0})
+    with pytest.raises(KeyError, match="concentrate"):
+        flows_from(driven, {})
+
+
 # --- likelihood -------------------------------------------------------------------------------
 
 

@@ -78,6 +78,7 @@ def _fault(entry: Entry[Prior], column: str, message: str) -> Fault:
 def _sort_of(target: str, world: World) -> str | None:
     """Return what a prior is about: input, share, route, bias, noise or step.
 
+    The product of a conversion counts as a share here, whichever prior it has.
     None if it is about nothing, ``"unclear"`` if another table has to be mended first.
     """
     group, colon, name = target.partition(":")

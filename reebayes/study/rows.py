@@ -49,13 +49,14 @@ class Flow:
 
 
 def route_name(origin: str, destination: str, *, registered: bool) -> str | None:
-    """Return the name of a trade route, such as ``"CN:US"`` or ``"CN:US:unregistered"``.
+    """Return the name of a trade route, such as ``"CN:US"`` or ``"CN:unregistered"``.
 
-    None within a region, or where a process belongs to none.
+    What moves unregistered trade lies at the border it leaves, so it has one route for each
+    origin. None within a region, or where a process belongs to none.
     """
     if not origin or not destination or origin == destination:
         return None
-    return f"{origin}:{destination}" + ("" if registered else ":unregistered")
+    return f"{origin}:{destination}" if registered else f"{origin}:unregistered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,15 @@ class Record:
 class Prior:
     """What is believed of one target before the records, and whose belief it is.
 
+    A target is a flow, ``route:<A>:<B>`` or ``route:<A>:unregistered`` (what trade between two
+    regions, or undeclared trade out of one, does to all its flows), ``bias:<reporter>``,
+    ``noise:<reporter>`` or ``step:<group>``.
+
     ``median`` and ``sd`` are on the scales their ``distribution`` says: lognormal (median in the
     target's unit, sd of the log), share (median share, sd of the log-odds against the remainder),
-    normal (log scale). ``step`` is the sd of the year-to-year change, None if constant.
+    normal (log scale; for a route, added to the log-odds). Lognormal are flows out of an
+    environment, and the product of a conversion whose inflow follows from it and the yield.
+    ``step`` is the sd of the year-to-year change, None if constant.
     """
 
     target: str

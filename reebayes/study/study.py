@@ -60,7 +60,7 @@ class Study:
         Returns
         -------
         str or None
-            For example ``"CN:US"``, or ``"CN:US:unregistered"``; None for any other flow.
+            For example ``"CN:US"``, or ``"CN:unregistered"``; None for any other flow.
         """
         source, target = self.processes[flow.source], self.processes[flow.target]
         if source.kind != "market":
@@ -94,7 +94,8 @@ class Study:
         Parameters
         ----------
         target : str
-            A flow, ``bias:<reporter>``, ``noise:<reporter>`` or ``step:<group>`` of ``priors.csv``.
+            A flow, ``route:<A>:<B>``, ``bias:<reporter>``, ``noise:<reporter>`` or
+            ``step:<group>`` of ``priors.csv``.
         **changes
             Fields of `Prior` and their new values, such as ``median=1.5, sd=0.3``.
 
