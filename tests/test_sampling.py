@@ -165,7 +165,7 @@ def test_mass_balance_closes_in_every_draw(study: Study, fitted: xr.DataTree, gr
 def test_quantities_are_those_of_the_flows(study: Study, fitted: xr.DataTree) -> None:
     draws = dataset(fitted, "posterior").isel(chain=1, draw=7)
     expected = quantities_from(study, draws["flows"])
-    np.testing.assert_allclose(draws["quantities"], expected, rtol=1e-12)
+    np.testing.assert_allclose(draws["quantities"], expected, rtol=1e-6)  # single precision
 
 
 @pytest.mark.slow_ci
@@ -177,7 +177,7 @@ def test_log_likelihood_is_that_of_the_world_written_apart(
     draws = dataset(fitted, "posterior").isel(at)
     expected = record_log_likelihood(study, draws["flows"], draws["bias"], draws["noise"])
     actual = fitted["log_likelihood"]["value"].isel(at)
-    np.testing.assert_allclose(actual, expected, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)  # single precision
 
 
 @pytest.mark.slow_ci
