@@ -1,4 +1,4 @@
-"""Draw docs/bands.png, the picture of the README, from a fit: python docs/bands.py results/fit.nc."""
+"""Draw the picture of the README from a fit: python docs/bands.py results/fit.nc."""
 
 import sys
 from pathlib import Path

@@ -46,7 +46,7 @@ DIMENSIONS = {
 def draws_dataset(layout: Layout, draws: Mapping[str, Floats]) -> xr.Dataset:
     """Flows, quantities and parameters of one group, from arrays (chain, draw, ...)."""
     flows = draws["flows"]
-    variables = {
+    variables: dict[str, Any] = {
         name: ((CHAIN, DRAW, *dimensions), draws[name]) for name, dimensions in DIMENSIONS.items()
     }
     quantities = quantity_draws(layout, flows).astype(np.float32)

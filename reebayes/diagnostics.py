@@ -29,6 +29,7 @@ type Floats = NDArray[np.float64]
 
 _BLOCK = 256  # variables at a time: keeps the working set in cache
 _FEW_TIES = 0.01  # share of ties, from rounding to single precision, too small to matter
+QUANTITIES = "quantities"
 _NAMED = 20  # failing variables named in a verdict
 _TAIL = ((1 - CI_PROB) / 2, (1 + CI_PROB) / 2)
 
@@ -85,9 +86,9 @@ def judge(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float | i
     """
     names, table = _figures(posterior)
     figures: dict[str, float] = {
-        "rhat_max": float(table["rhat"].max()),
-        "ess_bulk_min": float(table["ess_bulk"].min()),
-        "ess_tail_min": float(table["ess_tail"].min()),
+        "rhat_max": float(table["rhat"].max(initial=0.0)),
+        "ess_bulk_min": float(table["ess_bulk"].min(initial=np.inf)),
+        "ess_tail_min": float(table["ess_tail"].min(initial=np.inf)),
         "divergences": int(stats["diverging"].sum()),
         "bfmi_min": float(bfmi(stats["energy"].transpose("chain", "draw").values).min()),
         "saturated_fraction": float(stats["maxdepth_reached"].mean()),
@@ -107,11 +108,17 @@ def _figures(posterior: xr.Dataset) -> tuple[NDArray[np.str_], dict[str, Floats]
     names: list[str] = []
     parts: dict[str, list[Floats]] = {"rhat": [], "ess_bulk": [], "ess_tail": []}
     blocks: list[Floats] = []
+    broken: list[str] = []
     for variable in posterior.data_vars.values():
         labels, draws = _flat(variable)
         for begin in range(0, draws.shape[2], _BLOCK):
             block = draws[:, :, begin : begin + _BLOCK]
-            moves = np.ptp(block, axis=(0, 1)) > 0
+            # a ratio of inactive flows does not exist; any other gap is a failure
+            absent = np.isnan(block).all(axis=(0, 1)) & (variable.name == QUANTITIES)
+            sound = np.isfinite(block).all(axis=(0, 1))
+            broken += [label for label, bad in zip(labels[begin:], ~sound & ~absent, strict=False)
+                       if bad]  # fmt: skip
+            moves = sound & (np.ptp(np.where(sound, block, 0.0), axis=(0, 1)) > 0)
             block = np.ascontiguousarray(block[:, :, moves])
             names += [label for label, kept in zip(labels[begin:], moves, strict=False) if kept]
             if block.shape[2]:
@@ -120,7 +127,11 @@ def _figures(posterior: xr.Dataset) -> tuple[NDArray[np.str_], dict[str, Floats]
         for figures in pool.map(_block_figures, blocks):
             for key, values in zip(parts, figures, strict=True):
                 parts[key].append(values)
-    return np.array(names), {key: np.concatenate(value) for key, value in parts.items()}
+    worst = {"rhat": np.inf, "ess_bulk": 0.0, "ess_tail": 0.0}
+    return np.array(names + broken), {
+        key: np.concatenate([*value, np.full(len(broken), worst[key])])
+        for key, value in parts.items()
+    }
 
 
 def _block_figures(draws: Floats) -> tuple[Floats, Floats, Floats]:
@@ -147,7 +158,7 @@ def _flat(variable: xr.DataArray) -> tuple[list[str], Floats]:
             for label in labels
             for value in values
         ]
-    return labels, np.nan_to_num(draws)
+    return labels, draws
 
 
 def _failing(names: NDArray[np.str_], table: Mapping[str, Floats]) -> list[str]:

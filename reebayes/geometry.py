@@ -108,7 +108,10 @@ def straighten(
     held = np.concatenate([np.zeros(unknowns.scales_start), centre])
     persistence = unknowns.persistence(unknowns.step_multiplier(centre))
     identity = replace(Coordinates.identity(unknowns), mode=held)
-    point = _climb(gradient_at(identity), unknowns)
+    start = gradient_at(identity)
+    if not np.isfinite(start(np.zeros(unknowns.size))[0]):
+        raise FitError("The density is not finite where the priors are centred; check the study.")
+    point = _climb(start, unknowns)
     in_states = replace(identity, reference=persistence)
     point = _same_point(point, identity, in_states, persistence)
     point, precision = _newton(gradient_at(in_states), point, persistence, unknowns)

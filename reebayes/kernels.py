@@ -23,7 +23,7 @@ _jit_sums = numba.njit(
 )
 
 POINT, UPPER, LOWER, RANGE, CERTAIN = 0, 1, 2, 3, 4
-"""Codes of the likelihood terms in :func:`record_terms`; a certain record carries no information."""
+"""Codes of the terms in :func:`record_terms`; a certain record carries no information."""
 
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 _TAIL = -30.0  # below this many standard deviations erfc underflows

@@ -88,7 +88,9 @@ class Unknowns:
     Columns are those that change over the years, then constants, then fixed ones (sd 0).
     A column with ``on_route`` 1 adds the column ``route``: what a trade route does to all that
     takes it. Columns ``driven`` are log outputs of conversions; the inflow that such an output
-    needs follows from the log odds of the loss, in the columns ``loss``. The latent vector holds innovations year by year for the ``varying`` columns, then one entry
+    needs follows from the log odds of the loss, in the columns ``loss``.
+
+    The latent vector holds innovations year by year for the ``varying`` columns, then one entry
     for each constant column, each reporter's noise and each group's step multiplier.
     """
 

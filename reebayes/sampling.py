@@ -36,7 +36,7 @@ from reebayes.study import Study
 DRAWS, TUNE, CHAINS = 1500, 300, 4
 PRIOR_DRAWS = 500
 # Steps this short keep the energy error small without lengthening the trees (31 gradients).
-TARGET_ACCEPT = 0.9
+TARGET_ACCEPT = 0.95
 
 _PER_RECORD = ("location", "scale")
 _STATS = ("diverging", "energy", "logp", "maxdepth_reached", "n_steps", "depth", "step_size",
@@ -241,9 +241,7 @@ def _sample(compiled: CompiledStudy, coordinates: Coordinates, run: Run) -> xr.D
     return trace
 
 
-def _assemble(
-    compiled: CompiledStudy, trace: xr.DataTree, rng: np.random.Generator
-) -> xr.DataTree:
+def _assemble(compiled: CompiledStudy, trace: xr.DataTree, rng: np.random.Generator) -> xr.DataTree:
     layout = compiled.layout
     draws = trace["posterior"].to_dataset()
     posterior = {name: draws[name].values for name in (*DIMENSIONS, *_PER_RECORD)}

@@ -405,13 +405,16 @@ def _plant_shares(study: Study, unknowns: dict[str, Array], shares: Mapping[str,
     The free outflows of a process keep their proportions and divide what is left, so the planted
     share comes out as given whatever the others drew.
     """
+    products = _products(study)
     for source in {flow.source for flow in study.flows if flow.flow in shares}:
         taken = np.zeros(len(study.years))
         free = np.zeros(len(study.years))
         for flow in study.flows:
             if flow.source == source:
                 share = shares.get(flow.flow)
-                weight = np.exp(unknowns.get(flow.flow, np.zeros(len(study.years))))
+                is_remainder = flow.flow in products or flow.flow not in unknowns
+                ratio = np.zeros(len(study.years)) if is_remainder else unknowns[flow.flow]
+                weight = np.exp(ratio)
                 taken += _active(study, flow) * (0.0 if share is None else share)
                 free += _active(study, flow) * (weight if share is None else 0.0)
         if np.any(taken >= 1):

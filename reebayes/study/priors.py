@@ -249,7 +249,7 @@ def _driver(process: str, believed: Believed) -> str | None:
     """Return the product whose prior sets the throughput of a conversion, None if there is none."""
     for edge in believed.world.outflows(process):
         entries = believed.rows.get(edge.name, [])
-        if entries and all(_is_product(entry, believed.world) for entry in entries):
+        if any(_is_product(entry, believed.world) for entry in entries):
             return edge.name
     return None
 
@@ -264,12 +264,29 @@ def _check_driven(process: str, driver: str, believed: Believed) -> Iterator[Fau
             "environment; give a share prior instead"
         )
         yield _fault(believed.rows[driver][0], "distribution", message)
-    if len(world.outflows(process)) != 2:
+    yield from _check_one_distribution(driver, believed)
+    outflows = {edge.name: edge.years for edge in world.outflows(process)}
+    gone = outflows.pop(driver) - frozenset().union(*outflows.values())
+    if len(outflows) == 1 and gone:
+        message = (
+            f"{driver!r} is made in {years_text(gone)}, when the loss beside it is not active; "
+            "give both the same years"
+        )
+        yield _fault(believed.rows[driver][0], "target", message)
+    if len(outflows) != 1:
         message = (
             f"{driver!r} has a lognormal prior, so {process!r} needs exactly two outflows, the "
             "product and its loss"
         )
         yield _fault(believed.rows[driver][0], "distribution", message)
+
+
+def _check_one_distribution(driver: str, believed: Believed) -> Iterator[Fault]:
+    """Yield a fault if a product has a lognormal prior in some years and a share in others."""
+    shares = [e for e in believed.rows[driver] if not _is_product(e, believed.world)]
+    if shares:
+        message = f"other rows of {driver!r} are lognormal; give all rows one distribution"
+        yield _fault(shares[0], "distribution", message)
 
 
 def _check_split(process: str, outflows: list[Edge], believed: Believed) -> Iterator[Fault]:
