@@ -66,6 +66,108 @@ def autoregress_adjoint(innovation, persistence, state, state_bar):
     return innovation_bar, persistence_bar
 
 
+# --- levels: what drives the balance, from the latent vector -------------------------------------
+
+
+@_jit
+def persistences(vector, step_mean, step_sd, step, sd, group, ceiling):
+    """AR(1) coefficients (year, series), from the step multipliers in the tail of a vector."""
+    years, series = step.shape
+    begin = vector.size - step_mean.size
+    persistence = np.empty((years, series))
+    for k in range(series):
+        g = group[k]
+        multiplier = math.exp(step_mean[g] + step_sd[g] * vector[begin + g])
+        for t in range(years):
+            ratio = multiplier * step[t, k] / sd[t, k]
+            persistence[t, k] = min(math.exp(-0.5 * ratio * ratio), ceiling[0])
+    return persistence
+
+
+@_jit
+def persistences_adjoint(
+    vector, step_mean, step_sd, step, sd, group, ceiling, persistence, persistence_bar
+):
+    """Cotangent of ``vector``."""
+    years, series = step.shape
+    begin = vector.size - step_mean.size
+    vector_bar = np.zeros(vector.size)
+    for k in range(series):
+        g = group[k]
+        multiplier = math.exp(step_mean[g] + step_sd[g] * vector[begin + g])
+        for t in range(years):
+            if persistence[t, k] < ceiling[0]:
+                ratio = multiplier * step[t, k] / sd[t, k]
+                slope = -persistence[t, k] * ratio * ratio
+                vector_bar[begin + g] += persistence_bar[t, k] * slope * step_sd[g]
+    return vector_bar
+
+
+@_jit
+def _own_levels(latent, persistence, mean, sd, constants):
+    """Levels before routes and yields: prior mean plus spread times standardised unknown."""
+    years = mean.shape[0]
+    series = persistence.shape[1]
+    state = autoregress(latent[: years * series].reshape((years, series)), persistence)
+    own = mean.copy()
+    for t in range(years):
+        for k in range(series):
+            own[t, k] += sd[t, k] * state[t, k]
+        for k in range(series, series + constants[0]):
+            own[t, k] += sd[t, k] * latent[years * series + k - series]
+    return own, state
+
+
+@_jit
+def levels(latent, persistence, mean, sd, constants, route, on_route, driven, loss):
+    """Log inflows, log share ratios and biases (year, column).
+
+    A column adds what its trade route does; the inflow that a product needs is the product over
+    the yield, and -log(yield) is log(1 + odds of the loss).
+    """
+    own, _ = _own_levels(latent, persistence, mean, sd, constants)
+    years, columns = mean.shape
+    level = own.copy()
+    for t in range(years):
+        for k in range(columns):
+            if on_route[k] != 0.0:
+                level[t, k] += on_route[k] * own[t, route[k]]
+        for n in range(driven.size):
+            odds = own[t, loss[n]]
+            level[t, driven[n]] += max(odds, 0.0) + math.log1p(math.exp(-abs(odds)))
+    return level
+
+
+@_jit
+def levels_adjoint(
+    latent, persistence, mean, sd, constants, route, on_route, driven, loss, level_bar
+):
+    """Cotangents of latent vector and persistence."""
+    own, state = _own_levels(latent, persistence, mean, sd, constants)
+    years, columns = mean.shape
+    series = persistence.shape[1]
+    states = years * series
+    own_bar = level_bar.copy()
+    for t in range(years):
+        for k in range(columns):
+            if on_route[k] != 0.0:
+                own_bar[t, route[k]] += on_route[k] * level_bar[t, k]
+        for n in range(driven.size):
+            share = 1.0 / (1.0 + math.exp(-own[t, loss[n]]))
+            own_bar[t, loss[n]] += level_bar[t, driven[n]] * share
+    latent_bar = np.zeros(latent.size)
+    state_bar = np.empty((years, series))
+    for t in range(years):
+        for k in range(series):
+            state_bar[t, k] = sd[t, k] * own_bar[t, k]
+        for k in range(series, series + constants[0]):
+            latent_bar[states + k - series] += sd[t, k] * own_bar[t, k]
+    innovation = latent[:states].reshape((years, series))
+    innovation_bar, persistence_bar = autoregress_adjoint(innovation, persistence, state, state_bar)
+    latent_bar[:states] = innovation_bar.ravel()
+    return latent_bar, persistence_bar
+
+
 # --- mass balance: inputs and shares to flows, in stage order ---------------------------------
 
 
@@ -278,6 +380,42 @@ def weigh_adjoint(values, start, index, weight, total_bar):
         for n in range(start[r], start[r + 1]):
             values_bar[index[n]] += weight[n] * total_bar[r]
     return values_bar
+
+
+@_jit
+def locate(
+    flow, level, numerator_start, numerator_index, numerator_weight, denominator_start,
+    denominator_index, denominator_weight, bias_start, bias_index, bias_weight, offset, over
+):  # fmt: skip
+    """Log of what every record observes, the reporter's bias included."""
+    flows, levels_ = flow.ravel(), level.ravel()
+    above = weigh(flows, numerator_start, numerator_index, numerator_weight)
+    below = weigh(flows, denominator_start, denominator_index, denominator_weight)
+    location = weigh(levels_, bias_start, bias_index, bias_weight)
+    for r in range(location.size):
+        location[r] += math.log(above[r] + offset[r]) - math.log(below[r] + over[r])
+    return location
+
+
+@_jit
+def locate_adjoint(
+    flow, level, numerator_start, numerator_index, numerator_weight, denominator_start,
+    denominator_index, denominator_weight, bias_start, bias_index, bias_weight, offset, over,
+    location_bar
+):  # fmt: skip
+    """Cotangents of flow and level."""
+    flows, levels_ = flow.ravel(), level.ravel()
+    above = weigh(flows, numerator_start, numerator_index, numerator_weight)
+    below = weigh(flows, denominator_start, denominator_index, denominator_weight)
+    for r in range(location_bar.size):
+        above[r] = location_bar[r] / (above[r] + offset[r])
+        below[r] = -location_bar[r] / (below[r] + over[r])
+    flow_bar = weigh_adjoint(flows, numerator_start, numerator_index, numerator_weight, above)
+    flow_bar += weigh_adjoint(
+        flows, denominator_start, denominator_index, denominator_weight, below
+    )
+    level_bar = weigh_adjoint(levels_, bias_start, bias_index, bias_weight, location_bar)
+    return flow_bar.reshape(flow.shape), level_bar.reshape(level.shape)
 
 
 # --- records: one log-likelihood term per published figure --------------------------------------

@@ -7,6 +7,7 @@ change of coordinates (`Geometry`) can straighten all of them together.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,13 @@ from reebayes.study import Study
 
 PRIOR_ARRAYS = ("mean", "sd", "step", "noise_mean", "noise_sd", "step_mean", "step_sd")
 
+# Arrays in the order in which the kernels of the same names take them.
+PERSISTENCE = ("step_mean", "step_sd", "step", "varying_sd", "step_group", "ceiling")
+LEVELS = ("mean", "sd", "constants", "route", "on_route", "driven", "loss")
+SUMS = ("numerator", "denominator", "bias")
+OBSERVED = (*(f"{name}_{part}" for name in SUMS for part in ("start", "index", "weight")),
+            "offset", "over")  # fmt: skip
+
 
 class Geometry(Transform):  # type: ignore[misc]
     """White coordinates of the latent vector; see `reebayes.geometry`.
@@ -34,14 +42,13 @@ class Geometry(Transform):  # type: ignore[misc]
     name = "white"
     ndim_supp = 1
 
-    def __init__(self, layout: Layout, arrays: dict[str, Any]) -> None:
-        self._layout = layout
+    def __init__(self, arrays: dict[str, Any]) -> None:
         self._arrays = arrays
 
     def forward(self, value: Any, *inputs: Any) -> Any:
         """White coordinates of a latent vector."""
         arrays = self._arrays
-        shift = apply("displace", value, self._persistence(value), *self._smoother())
+        shift = apply("displace", value, _persistence(value, arrays), *self._smoother())
         return apply("whiten", shift - arrays["mode"], *self._band())
 
     def backward(self, value: Any, *inputs: Any) -> Any:
@@ -60,12 +67,8 @@ class Geometry(Transform):  # type: ignore[misc]
 
     def _smoothed(self, white: Any) -> Any:
         shift = apply("unwhiten", white, *self._band()) + self._arrays["mode"]
-        return apply("smooth", shift, self._persistence(shift), *self._smoother())
-
-    def _persistence(self, vector: Any) -> Any:
         # the smoother leaves noise and step multipliers as they are
-        return persistence(self._layout, step_multiplier(self._layout, vector, self._arrays),
-                           self._arrays)  # fmt: skip
+        return apply("smooth", shift, _persistence(shift, self._arrays), *self._smoother())
 
     def _band(self) -> tuple[Any, ...]:
         return tuple(self._arrays[name] for name in ("first", "start", "factor"))
@@ -95,7 +98,7 @@ def build_model(study: Study, *, layout: Layout | None = None) -> pm.Model:
     unknowns = layout.unknowns
     arrays = store(layout).symbols()
     with pm.Model(coords=_coordinates(layout)) as model:
-        geometry = Geometry(layout, arrays)
+        geometry = Geometry(arrays)
         latent = pm.Normal("latents", geometry.origin(), 1.0, dims=LATENT, transform=geometry)
         scales = latent[unknowns.scales_start :]
         reporters = len(layout.reporters)
@@ -104,17 +107,12 @@ def build_model(study: Study, *, layout: Layout | None = None) -> pm.Model:
             pt.exp(arrays["noise_mean"] + arrays["noise_sd"] * scales[:reporters]),
             dims=REPORTER,
         )
-        multiplier = step_multiplier(layout, latent, arrays)
+        multiplier = pt.exp(arrays["step_mean"] + arrays["step_sd"] * scales[reporters:])
         pm.Deterministic("step_scale", multiplier, dims=GROUP)
-        own = arrays["mean"] + arrays["sd"] * _states(layout, latent, multiplier, arrays)
-        level = _level(own, arrays)
+        level = apply("levels", latent, _persistence(latent, arrays), *_named(arrays, LEVELS))
         flows = pm.Deterministic("flows", _balance(arrays, level), dims=(YEAR, FLOW))
         pm.Deterministic("bias", level[:, arrays["bias_column"]], dims=(YEAR, REPORTER))
-        location = (
-            pt.log(_sum("numerator", arrays, flows) + arrays["offset"])
-            - pt.log(_sum("denominator", arrays, flows) + arrays["over"])
-            + _sum("bias", arrays, level)
-        )
+        location = apply("locate", flows, level, *_named(arrays, OBSERVED))
         location = pm.Deterministic("location", location, dims=RECORD)
         scale = pm.Deterministic(
             "scale", arrays["record_sd"] * noise[arrays["reporter"]], dims=RECORD
@@ -128,7 +126,7 @@ def store(layout: Layout) -> Store:
     unknowns, evidence = layout.unknowns, layout.evidence
     sums = {
         f"{name}_{part}": array
-        for name in ("numerator", "denominator", "bias")
+        for name in SUMS
         for part, array in getattr(evidence, name).parts().items()
     }
     columns = [unknowns.columns.index(f"bias:{name}") for name in layout.reporters]
@@ -137,6 +135,9 @@ def store(layout: Layout) -> Store:
         **sums,
         **{name: getattr(unknowns, name) for name in PRIOR_ARRAYS},
         "step_group": unknowns.group,
+        "varying_sd": unknowns.sd[:, : unknowns.varying],
+        "ceiling": np.array([PERSISTENCE_CEILING]),
+        "constants": np.array([unknowns.constant]),
         "route": unknowns.route,
         "on_route": unknowns.on_route,
         "loss": unknowns.loss,
@@ -165,47 +166,17 @@ def _coordinates(layout: Layout) -> dict[str, Any]:
     }
 
 
-def step_multiplier(layout: Layout, latent: Any, arrays: dict[str, Any]) -> Any:
-    """Learnt multipliers of the elicited steps (group), from the tail of the latent vector."""
-    tail = latent[layout.unknowns.size - len(STEP_GROUPS) :]
-    return pt.exp(arrays["step_mean"] + arrays["step_sd"] * tail)
-
-
-def persistence(layout: Layout, multiplier: Any, arrays: dict[str, Any]) -> Any:
-    """AR(1) coefficients (year, varying column) for given step multipliers."""
-    spread = arrays["sd"][:, : layout.unknowns.varying]
-    ratio = multiplier[arrays["step_group"]] * arrays["step"] / spread
-    return pt.minimum(pt.exp(-0.5 * ratio**2), PERSISTENCE_CEILING)
-
-
-def _states(layout: Layout, latent: Any, multiplier: Any, arrays: dict[str, Any]) -> Any:
-    """Standardised unknowns (year, column): AR(1) states, constants, and zeros for fixed ones."""
-    unknowns = layout.unknowns
-    years, varying, constant = unknowns.years, unknowns.varying, unknowns.constant
-    innovation = latent[: unknowns.states].reshape((years, varying))
-    state = apply("autoregress", innovation, persistence(layout, multiplier, arrays))
-    constants = pt.broadcast_to(
-        latent[unknowns.states : unknowns.scales_start][None, :], (years, constant)
-    )
-    fixed = pt.zeros((years, len(unknowns.columns) - varying - constant))
-    return pt.concatenate([state, constants, fixed], axis=1)
-
-
-def _level(own: Any, arrays: dict[str, Any]) -> Any:
-    """What the balance is driven by: own levels, moved by trade routes and by yields."""
-    by_route = own[:, arrays["route"]] * arrays["on_route"]
-    # inflow = product / yield, and -log(yield) is softplus of the loss's log odds
-    by_yield = pt.softplus(own[:, arrays["loss"]])
-    return pt.inc_subtensor((own + by_route)[:, arrays["driven"]], by_yield)
+def _persistence(vector: Any, arrays: dict[str, Any]) -> Any:
+    """AR(1) coefficients (year, varying column) for the step multipliers in a vector's tail."""
+    return apply("persistences", vector, *_named(arrays, PERSISTENCE))
 
 
 def _balance(arrays: dict[str, Any], level: Any) -> Any:
-    return apply("balance", level, *(arrays[name] for name in Graph.names()))
+    return apply("balance", level, *_named(arrays, Graph.names()))
 
 
-def _sum(name: str, arrays: dict[str, Any], values: Any) -> Any:
-    parts = (arrays[f"{name}_{part}"] for part in ("start", "index", "weight"))
-    return apply("weigh", values.flatten(), *parts)
+def _named(arrays: dict[str, Any], names: Iterable[str]) -> list[Any]:
+    return [arrays[name] for name in names]
 
 
 def _observe(layout: Layout, arrays: dict[str, Any], location: Any, scale: Any) -> None:

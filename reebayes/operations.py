@@ -49,12 +49,14 @@ class Rule:
 
 
 RULES = {
-    "autoregress": Rule(kernels.autoregress, (2,), "autoregress_adjoint", (0, 1), (0,)),
-    "autoregress_adjoint": Rule(kernels.autoregress_adjoint, (2, 2)),
+    "persistences": Rule(kernels.persistences, (2,), "persistences_adjoint", (0,), (0,)),
+    "persistences_adjoint": Rule(kernels.persistences_adjoint, (1,)),
+    "levels": Rule(kernels.levels, (2,), "levels_adjoint", (0, 1)),
+    "levels_adjoint": Rule(kernels.levels_adjoint, (1, 2)),
     "balance": Rule(kernels.balance, (2, 2, 2), "balance_adjoint", (0,), (0, 1, 2)),
     "balance_adjoint": Rule(kernels.balance_adjoint, (2,)),
-    "weigh": Rule(kernels.weigh, (1,), "weigh_adjoint", (0,)),
-    "weigh_adjoint": Rule(kernels.weigh_adjoint, (1,)),
+    "locate": Rule(kernels.locate, (1,), "locate_adjoint", (0, 1)),
+    "locate_adjoint": Rule(kernels.locate_adjoint, (2, 2)),
     "record_terms": Rule(kernels.record_terms, (1,), "record_terms_adjoint", (0, 1)),
     "record_terms_adjoint": Rule(kernels.record_terms_adjoint, (1, 1)),
     "origin": Rule(kernels.origin, (1,)),

@@ -487,3 +487,73 @@ def test_smooth_at_the_reference_is_mode_plus_shift(smoother: Smoother) -> None:
         mode = np.linalg.solve(prior + np.diag(smoother.curvature[:, k]), smoother.pull[:, k])
         np.testing.assert_allclose(state[:, k], mode + shift[:, k], atol=1e-9)
     np.testing.assert_array_equal(result[states:-1], smoother.shift[states:])
+
+
+# --- what drives the balance, and what the records see of it --------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_persistences_and_their_adjoint(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    years, series, groups = 4, 5, 3
+    step, sd = rng.uniform(0.05, 0.4, (2, years, series))
+    group = rng.integers(0, groups, series)
+    step_mean, step_sd = rng.normal(0, 0.2, groups), rng.uniform(0.1, 0.5, groups)
+    rest = (step_mean, step_sd, step, sd, group, np.array([1 - 1e-9]))
+    vector = rng.normal(size=9)
+    multiplier = np.exp(step_mean + step_sd * vector[-groups:])[group]
+    found = kernels.persistences(vector, *rest)
+    np.testing.assert_allclose(found, np.exp(-0.5 * (multiplier * step / sd) ** 2))
+    bar = rng.normal(size=found.shape)
+    slope = kernels.persistences_adjoint(vector, *rest, found, bar)
+    close(slope, differences(lambda v: (kernels.persistences(v, *rest) * bar).sum(), vector))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_levels_add_routes_and_yields(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    years, series, constants, columns = 4, 3, 2, 6
+    latent = rng.normal(size=years * series + constants + 2)
+    persistence = rng.uniform(0.2, 0.9, (years, series))
+    mean, sd = rng.normal(size=(years, columns)), rng.uniform(0.1, 1, (years, columns))
+    route, on_route = np.array([2, 0, 0, 0, 2, 0]), np.array([1.0, 0, 0, 0, 1, 0])
+    rest = (mean, sd, np.array([constants]), route, on_route, np.array([1]), np.array([3]))
+    state = kernels.autoregress(latent[: years * series].reshape(years, series), persistence)
+    own = mean.copy()
+    own[:, :series] += sd[:, :series] * state
+    own[:, series:5] += sd[:, series:5] * latent[years * series : years * series + constants]
+    expected = own + on_route * own[:, route]
+    expected[:, 1] += np.log1p(np.exp(own[:, 3]))
+    found = kernels.levels(latent, persistence, *rest)
+    np.testing.assert_allclose(found, expected)
+    bar = rng.normal(size=found.shape)
+    by_latent, by_persistence = kernels.levels_adjoint(latent, persistence, *rest, bar)
+    close(
+        by_latent,
+        differences(lambda v: (kernels.levels(v, persistence, *rest) * bar).sum(), latent),
+    )
+    slope = differences(lambda p: (kernels.levels(latent, p, *rest) * bar).sum(), persistence)
+    close(by_persistence[1:], slope[1:])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_locations_are_logs_of_sums_and_their_adjoint(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    flow, level = rng.uniform(0.5, 2, (3, 4)), rng.normal(size=(3, 2))
+
+    def sums(size: int, rows: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+        start = np.cumsum([0, *rows])
+        return start, rng.integers(0, size, start[-1]), rng.uniform(0.5, 2, start[-1])
+
+    over = np.array([1.0, 0.0, 1.0])  # the second record is a ratio, the third is certain
+    parts = (*sums(12, [2, 1, 0]), *sums(12, [0, 3, 0]), *sums(6, [1, 2, 1]))
+    rest = (*parts, np.array([0.0, 0.0, 1.0]), over)
+    found = kernels.locate(flow, level, *rest)
+    above = kernels.weigh(flow.ravel(), *parts[:3]) + rest[-2]
+    below = kernels.weigh(flow.ravel(), *parts[3:6]) + over
+    expected = np.log(above / below) + kernels.weigh(level.ravel(), *parts[6:])
+    np.testing.assert_allclose(found, expected)
+    bar = rng.normal(size=3)
+    by_flow, by_level = kernels.locate_adjoint(flow, level, *rest, bar)
+    close(by_flow, differences(lambda f: (kernels.locate(f, level, *rest) * bar).sum(), flow))
+    close(by_level, differences(lambda v: (kernels.locate(flow, v, *rest) * bar).sum(), level))

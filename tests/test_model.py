@@ -134,7 +134,7 @@ def test_quantities_are_those_of_the_world_written_apart(bundled: Study) -> None
 def geometry_functions(study: Study, coordinates: Coordinates):
     layout = lay_out(study)
     arrays = store(layout).replace(**coordinates.data()).symbols()
-    geometry = Geometry(layout, arrays)
+    geometry = Geometry(arrays)
     point = pytensor.tensor.dvector()
     back, volume = geometry.backward(point), geometry.log_jac_det(point)
     function = pytensor.function([point], [back, volume, geometry.forward(back)], mode=PLAIN)
