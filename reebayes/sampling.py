@@ -33,7 +33,7 @@ from reebayes.model import build_model, store
 from reebayes.operations import Store
 from reebayes.study import Study
 
-DRAWS, TUNE, CHAINS = 1200, 250, 4
+DRAWS, TUNE, CHAINS = 1500, 300, 4
 PRIOR_DRAWS = 500
 # Steps this short keep the energy error small without lengthening the trees (31 gradients).
 TARGET_ACCEPT = 0.95
