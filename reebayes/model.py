@@ -92,7 +92,8 @@ def build_model(study: Study, *, layout: Layout | None = None) -> pm.Model:
         Free variable ``latents``; deterministics ``flows`` (year, flow) in the unit of the study,
         ``bias`` (year, reporter), ``noise`` (reporter), ``step_scale`` (group), and the
         ``location`` and ``scale`` of every record on the log scale; observed ``value``.
-        What a user may vary without recompiling (figures, priors, geometry) is ``pm.Data``.
+        What may vary without recompiling (figures, priors, geometry) stands in two shared
+        vectors; see `store`.
     """
     layout = layout or lay_out(study)
     unknowns = layout.unknowns
@@ -122,7 +123,7 @@ def build_model(study: Study, *, layout: Layout | None = None) -> pm.Model:
 
 
 def store(layout: Layout) -> Store:
-    """Every array the compiled program reads, under the names `refit` may replace."""
+    """Every array the compiled program reads, under the names `Store.replace` takes."""
     unknowns, evidence = layout.unknowns, layout.evidence
     sums = {
         f"{name}_{part}": array
