@@ -30,8 +30,8 @@ from reebayes.conventions import (
     provenance,
 )
 from reebayes.kernels import CERTAIN, POINT, record_terms
-from reebayes.layout import STEP_GROUPS, Floats, Layout
-from reebayes.study import Record, Study
+from reebayes.layout import Floats, Layout
+from reebayes.study import STEP_GROUPS, Record, Study
 
 DIMENSIONS = {
     "flows": (YEAR, FLOW),
@@ -144,7 +144,7 @@ def root_attributes(study: Study, settings: Mapping[str, int]) -> dict[str, Any]
         "unit": study.unit,
         "ci_prob": CI_PROB,
         "settings": json.dumps(dict(study.settings)),
-        "report": json.dumps(_plain_mapping(study.report)),
+        "report": json.dumps(study.report.plain),
         **settings,
     }
 
@@ -200,12 +200,3 @@ def _plain(values: list[Any]) -> np.ndarray:
 
 def _labels(values: Any) -> np.ndarray:
     return np.array([str(value) for value in values], dtype=object)
-
-
-def _plain_mapping(value: Any) -> Any:
-    """JSON-ready copy of a read-only mapping."""
-    if isinstance(value, Mapping):
-        return {key: _plain_mapping(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain_mapping(item) for item in value]
-    return value

@@ -18,13 +18,12 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from reebayes.kernels import CERTAIN, LOWER, POINT, RANGE, UPPER
-from reebayes.study import Flow, Prior, Record, Study
+from reebayes.study import STEP_GROUPS, Flow, Prior, Record, Study
 
 type Floats = NDArray[np.float64]
 type Integers = NDArray[np.int64]
 
 POINT_KINDS = frozenset({"value", "quota", "cumulative", "mean"})
-STEP_GROUPS = ("input", "market", "trade", "bias")
 
 PERSISTENCE_CEILING = 1.0 - 1e-9
 """Persistence may not reach 1: an innovation would then have no effect to be inferred from."""

@@ -18,9 +18,9 @@ from pymc.logprob.transforms import Transform
 from reebayes.conventions import FLOW, GROUP, LATENT, RECORD, REPORTER, YEAR
 from reebayes.geometry import Coordinates
 from reebayes.kernels import POINT
-from reebayes.layout import PERSISTENCE_CEILING, STEP_GROUPS, Graph, Layout, lay_out
+from reebayes.layout import PERSISTENCE_CEILING, Graph, Layout, lay_out
 from reebayes.operations import Store, apply
-from reebayes.study import Study
+from reebayes.study import STEP_GROUPS, Study
 
 PRIOR_ARRAYS = ("mean", "sd", "step", "noise_mean", "noise_sd", "step_mean", "step_sd")
 

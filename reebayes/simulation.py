@@ -33,12 +33,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from reebayes.conventions import FLOW, GROUP, PROCESS, QUANTITY, RECORD, REPORTER, YEAR
-from reebayes.study import Flow, Prior, Quantity, Record, Study
+from reebayes.study import STEP_GROUPS, Flow, Prior, Quantity, Record, Study
 
 type Array = npt.NDArray[np.float64]
 type YearValues = float | Sequence[float] | Array | xr.DataArray
 
-STEP_GROUPS = ("input", "market", "trade", "bias")
 """Groups of series whose year-to-year steps may share a learnt multiplier."""
 
 # Printed bounds lie up to a factor of ten from the figure they bound (see simulate_records).
