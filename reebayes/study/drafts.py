@@ -63,23 +63,21 @@ def read_draft(path: Path) -> Draft:
     """Read every table of the study directory `path`, noting what cannot be read."""
     header, faults = read_header(path / "study.toml")
     draft = Draft(header, [], [], [], [], [], [], faults)
-    draft.processes += _read(path, "processes.csv", _process, draft)
-    draft.flows += _read(path, "flows.csv", _flow, draft)
-    draft.terms += _read(path, "quantities.csv", _term, draft)
-    draft.records += _read(path, "records.csv", _record, draft)
-    draft.priors += _read(path, "priors.csv", _prior, draft)
-    draft.sources += _read(path, "sources.csv", _source, draft)
+    draft.processes += _read(path, "processes.csv", draft)
+    draft.flows += _read(path, "flows.csv", draft)
+    draft.terms += _read(path, "quantities.csv", draft)
+    draft.records += _read(path, "records.csv", draft)
+    draft.priors += _read(path, "priors.csv", draft)
+    draft.sources += _read(path, "sources.csv", draft)
     return draft
 
 
-def _read[T](
-    path: Path, table: str, parse: Callable[[Cells], Entry[T]], draft: Draft
-) -> list[Entry[T]]:
+def _read(path: Path, table: str, draft: Draft) -> list[Entry[Any]]:
     found, ignored = FaultList(table), FaultList(table)
     required, optional = COLUMNS[table]
     lines = read_lines(path / table, required, optional, found)
     draft.broken |= {(table, line.row) for line in lines if line.broken}
-    entries = [parse(Cells(line, ignored if line.broken else found)) for line in lines]
+    entries = [PARSERS[table](Cells(line, ignored if line.broken else found)) for line in lines]
     draft.faults += found.faults
     return entries
 
@@ -170,6 +168,17 @@ def _source(cells: Cells) -> Entry[Source]:
         licence=cells.text("licence"),
         note=cells.text("note"),
     )
+
+
+PARSERS: Mapping[str, Callable[[Cells], Entry[Any]]] = {
+    "processes.csv": _process,
+    "flows.csv": _flow,
+    "quantities.csv": _term,
+    "records.csv": _record,
+    "priors.csv": _prior,
+    "sources.csv": _source,
+}
+"""How a row of each table is read."""
 
 
 def unreadable(entry: Entry[Any], *columns: str) -> bool:

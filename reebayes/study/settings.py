@@ -1,4 +1,4 @@
-"""``study.toml``: name, unit and years of a study, settings of its model and of its report."""
+"""``study.toml``: name, unit and years of a study, and the settings of what is made of it."""
 
 import tomllib
 from dataclasses import dataclass, field
@@ -8,13 +8,14 @@ from typing import Any
 from reebayes.errors import Fault
 from reebayes.study.csvfiles import FaultList, read_text
 from reebayes.study.frozen import Settings
+from reebayes.study.package import read_package
 from reebayes.study.report import read_report
 from reebayes.study.rows import MASS_SCALES
 from reebayes.study.wording import nearest, quoted, suggestion
 
 TABLE = "study.toml"
 KEYS = {"name": str, "unit": str, "first_year": int, "last_year": int}
-OPTIONAL_KEYS = {"notes": str, "settings": dict, "report": dict}
+OPTIONAL_KEYS = {"notes": str, "settings": dict, "report": dict, "package": dict}
 ERROR_DISTRIBUTIONS = ("normal", "student_t")
 TYPE_NAMES = {str: "text", int: "a whole number", dict: "a table"}
 
@@ -29,6 +30,7 @@ class Header:
     settings: Settings = field(default_factory=Settings)
     notes: str = ""
     report: Settings = field(default_factory=Settings)
+    package: Settings = field(default_factory=Settings)
 
     @property
     def content(self) -> str | None:
@@ -53,6 +55,7 @@ def read_header(path: Path) -> tuple[Header, list[Fault]]:
             _check_unit(values.get("unit"), found)
             _check_settings(values.get("settings", {}), found)
             values["report"] = read_report(values.get("report", {}), found)
+            values["package"] = read_package(values.get("package", {}), found)
     header = Header(
         name=values.get("name", ""),
         unit=values.get("unit", ""),
@@ -60,6 +63,7 @@ def read_header(path: Path) -> tuple[Header, list[Fault]]:
         settings=Settings(values.get("settings")),
         notes=values.get("notes", "").strip(),
         report=Settings(values.get("report")),
+        package=Settings(values.get("package")),
     )
     return header, found.faults
 

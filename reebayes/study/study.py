@@ -26,8 +26,8 @@ class Study:
     """A material-flow system, its records, its priors and their sources.
 
     A study is never changed: `with_prior`, `without_source`, `without_reporter` and `with_records`
-    return checked copies. Flows are in ``unit`` (thousand tonnes of content a year). ``settings``
-    and ``report`` are the tables of those names in ``study.toml``.
+    return checked copies. Flows are in ``unit`` (thousand tonnes of content a year). ``settings``,
+    ``report`` and ``package`` are the tables of those names in ``study.toml``.
     """
 
     path: Path
@@ -37,6 +37,7 @@ class Study:
     last_year: int
     settings: Settings
     report: Settings
+    package: Settings
     notes: str
     processes: Table[Process]
     flows: Table[Flow]
@@ -74,7 +75,7 @@ class Study:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the contents; the order of rows and the formatting of files do not matter."""
+        """SHA-256 of the contents; order of rows, formatting and ``[package]`` do not matter."""
         content: dict[str, Any] = {
             "name": self.name,
             "unit": self.unit,
@@ -216,6 +217,7 @@ def read_study(path: str | Path | None = None) -> Study:
         last_year=last_year,
         settings=header.settings,
         report=header.report,
+        package=header.package,
         notes=header.notes,
         processes=Table(Process, (entry.item for entry in draft.processes)),
         flows=Table(Flow, (entry.item for entry in draft.flows)),
