@@ -60,12 +60,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    _say(f"{_described(read_study(arguments.directory))}\nNo faults found.")
+    study = read_study(arguments.directory, recalled=arguments.recalled)
+    _say(f"{_described(study)}\nNo faults found.")
     return DONE
 
 
 def _fit(arguments: argparse.Namespace) -> int:
-    study = read_study(arguments.data)
+    study = read_study(arguments.data, recalled=arguments.recalled)
     _say(_described(study))
     out: Path = arguments.out
     # Imported here: the sampler takes seconds to load, and no other command needs it.
@@ -207,6 +208,7 @@ def _add_check(commands: Commands) -> None:
         example="reebayes check my_study",
     )  # fmt: skip
     parser.add_argument("directory", type=Path, metavar="DIR", help="folder with study.toml")
+    _add_recalled(parser)
 
 
 def _add_fit(commands: Commands) -> None:
@@ -224,7 +226,15 @@ def _add_fit(commands: Commands) -> None:
     _add_sampling(parser)
 
 
+def _add_recalled(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--recalled", action="store_true",
+        help="keep records of status 'recalled', which nobody read in their source",
+    )  # fmt: skip
+
+
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    _add_recalled(parser)
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="folder of a study (default: the bundled one)"
     )

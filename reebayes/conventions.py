@@ -23,6 +23,7 @@ REPORTER = "reporter"
 SOURCE = "source"
 LATENT = "latent"
 GROUP = "group"
+SHARED = "shared"
 
 POSTERIOR = "posterior"
 PRIOR = "prior"

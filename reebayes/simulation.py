@@ -17,6 +17,7 @@ flow from an environment log of the flow                        kt (study unit)
 flow with a share prior  log of its share over the remainder's  share of the throughput
 ``route:<A>:<B>``        added to the log ratios of its flows   the same
 ``bias:<reporter>``      log bias                               log bias
+``shared:<name>``        log error that records have in common  log error
 ``noise:<reporter>``     log multiplier                         multiplier
 ``step:<group>``         log multiplier                         multiplier
 =======================  =====================================  ===========================
@@ -32,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from reebayes.conventions import FLOW, GROUP, PROCESS, QUANTITY, RECORD, REPORTER, YEAR
+from reebayes.conventions import FLOW, GROUP, PROCESS, QUANTITY, RECORD, REPORTER, SHARED, YEAR
 from reebayes.study import STEP_GROUPS, Flow, Prior, Quantity, Record, Study
 
 type Array = npt.NDArray[np.float64]
@@ -60,6 +61,8 @@ class World:
         Sum of the inflows of each process.
     bias : DataArray (year, reporter), log scale
     noise : DataArray (reporter), multiplier of the records' standard errors
+    shared : DataArray (shared), log scale
+        Errors that several records have in common.
     step_scale : DataArray (group), multiplier of the priors' steps; 1 where none is learnt
     unknowns : dict of target -> DataArray (year)
         Every unknown on the scale its prior is normal on (see the module's table). NaN in the
@@ -71,6 +74,7 @@ class World:
     throughput: xr.DataArray
     bias: xr.DataArray
     noise: xr.DataArray
+    shared: xr.DataArray
     step_scale: xr.DataArray
     unknowns: dict[str, xr.DataArray]
 
@@ -114,7 +118,7 @@ def _medians(study: Study, rows: Sequence[Prior]) -> Array:
 
 def _make_series(study: Study, rows: Sequence[Prior], group: str, mean: Array) -> _Series:
     by_year = _rows_by_year(study, rows)
-    may_move = group not in ("noise", "step")
+    may_move = group not in ("noise", "shared", "step")
     steps = [row.step for row in by_year if may_move and row.step is not None]
     return _Series(
         group=group,
@@ -176,6 +180,10 @@ def _all_series(study: Study) -> dict[str, _Series]:
         if noise:
             mean = np.log(_medians(study, noise))
             series[f"noise:{reporter}"] = _make_series(study, noise, "noise", mean)
+    for name in study.shared:
+        target = f"shared:{name}"
+        mean = _medians(study, rows[target])
+        series[target] = _make_series(study, rows[target], "shared", mean)
     for target, found in rows.items():
         if target.startswith("route:"):
             made = _make_series(study, found, "trade", _medians(study, found))
@@ -251,7 +259,7 @@ def simulate_world(
         Seed of ``numpy.random.default_rng``.
     overrides : mapping of target -> number or values by year, optional
         Values to plant, on the natural scale: study unit for an input, share of the throughput
-        for a split, log bias, multiplier for noise and step. Targets are those of
+        for a split, log bias or error, multiplier for noise and step. Targets are those of
         `World.unknowns`: reporters by name, not ``*``. Values in inactive years are ignored.
 
     Returns
@@ -262,8 +270,8 @@ def simulate_world(
     ------
     ValueError
         If a target is not an unknown of the study, or a planted value is impossible: not
-        positive, shares that leave nothing to the remainder, the wrong number of years, noise or
-        step that varies over years.
+        positive, shares that leave nothing to the remainder, the wrong number of years, noise,
+        step or a shared error that varies over years.
     """
     rng = np.random.default_rng(seed)
     all_series = _all_series(study)
@@ -316,6 +324,7 @@ def _world(study: Study, unknowns: Mapping[str, Array]) -> World:
         throughput=_labelled(throughput, study, PROCESS, [p.process for p in study.processes]),
         bias=_reporter_bias(study, unknowns),
         noise=_first_year(unknowns, "noise", REPORTER, study.reporters),
+        shared=_first_year(unknowns, "shared", SHARED, study.shared),
         step_scale=_first_year(unknowns, "step", GROUP, STEP_GROUPS),
         unknowns=_labelled_unknowns(study, unknowns),
     )
@@ -346,9 +355,10 @@ def _reporter_bias(study: Study, unknowns: Mapping[str, Array]) -> xr.DataArray:
 def _first_year(
     unknowns: Mapping[str, Array], prefix: str, dim: str, names: Sequence[str]
 ) -> xr.DataArray:
-    """Multipliers that hold for all years; 1 where the study has no prior for one."""
+    """Multipliers, or log errors, that hold for all years; without effect where there is none."""
     drawn = [unknowns.get(f"{prefix}:{name}") for name in names]
-    values = np.array([1.0 if value is None else math.exp(value[0]) for value in drawn])
+    logs = np.array([0.0 if value is None else value[0] for value in drawn])
+    values = logs if prefix == "shared" else np.exp(logs)
     return xr.DataArray(values, dims=dim, coords={dim: np.array(names, dtype=object)})
 
 
@@ -388,9 +398,9 @@ def _planted(
         values = _by_year(study, target, given)
         if target in flows:
             values = np.where(_active(study, flows[target]), values, 0.5)
-        if group in ("noise", "step") and np.ptp(values) > 0:
+        if group in ("noise", "shared", "step") and np.ptp(values) > 0:
             raise ValueError(f"{target} is one number for all years")
-        is_signed = group == "bias" or all_series[target].is_route
+        is_signed = group in ("bias", "shared") or all_series[target].is_route
         if not np.all(np.isfinite(values)) or (not is_signed and np.any(values <= 0)):
             raise ValueError(f"{target}: planted values must be finite and positive")
         log_scale = group in ("input", "noise", "step")
@@ -597,12 +607,14 @@ def _printings(
     flows: xr.DataArray,
     bias: xr.DataArray,
     noise: xr.DataArray,
+    shared: xr.DataArray | None,
 ) -> list[_Printing]:
     ratios = {quantity.quantity for quantity in study.quantities if quantity.is_ratio}
     flow_columns = _columns(study, flows, FLOW)
     parts = {quantity.quantity: _parts(quantity, flow_columns) for quantity in study.quantities}
     bias_columns = _columns(study, bias, REPORTER)
     multipliers = {str(name): float(value) for name, value in noise.to_series().items()}
+    errors = _errors(shared)
     printings = []
     for record in records:
         first, last = record.year - study.first_year, record.year_end - study.first_year
@@ -611,10 +623,23 @@ def _printings(
         # The ones below a plain sum add up to the number of years, which makes it a mean.
         is_total = record.kind == "cumulative" and record.quantity not in ratios
         below = 1.0 if is_total else float(denominator[span].sum())
-        figure = float(numerator[span].sum()) / below if below != 0 else math.nan
+        above = float(numerator[span].sum())
+        if record.lag and first > 0:
+            # What left last year and was counted on arrival; before the study, nothing is known.
+            above = (1 - record.lag) * above + record.lag * float(numerator[first - 1])
+        figure = above / below if below != 0 else math.nan
         location = _log(figure) + float(bias_columns[record.reporter][span].mean())
+        location += sum(errors[name] for name in record.shared)
         printings.append(_Printing(location, record.sd * multipliers[record.reporter]))
     return printings
+
+
+def _errors(shared: xr.DataArray | None) -> dict[str, float]:
+    """Value of each shared error, by name."""
+    if shared is None:
+        return {}
+    values = zip(shared[SHARED].values, shared.values, strict=True)
+    return {str(name): float(value) for name, value in values}
 
 
 def _log(value: float) -> float:
@@ -630,15 +655,22 @@ def _degrees_of_freedom(study: Study) -> float | None:
 
 
 def record_log_likelihood(
-    study: Study, flows: xr.DataArray, bias: xr.DataArray, noise: xr.DataArray
+    study: Study,
+    flows: xr.DataArray,
+    bias: xr.DataArray,
+    noise: xr.DataArray,
+    shared: xr.DataArray | None = None,
 ) -> xr.DataArray:
     """Log-likelihood of every record of a study in a given world.
 
     Figures (value, quota, cumulative, mean) have the density of their *logarithm*: normal, or
     Student-t if the study's settings say so, around log quantity plus the reporter's mean bias
-    over the record's years. Bounds are the normal probability of a figure on the stated side or
-    inside the stated range, also where figures are Student-t. A zero is a figure below the
-    printing unit, and says nothing where the quantity itself is zero or undefined.
+    over the record's years plus the errors it shares with other records. A figure with a second
+    reading has the mean of the two densities. A record with a lag observes part of the year
+    before in place of as much of its own; in the first year of the study, its own alone. Bounds
+    are the normal probability of a figure on the stated side or inside the stated range, also
+    where figures are Student-t. A zero is a figure below the printing unit, and says nothing
+    where the quantity itself is zero or undefined.
 
     Parameters
     ----------
@@ -646,13 +678,20 @@ def record_log_likelihood(
     flows : DataArray (year, flow), study unit
     bias : DataArray (year, reporter), log scale
     noise : DataArray (reporter), multiplier
+    shared : DataArray (shared), log scale, optional
+        Needed if records share errors.
 
     Returns
     -------
     DataArray (record)
+
+    Raises
+    ------
+    KeyError
+        If a record's reporter or shared error has no value.
     """
     freedom = _degrees_of_freedom(study)
-    printings = _printings(study, study.records, flows, bias, noise)
+    printings = _printings(study, study.records, flows, bias, noise, shared)
     values = [
         _log_likelihood(record, printing, freedom)
         for record, printing in zip(study.records, printings, strict=True)
@@ -668,6 +707,10 @@ def _log_likelihood(record: Record, printing: _Printing, freedom: float | None) 
         return (math.log(printed * record.scale) - printing.location) / printing.scale
 
     match record.kind:
+        case "value" if record.other is not None:
+            first = _log_density(score(record.value), freedom)
+            second = _log_density(score(record.other), freedom)
+            return float(np.logaddexp(first, second)) - math.log(2 * printing.scale)
         case "value" | "quota" | "cumulative" | "mean":
             return _log_density(score(record.value), freedom) - math.log(printing.scale)
         case "zero" if math.isnan(printing.location):
@@ -719,11 +762,12 @@ def simulate_records(
 ) -> Study:
     """Copy of a study whose records are what this world would have printed.
 
-    Every record keeps its quantity, years, kind, scale, standard error, reporter and
-    source; its figures are new. A replicated figure ``y`` is drawn around log quantity plus bias
-    with the record's standard error times the reporter's noise. Then
+    Every record keeps its quantity, years, lag, kind, scale, standard error, reporter, shared
+    errors and source; its figures are new. A replicated figure ``y`` is drawn around log quantity
+    plus bias and shared errors, with the record's standard error times the reporter's noise. Then
 
-    - value, quota, cumulative, mean print ``y`` (normal, or Student-t by the settings);
+    - value, quota, cumulative, mean print ``y`` (normal, or Student-t by the settings); a second
+      reading keeps its ratio to the first;
     - range prints an interval as wide as the original, as a ratio, with ``log y`` at a uniform
       position inside it: the likelihood of the printed range is then exactly the model's;
     - upper prints ``y * exp(delta)`` and lower ``y * exp(-delta)``, delta uniform between 0 and
@@ -739,11 +783,12 @@ def simulate_records(
     ----------
     study : Study
     world : World
-        Drawn from this study or from one with the same flows, years and reporters.
+        Drawn from this study or from one with the same flows, years, reporters and shared errors.
     seed : int
         Seed of ``numpy.random.default_rng``.
     design : iterable of Record, optional
-        Records to print instead of the study's own; their reporters must be in the world.
+        Records to print instead of the study's own; their reporters and shared errors must be in
+        the world.
 
     Returns
     -------
@@ -752,14 +797,14 @@ def simulate_records(
     Raises
     ------
     KeyError
-        If a record's quantity or reporter is not in the world.
+        If a record's quantity, reporter or shared error is not in the world.
     ValueError
         If the figure of a value record is zero or undefined in this world.
     """
     rng = np.random.default_rng(seed)
     freedom = _degrees_of_freedom(study)
     records = list(study.records if design is None else design)
-    printings = _printings(study, records, world.flows, world.bias, world.noise)
+    printings = _printings(study, records, world.flows, world.bias, world.noise, world.shared)
     printed = []
     for record, printing in zip(records, printings, strict=True):
         normal, position = float(rng.standard_normal()), float(rng.uniform())
@@ -780,6 +825,8 @@ def _print_record(record: Record, log_figure: float, position: float) -> Record:
     figure = math.exp(log_figure) / record.scale
     slack = position * max(_BOUND_SLACK, 4 * record.sd)
     match record.kind:
+        case "value" if record.other is not None and record.value is not None:
+            return replace(record, value=figure, other=figure * record.other / record.value)
         case "value" | "quota" | "cumulative" | "mean":
             return replace(record, value=figure)
         case "zero":
@@ -797,6 +844,6 @@ def _print_record(record: Record, log_figure: float, position: float) -> Record:
 
 
 def _allow_above_one(record: Record) -> Record:
-    figures = (record.value, record.low, record.high)
+    figures = (record.value, record.low, record.high, record.other)
     above = any(figure is not None and figure > 1 for figure in figures)
     return replace(record, unit="ratio") if above and record.unit == "fraction" else record

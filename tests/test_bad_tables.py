@@ -9,7 +9,7 @@ import pytest
 
 from reebayes.errors import Fault, ReebayesError, StudyError
 from reebayes.study import read_study
-from tests.tiny import TABLES, write_tables
+from tests.tiny import TABLES, shared_tables, write_tables
 
 FILES = [name for name in TABLES if name.endswith(".csv")]
 
@@ -521,6 +521,96 @@ def test_route_whose_flow_stays_at_home(tiny_study: Path) -> None:
     (fault,) = faults_of(tiny_study)
     assert (fault.table, fault.column) == ("priors.csv", "target")
     assert "unknown target 'route:A:B'" in fault.message
+
+
+# ---- what records have in common, arrive late, or may be read in two ways ----
+
+# table, line that starts with, column, new cell, fragment of the message
+OPTIONAL_CELLS = [
+    ("records", "r_gross,", "shared", "grade;;copied", "has an empty name"),
+    ("records", "r_gross,", "shared", "grade;copied;", "has an empty name"),
+    ("records", "r_gross,", "shared", "grade;grade;copied", "names one thing twice"),
+    ("records", "r_gross,", "shared", "grade, copied", "is no list of names"),
+    ("records", "r_gross,", "shared", "grade;shared:copied", "is no list of names"),
+    ("records", "r_gross,", "shared", "*", "is no list of names"),
+    ("records", "r_gross,", "shared", "gr\u200bade;copied", "invisible characters (U+200B)"),
+    ("records", "r_gross,", "shared", "graed;copied", "'graed' has no prior. Did you mean 'grade'"),
+    ("records", "r_memory,", "shared", "hearsya", "'hearsya' has no prior. Did you mean 'hearsay'"),
+    ("records", "r_gross,", "lag", "0.5", "lag 0.5 is not from 0 to below 0.5"),
+    ("records", "r_gross,", "lag", "-0.1", "such as 0.08 for a month at sea"),
+    ("records", "r_gross,", "lag", "1 month", "not a number"),
+    ("records", "r_sum,", "lag", "0.08", "kind 'cumulative' covers several years and takes no lag"),
+    ("records", "r_mean,", "lag", "0.08", "kind 'mean' covers several years and takes no lag"),
+    ("records", "r_quota,", "other", "12", "kind 'quota' does not use 'other'"),
+    ("records", "r_upper,", "other", "12", "kind 'upper' does not use 'other'"),
+    ("records", "r_value,", "other", "10.5", "other 10.5 is the value itself"),
+    ("records", "r_value,", "other", "0", "other 0 is not above 0"),
+    ("records", "r_share,", "other", "40", "is it a percentage?"),
+    ("records", "r_value,", "other", "1.2 or 2.2", "not a number"),
+    ("records", "r_upper,", "status", "recaled", "Did you mean 'recalled'?"),
+    ("records", "r_upper,", "status", "unsure", "Valid: recalled."),
+    ("priors", "shared:grade,", "target", "shared:ore", "'ore' has a prior but no record"),
+    ("priors", "shared:grade,", "distribution", "lognormal", "is normal, not lognormal"),
+    ("priors", "shared:grade,", "unit", "multiplier", "does not fit an error; write 'log scale'"),
+    ("priors", "shared:grade,", "sd", "0", "sd 0 is not above 0"),
+    ("priors", "shared:grade,", "sd", "-1", "sd -1 is not above 0"),
+    ("priors", "shared:grade,", "step", "0.1", "one number for the whole study; leave step empty"),
+    ("priors", "shared:grade,", "year", "2011", "one number for the whole study; leave year empty"),
+    ("priors", "shared:grade,", "target", "share:grade", "Did you mean 'shared:grade'?"),
+    ("priors", "shared:grade,", "target", "shared:", "unknown target 'shared:'"),
+]
+# A name in priors that no record has leaves the records' name without a prior.
+RECORDS_FOLLOW = ("shared:ore", "share:grade", "shared:")
+
+
+@pytest.mark.parametrize(
+    ("table", "start", "column", "cell", "fragment"),
+    OPTIONAL_CELLS,
+    ids=[f"{s.strip(',')}-{c}-{v!a}" for _, s, c, v, _ in OPTIONAL_CELLS],
+)
+def test_bad_optional_cell(
+    tmp_path: Path, table: str, start: str, column: str, cell: str, fragment: str
+) -> None:
+    """A bad cell of an optional column is told like any other, with its place and advice."""
+    folder = write_tables(tmp_path / "sharing", **shared_tables())
+    corrupt(folder, f"{table}.csv", lambda text: set_cell(text, start, column, cell))
+    faults = faults_of(folder)
+    where = (f"{table}.csv", line_of(shared_tables()[table], start), column)
+    found = [f for f in faults if (f.table, f.row, f.column) == where and fragment in f.message]
+    assert len(found) == 1, "\n".join(map(str, faults))
+    others = [fault for fault in faults if fault not in found]
+    if cell in RECORDS_FOLLOW:
+        assert {(f.table, f.column) for f in others} == {("records.csv", "shared")}
+    else:
+        assert not others, "\n".join(map(str, faults))
+
+
+def test_misspelt_shared_error_is_told_once(tmp_path: Path) -> None:
+    """Where the name in priors is near the one in records, the records are told, not both."""
+    folder = write_tables(tmp_path / "sharing", **shared_tables())
+    corrupt(folder, "priors.csv", lambda text: text.replace("shared:grade", "shared:grad"))
+    faults = faults_of(folder)
+    assert {(f.table, f.column, f.value) for f in faults} == {("records.csv", "shared", "grade")}
+    assert "Did you mean 'grad'?" in faults[0].message
+
+
+def test_shared_error_with_two_priors(tmp_path: Path) -> None:
+    """An error is one number, so it has one row."""
+    folder = write_tables(tmp_path / "sharing", **shared_tables())
+    row = "shared:grade,,,normal,0,0.3,,log scale,judgement-reporters,\n"
+    _add(folder, "priors.csv", row)
+    (fault,) = faults_of(folder)
+    assert (fault.table, fault.column) == ("priors.csv", "year")
+    assert "'shared:grade' already has a prior for 2010-2015 in row" in fault.message
+
+
+@pytest.mark.parametrize("table", ["records.csv", "priors.csv"])
+def test_missing_table_does_not_blame_shared_errors(tmp_path: Path, table: str) -> None:
+    """Names cannot be compared with a table that is not there."""
+    folder = write_tables(tmp_path / "sharing", **shared_tables())
+    (folder / table).unlink()
+    (fault,) = faults_of(folder)
+    assert fault.table == table
 
 
 # ---- conversions whose output has the prior ----

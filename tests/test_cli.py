@@ -14,6 +14,7 @@ from reebayes.cli import main
 from reebayes.errors import FitError
 from reebayes.results import open_fit, save_fit
 from tests.fakes import fake_fit
+from tests.tiny import shared_tables, write_tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,6 +67,18 @@ def test_check_lists_every_fault(tiny_study: Path, capsys: pytest.CaptureFixture
     assert "records.csv" in captured.err
     assert "Traceback" not in captured.err
     assert captured.out == ""
+
+
+def test_recalled_records_are_kept_on_request(
+    tmp_path: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_tables(tmp_path / "sharing", **shared_tables())
+    for options, count in (([], 11), (["--recalled"], 13)):
+        assert main(["check", str(folder), *options]) == 0
+        assert f" {count} records" in capsys.readouterr().out
+        out = ["--out", str(tmp_path / f"{count}.nc")]
+        assert main(["fit", "--data", str(folder), *out, *options]) == 0
+        assert len(asked["study"].records) == count
 
 
 def test_check_of_a_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

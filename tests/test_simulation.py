@@ -36,7 +36,7 @@ HEADERS = {
     "flows": "flow source target product registered active label",
     "quantities": "quantity part flow weight",
     "records": "record quantity year year_end kind value low high unit factor sd reporter "
-    "source note",
+    "source note shared lag other",
     "priors": "target year year_end distribution median sd step unit source",
     "sources": "source citation year url licence",
 }
@@ -122,7 +122,9 @@ def write_study(folder: Path, error: str = "normal", years=YEARS, **tables) -> S
         "processes": PROCESSES,
         "flows": FLOWS,
         "quantities": QUANTITIES,
-        "records": [(*record, "yearbook", "") for record in tables.pop("short_records", RECORDS)],
+        "records": [
+            (*record, "yearbook", *[""] * 4) for record in tables.pop("short_records", RECORDS)
+        ],
         "priors": PRIORS,
         "sources": SOURCES,
     } | tables
@@ -614,6 +616,151 @@ def test_a_zero_says_nothing_of_a_ratio_that_is_undefined(tmp_path):
     result = record_log_likelihood(study, world.flows, world.bias, world.noise)
     assert float(result.sel(record="none")) == 0
     assert simulate_records(study, world, seed=1).records["none"] == study.records["none"]
+
+
+# --- shared errors, lags and second readings ----------------------------------------------------
+
+SHARED_PRIORS = [
+    ("shared:grade", "", "", "normal", 0.1, 0.3, "", "log scale", "judgement-us"),
+    ("shared:copied", "", "", "normal", 0, 0.2, "", "log scale", "judgement-us"),
+]
+ERRORS = {"shared:grade": 0.25, "shared:copied": -0.5}
+
+
+def changed(study: Study, name: str, **changes: object) -> Record:
+    """A record of the small study, changed and printed by another source."""
+    return replace(study.records[name], source="judgement-us", **changes)
+
+
+@pytest.fixture
+def sharing(tmp_path):
+    """The small study with two shared errors, one late record and one of two readings."""
+    more = {"value": ("grade", "", 60), "gross": ("grade;copied", 0.25, "")}
+    rows = [(*row, "yearbook", "", *more.get(row[0], ("", "", ""))) for row in RECORDS]
+    return write_study(tmp_path, records=rows, priors=[*PRIORS, *SHARED_PRIORS])
+
+
+def likelihood(study: Study, world, records) -> list[float]:
+    """Log-likelihood of some records in a world."""
+    anchors = [study.records[name] for name in ("value", "gross")]
+    unique = {record.record: record for record in [*anchors, *records]}
+    result = record_log_likelihood(
+        study.with_records(unique.values()), world.flows, world.bias, world.noise, world.shared
+    )
+    return [float(result.sel(record=record.record)) for record in records]
+
+
+def test_shared_errors_are_unknowns_constant_over_the_years(sharing):
+    worlds = draws(sharing, 400)
+    for target, (mean, sd) in {"shared:grade": (0.1, 0.3), "shared:copied": (0.0, 0.2)}.items():
+        drawn = of_target(worlds, target)
+        assert np.ptp(drawn, axis=1).max() == 0
+        assert drawn[:, 0].mean() == pytest.approx(mean, abs=4 * sd / 20)
+        assert drawn[:, 0].std() == pytest.approx(sd, rel=0.15)
+    world = worlds[0]
+    assert list(world.shared["shared"].values) == ["copied", "grade"]
+    assert float(world.shared.sel(shared="grade")) == world.unknowns["shared:grade"][0]
+    moved = unknowns_from(sharing, {"shared:grade": 2.0})
+    np.testing.assert_allclose(moved["shared:grade"], 0.1 + 0.3 * 2)
+    np.testing.assert_allclose(moved["shared:copied"], 0.0)
+
+
+def test_planted_errors_may_be_negative_but_not_vary(sharing):
+    world = simulate_world(sharing, seed=1, overrides=ERRORS)
+    assert dict(zip(world.shared["shared"].values, world.shared.values, strict=True)) == {
+        "copied": -0.5,
+        "grade": 0.25,
+    }
+    free = simulate_world(sharing, seed=1)
+    xr.testing.assert_identical(free.flows, world.flows)
+    with pytest.raises(ValueError, match="one number for all years"):
+        simulate_world(sharing, seed=1, overrides={"shared:grade": [0.1, 0, 0, 0, 0, 0]})
+
+
+def test_shared_errors_lag_and_second_reading_have_the_likelihood_scipy_gives(sharing):
+    world = simulate_world(sharing, seed=1, overrides=PLANTED | ERRORS)
+    q = world.quantities.to_series().unstack()
+    used = 0.75 * q.loc[2001, "used"] + 0.25 * q.loc[2000, "used"]
+    value, gross = likelihood(sharing, world, [sharing.records[n] for n in ("value", "gross")])
+    centre = math.log(used) + 0.2 + 0.25 - 0.5
+    expected = stats.norm(centre, 0.4).logpdf(math.log(170 * 0.6))
+    assert gross == pytest.approx(expected, rel=1e-12)
+    law = stats.norm(math.log(80) + 0.25, 0.1)
+    both = 0.5 * (law.pdf(math.log(85)) + law.pdf(math.log(60)))
+    assert value == pytest.approx(math.log(both), rel=1e-12)
+
+
+def test_second_reading_has_heavy_tails_too(tmp_path):
+    study = write_study(tmp_path, "student_t")
+    record = changed(study, "value", other=1e-6)
+    world = simulate_world(study, seed=1, overrides=PLANTED)
+    (value,) = likelihood(study, world, [record])
+    law = stats.t(5, math.log(80), 0.1)
+    both = 0.5 * (law.pdf(math.log(85)) + law.pdf(math.log(1e-6)))
+    assert value == pytest.approx(math.log(both), rel=1e-12)
+
+
+def test_lag_takes_as_much_from_the_year_before(study, planted):
+    q = planted.quantities.to_series().unstack()
+    fed = planted.flows.sel(flow="feed").to_series()
+    mined = planted.flows.sel(flow="concentrate").to_series()
+    late = [
+        changed(study, "value", record="first", lag=0.4, year=2000, year_end=2000),
+        changed(study, "value", record="next", lag=0.4, year=2001, year_end=2001),
+        changed(study, "ratio", record="share", lag=0.4),
+        # the works stand still in 2003: last year's part arrives, and next year's is missing
+        changed(
+            study, "value", record="stopped", lag=0.4, quantity="made", year=2003, year_end=2003
+        ),
+        changed(
+            study, "value", record="restart", lag=0.4, quantity="made", year=2004, year_end=2004
+        ),
+        changed(study, "upper", record="bound", lag=0.4, year=2004, year_end=2004),
+        changed(study, "zero", record="none", lag=0.4, year=2003, year_end=2003),
+    ]
+    anchored = math.log(85)
+    expected = [
+        stats.norm(math.log(q.loc[2000, "mined"]), 0.1).logpdf(anchored),
+        stats.norm(math.log(0.6 * q.loc[2001, "mined"] + 0.4 * q.loc[2000, "mined"]), 0.1).logpdf(
+            anchored
+        ),
+        stats.norm(math.log((0.6 * fed[2001] + 0.4 * fed[2000]) / mined[2001]), 0.1).logpdf(
+            math.log(0.5)
+        ),
+        stats.norm(math.log(0.4 * q.loc[2002, "made"]), 0.1).logpdf(anchored),
+        stats.norm(math.log(0.6 * q.loc[2004, "made"]), 0.1).logpdf(anchored),
+        stats.norm.logcdf((math.log(30) - math.log(0.6 * q.loc[2004, "made"])) / 0.2),
+        stats.norm.logcdf((math.log(10) - math.log(0.4 * q.loc[2002, "made"])) / 0.5),
+    ]
+    np.testing.assert_allclose(likelihood(study, planted, late), expected, rtol=1e-12)
+
+
+def test_a_record_whose_shared_error_has_no_value_is_refused(sharing):
+    world = simulate_world(sharing, seed=1)
+    with pytest.raises(KeyError, match="grade"):
+        record_log_likelihood(sharing, world.flows, world.bias, world.noise)
+
+
+def test_shared_errors_move_all_figures_that_have_them(sharing):
+    calm = simulate_world(sharing, seed=3, overrides={"shared:grade": 0.0, "shared:copied": 0.0})
+    moved = simulate_world(sharing, seed=3, overrides=ERRORS)
+    before, after = (simulate_records(sharing, world, seed=4) for world in (calm, moved))
+    shift = {
+        record.record: math.log(after.records[record.record].value / record.value)
+        for record in before.records
+        if record.value
+    }
+    assert shift.pop("value") == pytest.approx(0.25, abs=1e-12)
+    assert shift.pop("gross") == pytest.approx(-0.25, abs=1e-12)
+    assert max(map(abs, shift.values())) < 1e-12
+
+
+def test_a_printed_second_reading_keeps_its_ratio(sharing):
+    world = simulate_world(sharing, seed=1, overrides=PLANTED | ERRORS)
+    printed = [simulate_records(sharing, world, seed=seed).records["value"] for seed in range(200)]
+    np.testing.assert_allclose([r.other / r.value for r in printed], 60 / 85)
+    scores = (np.log([r.value for r in printed]) - math.log(80) - 0.25) / 0.1
+    assert stats.kstest(scores, stats.norm().cdf).pvalue > 0.01
 
 
 # --- simulated records ------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from reebayes.errors import Fault, FitError, ReebayesError, ResultError, StudyError
 from reebayes.study import Flow, Prior, Quantity, Record, Source, Study, Table, read_study
-from tests.tiny import PRIORS, RECORDS, TABLES, write_tables
+from tests.tiny import PRIORS, RECORDS, TABLES, shared_tables, write_tables
 
 # Every example writes and reads a directory.
 few = settings(max_examples=40)
@@ -151,6 +151,97 @@ def test_bundled_study_of_an_installed_package(
     assert read_study().name == "Beside"
     write_tables(tmp_path / "reebayes" / "_data")
     assert read_study().name == "Tiny"
+
+
+# ---- what records have in common, arrive late, or may be read in two ways ----
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> Path:
+    """Return the directory of the small study with all optional columns of records."""
+    return write_tables(tmp_path / "sharing", **shared_tables())
+
+
+def test_reads_shared_lag_other_and_status(sharing: Path) -> None:
+    """Names are split, blanks are nothing, and a prior goes with every name."""
+    study = read_study(sharing, recalled=True)
+    gross = study.records["r_gross"]
+    assert (gross.shared, gross.lag, gross.other, gross.status) == (
+        ("grade", "copied"),
+        0.08,
+        None,
+        "",
+    )
+    plain = study.records["r_value"]
+    assert (plain.shared, plain.lag, plain.other, plain.status) == ((), 0.0, None, "")
+    memory = study.records["r_memory"]
+    assert (memory.shared, memory.other, memory.status) == (("hearsay", "grade"), 8.0, "recalled")
+    assert study.shared == ("copied", "grade", "hearsay")
+    prior = study.priors["shared:copied"]
+    assert (prior.median, prior.sd, prior.step, prior.unit) == (-0.1, 0.2, None, "log scale")
+    assert study.records.frame.set_index("record").shared["r_gross"] == "grade;copied"
+
+
+def test_recalled_records_stay_out_unless_asked_for(sharing: Path) -> None:
+    """What was never read is left out, with the priors that only it needed."""
+    study = read_study(sharing)
+    everything = read_study(sharing, recalled=True)
+    gone = set(everything.records.names) - set(study.records.names)
+    assert gone == {"r_upper", "r_memory"}
+    assert study.reporters == ("customs", "journalist", "ministry", "survey")
+    assert study.shared == ("copied", "grade")
+    missing = set(everything.priors.names) - set(study.priors.names)
+    assert missing == {"shared:hearsay", "bias:uncle"}
+    assert study.hash != everything.hash
+    kept = [record for record in everything.records if not record.status]
+    assert everything.with_records(kept) == study
+
+
+def test_recalled_records_are_checked_all_the_same(sharing: Path) -> None:
+    """A fault of a record that is left out is a fault of the file."""
+    path = sharing / "records.csv"
+    path.write_text(path.read_text("utf-8").replace("made,2014", "maed,2014"), "utf-8")
+    with pytest.raises(StudyError, match="Did you mean 'made'"):
+        read_study(sharing)
+
+
+def test_copies_drop_shared_priors_that_are_left_over(sharing: Path) -> None:
+    """A shared error goes with the last record that has it."""
+    study = read_study(sharing)
+    kept = study.with_records(r for r in study.records if "copied" not in r.shared)
+    assert kept.shared == ("grade",)
+    assert not kept.priors.rows("shared:copied")
+    assert kept.priors.rows("shared:grade")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shared": ()},
+        {"shared": ("grade",)},
+        {"lag": 0.1},
+        {"lag": 0.0},
+        {"status": "recalled"},
+    ],
+)
+def test_hash_sees_every_column(sharing: Path, change: dict[str, Any]) -> None:
+    """Each of the columns is part of what a study says; the order of names is not."""
+    study = read_study(sharing, recalled=True)
+    gross = study.records["r_gross"]
+    others = [record for record in study.records if record != gross]
+    assert study.with_records([*others, replace(gross, **change)]).hash != study.hash
+    turned = replace(gross, shared=gross.shared[::-1])
+    assert study.with_records([*others, turned]).hash == study.hash
+
+
+def test_lag_reaches_into_the_year_before(tiny: Study) -> None:
+    """A flow that stopped last year may still arrive; the base of a ratio may not."""
+    late = replace(tiny.records["r_range"], year=2012, year_end=2012, lag=0.1)
+    assert tiny.with_records([*tiny.records, replace(late, record="late")]).records["late"]
+    base = replace(tiny.records["r_share"], record="base", year=2012, year_end=2012, lag=0.1)
+    assert tiny.with_records([*tiny.records, base]).records["base"]
+    with pytest.raises(StudyError, match="no flow of 'mined_hidden' is active in 2013"):
+        tiny.with_records([replace(late, year=2013, year_end=2013), *tiny.records[:1]])
 
 
 # ---- what is accepted ----
@@ -348,6 +439,10 @@ def test_with_records(tiny: Study) -> None:
         (lambda s: s.with_records([*s.records, s.records[0]]), "already given in 'r_value'"),
         (lambda s: s.with_records([replace(s.records[0], year=True)]), "not a whole number"),
         (lambda s: s.with_records([replace(s.records[0], quantity="x")]), "unknown quantity 'x'"),
+        (lambda s: s.with_records([replace(s.records[0], shared=("x",))]), "'x' has no prior"),
+        (lambda s: s.with_records([replace(s.records[0], shared="x")]), "not a tuple of texts"),
+        (lambda s: s.with_records([replace(s.records[0], lag=0.5)]), "lag 0.5 is not from 0"),
+        (lambda s: s.with_records([replace(s.records[0], lag=None)]), "not a finite number"),
     ],
 )
 def test_copies_are_checked(tiny: Study, change: Callable[[Study], Study], fragment: str) -> None:
@@ -489,7 +584,8 @@ def _text(rows: Sequence[Record] | Sequence[Prior] | Sequence[Source]) -> str:
     writer.writerow(columns)
     for row in rows:
         cells = [getattr(row, name) for name in columns]
-        writer.writerow(["" if cell is None else cell for cell in cells])
+        texts = (";".join(cell) if isinstance(cell, tuple) else cell for cell in cells)
+        writer.writerow(["" if cell is None else cell for cell in texts])
     return out.getvalue()
 
 

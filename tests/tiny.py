@@ -124,3 +124,27 @@ def write_tables(folder: Path, **texts: str) -> Path:
         text = texts.get(name.partition(".")[0], text)
         (folder / name).write_text(text, encoding="utf-8", newline="")
     return folder
+
+
+def shared_tables() -> dict[str, str]:
+    """Return records and priors with errors in common, lags, second readings, recalled figures."""
+    head, *rows = RECORDS.splitlines()
+    more = {
+        "r_tonnes": "grade,,,",
+        "r_gross": "grade;copied,0.08,,",
+        "r_ratio": "copied,,,",
+        "r_share": ",,0.4,",
+        "r_zero": ",0.25,,",
+        "r_upper": ",,,recalled",
+    }
+    extra = (
+        "r_memory,made,2014,,value,7,,,kt REO,,0.2,uncle,notice,Heard of.,hearsay;grade,,8,recalled"
+    )
+    lines = [f"{row},{more.get(row.partition(',')[0], ',,,')}" for row in rows]
+    shared = "shared:{},,,normal,{},0.2,,log scale,judgement-reporters,\n"
+    priors = PRIORS + "".join(
+        shared.format(*pair) for pair in (("grade", 0), ("copied", -0.1), ("hearsay", 0))
+    )
+    priors += "bias:uncle,,,normal,0,0.5,,log scale,judgement-reporters,\n"
+    records = "\n".join([f"{head},shared,lag,other,status", *lines, extra]) + "\n"
+    return {"records": records, "priors": priors}

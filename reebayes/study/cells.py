@@ -67,12 +67,34 @@ class Cells:
             self._refuse(column, message, text)
         return text
 
-    def choice(self, column: str, choices: Sequence[str]) -> str:
+    def names(self, column: str) -> tuple[str, ...]:
+        """Return names separated by semicolons, each once; empty if the cell or the column is."""
+        text = normalize("NFC", self.text(column))
+        if not text:
+            return ()
+        names = tuple(part.strip() for part in text.split(";"))
+        strange = strange_characters(text)
+        if strange:
+            codes = ", ".join(f"U+{ord(char):04X}" for char in strange)
+            message = f"{quoted(text)} holds invisible characters ({codes}); type it again"
+        elif not all(names):
+            message = f"{quoted(text)} has an empty name; write it like first;second"
+        elif any(" " in name or ":" in name or name == "*" for name in names):
+            message = f"{quoted(text)} is no list of names; write it like first;second, no spaces"
+        elif len(set(names)) < len(names):
+            message = f"{quoted(text)} names one thing twice; write each name once"
+        else:
+            return names
+        self._refuse(column, message, text)
+        return ()
+
+    def choice(self, column: str, choices: Sequence[str], *, needed: bool = True) -> str:
         """Return one of `choices`."""
-        text = self.needed(column)
+        text = self.needed(column) if needed else self.text(column)
         if not text or text in choices:
             return text
-        message = f"{column} {quoted(text)} is unknown. {suggestion(text, choices, show=9)}"
+        known = [choice for choice in choices if choice]
+        message = f"{column} {quoted(text)} is unknown. {suggestion(text, known, show=9)}"
         return self._refuse(column, message, text)
 
     def truth(self, column: str) -> bool:

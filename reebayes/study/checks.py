@@ -21,6 +21,7 @@ TYPES = {
     float: "a finite number",
     int | None: "a whole number or None",
     float | None: "a finite number or None",
+    tuple[str, ...]: "a tuple of texts",
 }
 
 
@@ -57,6 +58,8 @@ def _fits(value: object, annotation: object) -> bool:
         return annotation in (int | None, float | None)
     if annotation is str:
         return isinstance(value, str)
+    if annotation == tuple[str, ...]:
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
     if isinstance(value, bool):
         return False
     if annotation in (int, int | None):

@@ -13,6 +13,7 @@ from reebayes.study.rows import (
     PARTS,
     PROCESS_KINDS,
     RECORD_KINDS,
+    STATUSES,
     Flow,
     Prior,
     Process,
@@ -31,7 +32,7 @@ COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             *("record", "quantity", "year", "year_end", "kind", "value", "low", "high", "unit"),
             *("sd", "reporter", "source", "note"),
         ),
-        ("factor",),
+        ("factor", "shared", "lag", "other", "status"),
     ),
     "priors.csv": (
         ("target", "year", "year_end", "distribution", "median", "sd", "step", "unit", "source"),
@@ -134,6 +135,10 @@ def _record(cells: Cells) -> Entry[Record]:
         reporter=cells.name("reporter"),
         source=cells.name("source"),
         note=cells.text("note"),
+        shared=cells.names("shared"),
+        lag=cells.number("lag") or 0.0,
+        other=cells.number("other"),
+        status=cells.choice("status", STATUSES, needed=False),
     )
 
 

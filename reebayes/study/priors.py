@@ -11,7 +11,8 @@ from reebayes.study.wording import nearest, quoted, suggestion, years_text
 from reebayes.study.world import Edge, World, listing, unknown_name
 
 TABLE = "priors.csv"
-GROUPS = ("bias", "noise", "route", "step")
+GROUPS = ("bias", "noise", "route", "shared", "step")
+CONSTANT_GROUPS = ("noise", "shared", "step")
 STEP_GROUPS = ("input", "market", "trade", "bias")
 ANCHOR_SD = 0.05
 EVERY = "*"
@@ -23,8 +24,10 @@ DISTRIBUTION = {
     "bias": "normal",
     "noise": "lognormal",
     "route": "normal",
+    "shared": "normal",
     "step": "lognormal",
 }
+LOG_SCALE = "log scale"
 
 type Rows = Mapping[str, list[Entry[Prior]]]
 
@@ -36,6 +39,7 @@ class Believed:
     world: World
     rows: Rows
     reporters: frozenset[str]
+    shared: frozenset[str]
     unit: str
     years: tuple[int, int] | None
 
@@ -44,7 +48,8 @@ def check_priors(draft: Draft, world: World) -> Iterator[Fault]:
     """Yield the faults of priors."""
     rows = _rows_by_target(draft, world)
     reporters = frozenset(entry.item.reporter for entry in draft.records)
-    believed = Believed(world, rows, reporters, draft.header.unit, draft.header.years)
+    shared = frozenset(name for entry in draft.records for name in entry.item.shared)
+    believed = Believed(world, rows, reporters, shared, draft.header.unit, draft.header.years)
     sources = [entry.item.source for entry in draft.sources]
     for entry in draft.priors:
         fault = unknown_name(TABLE, entry, "source", sources, noun="source")
@@ -76,7 +81,7 @@ def _fault(entry: Entry[Prior], column: str, message: str) -> Fault:
 
 
 def _sort_of(target: str, world: World) -> str | None:
-    """Return what a prior is about: input, share, route, bias, noise or step.
+    """Return what a prior is about: input, share, route, bias, shared, noise or step.
 
     The product of a conversion counts as a share here, whichever prior it has.
     None if it is about nothing, ``"unclear"`` if another table has to be mended first.
@@ -121,7 +126,10 @@ def _check_row(entry: Entry[Prior], believed: Believed) -> Iterator[Fault]:
         if prior.unit != believed.unit:
             message = f"unit {quoted(prior.unit)} is not the study's; convert to {believed.unit!r}"
             yield _fault(entry, "unit", message)
-    if sort in ("noise", "step") and (prior.year, prior.year_end, prior.step) != (None,) * 3:
+    if sort == "shared" and not unreadable(entry, "unit") and prior.unit != LOG_SCALE:
+        message = f"unit {quoted(prior.unit)} does not fit an error; write {LOG_SCALE!r}"
+        yield _fault(entry, "unit", message)
+    if sort in CONSTANT_GROUPS and (prior.year, prior.year_end, prior.step) != (None,) * 3:
         column = "step" if prior.step is not None else "year"
         message = f"{prior.target!r} is one number for the whole study; leave {column} empty"
         yield _fault(entry, column, message)
@@ -132,10 +140,10 @@ def _check_numbers(entry: Entry[Prior], sort: str) -> Iterator[Fault]:
     if not unreadable(entry, "median"):
         if sort == "share" and not 0 < prior.median < 1:
             yield _fault(entry, "median", f"share {prior.median:g} is not between 0 and 1")
-        elif sort not in ("bias", "route") and prior.median <= 0:
+        elif sort not in ("bias", "route", "shared") and prior.median <= 0:
             yield _fault(entry, "median", f"median {prior.median:g} is not above 0")
     # A reporter may be unbiased by definition; flows and shares are never known for sure.
-    may_be_fixed = sort not in ("input", "product", "share", "route")
+    may_be_fixed = sort not in ("input", "product", "share", "route", "shared")
     if not unreadable(entry, "sd") and (prior.sd < 0 or (prior.sd == 0 and not may_be_fixed)):
         bound = "0 or more" if may_be_fixed else "above 0"
         yield _fault(entry, "sd", f"sd {prior.sd:g} is not {bound}")
@@ -170,6 +178,7 @@ def _unknown_target(target: str, believed: Believed) -> str:
         return f"{target!r} is a process; give a row to each flow that leaves it but one ({flows})"
     names = [*world.edges, *(f"{g}:{r}" for g in ("bias", "noise") for r in believed.reporters)]
     names += [f"step:{group}" for group in STEP_GROUPS]
+    names += [f"shared:{name}" for name in believed.shared]
     group, colon, _ = target.partition(":")
     if colon and group == "step":
         names = [f"step:{name}" for name in STEP_GROUPS]
@@ -204,6 +213,10 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
         near = suggestion(name, sorted(believed.reporters))
         message = f"reporter {quoted(name)} has a {group} prior but no record. {near}".strip()
         yield _fault(entries[0], "target", message)
+    if sort == "shared" and believed.reporters and name not in _meant(believed):
+        near = suggestion(name, sorted(believed.shared))
+        message = f"shared error {quoted(name)} has a prior but no record. {near}".strip()
+        yield _fault(entries[0], "target", message)
     needed: set[int] = set()
     if sort in ("input", "share"):
         needed = set(believed.world.edges[target].years)
@@ -212,6 +225,12 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
     if needed - set(taken):
         message = f"{target!r} has no prior for {years_text(needed - set(taken))}"
         yield _fault(entries[-1], "year_end", message)
+
+
+def _meant(believed: Believed) -> set[str]:
+    """Return the shared errors that records name; a misspelt one stands for the nearest known."""
+    known = [target.partition(":")[2] for target in believed.rows if target.startswith("shared:")]
+    return {name if name in known else nearest(name, known) or name for name in believed.shared}
 
 
 def _is_reversed(prior: Prior) -> bool:

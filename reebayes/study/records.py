@@ -7,12 +7,15 @@ from reebayes.errors import Fault
 from reebayes.study.cells import Entry, table_fault
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.rows import GROSS, MASS_SCALES, RATIO_UNITS, SPAN_KINDS, VALUE_KINDS, Record
-from reebayes.study.wording import quoted, years_text
+from reebayes.study.wording import quoted, suggestion, years_text
 from reebayes.study.world import World, place, unknown_name
 
 TABLE = "records.csv"
 MAX_SD = 2.0
 MAX_FACTOR = 1.5
+# Half a year or more would belong to the year before, and be that year's record.
+MAX_LAG = 0.5
+SHARED = "shared:"
 # Which of value, low and high each kind needs; a number in another column would be ignored.
 NEEDS = {
     **dict.fromkeys(VALUE_KINDS, ("value",)),
@@ -29,6 +32,8 @@ def check_records(draft: Draft, world: World) -> Iterator[Fault]:
     for entry in draft.records:
         yield from _check_years(entry, draft.header.years)
         yield from _check_numbers(entry)
+        yield from _check_lag(entry)
+        yield from _check_other(entry)
         yield from _check_unit(entry, draft.header.content)
         yield from _check_quantity(entry, world)
         fault = unknown_name(TABLE, entry, "source", sources, noun="source")
@@ -36,6 +41,7 @@ def check_records(draft: Draft, world: World) -> Iterator[Fault]:
             yield fault
     yield from _check_twice(draft)
     yield from _check_reporters(draft)
+    yield from _check_shared(draft)
 
 
 def _fault(entry: Entry[Record], column: str, message: str) -> Fault:
@@ -106,6 +112,38 @@ def _check_number(entry: Entry[Record], column: str, *, needed: bool) -> Iterato
         yield _fault(entry, column, message)
 
 
+def _check_lag(entry: Entry[Record]) -> Iterator[Fault]:
+    record = entry.item
+    if unreadable(entry, "lag") or record.lag == 0:
+        return
+    if not 0 <= record.lag < MAX_LAG:
+        message = (
+            f"lag {record.lag:g} is not from 0 to below {MAX_LAG:g}; write the part of the figure "
+            "that belongs to the year before, such as 0.08 for a month at sea"
+        )
+        yield _fault(entry, "lag", message)
+    elif not unreadable(entry, "kind") and record.kind in SPAN_KINDS:
+        message = f"kind {record.kind!r} covers several years and takes no lag; leave it empty"
+        yield _fault(entry, "lag", message)
+
+
+def _check_other(entry: Entry[Record]) -> Iterator[Fault]:
+    record = entry.item
+    if unreadable(entry, "other", "kind") or record.other is None:
+        return
+    if record.kind != "value":
+        message = f"kind {record.kind!r} does not use 'other'; leave it empty or change the kind"
+        yield _fault(entry, "other", message)
+    elif record.other <= 0:
+        yield _fault(entry, "other", f"other {record.other:g} is not above 0")
+    elif record.unit == "fraction" and record.other > 1:
+        message = f"other {record.other:g} is more than 1, as no fraction is; is it a percentage?"
+        yield _fault(entry, "other", message)
+    elif record.other == record.value:
+        message = f"other {record.other:g} is the value itself; write another, or leave it empty"
+        yield _fault(entry, "other", message)
+
+
 def _check_unit(entry: Entry[Record], content: str | None) -> Iterator[Fault]:
     record = entry.item
     if unreadable(entry, "unit"):
@@ -157,12 +195,21 @@ def _check_quantity(entry: Entry[Record], world: World) -> Iterator[Fault]:
     if unreadable(entry, "kind", "year", "year_end") or record.kind == "zero":
         return
     years = set(range(record.year, record.year_end + 1)) & set(world.years)
-    if years and not years & world.quantity_years(record.quantity):
+    if years and not _can_be_positive(record, years, world):
         message = (
             f"no flow of {record.quantity!r} is active in {years_text(years)}, so only a record of "
             "kind 'zero' fits; change the record or the flows' active years"
         )
         yield _fault(entry, "quantity", message)
+
+
+def _can_be_positive(record: Record, years: set[int], world: World) -> bool:
+    """Return whether flows that a record counts are active; a lag reaches into the year before."""
+    if not record.lag:
+        return bool(years & world.quantity_years(record.quantity))
+    active = world.part_years(record.quantity)
+    counted = years | {year - 1 for year in years}
+    return bool(counted & active["num"]) and bool(years & active.get("den", years))
 
 
 def _check_twice(draft: Draft) -> Iterator[Fault]:
@@ -199,3 +246,17 @@ def _check_reporters(draft: Draft) -> Iterator[Fault]:
         elif name != first:
             message = f"reporter {name!r} is written {first!r} before; write one of the two"
             yield _fault(entry, "reporter", message)
+
+
+def _check_shared(draft: Draft) -> Iterator[Fault]:
+    """Yield shared errors without a prior: their size is known from nowhere else."""
+    targets = (entry.item.target for entry in draft.priors)
+    known = [target.removeprefix(SHARED) for target in targets if target.startswith(SHARED)]
+    if not draft.priors:
+        return
+    for entry in draft.records:
+        for name in entry.item.shared:
+            if name not in known:
+                advice = suggestion(name, known) or f"Add '{SHARED}{name}' to priors.csv."
+                message = f"shared error {quoted(name)} has no prior. {advice}"
+                yield table_fault(TABLE, entry, "shared", name, message)

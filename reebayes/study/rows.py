@@ -8,6 +8,8 @@ PROCESS_KINDS = ("market", "conversion", "use", "loss", "environment")
 RECORD_KINDS = ("value", "zero", "quota", "upper", "lower", "range", "cumulative", "mean")
 VALUE_KINDS = ("value", "quota", "cumulative", "mean")
 SPAN_KINDS = ("cumulative", "mean")
+RECALLED = "recalled"
+STATUSES = ("", RECALLED)
 DISTRIBUTIONS = ("lognormal", "share", "normal")
 PARTS = ("num", "den")
 
@@ -89,6 +91,11 @@ class Record:
 
     ``sd`` is a relative standard error (log scale). ``year_end`` equals ``year`` unless the record
     spans years (kinds cumulative and mean). ``factor`` is the content of a gross tonne.
+
+    ``shared`` names the errors that the record has in common with others, beside its reporter's
+    bias. ``lag`` is the part of the figure that belongs to the year before (of the numerator, if
+    the quantity is a ratio). ``other`` is a second reading of ``value``, as probable as the first.
+    ``status`` is empty, or ``"recalled"`` for a figure that was not read in its source.
     """
 
     record: str
@@ -105,6 +112,10 @@ class Record:
     reporter: str
     source: str
     note: str = ""
+    shared: tuple[str, ...] = ()
+    lag: float = 0.0
+    other: float | None = None
+    status: str = ""
 
     @property
     def scale(self) -> float:
@@ -132,7 +143,8 @@ class Prior:
 
     A target is a flow, ``route:<A>:<B>`` or ``route:<A>:unregistered`` (what trade between two
     regions, or undeclared trade out of one, does to all its flows), ``bias:<reporter>``,
-    ``noise:<reporter>`` or ``step:<group>``.
+    ``shared:<name>`` (an error that several records have in common), ``noise:<reporter>`` or
+    ``step:<group>``.
 
     ``median`` and ``sd`` are on the scales their ``distribution`` says: lognormal (median in the
     target's unit, sd of the log), share (median share, sd of the log-odds against the remainder),

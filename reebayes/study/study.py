@@ -13,7 +13,17 @@ from reebayes.study.cells import Entry
 from reebayes.study.checks import check_draft, check_types
 from reebayes.study.drafts import COLUMNS, Draft, read_draft
 from reebayes.study.frozen import Settings
-from reebayes.study.rows import Flow, Prior, Process, Quantity, Record, Source, Term, route_name
+from reebayes.study.rows import (
+    RECALLED,
+    Flow,
+    Prior,
+    Process,
+    Quantity,
+    Record,
+    Source,
+    Term,
+    route_name,
+)
 from reebayes.study.settings import TABLE, Header
 from reebayes.study.table import Table
 from reebayes.study.wording import suggestion
@@ -74,6 +84,11 @@ class Study:
         return tuple(sorted({record.reporter for record in self.records}))
 
     @property
+    def shared(self) -> tuple[str, ...]:
+        """Every error that records have in common, sorted."""
+        return tuple(sorted({name for record in self.records for name in record.shared}))
+
+    @property
     def hash(self) -> str:
         """SHA-256 of the contents; order of rows, formatting and ``[package]`` do not matter."""
         content: dict[str, Any] = {
@@ -95,8 +110,8 @@ class Study:
         Parameters
         ----------
         target : str
-            A flow, ``route:<A>:<B>``, ``bias:<reporter>``, ``noise:<reporter>`` or
-            ``step:<group>`` of ``priors.csv``.
+            A flow, ``route:<A>:<B>``, ``bias:<reporter>``, ``shared:<name>``,
+            ``noise:<reporter>`` or ``step:<group>`` of ``priors.csv``.
         **changes
             Fields of `Prior` and their new values, such as ``median=1.5, sd=0.3``.
 
@@ -119,7 +134,7 @@ class Study:
     def without_source(self, source: str) -> Self:
         """Return a copy without the records of `source`.
 
-        Priors of reporters that have no record left go too; other priors stay.
+        Priors of reporters and shared errors that have no record left go too; other priors stay.
 
         Raises
         ------
@@ -141,7 +156,7 @@ class Study:
     def with_records(self, records: Iterable[Record]) -> Self:
         """Return a copy whose records are `records`, in place of those of this study.
 
-        Priors of reporters that have no record left go too.
+        Priors of reporters and shared errors that have no record left go too.
 
         Raises
         ------
@@ -151,6 +166,8 @@ class Study:
         table = Table(Record, records)
         gone = set(self.reporters) - {record.reporter for record in table}
         targets = {f"{group}:{reporter}" for group in ("bias", "noise") for reporter in gone}
+        unshared = set(self.shared) - {name for record in table for name in record.shared}
+        targets |= {f"shared:{name}" for name in unshared}
         priors = Table(Prior, (prior for prior in self.priors if prior.target not in targets))
         return self._copy(records=table, priors=priors)
 
@@ -182,13 +199,16 @@ class Study:
         return copy
 
 
-def read_study(path: str | Path | None = None) -> Study:
+def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Study:
     """Read a study directory and check it whole.
 
     Parameters
     ----------
     path : str or Path, optional
         Directory with ``study.toml`` and the tables; the bundled rare-earth study if omitted.
+    recalled : bool, optional
+        Whether to keep records of status ``recalled``: figures that nobody read in their source.
+        They are left out unless asked for, and checked in either case.
 
     Returns
     -------
@@ -209,7 +229,7 @@ def read_study(path: str | Path | None = None) -> Study:
     header = draft.header
     # A header without years is a fault, so it was raised above.
     first_year, last_year = header.years or (0, 0)
-    return Study(
+    study = Study(
         path=folder,
         name=header.name,
         unit=header.unit,
@@ -226,6 +246,9 @@ def read_study(path: str | Path | None = None) -> Study:
         priors=Table(Prior, (entry.item for entry in draft.priors)),
         sources=Table(Source, (entry.item for entry in draft.sources)),
     )
+    if recalled or not any(record.status == RECALLED for record in study.records):
+        return study
+    return study.with_records(r for r in study.records if r.status != RECALLED)
 
 
 def _bundled() -> Path:
@@ -269,7 +292,7 @@ def _canonical(row: Any) -> str:
         name: float(value) if type(value) is int else value
         for name, value in asdict(row).items()
     }
-    for part in ("numerator", "denominator"):
+    for part in ("numerator", "denominator", "shared"):
         if part in values:
             values[part] = sorted(values[part])
     return json.dumps(values, sort_keys=True)

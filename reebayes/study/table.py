@@ -106,9 +106,11 @@ class Table[T](tuple[T, ...]):
 
 
 def _cell(value: object) -> object:
-    """Return the text the study's files use for periods and terms; other values as they are."""
+    """Return the text the study's files use for lists of things; other values as they are."""
     if not isinstance(value, tuple):
         return value
-    if value and isinstance(value[0][0], str):
+    if all(isinstance(item, str) for item in value):
+        return ";".join(value)
+    if isinstance(value[0][0], str):
         return format_terms(value)
     return spans_text(value)

@@ -76,13 +76,17 @@ class World:
 
     def quantity_years(self, quantity: str) -> set[int]:
         """Return the years in which a quantity can be positive (every part has an active flow)."""
+        return set.intersection(*self.part_years(quantity).values())
+
+    def part_years(self, quantity: str) -> dict[str, set[int]]:
+        """Return the years in which each part of a quantity has an active flow."""
         active: dict[str, set[int]] = {}
         for entry in self.terms[quantity]:
             term = entry.item
             flow = term.flow if term.flow in self.edges else nearest(term.flow, self.edges)
             years = self.edges[flow].years if flow is not None else frozenset(self.years)
             active.setdefault(term.part, set()).update(years)
-        return set.intersection(*active.values())
+        return active
 
 
 def build_world(draft: Draft) -> World:
