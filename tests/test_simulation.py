@@ -875,11 +875,11 @@ def test_a_figure_of_nothing_cannot_be_printed(study, planted):
 
 
 def test_the_bundled_study_closes_and_prints_records_its_own_likelihood_accepts():
-    study = read_study()
+    study = read_study(recalled=True)
     world = simulate_world(study, seed=2022)
     assert float(abs(mass_balance_error(study, world.flows)).max()) <= 1e-12
     printed = simulate_records(study, world, seed=2022)
-    result = record_log_likelihood(printed, world.flows, world.bias, world.noise)
+    result = record_log_likelihood(printed, world.flows, world.bias, world.noise, world.shared)
     assert result.sizes["record"] == len(study.records)
     assert np.isfinite(result).all()
 

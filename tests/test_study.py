@@ -139,7 +139,62 @@ def test_bundled_study() -> None:
         if a != b
     }
     assert not expected - named
-    assert len(study.records) >= 250
+
+
+# What touches the mines of a region and its trade; names of quantities begin so.
+TOUCHED = {
+    "mines of CN": ("mined_CN",),
+    "mines of US": ("mined_US",),
+    "mines of RW": ("mined_RW",),
+    "trade of CN": ("exported_CN", "imported_CN", "mirror_CN"),
+    "trade of US": ("exported_US", "imported_US"),
+    "trade of RW": ("exported_CN_RW", "imported_CN_from_RW", "mirror_CN_RW"),
+}
+
+
+@pytest.mark.parametrize("what", list(TOUCHED))
+def test_bundled_records_touch_every_year(what: str) -> None:
+    """Mines and trade of every region have a record in every year."""
+    records = [r for r in read_study().records if r.quantity.startswith(TOUCHED[what])]
+    covered = {year for record in records for year in range(record.year, record.year_end + 1)}
+    assert covered == set(range(2000, 2023))
+
+
+def test_bundled_records_are_many_and_from_named_sources() -> None:
+    """Counts that the data card promises; no source is listed for nothing."""
+    study, everything = read_study(), read_study(recalled=True)
+    assert len(study.records) >= 500
+    assert len({record.quantity for record in study.records}) >= 75
+    assert len(everything.records) - len(study.records) >= 70
+    used = {row.source for table in (everything.records, everything.priors) for row in table}
+    assert used == set(everything.sources.names)
+
+
+def test_bundled_traps_are_in_the_model() -> None:
+    """The known traps of the figures stand in the columns that the model reads."""
+    study = read_study()
+    records = study.records
+    paper = records["mirror-cn-2011-white-paper"]
+    assert (paper.value, paper.other) == (1.2, 2.2)
+    assert {"adamas", "kingsnorth"} <= set(study.reporters)
+    shares = {record.record: record.kind for record in records if record.reporter == "kingsnorth"}
+    assert "lower" in shares.values()
+    contents = [name for name in study.shared if name.startswith("content_")]
+    assert len(contents) >= 8
+    gross = [r for r in records if r.unit == "t gross" and r.reporter.startswith("us_customs")]
+    assert gross and all(record.shared for record in gross)
+    # What the survey estimates from Chinese imports never stands alone.
+    survey = [record for record in records if record.reporter == "usgs_from_imports"]
+    assert survey and all("usgs_from_imports" in record.shared for record in survey)
+    arrivals = [r for r in records if r.reporter in ("mirror_japan", "us_customs_china")]
+    assert all(r.lag > 0 for r in arrivals if not r.quantity.startswith("share_"))
+    # Apparent consumption is production plus imports less exports, and no measurement.
+    assert not [r for r in records if r.quantity == "apparent_consumption_US"]
+    # Official output to 2009 counts part of what was mined above quota; the quota counts none.
+    ends = {r.quantity: r.year for r in records if r.reporter == "china_official_output"}
+    assert ends == {"mined_CN_official": 2009}
+    quotas = [r.year for r in records if r.reporter == "china_mining_quota"]
+    assert min(quotas) == 2010
 
 
 def test_bundled_study_of_an_installed_package(
