@@ -24,18 +24,20 @@ from reebayes.conventions import (
     QUANTITY,
     RECORD,
     REPORTER,
+    SHARED,
     SOURCE,
     YEAR,
     format_terms,
     provenance,
 )
-from reebayes.kernels import CERTAIN, POINT, record_terms
+from reebayes.kernels import CERTAIN, EITHER, POINT, record_terms
 from reebayes.layout import Floats, Layout
 from reebayes.study import STEP_GROUPS, Record, Study
 
 DIMENSIONS = {
     "flows": (YEAR, FLOW),
     "bias": (YEAR, REPORTER),
+    "shared_error": (SHARED,),
     "noise": (REPORTER,),
     "step_scale": (GROUP,),
     "latents": (LATENT,),
@@ -62,6 +64,7 @@ def draws_dataset(layout: Layout, draws: Mapping[str, Floats]) -> xr.Dataset:
         FLOW: _labels(layout.flows),
         QUANTITY: _labels(layout.quantities),
         REPORTER: _labels(layout.reporters),
+        SHARED: _labels(layout.shared),
         GROUP: _labels(STEP_GROUPS),
         LATENT: _labels(layout.latents),
     }
@@ -81,29 +84,25 @@ def replicate(
     layout: Layout, location: Floats, scale: Floats, rng: np.random.Generator
 ) -> xr.Dataset:
     """Log figures that each reporter might have printed, for draws (chain, draw, record)."""
-    heavy = layout.freedom
+    heavy = layout.figures.freedom
     noise = rng.standard_t(heavy, location.shape) if heavy else rng.standard_normal(location.shape)
     values = location + scale * noise
-    values[..., layout.evidence.kind == CERTAIN] = np.nan
+    values[..., layout.figures.kind == CERTAIN] = np.nan
     return _by_record(layout, values)
 
 
 def log_likelihood(layout: Layout, location: Floats, scale: Floats) -> xr.Dataset:
     """Log-likelihood of every record in every draw (chain, draw, record)."""
-    evidence = layout.evidence
-    low = np.where(evidence.kind == POINT, evidence.value, evidence.low)
     terms = np.empty_like(location)
     for at in np.ndindex(location.shape[:2]):
-        terms[at] = record_terms(
-            location[at], scale[at], evidence.kind, low, evidence.high, layout.freedom
-        )
+        terms[at] = record_terms(location[at], scale[at], layout.figures)
     return _by_record(layout, terms)
 
 
 def observed_data(layout: Layout) -> xr.Dataset:
     """Log of every printed figure in the unit of the study; NaN for bounds."""
-    evidence = layout.evidence
-    value = np.where(evidence.kind == POINT, evidence.value, np.nan)
+    figures = layout.figures
+    value = np.where(np.isin(figures.kind, (POINT, EITHER)), figures.low, np.nan)
     return xr.Dataset({"value": (RECORD, value)}, coords={RECORD: _labels(layout.records)})
 
 

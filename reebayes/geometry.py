@@ -1,22 +1,22 @@
 """Coordinates in which the posterior is nearly spherical, so that the sampler walks straight.
 
-Laplace's approximation at the mode gives a precision that is banded in years: a year's states
-touch one another and the year before, constants touch every year. Its Cholesky factor, stored by
-rows within that band, is the map from white coordinates to unknowns.
+The curvature of the log density, at the mode or on average over draws, is a precision that is
+banded in years: a year's states touch one another and the year before, constants touch every year.
+What its Cholesky factor holds of any weight is the map from white coordinates to unknowns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
 
 from reebayes.errors import FitError
-from reebayes.kernels import conditional_factors, displace, smooth
+from reebayes.kernels import Rows, Whitening, conditional_factors, persistences, smooth, states
 from reebayes.layout import Floats, Integers, Layout, Unknowns
 
 _BLENDS = (0.0, 0.05, 0.2, 0.5, 1.0)
@@ -26,98 +26,204 @@ _NEWTON_STEPS = 3
 _MODE_TOLERANCE = 1e-2
 """Expected gain of a Newton step, in log density, below which the mode is near enough."""
 
+_CURVATURES = 32
+"""Draws of the pilot at which the curvature is measured."""
+
+_SPREAD = (0.3, 1.2)
+"""A short pilot may not call a scale known, nor wider than its prior."""
+
+NEGLIGIBLE = 0.03
+"""Entries of the factor this small beside the diagonal are left out: they cost more time than
+they straighten. A twentieth of the entries is left; trees and effective draws stay as they were."""
+
 type Gradient = Callable[[Floats], tuple[float, Floats]]
-"""Log density and its gradient at a latent vector."""
+"""Log density and its gradient at a point in white coordinates."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coordinates:
-    """From white coordinates to unknowns.
+def identity(layout: Layout) -> Whitening:
+    """Coordinates in which the prior is spherical.
 
-    A displacement L'^-1 z from the mode (``first``, ``start``, ``factor``: rows of L within the
-    band) is handed to each series' conditional smoother (``reference`` persistence, ``curvature``
-    of the records and their ``pull``), which keeps it straight when a step multiplier changes.
-    ``mode`` holds the constants' mode; that of the states is in ``pull``.
+    Parameters
+    ----------
+    layout : Layout
+
+    Returns
+    -------
+    Whitening
     """
-
-    mode: Floats
-    reference: Floats
-    curvature: Floats
-    pull: Floats
-    first: Integers
-    start: Integers
-    factor: Floats
-
-    @classmethod
-    def identity(cls, unknowns: Unknowns) -> Coordinates:
-        """Coordinates in which the prior is spherical."""
-        first, start = _band(unknowns)
-        factor = np.zeros(int(start[-1] + unknowns.size - first[-1]))
-        factor[start + np.arange(unknowns.size) - first] = 1.0
-        still = np.zeros((unknowns.years, unknowns.varying))
-        return cls(np.zeros(unknowns.size), still, still, still, first, start, factor)
-
-    def data(self) -> dict[str, Any]:
-        """The values of the program's arrays of the same names."""
-        diagonal = self.factor[self.start + np.arange(self.mode.size) - self.first]
-        smoother = dict(zip(("diagonal", "below", "curvature", "pull"), self.smoother(),
-                            strict=True))  # fmt: skip
-        return smoother | {
-            "mode": self.mode,
-            "first": self.first,
-            "start": self.start,
-            "factor": self.factor,
-            "log_volume": np.array(-np.log(diagonal).sum()),
-        }
-
-    def smoother(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """What the kernels of the conditional smoother take after the persistence."""
-        diagonal, below = conditional_factors(self.reference, self.curvature)
-        return diagonal, below, self.curvature, self.pull
+    still = np.zeros((layout.unknowns.years, layout.unknowns.varying))
+    return _whitening(
+        layout.unknowns,
+        mode=np.zeros(layout.unknowns.size),
+        precision=np.ones_like(still),
+        coupling=still,
+    )
 
 
-def straighten(
-    gradient_at: Callable[[Coordinates], Gradient],
-    layout: Layout,
-    scales: tuple[Floats, Floats] | None = None,
-) -> Coordinates:
-    """Find the mode and the coordinates that make the posterior around it spherical.
+def at_mode(gradient_at: Callable[[Whitening], Gradient], layout: Layout) -> Whitening:
+    """Find the mode, and the coordinates in which the posterior is spherical there.
 
     Parameters
     ----------
     gradient_at : callable
         Returns, for given coordinates, the log density and its gradient there.
     layout : Layout
-    scales : tuple of array, optional
-        Mean and standard deviation of the latent entries of noise and step multipliers, from a
-        pilot run; those of the prior if left out.
 
     Returns
     -------
-    Coordinates
+    Whitening
+
+    Raises
+    ------
+    FitError
+        If the density is not finite where the priors are centred, or has no usable curvature.
 
     Notes
     -----
-    Noise and step multipliers are held while the mode is sought: the joint mode over scales is
-    degenerate (a scale can shrink together with what it scales), so a mode there says nothing
-    about where the probability is.
+    Noise and step multipliers are held at their prior's centre while the mode is sought: the joint
+    mode over scales is degenerate (a scale can shrink together with what it scales), so a mode
+    there says nothing about where the probability is.
     """
     unknowns = layout.unknowns
-    count = unknowns.size - unknowns.scales_start
-    centre, spread = scales or (np.zeros(count), np.ones(count))
-    held = np.concatenate([np.zeros(unknowns.scales_start), centre])
-    persistence = unknowns.persistence(unknowns.step_multiplier(centre))
-    identity = replace(Coordinates.identity(unknowns), mode=held)
-    start = gradient_at(identity)
-    if not np.isfinite(start(np.zeros(unknowns.size))[0]):
+    spherical = identity(layout)
+    gradient = gradient_at(spherical)
+    if not np.isfinite(gradient(np.zeros(unknowns.size))[0]):
         raise FitError("The density is not finite where the priors are centred; check the study.")
-    point = _climb(start, unknowns)
-    in_states = replace(identity, reference=persistence)
-    point = _same_point(point, identity, in_states, persistence)
-    point, precision = _newton(gradient_at(in_states), point, persistence, unknowns)
+    frame = Frame.at(layout, np.zeros(unknowns.size - unknowns.scales_start))
+    point = _climb(gradient, unknowns)
+    path = smooth(point, layout.steps.which, frame.table, spherical)
+    point[: unknowns.states] = path[0].ravel()
+    point, precision = _newton(gradient_at(frame.whitening(layout)), point, frame, unknowns)
+    return _laplace(layout, frame, point, precision)
+
+
+def over_draws(
+    gradient_at: Callable[[Whitening], Gradient], layout: Layout, latents: Floats
+) -> Whitening:
+    """Find the coordinates in which the posterior is spherical on average over its draws.
+
+    Parameters
+    ----------
+    gradient_at : callable
+        Returns, for given coordinates, the log density and its gradient there.
+    layout : Layout
+    latents : array (draw, latent)
+        Latent vectors of a pilot run. They say where noise and step multipliers lie, where the
+        centre is, and (some of them) how strongly the density bends around it.
+
+    Returns
+    -------
+    Whitening
+
+    Raises
+    ------
+    FitError
+        If the density has no usable curvature.
+    """
+    unknowns = layout.unknowns
+    scales = latents[:, unknowns.scales_start :]
+    frame = Frame.at(layout, scales.mean(axis=0))
+    gradient = gradient_at(frame.whitening(layout))
+    points = np.zeros_like(latents)
+    for point, latent in zip(points, latents, strict=True):
+        point[: unknowns.states] = states(latent, layout.steps).ravel()
+        point[unknowns.states : unknowns.scales_start] = latent[
+            unknowns.states : unknowns.scales_start
+        ]
+    chosen = np.linspace(0, len(points) - 1, min(_CURVATURES, len(points))).astype(int)
+    precision = np.zeros((unknowns.size, unknowns.size))
+    for point in points[chosen]:
+        precision += _precision(gradient, point, unknowns) / chosen.size
     tail = np.arange(unknowns.scales_start, unknowns.size)
-    precision[tail, tail] = spread**-2
-    return _laplace(point, precision, in_states, unknowns)
+    precision[tail, tail] = np.clip(scales.std(axis=0), *_SPREAD) ** -2.0
+    return _laplace(layout, frame, points.mean(axis=0), precision)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The prior of states where noise and step multipliers are held.
+
+    ``precision`` is that of every series' AR(1) prior (year, series), ``coupling`` ties a year to
+    the year before, ``table`` is what `kernels.persistences` returns.
+    """
+
+    held: Floats
+    table: tuple[Floats, Floats, Floats]
+    precision: Floats
+    coupling: Floats
+
+    @classmethod
+    def at(cls, layout: Layout, scales: Floats) -> Frame:
+        """The frame for given latent entries of noise and step multipliers."""
+        held = np.concatenate([np.zeros(layout.unknowns.scales_start), scales])
+        table = persistences(held, layout.steps)
+        which = layout.steps.which[1:]
+        rate = 1.0 / table[1][which]
+        precision = np.ones(layout.steps.which.shape)
+        precision[1:] = rate
+        precision[:-1] += rate - 1.0
+        coupling = np.zeros_like(precision)
+        coupling[1:] = -table[0][which] * rate
+        return cls(held, table, precision, coupling)
+
+    def whitening(self, layout: Layout) -> Whitening:
+        """Coordinates that are the states themselves: a year touches the year before it only."""
+        return _whitening(
+            layout.unknowns, mode=self.held, precision=self.precision, coupling=self.coupling
+        )
+
+    def separable(self, unknowns: Unknowns) -> Floats:
+        """Precision of the prior alone: series by series, so it is positive and in the band."""
+        states, varying = unknowns.states, unknowns.varying
+        dense = np.eye(unknowns.size)
+        dense[np.arange(states), np.arange(states)] = self.precision.ravel()
+        later = np.arange(varying, states)
+        dense[later, later - varying] = dense[later - varying, later] = self.coupling[1:].ravel()
+        return dense
+
+
+def _whitening(
+    unknowns: Unknowns,
+    *,
+    mode: Floats,
+    precision: Floats,
+    coupling: Floats,
+    curvature: Floats | None = None,
+    pull: Floats | None = None,
+    factor: Floats | None = None,
+) -> Whitening:
+    """Pack coordinates; without a factor the displacement itself is white."""
+    inverse, below = conditional_factors(precision, coupling)
+    still = np.zeros_like(precision)
+    lower = np.zeros((0, 0)) if factor is None else factor
+    diagonal = np.ones(unknowns.size) if factor is None else np.diag(lower).copy()
+    rows, columns = _sparse(lower, unknowns.size)
+    return Whitening(
+        mode=mode,
+        inverse=1.0 / diagonal,
+        rows=rows,
+        columns=columns,
+        diagonal0=1.0 / inverse,
+        below0=below,
+        curvature=still if curvature is None else curvature,
+        pull=still if pull is None else pull,
+        volume=np.array([-np.log(diagonal).sum() - np.log(inverse).sum()]),
+    )
+
+
+def _sparse(lower: Floats, size: int) -> tuple[Rows, Rows]:
+    """What a factor holds of any weight below its diagonal, by rows and by columns."""
+    if not lower.size:
+        table = csr_array((size, size), dtype=np.float64)
+    else:
+        diagonal = np.diag(lower)
+        smaller = np.minimum(diagonal[:, None], diagonal[None, :])
+        table = csr_array(np.where(np.abs(lower) > NEGLIGIBLE * smaller, np.tril(lower, -1), 0.0))
+    return _rows(table), _rows(table.tocsc())
+
+
+def _rows(table: csr_array) -> Rows:
+    return Rows(table.indptr.astype(np.int64), table.indices.astype(np.int64), table.data)
 
 
 def _climb(gradient: Gradient, unknowns: Unknowns) -> Floats:
@@ -134,22 +240,18 @@ def _climb(gradient: Gradient, unknowns: Unknowns) -> Floats:
     return np.concatenate([found.x, np.zeros(unknowns.size - free)])
 
 
-def _same_point(point: Floats, old: Coordinates, new: Coordinates, persistence: Floats) -> Floats:
-    """A point given in old coordinates, in new ones (both with unit factors)."""
-    innovation = smooth(point, persistence, *old.smoother())[:-1]
-    return np.asarray(displace(innovation, persistence, *new.smoother()))
-
-
 def _newton(
-    gradient: Gradient, point: Floats, reference: Floats, unknowns: Unknowns
+    gradient: Gradient, point: Floats, frame: Frame, unknowns: Unknowns
 ) -> tuple[Floats, Floats]:
     """Mode and precision there, by Newton steps that may not lower the density."""
     free = unknowns.scales_start
+    stand_in = frame.separable(unknowns)[:free, :free]
     for _ in range(_NEWTON_STEPS):
         precision = _precision(gradient, point, unknowns)
         density, slope = gradient(point)
         step = np.zeros(unknowns.size)
-        step[:free] = cho_solve((_factor(precision[:free, :free], reference), True), slope[:free])
+        lower = _factor(precision[:free, :free], stand_in)
+        step[:free] = cho_solve((lower, True), slope[:free])
         length = 1.0
         while not gradient(point + length * step)[0] > density and length > 1e-3:
             length /= 2.0
@@ -159,35 +261,25 @@ def _newton(
     return point, precision
 
 
-def _laplace(
-    point: Floats, precision: Floats, in_states: Coordinates, unknowns: Unknowns
-) -> Coordinates:
-    states = unknowns.states
-    shape = (unknowns.years, unknowns.varying)
-    prior, coupling = _prior_precision(in_states.reference)
-    curvature = np.maximum(np.diag(precision)[:states].reshape(shape) - prior, 0.0)
-    mode = point[:states].reshape(shape)
-    pull = (prior + curvature) * mode
-    pull[1:] += coupling[1:] * mode[:-1]
-    pull[:-1] += coupling[1:] * mode[1:]
-    lower = _factor(precision, in_states.reference)
-    rows = [lower[i, first : i + 1] for i, first in enumerate(in_states.first)]
-    return replace(
-        in_states,
-        mode=in_states.mode + np.concatenate([np.zeros(states), point[states:]]),
-        curvature=curvature,
+def _laplace(layout: Layout, frame: Frame, point: Floats, precision: Floats) -> Whitening:
+    """Coordinates around a point: a smoother for each series, and the factor across them."""
+    unknowns = layout.unknowns
+    states, shape = unknowns.states, frame.precision.shape
+    total = np.maximum(np.diag(precision)[:states].reshape(shape), frame.precision)
+    at = point[:states].reshape(shape)
+    pull = total * at
+    pull[1:] += frame.coupling[1:] * at[:-1]
+    pull[:-1] += frame.coupling[1:] * at[1:]
+    return _whitening(
+        unknowns,
+        # the centre of the states is in their pull
+        mode=frame.held + np.concatenate([np.zeros(states), point[states:]]),
+        precision=total,
+        coupling=frame.coupling,
+        curvature=total - frame.precision,
         pull=pull,
-        factor=np.concatenate(rows),
+        factor=_factor(precision, frame.separable(unknowns)),
     )
-
-
-def _prior_precision(persistence: Floats) -> tuple[Floats, Floats]:
-    """Diagonal, and coupling to the year before, of the AR(1) precision of each series."""
-    rate = 1.0 / (1.0 - persistence**2)
-    diagonal = rate.copy()
-    diagonal[0] = 1.0
-    diagonal[:-1] += rate[1:] - 1.0
-    return diagonal, -persistence * rate
 
 
 def _precision(gradient: Gradient, state: Floats, unknowns: Unknowns) -> Floats:
@@ -230,47 +322,15 @@ def _bend(
     return np.asarray((slope - gradient(shifted)[1]) / width)
 
 
-def _band(unknowns: Unknowns) -> tuple[Integers, Integers]:
-    """First column and first stored entry of every row of the factor.
-
-    A state's row reaches back to the year before, a constant's row to every state; noise and
-    step multipliers stand alone.
-    """
-    positions = np.arange(unknowns.size)
-    year = positions // max(unknowns.varying, 1)
-    first = np.where(
-        positions < unknowns.states,
-        np.maximum(year - 1, 0) * unknowns.varying,
-        np.where(positions < unknowns.scales_start, 0, positions),
-    )
-    lengths = positions - first + 1
-    start = np.concatenate([[0], np.cumsum(lengths[:-1])])
-    return first.astype(np.int64), start.astype(np.int64)
-
-
-def _factor(precision: Floats, reference: Floats) -> Floats:
+def _factor(precision: Floats, stand_in: Floats) -> Floats:
     """Cholesky factor; where the curvature is not positive, of a blend with one that is."""
-    size = precision.shape[0]
-    stand_in: Floats | None = None
     for weight in _BLENDS:
+        blend = (1.0 - weight) * precision
+        if weight:
+            floor = np.diag(np.maximum(np.diag(precision) - np.diag(stand_in), 0.0))
+            blend += weight * (stand_in + floor)
         try:
-            if weight == 0.0:
-                return np.asarray(cholesky(precision, lower=True))
-            if stand_in is None:
-                stand_in = _separable(precision, reference)[:size, :size]
-            return np.asarray(cholesky((1 - weight) * precision + weight * stand_in, lower=True))
+            return np.asarray(cholesky(blend, lower=True))
         except np.linalg.LinAlgError:
             continue
     raise FitError("The density has no usable curvature at its mode; check the study's priors.")
-
-
-def _separable(precision: Floats, reference: Floats) -> Floats:
-    """Each series' own prior plus the records' curvature along it: positive, and in the band."""
-    diagonal, coupling = _prior_precision(reference)
-    states = diagonal.size
-    floor = np.concatenate([diagonal.ravel(), np.ones(precision.shape[0] - states)])
-    stand_in = np.diag(np.maximum(np.diag(precision), floor))
-    varying = reference.shape[1]
-    later = np.arange(varying, states)
-    stand_in[later, later - varying] = stand_in[later - varying, later] = coupling[1:].ravel()
-    return stand_in

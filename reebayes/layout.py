@@ -9,7 +9,7 @@ from __future__ import annotations
 import graphlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,21 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from reebayes.kernels import CERTAIN, LOWER, POINT, RANGE, UPPER
+from reebayes.kernels import (
+    CERTAIN,
+    EITHER,
+    LOWER,
+    POINT,
+    RANGE,
+    UPPER,
+    Centres,
+    Errors,
+    Figures,
+    Graph,
+    Rows,
+    Steps,
+    Sums,
+)
 from reebayes.study import STEP_GROUPS, Flow, Prior, Record, Study
 
 type Floats = NDArray[np.float64]
@@ -30,89 +44,20 @@ PERSISTENCE_CEILING = 1.0 - 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """Weighted sums of a flat array: row r adds ``weight[n] * values[index[n]]``."""
-
-    start: Integers
-    index: Integers
-    weight: Floats
-
-    @classmethod
-    def from_rows(cls, rows: Iterable[Mapping[int, float]]) -> Sums:
-        """Pack rows of {index: weight}."""
-        rows = list(rows)
-        start = np.cumsum([0, *(len(row) for row in rows)])
-        index = np.array([n for row in rows for n in row], dtype=np.int64)
-        weight = np.array([w for row in rows for w in row.values()], dtype=np.float64)
-        return cls(start.astype(np.int64), index, weight)
-
-    def parts(self) -> dict[str, NDArray[np.generic]]:
-        """Start, index and weight by name."""
-        return {"start": self.start, "index": self.index, "weight": self.weight}
-
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """Who flows where, in the order in which the mass balance is solved.
-
-    ``stage_start`` cuts ``order`` (positions of processes) into stages: single processes, or
-    cycles that are solved together. ``column`` gives the column of `Unknowns` that drives a flow,
-    -1 for the outflow that takes the remainder.
-    """
-
-    column: Integers
-    exogenous: NDArray[np.bool_]
-    active: NDArray[np.bool_]
-    target: Integers
-    order: Integers
-    place: Integers
-    stage_start: Integers
-    out_start: Integers
-    out_flow: Integers
-
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """Names of the arrays in the order the kernels take them."""
-        return tuple(field.name for field in fields(cls))
-
-    def parts(self) -> dict[str, NDArray[np.generic]]:
-        """The arrays by name."""
-        return {name: getattr(self, name) for name in self.names()}
-
-
-@dataclass(frozen=True, slots=True)
 class Unknowns:
-    """Prior mean and spread of every unknown, and where its standard normals stand.
+    """Where every unknown stands.
 
-    Columns are those that change over the years, then constants, then fixed ones (sd 0).
-    A column with ``on_route`` 1 adds the column ``route``: what a trade route does to all that
-    takes it. Columns ``driven`` are log outputs of conversions; the inflow that such an output
-    needs follows from the log odds of the loss, in the columns ``loss``.
-
-    The latent vector holds innovations year by year for the ``varying`` columns, then one entry
-    for each constant column, each reporter's noise and each group's step multiplier.
+    Columns are those that change over the years (``varying`` of them), then constants, then
+    fixed ones (no spread). The latent vector holds innovations year by year for the varying
+    columns, then one entry for each constant column, each reporter's noise and each group's step
+    multiplier.
     """
 
     columns: tuple[str, ...]
-    mean: Floats
-    sd: Floats
-    step: Floats
-    group: Integers
+    years: int
     varying: int
     constant: int
-    noise_mean: Floats
-    noise_sd: Floats
-    step_mean: Floats
-    step_sd: Floats
-    route: Integers
-    on_route: Floats
-    driven: Integers
-    loss: Integers
-
-    @property
-    def years(self) -> int:
-        """Number of years."""
-        return int(self.mean.shape[0])
+    reporters: int
 
     @property
     def states(self) -> int:
@@ -125,53 +70,40 @@ class Unknowns:
         return self.states + self.constant
 
     @property
+    def steps_start(self) -> int:
+        """Position in the latent vector where step multipliers begin."""
+        return self.scales_start + self.reporters
+
+    @property
     def size(self) -> int:
         """Length of the latent vector."""
-        return self.scales_start + self.noise_mean.size + self.step_mean.size
-
-    def step_multiplier(self, scales: Floats) -> Floats:
-        """Step multipliers (group) for the tail of the latent vector (noise and steps)."""
-        return np.asarray(np.exp(self.step_mean + self.step_sd * scales[self.noise_mean.size :]))
-
-    def persistence(self, multiplier: Floats) -> Floats:
-        """AR(1) coefficients (year, varying column) for given step multipliers (group)."""
-        ratio = multiplier[self.group] * self.step / self.sd[:, : self.varying]
-        return np.minimum(np.exp(-0.5 * ratio**2), PERSISTENCE_CEILING)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordArrays:
-    """The records as the likelihood sees them; figures are logs in the unit of the study."""
-
-    numerator: Sums
-    denominator: Sums
-    bias: Sums
-    offset: Floats
-    over: Floats
-    kind: Integers
-    value: Floats
-    low: Floats
-    high: Floats
-    sd: Floats
-    reporter: Integers
+        return self.steps_start + len(STEP_GROUPS)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A study as arrays, with the names that label them."""
+    """A study as arrays, with the names that label them.
+
+    ``steps``, ``centres``, ``graph``, ``sums``, ``errors`` and ``figures`` are what the kernels
+    take; `numerators`, `denominators` (flow, quantity) and ``ratio`` make quantities of flows.
+    """
 
     years: tuple[int, ...]
     flows: tuple[str, ...]
     quantities: tuple[str, ...]
     reporters: tuple[str, ...]
+    shared: tuple[str, ...]
     records: tuple[str, ...]
-    graph: Graph
     unknowns: Unknowns
-    evidence: RecordArrays
+    steps: Steps
+    centres: Centres
+    graph: Graph
+    sums: Sums
+    errors: Errors
+    figures: Figures
     numerators: Floats
     denominators: Floats
     ratio: NDArray[np.bool_]
-    freedom: float
 
     @property
     def latents(self) -> tuple[str, ...]:
@@ -186,6 +118,10 @@ class Layout:
             *(f"step:{name}" for name in STEP_GROUPS),
         )
 
+    def rows(self, kind: str, names: Sequence[str]) -> Integers:
+        """Rows of the levels that hold ``kind:name``, such as a reporter's bias."""
+        return np.array([self.unknowns.columns.index(f"{kind}:{n}") for n in names], dtype=np.int64)
+
 
 def lay_out(study: Study) -> Layout:
     """Arrange a study for computing.
@@ -199,68 +135,96 @@ def lay_out(study: Study) -> Layout:
     -------
     Layout
     """
-    unknowns = _unknowns(study)
+    series = _series(study)
+    columns, varying, constant = _sorted_columns(series)
     flows = tuple(flow.flow for flow in study.flows)
     numerators, denominators = _quantity_weights(study, flows)
-    settings = study.settings
-    heavy = settings.get("error_distribution", "normal") == "student_t"
+    unknowns = Unknowns(columns, len(study.years), varying, constant, len(study.reporters))
+    sums = _sums(study, columns)
     return Layout(
         years=tuple(study.years),
         flows=flows,
         quantities=tuple(quantity.quantity for quantity in study.quantities),
         reporters=tuple(study.reporters),
+        shared=tuple(study.shared),
         records=tuple(record.record for record in study.records),
-        graph=_graph(study, unknowns.columns),
         unknowns=unknowns,
-        evidence=_evidence(study, unknowns.columns),
+        steps=_steps(study, series, columns[:varying]),
+        centres=_centres(study, series, unknowns),
+        graph=_graph(study, columns),
+        sums=sums,
+        errors=_errors(study, unknowns),
+        figures=_figures(study, sums.offset == 1.0),
         numerators=numerators,
         denominators=denominators,
         ratio=np.array([quantity.is_ratio for quantity in study.quantities]),
-        freedom=float(settings.get("degrees_of_freedom", 5)) if heavy else 0.0,
     )
 
 
 # --- unknowns -----------------------------------------------------------------------------------
 
 
-def _unknowns(study: Study) -> Unknowns:
-    years = study.years
+def _series(study: Study) -> dict[str, list[Prior]]:
+    """Prior rows of every column of the levels."""
+    rows = _rows_by_target(study)
+    series = {flow.flow: rows[flow.flow] for flow in study.flows if flow.flow in rows}
+    for reporter in study.reporters:
+        series[f"bias:{reporter}"] = rows.get(f"bias:{reporter}", rows.get("bias:*", []))
+    return series | {
+        target: found for target, found in rows.items() if target.startswith(("route:", "shared:"))
+    }
+
+
+def _rows_by_target(study: Study) -> dict[str, list[Prior]]:
     rows: dict[str, list[Prior]] = {}
     for prior in study.priors:
         rows.setdefault(prior.target, []).append(prior)
-    series = {flow.flow: rows[flow.flow] for flow in study.flows if flow.flow in rows}
-    for reporter in study.reporters:
-        found = rows.get(f"bias:{reporter}", rows.get("bias:*", []))
-        series[f"bias:{reporter}"] = found
-    series |= {target: found for target, found in rows.items() if target.startswith("route:")}
-    drivers = _drivers(study)
-    inputs = {f.flow for f in study.flows if _is_exogenous(study, f)} | set(drivers.values())
+    return rows
+
+
+def _sorted_columns(series: Mapping[str, Sequence[Prior]]) -> tuple[tuple[str, ...], int, int]:
+    """Columns that vary, constants, fixed ones; and how many of the first two there are."""
     varying = [name for name, found in series.items() if found and found[0].step is not None]
     fixed = [name for name, found in series.items() if all(row.sd == 0 for row in found)]
     constant = [name for name in series if name not in {*varying, *fixed}]
-    columns = (*varying, *constant, *fixed)
+    return (*varying, *constant, *fixed), len(varying), len(constant)
+
+
+def _steps(study: Study, series: Mapping[str, Sequence[Prior]], varying: Sequence[str]) -> Steps:
+    """How series move; the few different ratios of step to spread stand in a table."""
+    years = study.years
+    step = _by_column(varying, series, years, "step")
+    ratio = step / _by_column(varying, series, years, "sd")
+    keys = np.stack([np.broadcast_to(_groups(study, varying)[:, None], ratio.shape), ratio])
+    table, which = np.unique(keys.reshape(2, -1), axis=1, return_inverse=True)
+    rows = _rows_by_target(study)
+    multipliers = [rows.get(f"step:{name}", []) for name in STEP_GROUPS]
+    return Steps(
+        which=np.ascontiguousarray(which.reshape(ratio.shape).T, dtype=np.int64),
+        step_mean=np.array([math.log(row[0].median) if row else 0.0 for row in multipliers]),
+        step_sd=np.array([row[0].sd if row else 0.0 for row in multipliers]),
+        ratio=table[1],
+        group=table[0].astype(np.int64),
+        ceiling=np.array([PERSISTENCE_CEILING]),
+    )
+
+
+def _centres(study: Study, series: Mapping[str, Sequence[Prior]], unknowns: Unknowns) -> Centres:
+    """Prior mean and spread of every column by year, and which columns move others."""
+    years, columns = study.years, unknowns.columns
+    drivers = _drivers(study)
+    inputs = {f.flow for f in study.flows if _is_exogenous(study, f)} | set(drivers.values())
     medians = {name: _by_year(series[name], years, "median") for name in columns}
     remainder = _remainder_medians(study, {k: v for k, v in medians.items() if k not in inputs})
-    mean = np.column_stack([
-        _centre(name, medians[name], remainder.get(name), name in inputs) for name in columns
-    ])  # fmt: skip
-    noise = [rows.get(f"noise:{name}", rows.get("noise:*", [])) for name in study.reporters]
-    steps = [rows.get(f"step:{name}", []) for name in STEP_GROUPS]
-    return Unknowns(
-        columns=columns,
-        mean=mean,
-        sd=np.column_stack([_by_year(series[name], years, "sd") for name in columns]),
-        step=_columns_by_year(varying, series, years, "step"),
-        group=_groups(study, varying),
-        varying=len(varying),
-        constant=len(constant),
-        noise_mean=np.array([math.log(row[0].median) if row else 0.0 for row in noise]),
-        noise_sd=np.array([row[0].sd if row else 0.0 for row in noise]),
-        step_mean=np.array([math.log(row[0].median) if row else 0.0 for row in steps]),
-        step_sd=np.array([row[0].sd if row else 0.0 for row in steps]),
+    return Centres(
+        mean=np.stack([
+            _centre(name, medians[name], remainder.get(name), name in inputs) for name in columns
+        ]),
+        sd=_by_column(columns, series, years, "sd"),
+        constants=np.array([unknowns.constant]),
         **_routes(study, columns),
         **_losses(study, drivers, columns),
-    )
+    )  # fmt: skip
 
 
 def _drivers(study: Study) -> dict[str, str]:
@@ -334,11 +298,11 @@ def _by_year(rows: Sequence[Prior], years: Sequence[int], field: str) -> Floats:
     return np.array(values, dtype=np.float64)
 
 
-def _columns_by_year(
+def _by_column(
     names: Sequence[str], series: Mapping[str, Sequence[Prior]], years: Sequence[int], field: str
 ) -> Floats:
-    columns = [_by_year(series[name], years, field) for name in names]
-    return np.column_stack(columns) if columns else np.zeros((len(years), 0))
+    rows = [_by_year(series[name], years, field) for name in names]
+    return np.stack(rows) if rows else np.zeros((0, len(years)))
 
 
 def _remainder_medians(study: Study, medians: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -353,7 +317,7 @@ def _remainder_medians(study: Study, medians: Mapping[str, Floats]) -> dict[str,
 
 
 def _centre(name: str, median: Floats, remainder: Floats | None, is_input: bool) -> Floats:
-    if name.startswith(("bias:", "route:")):
+    if name.startswith(("bias:", "route:", "shared:")):
         return median
     if is_input:
         return np.log(median)
@@ -381,7 +345,7 @@ def _graph(study: Study, columns: Sequence[str]) -> Graph:
     return Graph(
         column=np.array([column.get(flow.flow, -1) for flow in study.flows], dtype=np.int64),
         exogenous=exogenous,
-        active=np.array([[flow.is_active(y) for flow in study.flows] for y in study.years]),
+        active=np.array([[flow.is_active(y) for y in study.years] for flow in study.flows]),
         target=target,
         order=order,
         place=place,
@@ -422,56 +386,105 @@ def _quantity_weights(study: Study, flows: Sequence[str]) -> tuple[Floats, Float
     return numerators, denominators
 
 
-def _evidence(study: Study, columns: Sequence[str]) -> RecordArrays:
+def _sums(study: Study, columns: Sequence[str]) -> Sums:
     position = {name: n for n, name in enumerate(columns)}
-    reporter = {name: n for n, name in enumerate(study.reporters)}
-    numerator, denominator, bias = [], [], []
+    flows = {flow.flow: (n, flow) for n, flow in enumerate(study.flows)}
+    above, below, shift = [], [], []
     for record in study.records:
         quantity = study.quantities[record.quantity]
-        span = record.year_end - record.year + 1
-        divisor = span if record.kind == "mean" and not quantity.is_ratio else 1
-        top = _flow_weights(study, record, quantity.numerator, divisor)
-        numerator.append(top)
-        denominator.append(_flow_weights(study, record, quantity.denominator, 1))
-        bias_column = position[f"bias:{record.reporter}"]
-        bias.append({
-            (year - study.first_year) * len(columns) + bias_column: 1.0 / span
-            for year in range(record.year, record.year_end + 1)
-        })  # fmt: skip
-    certain = np.array([not top for top in numerator])
-    kind = np.array([_kind_code(record) for record in study.records], dtype=np.int64)
-    return RecordArrays(
-        numerator=Sums.from_rows(numerator),
-        denominator=Sums.from_rows(denominator),
-        bias=Sums.from_rows(bias),
-        offset=certain.astype(np.float64),
-        over=np.array([0.0 if row else 1.0 for row in denominator]),
-        kind=np.where(certain, CERTAIN, kind),
-        value=_log_figures(study.records, "value"),
-        low=_log_figures(study.records, "low"),
-        high=_log_figures(study.records, "high"),
-        sd=np.array([record.sd for record in study.records]),
+        above.append(_above(study, record, flows))
+        below.append(_weights(study, quantity.denominator, flows, _span(record)))
+        shift.append(_shifts(study, record, position))
+    return Sums(
+        above=_packed(above),
+        below=_packed(below),
+        shift=_packed(shift),
+        offset=np.array([0.0 if row else 1.0 for row in above]),
+        over=np.array([0.0 if row else 1.0 for row in below]),
+    )
+
+
+def _packed(rows: Iterable[Mapping[int, float]]) -> Rows:
+    """Rows of {index: weight} as arrays."""
+    rows = list(rows)
+    start = np.cumsum([0, *(len(row) for row in rows)]).astype(np.int64)
+    index = np.array([n for row in rows for n in row], dtype=np.int64)
+    weight = np.array([w for row in rows for w in row.values()], dtype=np.float64)
+    return Rows(start, index, weight)
+
+
+def _span(record: Record) -> dict[int, float]:
+    return dict.fromkeys(range(record.year, record.year_end + 1), 1.0)
+
+
+def _above(study: Study, record: Record, flows: Mapping[str, tuple[int, Flow]]) -> dict[int, float]:
+    """What a record adds up: a mean divides by its years, late arrivals are of the year before."""
+    quantity = study.quantities[record.quantity]
+    years = _span(record)
+    if record.kind == "mean" and not quantity.is_ratio:
+        years = dict.fromkeys(years, 1.0 / len(years))
+    if record.lag and record.year > study.first_year:
+        years = {record.year: 1.0 - record.lag, record.year - 1: record.lag}
+    return _weights(study, quantity.numerator, flows, years)
+
+
+def _weights(
+    study: Study,
+    terms: Sequence[tuple[str, float]],
+    flows: Mapping[str, tuple[int, Flow]],
+    years: Mapping[int, float],
+) -> dict[int, float]:
+    """Positions in the flat (flow, year) array that terms add up, over the years given."""
+    weights: dict[int, float] = {}
+    for year, part in years.items():
+        for name, weight in terms:
+            row, flow = flows[name]
+            if flow.is_active(year):
+                at = row * len(study.years) + year - study.first_year
+                weights[at] = weights.get(at, 0.0) + weight * part
+    return weights
+
+
+def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[int, float]:
+    """Positions in the flat (column, year) array: a reporter's mean bias, and shared errors."""
+    years = _span(record)
+    first = position[f"bias:{record.reporter}"] * len(study.years) - study.first_year
+    shifts = {first + year: 1.0 / len(years) for year in years}
+    return shifts | {position[f"shared:{name}"] * len(study.years): 1.0 for name in record.shared}
+
+
+def _errors(study: Study, unknowns: Unknowns) -> Errors:
+    rows = _rows_by_target(study)
+    noise = [rows.get(f"noise:{name}", rows.get("noise:*", [])) for name in study.reporters]
+    reporter = {name: n for n, name in enumerate(study.reporters)}
+    return Errors(
+        noise_start=np.array([unknowns.scales_start]),
+        noise_mean=np.array([math.log(row[0].median) if row else 0.0 for row in noise]),
+        noise_sd=np.array([row[0].sd if row else 0.0 for row in noise]),
+        record_sd=np.array([record.sd for record in study.records]),
         reporter=np.array([reporter[r.reporter] for r in study.records], dtype=np.int64),
     )
 
 
-def _flow_weights(
-    study: Study, record: Record, terms: Sequence[tuple[str, float]], divisor: float
-) -> dict[int, float]:
-    """Positions in the flat (year, flow) array that a record's quantity adds up."""
-    position = {flow.flow: n for n, flow in enumerate(study.flows)}
-    weights: dict[int, float] = {}
-    for year in range(record.year, record.year_end + 1):
-        for name, weight in terms:
-            if study.flows[position[name]].is_active(year):
-                at = (year - study.first_year) * len(position) + position[name]
-                weights[at] = weights.get(at, 0.0) + weight / divisor
-    return weights
+def _figures(study: Study, certain: NDArray[np.bool_]) -> Figures:
+    """Logs of printed figures in the unit of the study; the first reading of two in ``low``."""
+    settings, records = study.settings, study.records
+    heavy = settings.get("error_distribution", "normal") == "student_t"
+    kind = np.array([_kind_code(record) for record in records], dtype=np.int64)
+    kind[certain] = CERTAIN
+    printed = np.isin(kind, (POINT, EITHER))
+    value, other = _log_figures(records, "value"), _log_figures(records, "other")
+    return Figures(
+        kind=kind,
+        low=np.where(printed, value, _log_figures(records, "low")),
+        high=np.where(printed, other, _log_figures(records, "high")),
+        freedom=float(settings.get("degrees_of_freedom", 5)) if heavy else 0.0,
+    )
 
 
 def _kind_code(record: Record) -> int:
     if record.kind in POINT_KINDS:
-        return POINT
+        return POINT if record.other is None else EITHER
     return {"upper": UPPER, "zero": UPPER, "lower": LOWER, "range": RANGE}[record.kind]
 
 

@@ -1,23 +1,21 @@
-"""From a study to a checked posterior: compile once, straighten, sample, judge."""
+"""From a study to a checked posterior: straighten, sample, unfold, judge."""
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import nutpie
-import pymc as pm
 import xarray as xr
+from nutpie.compiled_pyfunc import from_pyfunc
 
 from reebayes.assembly import (
-    DIMENSIONS,
     constant_data,
     draws_dataset,
     log_likelihood,
@@ -27,18 +25,17 @@ from reebayes.assembly import (
 )
 from reebayes.diagnostics import judge
 from reebayes.errors import FitError
-from reebayes.geometry import Coordinates, Gradient, straighten
+from reebayes.geometry import Gradient, at_mode, identity, over_draws
+from reebayes.kernels import Whitening, density, observe, states, unfold
 from reebayes.layout import Floats, Layout, lay_out
-from reebayes.model import build_model, store
-from reebayes.operations import Store
 from reebayes.study import Study
 
-DRAWS, TUNE, CHAINS = 1500, 300, 4
+DRAWS, TUNE, CHAINS = 2000, 250, 4
 PRIOR_DRAWS = 500
-# Steps this short keep the energy error small without lengthening the trees (31 gradients).
-TARGET_ACCEPT = 0.95
+# Trees of 31 gradients, the longest steps that need them: slow directions want long paths.
+TARGET_ACCEPT = 0.87
 
-_PER_RECORD = ("location", "scale")
+WHITE = "white"
 _STATS = ("diverging", "energy", "logp", "maxdepth_reached", "n_steps", "depth", "step_size",
           "mean_tree_accept")  # fmt: skip
 
@@ -55,81 +52,10 @@ class Run:
 
 
 PILOT = Run(seed=0, draws=60, tune=120, chains=CHAINS, progress=False)
-_PILOT_SPREAD = (0.3, 1.2)  # a short pilot may not call a scale known, nor wider than its prior
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledStudy:
-    """A study whose log density and its gradient are compiled; values may change, shape not."""
-
-    study: Study
-    layout: Layout
-    model: pm.Model
-    program: Any
-    store: Store
-
-    def at(self, coordinates: Coordinates) -> Any:
-        """The compiled program in given coordinates."""
-        return self.program.with_data(**self.store.replace(**coordinates.data()).vectors)
-
-    def gradient_at(self, coordinates: Coordinates) -> Gradient:
-        """Log density and gradient as functions of the white coordinates.
-
-        Calls the code that the sampler runs: PyTensor's own function would be compiled again.
-        """
-        program = self.at(coordinates)
-        call = program.compiled_logp_func.ctypes
-
-        def gradient(white: Floats) -> tuple[float, Floats]:
-            white = np.ascontiguousarray(white, dtype=np.float64)
-            slope, density = np.zeros(white.size), np.zeros(1)
-            failed = call(white.size, _pointer(white), _pointer(slope), _pointer(density),
-                          program.user_data.ctypes.data)  # fmt: skip
-            return (-np.inf, np.zeros(white.size)) if failed else (float(density[0]), slope)
-
-        return gradient
-
-    def prior(self, draws: int, rng: np.random.Generator) -> dict[str, Floats]:
-        """Draws (1, draw, ...) of every stored variable from the prior."""
-        program = self.at(Coordinates.identity(self.layout.unknowns))
-        call = program.compiled_expand_func.ctypes
-        white = rng.standard_normal((draws, program.n_dim))
-        stacked = np.empty((draws, program.n_expanded))
-        for row, values in zip(white, stacked, strict=True):
-            failed = call(row.size, values.size, _pointer(row), _pointer(values),
-                          program.user_data.ctypes.data)  # fmt: skip
-            if failed:
-                raise FitError("A draw from the prior could not be computed; check its widths.")
-        names, slices, shapes = program.shape_info
-        return {
-            name: stacked[:, where].reshape(1, draws, *shape)
-            for name, where, shape in zip(names, slices, shapes, strict=True)
-        }
-
-
-def _pointer(array: Floats) -> Any:
-    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
-
-
-def compile_study(study: Study) -> CompiledStudy:
-    """Compile the model of a study.
-
-    Parameters
-    ----------
-    study : Study
-
-    Returns
-    -------
-    CompiledStudy
-        Give it to `fit` to sample without compiling again.
-    """
-    layout = lay_out(study)
-    model = build_model(study, layout=layout)
-    return CompiledStudy(study, layout, model, nutpie.compile_pymc_model(model), store(layout))
 
 
 def fit(
-    study: Study | CompiledStudy,
+    study: Study,
     *,
     seed: int = 0,
     draws: int = DRAWS,
@@ -141,7 +67,7 @@ def fit(
 
     Parameters
     ----------
-    study : Study or CompiledStudy
+    study : Study
     seed : int
         The same seed gives the same draws on the same machine and versions.
     draws, tune, chains : int
@@ -166,46 +92,66 @@ def fit(
     _check_settings(draws=draws, tune=tune, chains=chains)
     clock: dict[str, float] = {}
     begin = time.perf_counter()
+    layout = lay_out(study)
     with _timed(clock, "compile"):
-        compiled = study if isinstance(study, CompiledStudy) else compile_study(study)
+        _compile(layout)
     with _timed(clock, "pilot"):
-        coordinates = find_coordinates(compiled, seed=seed)
+        whitening = find_coordinates(layout, seed=seed)
     with _timed(clock, "sampling"):
         run = Run(seed=seed, draws=draws, tune=tune, chains=chains, progress=progress)
-        trace = _sample(compiled, coordinates, run)
+        trace = _sample(layout, whitening, run)
     with _timed(clock, "assembly"):
-        tree = _assemble(compiled, trace, np.random.default_rng(seed))
+        tree = _assemble(study, layout, whitening, trace, np.random.default_rng(seed))
+        verdict = judge(tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset())
     clock["total"] = time.perf_counter() - begin
     settings = {"seed": seed, "draws": draws, "tune": tune, "chains": chains}
     tree.attrs = {
-        **root_attributes(compiled.study, settings),
-        **judge(tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()),
+        **root_attributes(study, settings),
+        **verdict,
         "wall_seconds": json.dumps({name: round(value, 2) for name, value in clock.items()}),
     }
     return tree
 
 
-def find_coordinates(compiled: CompiledStudy, *, seed: int) -> Coordinates:
-    """Coordinates for sampling, from a short pilot run.
-
-    The pilot says where noise and step multipliers lie; the mode and the curvature that
-    straighten the posterior are then taken there instead of at the prior's centre.
+def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
+    """Coordinates for sampling, from the mode and a short pilot run.
 
     Parameters
     ----------
-    compiled : CompiledStudy
+    layout : Layout
     seed : int
 
     Returns
     -------
-    Coordinates
+    Whitening
     """
-    coordinates = straighten(compiled.gradient_at, compiled.layout)
-    trace = _sample(compiled, coordinates, replace(PILOT, seed=seed))
-    latents = trace["posterior"].to_dataset()["latents"].values
-    scales = latents[..., compiled.layout.unknowns.scales_start :]
-    spread = np.clip(scales.std(axis=(0, 1)), *_PILOT_SPREAD)
-    return straighten(compiled.gradient_at, compiled.layout, (scales.mean(axis=(0, 1)), spread))
+    gradient_at = gradients(layout)
+    whitening = at_mode(gradient_at, layout)
+    trace = _sample(layout, whitening, replace(PILOT, seed=seed))
+    white = trace["posterior"].to_dataset()[WHITE].values.reshape(-1, layout.unknowns.size)
+    latents = np.array([unfold(point, layout.steps, whitening)[1] for point in white])
+    return over_draws(gradient_at, layout, latents)
+
+
+def gradients(layout: Layout) -> Callable[[Whitening], Gradient]:
+    """Return a function that gives log density and gradient in the coordinates it is told."""
+    structure = (layout.steps, layout.centres, layout.graph, layout.sums, layout.errors,
+                 layout.figures)  # fmt: skip
+
+    def gradient_at(whitening: Whitening) -> Gradient:
+        # nutpie may hand over a read-only view, which would be another type to compile for
+        return lambda white: density(np.array(white), *structure, whitening)
+
+    return gradient_at
+
+
+def _compile(layout: Layout) -> None:
+    """Run every kernel once: compiled code stays on disk and serves every study."""
+    whitening = identity(layout)
+    white = np.zeros(layout.unknowns.size)
+    gradients(layout)(whitening)(white)
+    _unfold(layout, white[None, None], whitening)
+    _unfold(layout, white[None, None], None)
 
 
 @contextmanager
@@ -223,10 +169,21 @@ def _check_settings(**settings: int) -> None:
         raise FitError("; ".join(low))
 
 
-def _sample(compiled: CompiledStudy, coordinates: Coordinates, run: Run) -> xr.DataTree:
+def _sample(layout: Layout, whitening: Whitening, run: Run) -> xr.DataTree:
+    size = layout.unknowns.size
+    gradient = gradients(layout)(whitening)
+    model = from_pyfunc(
+        ndim=size,
+        make_logp_fn=lambda: gradient,
+        make_expand_fn=lambda *_: lambda white: {WHITE: white},
+        expanded_dtypes=[np.dtype(np.float64)],
+        expanded_shapes=[(size,)],
+        expanded_names=[WHITE],
+        make_initial_point_fn=lambda seed: np.random.default_rng(seed).standard_normal(size),
+    )
     try:
         trace: xr.DataTree = nutpie.sample(
-            compiled.at(coordinates),
+            model,
             draws=run.draws,
             tune=run.tune,
             chains=run.chains,
@@ -241,21 +198,70 @@ def _sample(compiled: CompiledStudy, coordinates: Coordinates, run: Run) -> xr.D
     return trace
 
 
-def _assemble(compiled: CompiledStudy, trace: xr.DataTree, rng: np.random.Generator) -> xr.DataTree:
-    layout = compiled.layout
-    draws = trace["posterior"].to_dataset()
-    posterior = {name: draws[name].values for name in (*DIMENSIONS, *_PER_RECORD)}
-    prior = compiled.prior(PRIOR_DRAWS, rng)
+def _unfold(layout: Layout, white: Floats, whitening: Whitening | None) -> dict[str, Floats]:
+    """Every stored variable (chain, draw, ...) of draws (chain, draw, latent).
+
+    Draws are in white coordinates, or are latent vectors where no coordinates are given.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # kernels run outside the GIL
+        chains = list(pool.map(lambda chain: _unfold_chain(layout, chain, whitening), white))
+    return {name: np.stack([chain[name] for chain in chains]) for name in chains[0]}
+
+
+def _unfold_chain(layout: Layout, chain: Floats, whitening: Whitening | None) -> dict[str, Floats]:
+    steps, errors, unknowns = layout.steps, layout.errors, layout.unknowns
+    bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
+    draws, years = len(chain), len(layout.years)
+    stored = {
+        "latents": np.empty((draws, unknowns.size)),
+        "flows": np.empty((draws, years, len(layout.flows))),
+        "bias": np.empty((draws, years, bias.size)),
+        "shared_error": np.empty((draws, shared.size)),
+        "location": np.empty((draws, len(layout.records))),
+        "scale": np.empty((draws, len(layout.records))),
+    }
+    for n, white in enumerate(chain):
+        if whitening is None:
+            state, latent = states(white, steps), white
+        else:
+            state, latent = unfold(white, steps, whitening)
+        level, flow, location, scale = observe(
+            state, latent, layout.centres, layout.graph, layout.sums, errors
+        )
+        found = (latent, flow.T, level[bias].T, level[shared, 0], location, scale)
+        for values, value in zip(stored.values(), found, strict=True):
+            values[n] = value
+    noise = stored["latents"][:, unknowns.scales_start : unknowns.steps_start]
+    step = stored["latents"][:, unknowns.steps_start :]
+    return stored | {
+        "noise": np.exp(errors.noise_mean + errors.noise_sd * noise),
+        "step_scale": np.exp(steps.step_mean + steps.step_sd * step),
+    }
+
+
+def _assemble(
+    study: Study,
+    layout: Layout,
+    whitening: Whitening,
+    trace: xr.DataTree,
+    rng: np.random.Generator,
+) -> xr.DataTree:
+    white = trace["posterior"].to_dataset()[WHITE].values
+    posterior = _unfold(layout, white, whitening)
+    latents = rng.standard_normal((1, PRIOR_DRAWS, layout.unknowns.size))
+    prior = _unfold(layout, latents, None)
     stats = trace["sample_stats"].to_dataset()
-    location, scale = (posterior[name] for name in _PER_RECORD)
-    groups = {
+    return xr.DataTree.from_dict({
         "posterior": draws_dataset(layout, posterior),
         "prior": draws_dataset(layout, prior),
         "sample_stats": stats[[name for name in _STATS if name in stats]],
-        "posterior_predictive": replicate(layout, location, scale, rng),
-        "prior_predictive": replicate(layout, prior["location"], prior["scale"], rng),
-        "log_likelihood": log_likelihood(layout, location, scale),
+        "posterior_predictive": _replicate(layout, posterior, rng),
+        "prior_predictive": _replicate(layout, prior, rng),
+        "log_likelihood": log_likelihood(layout, posterior["location"], posterior["scale"]),
         "observed_data": observed_data(layout),
-        "constant_data": constant_data(compiled.study),
-    }
-    return xr.DataTree.from_dict(groups)
+        "constant_data": constant_data(study),
+    })  # fmt: skip
+
+
+def _replicate(layout: Layout, draws: Mapping[str, Floats], rng: np.random.Generator) -> xr.Dataset:
+    return replicate(layout, draws["location"], draws["scale"], rng)
