@@ -1,5 +1,7 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
+from reebayes.study.cells import Cells
+from reebayes.study.csvfiles import FaultList, read_lines
 from reebayes.study.priors import STEP_GROUPS
 from reebayes.study.rows import Flow, Prior, Process, Quantity, Record, Source, Term
 from reebayes.study.study import Study, read_study
@@ -7,6 +9,8 @@ from reebayes.study.table import Table
 
 __all__ = [
     "STEP_GROUPS",
+    "Cells",
+    "FaultList",
     "Flow",
     "Prior",
     "Process",
@@ -16,5 +20,6 @@ __all__ = [
     "Study",
     "Table",
     "Term",
+    "read_lines",
     "read_study",
 ]
