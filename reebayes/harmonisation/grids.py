@@ -45,7 +45,7 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         fault = Fault(str(path), None, "", "", f"file cannot be read: {error.strerror}")
         raise StudyError([fault]) from error
-    grids = _sheets(path, data) if data[:2] == b"PK" else [Grid("", _rows(_text(data)))]
+    grids = _sheets(path, data) if data[:2] == b"PK" else [Grid("", _rows(path, _text(data)))]
     return Document(str(path), grids, hashlib.sha256(data).hexdigest())
 
 
@@ -59,15 +59,19 @@ def _text(data: bytes) -> str:
     return text if any(word in text for word in CHINESE) else data.decode("latin-1")
 
 
-def _rows(text: str) -> Rows:
+def _rows(path: Path, text: str) -> Rows:
     head = "\n".join(text.splitlines()[:20])
     separator = max(",;\t", key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     rows, begin = [], 1
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            rows.append((begin, [cell.strip() for cell in cells]))
-        begin = reader.line_num + 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((begin, [cell.strip() for cell in cells]))
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        fault = Fault(str(path), begin, "", "", f"row cannot be read as CSV ({error})")
+        raise StudyError([fault]) from error
     return rows
 
 

@@ -1,7 +1,7 @@
 """Customs files into records: read, sift, add up."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -45,7 +45,9 @@ SOURCES: Mapping[str, str] = {
 }
 """Keys of ``sources.csv`` for downloads; a plain table names its own."""
 
-NOBODY = Area("", "", "", "unknown", ())
+type Said = dict[str, object]
+
+NOBODY = Area("", "", "", "", ())
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,9 @@ def _frame(shipments: Sequence[Shipment], documents: Sequence[Document]) -> pd.D
     for name in ("reason", "advice", "column", "shown"):
         frame[name] = ""
     frame["lost"] = False
+    # What becomes of a line depends on what it says, not on where it stands.
+    order = ["series", "flow", "reporter", "partner", "code", "year", "month", "part"]
+    frame = frame.sort_values([*order, "weight_kg", "value_usd", "file", "row"], ignore_index=True)
     _mark_copies(frame, documents)
     for row, problem in zip(frame.index, frame.pop("problem"), strict=True):
         if problem is not None and not frame.at[row, "reason"]:
@@ -250,29 +255,57 @@ def _mark_copies(frame: pd.DataFrame, documents: Sequence[Document]) -> None:
                  "give it once")  # fmt: skip
 
 
-def _look_up(
-    frame: pd.DataFrame, codes: CodeTable, areas: AreaTable, targets: TargetTable, study: Study
-) -> None:
-    """Add what the tables say of each line: areas, product, content and quantity."""
-    sides = {}
-    for side in ("reporter", "partner"):
-        found = [areas.find(names) or NOBODY for names in frame[f"{side}_names"]]
-        sides[side] = found
-        for name in ("area", "region", "role"):
-            frame[f"{side}_{name}"] = pd.Series(
-                [getattr(a, name) for a in found], frame.index, dtype=str
-            )
-    frame["is_world"] = frame["partner_role"] == "total"
-    lines = zip(frame["code"], frame["year"], frame["flow"], *sides.values(), strict=True)
-    extra = [
-        _looked_up(code, year, flow, reporter, partner, codes, targets, study, areas.rest)
-        for code, year, flow, reporter, partner in lines
-    ]
-    for name in _EXTRA:
-        frame[name] = pd.Series([row[name] for row in extra], frame.index, dtype=_EXTRA[name])
+@dataclass(frozen=True)
+class _Lookup:
+    """What the tables say of a line; said once for all lines that are alike."""
+
+    codes: CodeTable
+    targets: TargetTable
+    study: Study
+    rest: str
+    known: dict[tuple[str, int, str, Area, Area], Said] = field(default_factory=dict)
+
+    def of(self, code: str, year: int, flow: str, reporter: Area, partner: Area) -> Said:
+        """Return product, content and quantity of a line."""
+        key = (code, year, flow, reporter, partner)
+        if key not in self.known:
+            entry = self.codes.find(code, reporter.jurisdiction, year)
+            self.known[key] = {
+                "known": "" if entry is None else "used" if entry.used else "unused",
+                "factor": entry.factor if entry else float("nan"),
+                "factor_low": entry.low if entry else float("nan"),
+                "factor_high": entry.high if entry else float("nan"),
+                **self._observed(
+                    entry.product if entry and entry.used else "", flow, reporter, partner
+                ),
+            }
+        return self.known[key]
+
+    def _observed(self, product: str, flow: str, reporter: Area, partner: Area) -> Said:
+        out = flow == EXPORT
+        exporter, importer = (reporter, partner) if out else (partner, reporter)
+        side = SIDES[0] if out else SIDES[1]
+        names = (exporter.area, exporter.region), (importer.area, importer.region)
+        target = self.targets.find(*names, side, product)
+        ends = (target.exporter, target.importer) if target else (exporter.region, importer.region)
+        # A row of the table about one country of the rest of the world is a figure of its own.
+        pairs = zip(ends, (exporter, importer), strict=True)
+        apart = [end for end, area in pairs if area.region == self.rest and end != self.rest]
+        at_reporter, at_partner = ends if out else ends[::-1]
+        return {
+            "product": product,
+            "exporter": exporter.region,
+            "importer": importer.region,
+            "side": side,
+            "quantity": target.quantity if target else _by_rule(self.study, ends, product, side),
+            "headings": target.headings if target else (),
+            "apart": "_".join(apart),
+            "rest_reporter": at_reporter == self.rest,
+            "rest_partner": at_partner == self.rest,
+        }
 
 
-_EXTRA: Mapping[str, type] = {
+_SAID: Mapping[str, type] = {
     **dict.fromkeys(("product", "known", "exporter", "importer", "side", "quantity", "apart"), str),
     **dict.fromkeys(("factor", "factor_low", "factor_high"), float),
     **dict.fromkeys(("rest_partner", "rest_reporter"), bool),
@@ -280,43 +313,23 @@ _EXTRA: Mapping[str, type] = {
 }
 
 
-def _looked_up(
-    code: str,
-    year: int,
-    flow: str,
-    reporter: Area,
-    partner: Area,
-    codes: CodeTable,
-    targets: TargetTable,
-    study: Study,
-    rest: str,
-) -> dict[str, object]:
-    entry = codes.find(code, reporter.jurisdiction, year)
-    exporter, importer = (reporter, partner) if flow == EXPORT else (partner, reporter)
-    side = SIDES[0] if flow == EXPORT else SIDES[1]
-    product = entry.product if entry and entry.used else ""
-    target = targets.find(
-        (exporter.area, exporter.region), (importer.area, importer.region), side, product
-    )
-    ends = (target.exporter, target.importer) if target else (exporter.region, importer.region)
-    both = {exporter.area: exporter, importer.area: importer}
-    alone = [end for end in ends if end in both and both[end].region == rest and end != rest]
-    at_reporter, at_partner = ends if flow == EXPORT else ends[::-1]
-    return {
-        "product": product,
-        "known": "" if entry is None else "used" if entry.used else "unused",
-        "factor": entry.factor if entry else float("nan"),
-        "factor_low": entry.low if entry else float("nan"),
-        "factor_high": entry.high if entry else float("nan"),
-        "exporter": exporter.region,
-        "importer": importer.region,
-        "side": side,
-        "quantity": target.quantity if target else _by_rule(study, ends, product, side),
-        "headings": target.headings if target else (),
-        "apart": "_".join(alone),
-        "rest_reporter": at_reporter == rest,
-        "rest_partner": at_partner == rest,
-    }
+def _look_up(
+    frame: pd.DataFrame, codes: CodeTable, areas: AreaTable, targets: TargetTable, study: Study
+) -> None:
+    """Add what the tables say of each line: areas, product, content and quantity."""
+    found = {}
+    for side in ("reporter", "partner"):
+        known = {names: areas.find(names) or NOBODY for names in set(frame[f"{side}_names"])}
+        found[side] = [known[names] for names in frame[f"{side}_names"]]
+        for name in ("area", "region", "role"):
+            texts = [getattr(area, name) for area in found[side]]
+            frame[f"{side}_{name}"] = pd.Series(texts, frame.index, dtype=str)
+    frame["is_world"] = frame["partner_role"] == "total"
+    lookup = _Lookup(codes, targets, study, areas.rest)
+    lines = zip(frame["code"], frame["year"], frame["flow"], *found.values(), strict=True)
+    said = [lookup.of(*line) for line in lines]
+    for name, kind in _SAID.items():
+        frame[name] = pd.Series([each[name] for each in said], frame.index, dtype=kind)
 
 
 def _by_rule(study: Study, ends: tuple[str, str], product: str, side: str) -> str:
@@ -343,7 +356,7 @@ def _described(frame: pd.DataFrame, documents: Sequence[Document]) -> pd.DataFra
 
 def _kind(reason: str) -> str:
     """Return the general part of a reason: what comes before its own figures."""
-    for end in (";", " USD/kg", ": ", " ("):
+    for end in (" USD/kg", ": ", " ("):
         reason = reason.split(end)[0]
     words = reason.split()
     return " ".join(word for word in words if not word.replace(".", "").isdecimal())

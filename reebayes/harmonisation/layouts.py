@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from reebayes.errors import Fault, StudyError
 from reebayes.harmonisation import comtrade, dataweb, gacc, plain
 from reebayes.harmonisation.grids import Document, Rows
 from reebayes.harmonisation.shipments import Shipment
+from reebayes.study import quoted
 
 LINES_SEARCHED = 40
 """How far down a header is looked for; DataWeb puts its query above it."""
+
+MOST_SHOWN = 40
+"""How many columns of a file of no known layout are named."""
 
 type Reader = Callable[[str, list[str], Rows], Iterator[Shipment]]
 
@@ -77,7 +82,8 @@ def _unknown(document: Document) -> Fault:
     """Return the fault of a file of no known layout: what it has, what each layout needs."""
     rows = [cells for grid in document.grids for _, cells in grid.rows[:LINES_SEARCHED]]
     widest = max(rows, key=lambda cells: sum(map(bool, cells)), default=[])
-    found = ", ".join(name for name in widest if name) or "none"
+    names = (quoted(name, limit=40) for name in widest if name)
+    found = ", ".join(islice(names, MOST_SHOWN)) or "none"
     needs = "; ".join(f"{layout.title}: {', '.join(layout.needed)}" for layout in LAYOUTS)
     message = f"layout is not recognised. Columns found: {found}. Needed by {needs}."
     if {"Commodity code", "Trading partner"} <= set(gacc.translated(widest)):

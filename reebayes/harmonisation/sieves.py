@@ -21,6 +21,9 @@ MAD_TO_SD = 1.4826
 LEAST_SPREAD = 0.3
 """Scale of log unit values below which a group is not taken to lie closer together."""
 
+TOLERANCE = 0.02
+"""Share of a total by which the sum of its parts may differ from it and still be complete."""
+
 ALL_MONTHS = frozenset(range(1, 13))
 
 
@@ -59,54 +62,29 @@ def _text(value: object) -> str:
     return str(value)
 
 
+NO_PLACES = (
+    ("", "{side} is no listed area, and almost the name of one",
+     "write the name right, or add it to the table of areas"),
+    ("unknown", "{side} is not specified", "nothing: it may lie in any region"),
+    ("group", "{side} is a group of countries", "give the countries one by one, without the group"),
+)  # fmt: skip
+"""Roles that no trade can be booked to, with reason and advice."""
+
+
 def mark_areas(frame: pd.DataFrame) -> None:
     """Mark reporters and partners that are no country, and trade of a country with itself."""
     for side in ("reporter", "partner"):
-        unknown = frame[f"{side}_area"] == ""
-        mark(
-            frame,
-            unknown,
-            side,
-            f"{side} is no listed area, and almost the name of one",
-            "write the name right, or add it to the table of areas",
-        )
-        role = frame[f"{side}_role"]
-        mark(
-            frame,
-            role == "unknown",
-            side,
-            f"{side} is not specified",
-            "nothing: it may lie in any region",
-        )
-        mark(
-            frame,
-            role == "group",
-            side,
-            f"{side} is a group of countries",
-            "give the countries one by one, without the group",
-        )
-    mark(
-        frame,
-        frame["reporter_role"] == "total",
-        "reporter",
-        "reporter is a total of countries",
-        "give the countries one by one",
-    )
-    mark(
-        frame,
-        frame["reporter_area"] == frame["partner_area"],
-        "partner",
-        "re-import: a country's trade with itself",
-        "nothing: it is no trade between regions",
-    )
+        for role, reason, advice in NO_PLACES:
+            rows = frame[f"{side}_role"] == role
+            mark(frame, rows, side, reason.format(side=side), advice)
+    total = frame["reporter_role"] == "total"
+    mark(frame, total, "reporter", "reporter is a total of countries", "give them one by one")
+    itself = frame["reporter_area"] == frame["partner_area"]
+    reason, advice = "re-import: a country's trade with itself", "nothing: it crosses no border"
+    mark(frame, itself, "partner", reason, advice)
     same = (frame["reporter_region"] == frame["partner_region"]) & (frame["partner_region"] != "")
-    mark(
-        frame,
-        same,
-        "partner",
-        "trade within one region",
-        "nothing: the study has one market a region",
-    )
+    reason, advice = "trade within one region", "nothing: the study has one market a region"
+    mark(frame, same, "partner", reason, advice)
 
 
 def mark_flows(frame: pd.DataFrame) -> None:
@@ -143,18 +121,15 @@ def mark_breakdowns(frame: pd.DataFrame) -> None:
     """Mark lines that a total line holds already, and lines whose total is missing."""
     key = [*CELL, "month", "part", "classification"]
     part = frame["breakdown"] != ""
-    total = frame[alive(frame) & ~part].groupby(key)["weight_kg"].agg(lambda w: w.iloc[0])
-    every = frame[alive(frame)].groupby(key)["weight_kg"].sum()
     index = pd.MultiIndex.from_frame(frame[key])
-    factor = pd.Series((every / total).reindex(index).to_numpy(), frame.index)
-    has_total = pd.Series(index.isin(total.index), frame.index)
-    text = factor.map(lambda f: f"; with it the sum is x{f:.3g}" if np.isfinite(f) else "")
+    totals = pd.MultiIndex.from_frame(frame.loc[alive(frame) & ~part, key])
+    doubled = alive(frame) & pd.Series(index.isin(totals), frame.index)
     kind = frame["breakdown"].str.rsplit(" ", n=1).str[0]
     mark(
         frame,
-        part & has_total,
+        part & doubled,
         "breakdown",
-        "part of a total line, by " + kind + text,
+        "part of a total line, by " + kind + _doubling(frame, doubled, doubled & ~part),
         "nothing: the total line is taken",
     )
     mark(
@@ -165,6 +140,18 @@ def mark_breakdowns(frame: pd.DataFrame) -> None:
         "download procedure C00, mode of transport 0, second partner World",
         loses=True,
     )
+
+
+def _doubling(frame: pd.DataFrame, every: pd.Series, right: pd.Series) -> pd.Series:
+    """Say by how much an office's year would be too large if every line were added up."""
+    year = [frame[name] for name in ("series", "flow", "reporter", "year")]
+    sums = [
+        frame["weight_kg"].where(rows).groupby(year).transform("sum") for rows in (every, right)
+    ]
+    factor = sums[0] / sums[1]
+    text = factor.map(lambda f: f"x{f:.2g}" if np.isfinite(f) else "wrong")
+    who = frame["reporter"] + " " + frame["flow"] + "s " + frame["year"].astype(str)
+    return "; added up, " + who + " would be " + text
 
 
 def mark_classifications(frame: pd.DataFrame) -> None:
@@ -196,13 +183,13 @@ def mark_repeats(frame: pd.DataFrame) -> None:
     key = [*CELL, "month", "part"]
     ordered = frame[alive(frame)].sort_values(["file", "row"])
     same = ordered.duplicated([*key, "weight_kg", "value_usd"])
-    times = ordered.groupby(key)["weight_kg"].transform("size").reindex(frame.index)
     repeated = same.reindex(frame.index, fill_value=False)
+    counted = alive(frame)
     mark(
         frame,
         repeated,
         "weight_kg",
-        times.map(lambda n: f"the same line stands more than once; with all, the sum is x{n:.0f}"),
+        "the same line stands more than once" + _doubling(frame, counted, counted & ~repeated),
         "nothing: it is counted once",
     )
     count = frame[alive(frame)].groupby(key)["weight_kg"].transform("size")
@@ -257,13 +244,28 @@ def mark_weights(frame: pd.DataFrame) -> None:
 
 
 def mark_nested(frame: pd.DataFrame) -> None:
-    """Mark headings that stand beside lines of their own subheadings."""
+    """Mark headings beside their subheadings, or the subheadings if they do not add up."""
     above: list[int] = []
-    for _, group in frame[alive(frame)].groupby([name for name in CELL if name != "code"]):
-        codes = set(group["code"])
-        if len(codes) > 1:
-            headings = {a for a in codes for b in codes if a != b and b.startswith(a)}
-            above += group.index[group["code"].isin(headings)].tolist()
+    below: list[int] = []
+    codes = set(frame.loc[alive(frame), "code"])
+    kin = {a for a in codes for b in codes if a != b and (a.startswith(b) or b.startswith(a))}
+    some = frame[alive(frame) & frame["code"].isin(kin)]
+    for _, group in some.groupby([name for name in CELL if name != "code"]):
+        weights = group.groupby("code")["weight_kg"].sum()
+        for code in weights.index:
+            inner = [c for c in weights.index if c != code and c.startswith(code)]
+            leaves = [c for c in inner if not any(o != c and o.startswith(c) for o in inner)]
+            if inner and weights[leaves].sum() >= (1 - TOLERANCE) * weights[code]:
+                above += group.index[group["code"] == code].tolist()
+            elif inner:
+                below += group.index[group["code"].isin(inner)].tolist()
+    mark(
+        frame,
+        pd.Series(frame.index.isin(below), frame.index),
+        "code",
+        "subheading beside its heading, which is more than its subheadings",
+        "nothing: the heading is taken; add the other subheadings for finer figures",
+    )
     mark(
         frame,
         pd.Series(frame.index.isin(above), frame.index),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from reebayes.conventions import CI_PROB
 from reebayes.harmonisation.shipments import EXPORT
-from reebayes.harmonisation.sieves import alive, mark
+from reebayes.harmonisation.sieves import TOLERANCE, alive, mark
 from reebayes.study import Study
 
 COLUMNS = (
@@ -18,9 +18,6 @@ COLUMNS = (
     *("sd", "reporter", "source", "note"),
 )
 """The columns of ``records.csv``, in its order."""
-
-TOLERANCE = 0.02
-"""Share of a total by which the sum of partners may differ from it and still be complete."""
 
 TONNES = 1e-3
 MOST_SD = 0.6
@@ -64,16 +61,12 @@ def mark_quantities(frame: pd.DataFrame, study: Study) -> None:
         "quantity is not in the study",
         "add it to quantities.csv, or name another one",
     )
-    pairs = set(zip(frame["quantity"], frame["year"], strict=True))
-    idle = {(name, year) for name, year in pairs if not _is_active(study, name, year)}
+    pairs = list(zip(frame["quantity"], frame["year"], strict=True))
+    active = {pair: _is_active(study, *pair) for pair in set(pairs)}
+    idle = pd.Series([not active[pair] for pair in pairs], frame.index, dtype=bool)
     mark(
         frame,
-        wanted
-        & pd.Series(
-            [pair in idle for pair in zip(frame["quantity"], frame["year"], strict=True)],
-            frame.index,
-            dtype=bool,
-        ),
+        wanted & idle,
         "quantity",
         "no flow of the quantity is active in the year",
         "change the flows' active years if the trade is real",

@@ -6,6 +6,7 @@ from reebayes.study.priors import STEP_GROUPS
 from reebayes.study.rows import Flow, Prior, Process, Quantity, Record, Source, Term
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
+from reebayes.study.wording import quoted
 
 __all__ = [
     "STEP_GROUPS",
@@ -20,6 +21,7 @@ __all__ = [
     "Study",
     "Table",
     "Term",
+    "quoted",
     "read_lines",
     "read_study",
 ]
