@@ -160,7 +160,7 @@ def harmonise(
     bounds = _sift(frame, study, rules, outlier)
     return Harmonised(
         records=sum_records(frame, bounds, rules),
-        rejected=rejected_rows(frame, remarks(frame)),
+        rejected=rejected_rows(frame, remarks(frame, study)),
         files=_described(frame, documents),
     )
 

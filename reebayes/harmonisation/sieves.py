@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reebayes.harmonisation.shipments import EXPORT, IMPORT
+from reebayes.study import Study
 
 CELL = ["series", "flow", "reporter_area", "partner_area", "code", "year"]
 """What one figure of a year is about."""
@@ -308,7 +309,7 @@ SIEVES: Sequence[Callable[[pd.DataFrame], None]] = (
 """In this order: what is no figure at all comes before what is one too many."""
 
 
-def remarks(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str, str, str]]:
+def remarks(frame: pd.DataFrame, study: Study) -> Iterator[tuple[pd.Series, str, str, str]]:
     """Yield rows that are counted, with a column, a warning and what to do about it."""
     counted = alive(frame)
     yield (
@@ -322,4 +323,14 @@ def remarks(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str, str, str]]:
         "row",
         "file is as long as the site lets a download be, so it may be cut",
         "download fewer partners or months at a time",
+    )
+    known = {(record.quantity, record.year) for record in study.records}
+    pairs = zip(frame["quantity"], frame["year"], strict=True)
+    again = pd.Series([pair in known for pair in pairs], frame.index, dtype=bool) & counted
+    yield (
+        again
+        & ~frame[again].duplicated(["quantity", "year"]).reindex(frame.index, fill_value=True),
+        "quantity",
+        "the study has a record of the quantity and year",
+        "if it is of the same customs, take one of the two out",
     )
