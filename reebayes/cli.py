@@ -124,6 +124,8 @@ def _harmonise(arguments: argparse.Namespace) -> int:
 
     study = read_study(arguments.data)
     out: Path = arguments.out
+    if out.resolve() == (study.path / "records.csv").resolve():
+        raise ReebayesError(f"{out} holds the study's records; write elsewhere, then append.")
     files = list(arguments.files)
     if arguments.fetch:
         codes = arguments.fetch_codes or common_codes(arguments.codes, study)
@@ -328,8 +330,8 @@ def _add_harmonise(commands: Commands) -> None:
         "--data", type=Path, metavar="DIR", help="folder of a study (default: the bundled one)"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("records.csv"), metavar="FILE.csv",
-        help="rows for records.csv of a study (default: records.csv)",
+        "--out", type=Path, default=Path("customs_records.csv"), metavar="FILE.csv",
+        help="rows for records.csv of a study (default: customs_records.csv)",
     )  # fmt: skip
     parser.add_argument(
         "--rejected", type=Path, metavar="FILE.csv",

@@ -583,6 +583,17 @@ def test_no_layout_no_files_written(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not out.parent.exists()
 
 
+def test_the_records_of_the_study_are_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(STUDY.path, tmp_path / "study")
+    out = tmp_path / "study" / "records.csv"
+    before = out.read_bytes()
+    assert main(["harmonise", str(PLUS), "--data", str(out.parent), "--out", str(out)]) == 2
+    assert "holds the study's records" in capsys.readouterr().err
+    assert out.read_bytes() == before
+
+
 # --- fetching -----------------------------------------------------------------------------------
 
 
