@@ -5,6 +5,8 @@ A study is read, fitted and asked; each verb is a function and each result a lab
 Study
     `read_study` returns a `Study`: tables of `Process`, `Flow`, `Quantity`, `Record`, `Prior` and
     `Source`. It changes by copy (``with_prior``, ``without_source``, ...).
+Customs
+    `harmonise` turns customs files into records.
 Fit
     `fit` samples the posterior and returns an ArviZ DataTree; `build_model` returns the model
     itself, a ``pymc.Model``. `save_fit` and `open_fit` keep a fit in a netCDF file.
@@ -40,6 +42,7 @@ from reebayes.study import (
 )
 
 if TYPE_CHECKING:
+    from reebayes.harmonisation import harmonise
     from reebayes.model import build_model
     from reebayes.plots import plot_bands, plot_totals
     from reebayes.reporting import write_report
@@ -89,6 +92,7 @@ __all__ = [
     "export_tables",
     "fit",
     "flow",
+    "harmonise",
     "open_fit",
     "plot_bands",
     "plot_totals",
@@ -113,6 +117,7 @@ _PLACES = {
     "export_tables": "tables",
     "fit": "sampling",
     "flow": "results",
+    "harmonise": "harmonisation",
     "open_fit": "results",
     "plot_bands": "plots",
     "plot_totals": "plots",

@@ -118,6 +118,36 @@ def _export(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def _harmonise(arguments: argparse.Namespace) -> int:
+    # Imported here: data frames take a while to load.
+    from reebayes.harmonisation import common_codes, fetch_comtrade, harmonise
+    from reebayes.results import write_whole
+
+    study = read_study(arguments.data)
+    out: Path = arguments.out
+    if out.resolve() == (study.path / "records.csv").resolve():
+        raise ReebayesError(f"{out} holds the study's records; write elsewhere, then append.")
+    files = list(arguments.files)
+    if arguments.fetch:
+        codes = arguments.fetch_codes or common_codes(arguments.codes, study)
+        years = range(arguments.years[0], arguments.years[-1] + 1)
+        files += fetch_comtrade(arguments.fetch, years, codes=codes, folder=out.parent,
+                                save=write_whole, key=arguments.key)  # fmt: skip
+    names = ("areas", "quantities", "imports", "exports", "sd", "misbooked", "outlier",
+             "all_partners", "incomplete")  # fmt: skip
+    given = {name: getattr(arguments, name) for name in names}
+    result = harmonise(files, arguments.codes, study=study, **given)
+    rejected: Path = arguments.rejected or out.with_name(f"{out.stem}_rejected.csv")
+    write_whole(rejected, lambda path: result.rejected.to_csv(path, index=False))
+    _say(f"{result.summary}\n{rejected}: written.")
+    if arguments.strict and (result.rejected["outcome"] == "rejected").any():
+        _complain(f"Lines were not counted, so {out} was not written (--strict).")
+        return WRONG_INPUT
+    write_whole(out, lambda path: result.records.to_csv(path, index=False))
+    _say(f"{out}: written.")
+    return DONE
+
+
 def _described(study: Study) -> str:
     counts = {
         "processes": len(study.processes),
@@ -158,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_fit(commands)
     _add_report(commands)
     _add_export(commands)
+    _add_harmonise(commands)
     return parser
 
 
@@ -283,6 +314,98 @@ def _add_export(commands: Commands) -> None:
         "--out", type=Path, metavar="PATH",
         help="folder (csv) or workbook (xlsx) to write (default: beside the fit)",
     )  # fmt: skip
+
+
+def _add_harmonise(commands: Commands) -> None:
+    parser = _add(
+        commands, "harmonise", _harmonise,
+        brief="turn customs files into records",
+        text="Turn customs files, as downloaded from UN Comtrade, USITC DataWeb or Chinese "
+        "customs, or a\nplain table, into rows of records.csv. Every line that is not counted is "
+        "listed with the reason.",
+        example="reebayes harmonise comtrade.csv --imports gacc.csv --out my_records.csv",
+    )  # fmt: skip
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="files as downloaded")
+    for name in ("imports", "exports"):
+        parser.add_argument(
+            f"--{name}", nargs="+", type=Path, metavar="FILE", default=[],
+            help=f"files of {name} that do not say so",
+        )  # fmt: skip
+    for name, default in (("codes", "hs_codes.csv"), ("areas", "customs_areas.csv"),
+                          ("quantities", "customs_quantities.csv")):  # fmt: skip
+        parser.add_argument(
+            f"--{name}", type=Path, metavar="FILE", help=f"table to use (default: {default})"
+        )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of a study (default: the bundled one)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("customs_records.csv"), metavar="FILE.csv",
+        help="rows for records.csv of a study (default: customs_records.csv)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rejected", type=Path, metavar="FILE.csv",
+        help="lines that are not counted, and why (default: beside the rows)",
+    )  # fmt: skip
+    _add_harmonise_rules(parser)
+    _add_fetching(parser)
+
+
+def _add_harmonise_rules(parser: argparse.ArgumentParser) -> None:
+    for name, default, text in (
+        ("sd", 0.05, "relative error of the weights themselves"),
+        ("misbooked", 30.0, "error of any sum, in t of content"),
+        ("outlier", 4.0, "robust z of log unit values beyond which a line is left out"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=_positive, default=default, metavar="X",
+            help=f"{text} (default: {default:g})",
+        )  # fmt: skip
+    parser.add_argument(
+        "--all-partners", action="store_true",
+        help="the files hold every partner, though no total says so",
+    )  # fmt: skip
+    parser.add_argument(
+        "--incomplete", choices=("reject", "bound"), default="reject",
+        help="sums that lack partners, reporters or codes are left out, or lower bounds",
+    )  # fmt: skip
+    parser.add_argument(
+        "--strict", action="store_true", help="exit 2 and write no rows if a line is not counted"
+    )
+
+
+def _add_fetching(parser: argparse.ArgumentParser) -> None:
+    fetching = parser.add_argument_group(
+        "fetching from UN Comtrade", "needs: pip install 'reebayes[comtrade]', and your own key"
+    )
+    fetching.add_argument(
+        "--fetch", type=_listed, metavar="REPORTERS", help="reporters by code, such as 156,842"
+    )
+    fetching.add_argument(
+        "--years", type=_span, default=[2022], metavar="Y-Y", help="years (default: 2022)"
+    )
+    fetching.add_argument(
+        "--fetch-codes", type=_listed, metavar="CODES", help="codes (default: those of --codes)"
+    )
+    fetching.add_argument("--key", help="your key (default: $COMTRADE_API_KEY)")
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _span(text: str) -> list[int]:
+    years = [int(year) for year in text.split("-")]
+    if len(years) > 2 or years[0] > years[-1]:
+        raise argparse.ArgumentTypeError(f"must be a year or a span such as 2018-2020, got {text}")
+    return years
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+    return value
 
 
 def _at_least(least: int) -> Callable[[str], int]:

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "reebayes"
 LAYERS = (
     ("errors", "conventions", "kernels"),
     ("study",),
-    ("simulation", "layout", "diagnostics"),
+    ("simulation", "layout", "diagnostics", "harmonisation"),
     ("geometry", "operations", "assembly"),
     ("model",),
     ("sampling",),
@@ -33,7 +33,16 @@ MODEL_SIDE = {
     *("kernels", "layout", "diagnostics", "geometry", "operations", "assembly", "model"),
     "sampling",
 }
-APART = ("study", "simulation", "results", "tables", "plots", "sankey", "reporting")
+APART = (
+    "study",
+    "simulation",
+    "harmonisation",
+    "results",
+    "tables",
+    "plots",
+    "sankey",
+    "reporting",
+)
 
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

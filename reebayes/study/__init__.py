@@ -1,12 +1,17 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
+from reebayes.study.cells import Cells
+from reebayes.study.csvfiles import FaultList, read_lines
 from reebayes.study.priors import STEP_GROUPS
 from reebayes.study.rows import Flow, Prior, Process, Quantity, Record, Source, Term
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
+from reebayes.study.wording import quoted
 
 __all__ = [
     "STEP_GROUPS",
+    "Cells",
+    "FaultList",
     "Flow",
     "Prior",
     "Process",
@@ -16,5 +21,7 @@ __all__ = [
     "Study",
     "Table",
     "Term",
+    "quoted",
+    "read_lines",
     "read_study",
 ]
