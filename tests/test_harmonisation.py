@@ -7,6 +7,7 @@ import random
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import NormalDist
@@ -406,9 +407,11 @@ def test_a_download_as_long_as_the_site_allows_is_suspected(
 
 
 def test_a_record_that_the_study_has_is_told() -> None:
-    result = harmonise([BOOK])
+    name = "exported_CN_US"
+    seen = replace(STUDY.records[0], record="seen", quantity=name, year=2022, year_end=2022)
+    result = harmonise([BOOK], study=STUDY.with_records([*STUDY.records, seen]))
     told = result.rejected[result.rejected["reason"].str.startswith("the study has a record")]
-    assert told["value"].tolist() == ["exported_CN_US"]
+    assert told["value"].tolist() == [name]
     assert set(told["outcome"]) == {"kept"}
 
 
