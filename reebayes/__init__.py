@@ -4,7 +4,8 @@ A study is read, fitted and asked; each verb is a function and each result a lab
 
 Study
     `read_study` returns a `Study`: tables of `Process`, `Flow`, `Quantity`, `Record`, `Prior` and
-    `Source`. It changes by copy (``with_prior``, ``without_source``, ...).
+    `Source`. It changes by copy (``with_prior``, ``without_source``, ...). `coverage` counts its
+    records by quantity and by stage of each region.
 Fit
     `fit` samples the posterior and returns an ArviZ DataTree; `build_model` returns the model
     itself, a ``pymc.Model``. `save_fit` and `open_fit` keep a fit in a netCDF file.
@@ -12,7 +13,7 @@ Answers
     `quantity` and `flow` select draws; `cumulative`, `bands` and `probability_above` summarise
     them; `record_table`, `source_table` and `export_tables` are data frames.
 Figures and pages
-    `plot_bands`, `plot_totals`, `draw_sankey`, `write_report`.
+    `plot_bands`, `plot_totals`, `plot_coverage`, `draw_sankey`, `write_report`.
 Trials
     `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it.
 Errors
@@ -40,8 +41,9 @@ from reebayes.study import (
 )
 
 if TYPE_CHECKING:
+    from reebayes.evidence import coverage
     from reebayes.model import build_model
-    from reebayes.plots import plot_bands, plot_totals
+    from reebayes.plots import plot_bands, plot_coverage, plot_totals
     from reebayes.reporting import write_report
     from reebayes.results import (
         bands,
@@ -84,6 +86,7 @@ __all__ = [
     "__version__",
     "bands",
     "build_model",
+    "coverage",
     "cumulative",
     "draw_sankey",
     "export_tables",
@@ -91,6 +94,7 @@ __all__ = [
     "flow",
     "open_fit",
     "plot_bands",
+    "plot_coverage",
     "plot_totals",
     "probability_above",
     "quantity",
@@ -108,6 +112,7 @@ __version__ = package_version(__name__)
 _PLACES = {
     "bands": "results",
     "build_model": "model",
+    "coverage": "evidence",
     "cumulative": "results",
     "draw_sankey": "sankey",
     "export_tables": "tables",
@@ -115,6 +120,7 @@ _PLACES = {
     "flow": "results",
     "open_fit": "results",
     "plot_bands": "plots",
+    "plot_coverage": "plots",
     "plot_totals": "plots",
     "probability_above": "results",
     "quantity": "results",

@@ -60,7 +60,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    _say(f"{_described(read_study(arguments.directory))}\nNo faults found.")
+    study = read_study(arguments.directory)
+    _say(f"{_described(study)}\nNo faults found.")
+    if arguments.coverage:
+        from reebayes.evidence import coverage_text
+
+        _say(f"\n{coverage_text(study)}")
     return DONE
 
 
@@ -204,9 +209,13 @@ def _add_check(commands: Commands) -> None:
         brief="check the tables of a study",
         text="Read all tables of a study and list every fault with its file, row, column and "
         "value.",
-        example="reebayes check my_study",
+        example="reebayes check my_study --coverage",
     )  # fmt: skip
     parser.add_argument("directory", type=Path, metavar="DIR", help="folder with study.toml")
+    parser.add_argument(
+        "--coverage", action="store_true",
+        help="print where records stand, by quantity and by stage of each region",
+    )  # fmt: skip
 
 
 def _add_fit(commands: Commands) -> None:

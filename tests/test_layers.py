@@ -14,7 +14,7 @@ PACKAGE = ROOT / "reebayes"
 LAYERS = (
     ("errors", "conventions", "kernels"),
     ("study",),
-    ("simulation", "layout", "diagnostics"),
+    ("simulation", "evidence", "layout", "diagnostics"),
     ("geometry", "operations", "assembly"),
     ("model",),
     ("sampling",),
@@ -33,7 +33,7 @@ MODEL_SIDE = {
     *("kernels", "layout", "diagnostics", "geometry", "operations", "assembly", "model"),
     "sampling",
 }
-APART = ("study", "simulation", "results", "tables", "plots", "sankey", "reporting")
+APART = ("study", "simulation", "evidence", "results", "tables", "plots", "sankey", "reporting")
 
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

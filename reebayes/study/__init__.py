@@ -1,11 +1,22 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
 from reebayes.study.priors import STEP_GROUPS
-from reebayes.study.rows import Flow, Prior, Process, Quantity, Record, Source, Term
+from reebayes.study.rows import (
+    RECORD_KINDS,
+    Flow,
+    Prior,
+    Process,
+    Quantity,
+    Record,
+    Source,
+    Term,
+)
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
+from reebayes.study.wording import years_text
 
 __all__ = [
+    "RECORD_KINDS",
     "STEP_GROUPS",
     "Flow",
     "Prior",
@@ -17,4 +28,5 @@ __all__ = [
     "Table",
     "Term",
     "read_study",
+    "years_text",
 ]
