@@ -1,5 +1,6 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
+from reebayes.study.description import describe_study
 from reebayes.study.priors import STEP_GROUPS
 from reebayes.study.rows import (
     RECORD_KINDS,
@@ -27,6 +28,7 @@ __all__ = [
     "Study",
     "Table",
     "Term",
+    "describe_study",
     "read_study",
     "years_text",
 ]
