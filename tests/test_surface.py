@@ -66,6 +66,12 @@ def test_readme_and_notebooks_use_public_names_only() -> None:
         assert used <= set(NAMES), path.name
 
 
+def test_every_name_has_its_place_in_the_pages() -> None:
+    text = (PACKAGE.parent / "docs" / "api.md").read_text("utf-8")
+    listed = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", text, re.MULTILINE)
+    assert sorted(listed) == [name for name in NAMES if name != "__version__"]
+
+
 def test_import_loads_the_standard_library_only() -> None:
     code = "import sys, reebayes; print(*{m.partition('.')[0] for m in sys.modules})"
     done = subprocess.run(

@@ -74,7 +74,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "kind": "What the figure says of the quantity.",
         "value": "Figure as printed.",
         "low": "Lower bound as printed.",
-        "high": "Upper bound as printed; of a zero, the unit of print.",
+        "high": "Upper bound as printed; of a zero, what would still print as zero.",
         "unit": "Unit as printed.",
         "factor": "Content of a gross tonne, where the unit is gross.",
         "sd": "Standard error on the log scale.",
