@@ -168,6 +168,8 @@ def statement_of(prior: Prior) -> Statement:
         low, median, high = (float(f"{value:.{digits}g}") for value in exact)
         if prior.distribution != "normal":
             median = prior.median
+        if prior.sd > 0 and not low < median < high:
+            continue
         stated = Statement(
             target=prior.target,
             year=prior.year,

@@ -3,7 +3,8 @@
 A study is looked at twice. By quantity: how many records of each kind touch each year. By stage of
 each region: which years have a record, which have a sourced prior at least, and which have nothing.
 Stages follow from the tables. Every flow that enters or leaves a conversion belongs to the stage
-named by what the conversion makes; flows between regions are ``trade``, flows to a use are ``use``.
+named by what the conversion makes, and so does its product on the way from market to market within
+the region; flows between regions are ``trade``, flows to a use are ``use``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -137,7 +138,7 @@ def _by_stage(study: Study) -> xr.Dataset:
 
 
 def _places(study: Study) -> dict[str, frozenset[Place]]:
-    """Return the region-stages of every flow; a flow within a market's own region has none."""
+    """Return the region-stages of every flow; a few have none, such as those into stock."""
     making = _making(study)
     return {flow.flow: frozenset(_places_of(flow, study, making)) for flow in study.flows}
 
@@ -157,6 +158,11 @@ def _places_of(flow: Flow, study: Study, making: Mapping[str, str]) -> Iterator[
     for end in (source, target):
         if end.region and end.process in making:
             yield end.region, making[end.process]
+    if source.kind == target.kind == "market" and source.region == target.region:
+        for process, stage in making.items():
+            near = study.processes[process].region == source.region
+            if source.region and near and flow.product in stage.split("+"):
+                yield source.region, stage
     if target.kind == "use" and target.region:
         yield target.region, USE
     if source.region and target.region and source.region != target.region:

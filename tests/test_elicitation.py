@@ -21,6 +21,7 @@ LOG_ODDS = stats.logistic.ppf
 SHARE = Prior("salt", None, None, "share", 0.9, 0.4, None, "share", "judgement-a")
 MINE = Prior("mine", 2000, 2010, "lognormal", 12, 1.1, 0.3, "kt REO/yr", "judgement-a", "a note")
 BIAS = Prior("bias:a", None, None, "normal", -0.1, 0.2, 0.08, "log scale", "judgement-a")
+NARROW = replace(BIAS, target="bias:c", median=0.0, sd=0.02)
 ANCHOR = Prior("bias:b", None, None, "normal", 0, 0, None, "log scale", "judgement-a")
 
 
@@ -54,7 +55,9 @@ def test_every_statement_says_whose_it_is_and_what_it_rests_on() -> None:
         assert is_judgement == (statement.whose == "authors")
 
 
-@pytest.mark.parametrize("prior", [SHARE, MINE, BIAS, ANCHOR], ids=lambda prior: prior.target)
+@pytest.mark.parametrize(
+    "prior", [SHARE, MINE, BIAS, NARROW, ANCHOR], ids=lambda prior: prior.target
+)
 def test_a_prior_as_statement_leads_back_to_it(prior: Prior) -> None:
     statement = SCRIPT["statement_of"](prior)
     assert SCRIPT["prior_of"](statement) == prior

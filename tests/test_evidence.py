@@ -10,7 +10,7 @@ from reebayes.cli import main
 from reebayes.evidence import KIND_MARKS, coverage, coverage_text, stage_marks
 from reebayes.plots import plot_coverage
 from reebayes.study import RECORD_KINDS, Study, read_study
-from tests.tiny import PROCESSES, QUANTITIES, RECORDS, write_tables
+from tests.tiny import FLOWS, PRIORS, PROCESSES, QUANTITIES, RECORDS, write_tables
 
 
 @pytest.fixture
@@ -66,6 +66,25 @@ def test_a_record_of_two_regions_is_shared_and_trade_belongs_to_both(tmp_path: P
     assert both["own"].values.tolist() == [0, 0]
     traded = counted["own"].sel(stage="trade").transpose("year", "region").values.tolist()
     assert traded == [[0, 0], [1, 1], [0, 0], [1, 1], [0, 0], [0, 0]]
+
+
+def test_a_product_between_markets_of_its_region_is_of_the_stage_that_made_it(
+    tmp_path: Path,
+) -> None:
+    processes = PROCESSES + "gate,market,A,Gate\n"
+    flows = FLOWS.replace("concentrate,mine,ore_market", "concentrate,mine,gate")
+    flows += "gate_big,gate,ore_market,ore,true,2010-2015,Of the big mine\n"
+    flows += "gate_small,gate,ore_market,ore,true,2010-2015,Of the small mines\n"
+    quantities = QUANTITIES + "mined_big,num,gate_big,1\n"
+    records = "".join(line for line in RECORDS.splitlines(True) if "mined" not in line)
+    records += "r_big,mined_big,2014,,value,9,,,kt REO,,0.1,survey,yearbook,\n"
+    priors = PRIORS + "gate_big,,,share,0.8,0.5,,share,judgement-split,\n"
+    folder = write_tables(
+        tmp_path, processes=processes, flows=flows, quantities=quantities, records=records,
+        priors=priors,
+    )  # fmt: skip
+    # Shares of hidden ore stand in 2010, 2011 and 2015; the new record adds 2014.
+    assert stage_marks(coverage(read_study(folder)))["A ore"] == "ooppoo"
 
 
 def test_years_without_record_and_prior_are_listed(study: Study) -> None:
