@@ -25,7 +25,7 @@ MINED, MINED_LIMIT = "mined_world", 1000.0  # kt REO/yr
 """All that is mined, and what it may not exceed: three times any total that was published."""
 
 TAIL = 0.001
-"""Share of the drawn years that may lie beyond a limit."""
+"""Share of the worlds that may go beyond a limit in any year."""
 
 SHARE_LIMITS = (0.0005, 0.95)
 """A use that takes less or more of a region's supply than this is no use, or the only one."""
@@ -96,7 +96,7 @@ def _checks(study: rb.Study, draws: xr.DataArray) -> str:
         (f"`{MINED}` exceeded in {tail} of the drawn years",
          f"{float(mined.quantile(1 - TAIL)):,.0f} kt", f"{MINED_LIMIT:,.0f} kt"),
         (f"Worlds with `{MINED}` {beyond} in any of {len(study.years)} years",
-         f"{100 * worlds_above(draws):.2f} %", ""),
+         f"{100 * worlds_above(draws):.3f} %", tail),
         (f"Share of a use in a region, lowest and highest year, tails of {tail} left out",
          f"{low:.4f} to {high:.2f}", f"{SHARE_LIMITS[0]} to {SHARE_LIMITS[1]}"),
     ]  # fmt: skip
@@ -151,7 +151,7 @@ def picture(study: rb.Study, draws: xr.DataArray) -> Figure:
 def within_reason(study: rb.Study, draws: xr.DataArray) -> bool:
     """Return whether mining and the shares of uses stay within their limits."""
     low, high = share_range(study, draws)
-    return years_above(draws) <= TAIL and SHARE_LIMITS[0] <= low <= high <= SHARE_LIMITS[1]
+    return worlds_above(draws) <= TAIL and SHARE_LIMITS[0] <= low <= high <= SHARE_LIMITS[1]
 
 
 def main(worlds: int = WORLDS) -> None:

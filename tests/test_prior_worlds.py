@@ -27,8 +27,8 @@ def draws(study: Study) -> xr.DataArray:
 
 def test_no_world_mines_beyond_reason(draws: xr.DataArray) -> None:
     # So few worlds cannot show one in a thousand; they show whether many stray.
-    assert PRIORS["worlds_above"](draws) <= 3 / WORLDS
-    assert PRIORS["years_above"](draws) <= 3 * PRIORS["TAIL"]
+    assert PRIORS["worlds_above"](draws) <= 2 / WORLDS
+    assert PRIORS["years_above"](draws) <= PRIORS["TAIL"]
 
 
 def test_no_use_vanishes_or_takes_everything(study: Study, draws: xr.DataArray) -> None:
