@@ -14,7 +14,7 @@ PACKAGE = ROOT / "reebayes"
 LAYERS = (
     ("errors", "conventions", "kernels"),
     ("study",),
-    ("simulation", "layout", "diagnostics", "harmonisation"),
+    ("simulation", "evidence", "layout", "diagnostics", "harmonisation"),
     ("geometry", "operations", "assembly"),
     ("model",),
     ("sampling",),
@@ -36,6 +36,7 @@ MODEL_SIDE = {
 APART = (
     "study",
     "simulation",
+    "evidence",
     "harmonisation",
     "results",
     "tables",
