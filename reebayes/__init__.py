@@ -4,7 +4,8 @@ A study is read, fitted and asked; each verb is a function and each result a lab
 
 Study
     `read_study` returns a `Study`: tables of `Process`, `Flow`, `Quantity`, `Record`, `Prior` and
-    `Source`. It changes by copy (``with_prior``, ``without_source``, ...).
+    `Source`. It changes by copy (``with_prior``, ``without_source``, ...). `coverage` counts its
+    records by quantity and by stage of each region.
 Customs
     `harmonise` turns customs files into records.
 Fit
@@ -14,7 +15,7 @@ Answers
     `quantity` and `flow` select draws; `cumulative`, `bands` and `probability_above` summarise
     them; `record_table`, `source_table` and `export_tables` are data frames.
 Figures and pages
-    `plot_bands`, `plot_totals`, `draw_sankey`, `write_report`.
+    `plot_bands`, `plot_totals`, `plot_coverage`, `draw_sankey`, `write_report`.
 Trials
     `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it.
 Errors
@@ -42,9 +43,10 @@ from reebayes.study import (
 )
 
 if TYPE_CHECKING:
+    from reebayes.evidence import coverage
     from reebayes.harmonisation import harmonise
     from reebayes.model import build_model
-    from reebayes.plots import plot_bands, plot_totals
+    from reebayes.plots import plot_bands, plot_coverage, plot_totals
     from reebayes.reporting import write_report
     from reebayes.results import (
         bands,
@@ -87,6 +89,7 @@ __all__ = [
     "__version__",
     "bands",
     "build_model",
+    "coverage",
     "cumulative",
     "draw_sankey",
     "export_tables",
@@ -95,6 +98,7 @@ __all__ = [
     "harmonise",
     "open_fit",
     "plot_bands",
+    "plot_coverage",
     "plot_totals",
     "probability_above",
     "quantity",
@@ -112,6 +116,7 @@ __version__ = package_version(__name__)
 _PLACES = {
     "bands": "results",
     "build_model": "model",
+    "coverage": "evidence",
     "cumulative": "results",
     "draw_sankey": "sankey",
     "export_tables": "tables",
@@ -120,6 +125,7 @@ _PLACES = {
     "harmonise": "harmonisation",
     "open_fit": "results",
     "plot_bands": "plots",
+    "plot_coverage": "plots",
     "plot_totals": "plots",
     "probability_above": "results",
     "quantity": "results",

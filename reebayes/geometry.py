@@ -32,9 +32,9 @@ _CURVATURES = 32
 _SPREAD = (0.3, 1.2)
 """A short pilot may not call a scale known, nor wider than its prior."""
 
-NEGLIGIBLE = 0.03
+NEGLIGIBLE = 0.05
 """Entries of the factor this small beside the diagonal are left out: they cost more time than
-they straighten. A twentieth of the entries is left; trees and effective draws stay as they were."""
+they straighten. A few per cent are left; trees and effective draws stay as they were."""
 
 type Gradient = Callable[[Floats], tuple[float, Floats]]
 """Log density and its gradient at a point in white coordinates."""

@@ -7,7 +7,6 @@ import random
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import NormalDist
@@ -406,12 +405,10 @@ def test_a_download_as_long_as_the_site_allows_is_suspected(
     assert len(result.records) == 1
 
 
-def test_a_record_that_the_study_has_is_told() -> None:
-    name = "exported_CN_US"
-    seen = replace(STUDY.records[0], record="seen", quantity=name, year=2022, year_end=2022)
-    result = harmonise([BOOK], study=STUDY.with_records([*STUDY.records, seen]))
+def test_a_record_that_the_study_has_is_told(tmp_path: Path) -> None:
+    result = harmonise([write_plus(tmp_path / "a.csv", [plus_row("USA")])])
     told = result.rejected[result.rejected["reason"].str.startswith("the study has a record")]
-    assert told["value"].tolist() == [name]
+    assert told["value"].tolist() == ["exported_CN_US_metal_registered"]
     assert set(told["outcome"]) == {"kept"}
 
 

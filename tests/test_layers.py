@@ -16,7 +16,7 @@ PACKAGE = ROOT / "reebayes"
 LAYERS = (
     ("errors", "conventions", "kernels"),
     ("study",),
-    ("simulation", "layout", "diagnostics", "harmonisation"),
+    ("simulation", "evidence", "layout", "diagnostics", "harmonisation"),
     ("geometry", "operations", "assembly"),
     ("model",),
     ("sampling",),
@@ -38,6 +38,7 @@ MODEL_SIDE = {
 APART = (
     "study",
     "simulation",
+    "evidence",
     "harmonisation",
     "results",
     "tables",

@@ -2,13 +2,24 @@
 
 from reebayes.study.cells import Cells
 from reebayes.study.csvfiles import FaultList, read_lines
+from reebayes.study.description import describe_study
 from reebayes.study.priors import STEP_GROUPS
-from reebayes.study.rows import Flow, Prior, Process, Quantity, Record, Source, Term
+from reebayes.study.rows import (
+    RECORD_KINDS,
+    Flow,
+    Prior,
+    Process,
+    Quantity,
+    Record,
+    Source,
+    Term,
+)
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
-from reebayes.study.wording import quoted
+from reebayes.study.wording import quoted, years_text
 
 __all__ = [
+    "RECORD_KINDS",
     "STEP_GROUPS",
     "Cells",
     "FaultList",
@@ -21,7 +32,9 @@ __all__ = [
     "Study",
     "Table",
     "Term",
+    "describe_study",
     "quoted",
     "read_lines",
     "read_study",
+    "years_text",
 ]

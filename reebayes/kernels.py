@@ -1,0 +1,907 @@
+"""The arithmetic of the model as compiled loops: each function beside its adjoint.
+
+Every kernel takes its structure (who flows where, which rows add up) as arrays, so one
+compilation serves every study. An adjoint takes the cotangents of the outputs and returns those
+of the differentiable inputs; ``tests/test_kernels.py`` holds each pair against finite differences.
+
+All kernels stand in one file on purpose: numba keeps compiled code by file, and would not notice
+that a kernel calls another one that has changed elsewhere.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+# One thread per chain is the faster choice: loops over years and series are short.
+_jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+# Helpers of inner loops: a call that passes arrays costs more than what they do.
+_jit_inline = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+
+
+# --- what kernels take beside the unknowns --------------------------------------------------------
+
+
+class Steps(NamedTuple):
+    """How series move: which table row holds a (year, series), and what the rows say."""
+
+    which: Any
+    step_mean: Any
+    step_sd: Any
+    ratio: Any
+    group: Any
+    ceiling: Any
+
+
+class Centres(NamedTuple):
+    """Prior mean and spread of every column, trade routes, and products that drive an inflow."""
+
+    mean: Any
+    sd: Any
+    constants: Any
+    route: Any
+    on_route: Any
+    driven: Any
+    loss: Any
+
+
+class Graph(NamedTuple):
+    """Who flows where, in the order in which the mass balance is solved.
+
+    ``stage_start`` cuts ``order`` (positions of processes) into stages: single processes, or
+    cycles that are solved together. ``column`` gives the level that drives a flow, -1 for the
+    outflow that takes the remainder. ``active`` is (flow, year).
+    """
+
+    column: Any
+    exogenous: Any
+    active: Any
+    target: Any
+    order: Any
+    place: Any
+    stage_start: Any
+    out_start: Any
+    out_flow: Any
+
+
+class Rows(NamedTuple):
+    """Weighted sums of a flat array: row r adds ``weight[n] * values[index[n]]``."""
+
+    start: Any
+    index: Any
+    weight: Any
+
+
+class Sums(NamedTuple):
+    """What records observe: flows over flows, and the levels that shift them.
+
+    ``above`` and ``below`` add up (flow, year), ``shift`` adds biases and shared errors of the
+    levels (column, year). ``offset`` and ``over`` are 1 where there is nothing to add up.
+    """
+
+    above: Any
+    below: Any
+    shift: Any
+    offset: Any
+    over: Any
+
+
+class Errors(NamedTuple):
+    """Scales of records: where noise stands in the latent vector, and its priors."""
+
+    noise_start: Any
+    noise_mean: Any
+    noise_sd: Any
+    record_sd: Any
+    reporter: Any
+
+
+class Figures(NamedTuple):
+    """Printed figures on the log scale, and how they are scored.
+
+    ``low`` holds the figure itself where there is one, ``high`` its second reading.
+    """
+
+    kind: Any
+    low: Any
+    high: Any
+    freedom: Any
+
+
+class Whitening(NamedTuple):
+    """White coordinates; see `reebayes.kernels.whitening`.
+
+    The factor L is stored below its diagonal, by rows and by columns, and as the ``inverse`` of
+    its diagonal. ``diagonal0`` and ``below0`` are the bands of every series' own factor at the
+    reference, ``volume`` the constant part of the log volume.
+    """
+
+    mode: Any
+    inverse: Any
+    rows: Any
+    columns: Any
+    diagonal0: Any
+    below0: Any
+    curvature: Any
+    pull: Any
+    volume: Any
+
+
+# --- years: from the latent vector to levels ------------------------------------------------------
+
+# States have unit variance in every year; how fast they move is their persistence, which follows
+# from a group's step multiplier. Few (series, year) pairs differ in step and spread, so the
+# persistences are a short table, and ``which`` (year, series) points into it.
+
+
+@_jit
+def persistences(latent, steps):
+    """Persistence of every table row, its variance of innovation, and its slope in the latent.
+
+    The multipliers' latents stand in the tail of ``latent``.
+    """
+    ratio, group, ceiling = steps.ratio, steps.group, steps.ceiling[0]
+    step_mean, step_sd = steps.step_mean, steps.step_sd
+    begin = latent.size - step_mean.size
+    rows = ratio.size
+    persistence, innovation, slope = np.empty(rows), np.empty(rows), np.empty(rows)
+    for r in range(rows):
+        g = group[r]
+        move = ratio[r] * math.exp(step_mean[g] + step_sd[g] * latent[begin + g])
+        square = move * move
+        persistence[r] = math.exp(-0.5 * square)
+        innovation[r] = -math.expm1(-square)
+        slope[r] = -persistence[r] * square * step_sd[g]
+        if persistence[r] > ceiling:
+            persistence[r] = ceiling
+            innovation[r] = 1.0 - ceiling * ceiling
+            slope[r] = 0.0
+    return persistence, innovation, slope
+
+
+@_jit
+def states(latent, steps):
+    """Unit AR(1) states s_t = p_t s_{t-1} + sqrt(1 - p_t^2) e_t of innovations e, s_0 = e_0.
+
+    Innovations stand at the head of ``latent``, year by year.
+    """
+    which = steps.which
+    years, series = which.shape
+    persistence, innovation, _ = persistences(latent, steps)
+    state = np.empty((years, series))
+    for k in range(series):
+        state[0, k] = latent[k]
+    for t in range(1, years):
+        for k in range(series):
+            r = which[t, k]
+            here = latent[t * series + k]
+            state[t, k] = persistence[r] * state[t - 1, k] + math.sqrt(innovation[r]) * here
+    return state
+
+
+@_jit
+def states_adjoint(latent, steps, state, state_bar):
+    """Cotangent of ``latent``."""
+    which = steps.which
+    years, series = which.shape
+    persistence, innovation, slope = persistences(latent, steps)
+    begin = latent.size - steps.step_mean.size
+    latent_bar = np.zeros(latent.size)
+    carry = state_bar[years - 1].copy()
+    for t in range(years - 1, 0, -1):
+        for k in range(series):
+            r = which[t, k]
+            p, root = persistence[r], math.sqrt(innovation[r])
+            at = t * series + k
+            latent_bar[at] = root * carry[k]
+            pull = state[t - 1, k] - p / root * latent[at]
+            latent_bar[begin + steps.group[r]] += carry[k] * pull * slope[r]
+            carry[k] = state_bar[t - 1, k] + p * carry[k]
+    for k in range(series):
+        latent_bar[k] = carry[k]
+    return latent_bar
+
+
+@_jit
+def innovations(state, which, table):
+    """Innovations (year, series) of states: the inverse of `states`."""
+    persistence, innovation, _ = table
+    years, series = state.shape
+    result = state.copy()
+    for t in range(1, years):
+        for k in range(series):
+            r = which[t, k]
+            gap = state[t, k] - persistence[r] * state[t - 1, k]
+            result[t, k] = gap / math.sqrt(innovation[r])
+    return result
+
+
+@_jit
+def levels(state, latent, centres):
+    """Log inflows, log share ratios and biases (column, year).
+
+    A level is its prior mean plus its spread times the standardised unknown. A column adds what
+    its trade route does; the inflow that a product needs is the product over the yield, and
+    -log(yield) is log(1 + odds of the loss).
+    """
+    sd, route, on_route = centres.sd, centres.route, centres.on_route
+    driven, loss = centres.driven, centres.loss
+    years, series = state.shape
+    level = centres.mean.copy()
+    for k in range(series):
+        for t in range(years):
+            level[k, t] += sd[k, t] * state[t, k]
+    for k in range(series, series + centres.constants[0]):
+        value = latent[years * series + k - series]
+        for t in range(years):
+            level[k, t] += sd[k, t] * value
+    for k in range(level.shape[0]):
+        if on_route[k] != 0.0:
+            for t in range(years):
+                level[k, t] += on_route[k] * level[route[k], t]
+    for n in range(driven.size):
+        for t in range(years):
+            odds = level[loss[n], t]
+            level[driven[n], t] += max(odds, 0.0) + math.log1p(math.exp(-abs(odds)))
+    return level
+
+
+@_jit
+def levels_adjoint(state, latent, centres, level, level_bar):
+    """Cotangents of states and of the latent vector (its constants)."""
+    sd, route, on_route = centres.sd, centres.route, centres.on_route
+    driven, loss = centres.driven, centres.loss
+    years, series = state.shape
+    own_bar = level_bar.copy()
+    for n in range(driven.size):
+        for t in range(years):
+            share = 1.0 / (1.0 + math.exp(-level[loss[n], t]))
+            own_bar[loss[n], t] += level_bar[driven[n], t] * share
+    for k in range(level.shape[0]):
+        if on_route[k] != 0.0:
+            for t in range(years):
+                own_bar[route[k], t] += on_route[k] * own_bar[k, t]
+    state_bar = np.empty((years, series))
+    for t in range(years):
+        for k in range(series):
+            state_bar[t, k] = sd[k, t] * own_bar[k, t]
+    latent_bar = np.zeros(latent.size)
+    for k in range(series, series + centres.constants[0]):
+        for t in range(years):
+            latent_bar[years * series + k - series] += sd[k, t] * own_bar[k, t]
+    return state_bar, latent_bar
+
+
+# --- mass balance: inputs and shares to flows -----------------------------------------------------
+
+
+@_jit_inline
+def _shares(process, level, graph, share, top, total):
+    """Shares of one process's throughput over its active outflows, by year."""
+    column, active = graph.column, graph.active
+    out_start, out_flow = graph.out_start, graph.out_flow
+    years = top.size
+    for t in range(years):
+        top[t] = -np.inf
+        total[t] = 0.0
+    for n in range(out_start[process], out_start[process + 1]):
+        f = out_flow[n]
+        c = column[f]
+        for t in range(years):
+            if active[f, t]:
+                top[t] = max(top[t], level[c, t] if c >= 0 else 0.0)
+    for n in range(out_start[process], out_start[process + 1]):
+        f = out_flow[n]
+        c = column[f]
+        for t in range(years):
+            part = 0.0
+            if active[f, t]:
+                part = math.exp((level[c, t] if c >= 0 else 0.0) - top[t])
+            share[f, t] = part
+            total[t] += part
+    for t in range(years):
+        total[t] = 1.0 / total[t] if total[t] > 0.0 else 0.0
+    for n in range(out_start[process], out_start[process + 1]):
+        f = out_flow[n]
+        for t in range(years):
+            share[f, t] *= total[t]
+
+
+@_jit
+def _solve(block, rhs, size):
+    """Gaussian elimination of many small systems, one a year, in place.
+
+    The matrices are I - S' with non-negative shares that sum to at most 1 by column, so pivots
+    are positive and need no search.
+    """
+    years = rhs.shape[1]
+    for i in range(size):
+        for r in range(i + 1, size):
+            for t in range(years):
+                factor = block[r, i, t] / block[i, i, t]
+                block[r, i, t] = factor
+                rhs[r, t] -= factor * rhs[i, t]
+            for c in range(i + 1, size):
+                for t in range(years):
+                    block[r, c, t] -= block[r, i, t] * block[i, c, t]
+    for i in range(size - 1, -1, -1):
+        for c in range(i + 1, size):
+            for t in range(years):
+                rhs[i, t] -= block[i, c, t] * rhs[c, t]
+        for t in range(years):
+            rhs[i, t] /= block[i, i, t]
+
+
+@_jit_inline
+def _fill(first, last, graph, share, transpose, block):
+    """I - S' (or its transpose) of one cycle of processes, by year; S holds the inner shares."""
+    out_start, out_flow = graph.out_start, graph.out_flow
+    size, years = last - first, block.shape[2]
+    for i in range(size):
+        for j in range(size):
+            for t in range(years):
+                block[i, j, t] = 1.0 if i == j else 0.0
+    for i in range(size):
+        process = graph.order[first + i]
+        for n in range(out_start[process], out_start[process + 1]):
+            f = out_flow[n]
+            j = graph.place[graph.target[f]] - first
+            if 0 <= j < size:
+                row, col = (i, j) if transpose else (j, i)
+                for t in range(years):
+                    block[row, col, t] -= share[f, t]
+
+
+@_jit_inline
+def _largest(stage_start):
+    size = 0
+    for s in range(stage_start.size - 1):
+        size = max(size, stage_start[s + 1] - stage_start[s])
+    return size
+
+
+@_jit
+def balance(level, graph):
+    """Flows that close the mass balance of every process exactly.
+
+    ``level`` holds log inflows (exogenous flows) and log share ratios (all others) by column and
+    year; ``column`` is -1 for the outflow that takes the remainder. Processes are visited in
+    stage order; a stage of more than one process is a cycle (markets that trade with one
+    another) and is solved as one small linear system.
+
+    Returns flows (flow, year), shares (flow, year) and throughputs (process, year).
+    """
+    column, active, target = graph.column, graph.active, graph.target
+    order, place, stage_start = graph.order, graph.place, graph.stage_start
+    out_start, out_flow = graph.out_start, graph.out_flow
+    flows, years = active.shape
+    flow, share = np.zeros((flows, years)), np.zeros((flows, years))
+    throughput = np.zeros((order.size, years))
+    top, total = np.empty(years), np.empty(years)
+    largest = _largest(stage_start)
+    block, rhs = np.empty((largest, largest, years)), np.empty((largest, years))
+    for f in range(flows):
+        if graph.exogenous[f]:
+            for t in range(years):
+                if active[f, t]:
+                    flow[f, t] = math.exp(level[column[f], t])
+                    throughput[target[f], t] += flow[f, t]
+    for s in range(stage_start.size - 1):
+        first, last = stage_start[s], stage_start[s + 1]
+        for i in range(first, last):
+            _shares(order[i], level, graph, share, top, total)
+        if last - first > 1:
+            _fill(first, last, graph, share, False, block)
+            for i in range(first, last):
+                rhs[i - first] = throughput[order[i]]
+            _solve(block, rhs, last - first)
+            for i in range(first, last):
+                throughput[order[i]] = rhs[i - first]
+        for i in range(first, last):
+            process = order[i]
+            for n in range(out_start[process], out_start[process + 1]):
+                f = out_flow[n]
+                into = target[f]
+                inner = first <= place[into] < last
+                for t in range(years):
+                    flow[f, t] = share[f, t] * throughput[process, t]
+                if not inner:
+                    for t in range(years):
+                        throughput[into, t] += flow[f, t]
+    return flow, share, throughput
+
+
+@_jit
+def balance_adjoint(level, graph, flow, share, throughput, flow_bar):
+    """Cotangent of ``level``: the stages backwards, each cycle with its transposed system."""
+    column, active, target = graph.column, graph.active, graph.target
+    order, place, stage_start = graph.order, graph.place, graph.stage_start
+    out_start, out_flow = graph.out_start, graph.out_flow
+    flows, years = active.shape
+    level_bar = np.zeros(level.shape)
+    # of what enters a process from outside its stage, and of what leaves it by one flow
+    inflow_bar = np.zeros((order.size, years))
+    share_bar = np.zeros((flows, years))
+    mean = np.empty(years)
+    largest = _largest(stage_start)
+    block, rhs = np.empty((largest, largest, years)), np.empty((largest, years))
+    for s in range(stage_start.size - 2, -1, -1):
+        first, last = stage_start[s], stage_start[s + 1]
+        for i in range(first, last):
+            process = order[i]
+            for t in range(years):
+                rhs[i - first, t] = 0.0
+            for n in range(out_start[process], out_start[process + 1]):
+                f = out_flow[n]
+                into = target[f]
+                outer = 0.0 if first <= place[into] < last else 1.0
+                for t in range(years):
+                    g = flow_bar[f, t] + outer * inflow_bar[into, t]
+                    share_bar[f, t] = g
+                    rhs[i - first, t] += g * share[f, t]
+        if last - first > 1:
+            _fill(first, last, graph, share, True, block)
+            _solve(block, rhs, last - first)
+        for i in range(first, last):
+            inflow_bar[order[i]] = rhs[i - first]
+        for i in range(first, last):
+            process = order[i]
+            for t in range(years):
+                mean[t] = 0.0
+            for n in range(out_start[process], out_start[process + 1]):
+                f = out_flow[n]
+                into = target[f]
+                inner = 1.0 if first <= place[into] < last and last - first > 1 else 0.0
+                for t in range(years):
+                    share_bar[f, t] += inner * inflow_bar[into, t]
+                    mean[t] += share_bar[f, t] * share[f, t]
+            for n in range(out_start[process], out_start[process + 1]):
+                f = out_flow[n]
+                c = column[f]
+                if c >= 0:
+                    for t in range(years):
+                        pull = flow[f, t] * (share_bar[f, t] - mean[t])
+                        level_bar[c, t] += pull
+    for f in range(flows):
+        if graph.exogenous[f]:
+            for t in range(years):
+                if active[f, t]:
+                    g = flow_bar[f, t] + inflow_bar[target[f], t]
+                    level_bar[column[f], t] += g * flow[f, t]
+    return level_bar
+
+
+# --- records: what each observes, and its log-likelihood ------------------------------------------
+
+
+POINT, UPPER, LOWER, RANGE, CERTAIN, EITHER = 0, 1, 2, 3, 4, 5
+"""Codes of the terms in `record_terms`; a certain record carries no information."""
+
+_LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
+_LOG_2 = math.log(2.0)
+_TAIL = -30.0  # below this many standard deviations erfc underflows
+
+
+@_jit
+def weigh(values, rows):
+    """Weighted sums of selected values: row r adds weight[n] * values[index[n]]."""
+    start, index, weight = rows.start, rows.index, rows.weight
+    total = np.zeros(start.size - 1)
+    for r in range(start.size - 1):
+        for n in range(start[r], start[r + 1]):
+            total[r] += weight[n] * values[index[n]]
+    return total
+
+
+@_jit
+def weigh_adjoint(values, rows, total_bar):
+    """Cotangent of ``values``."""
+    start, index, weight = rows.start, rows.index, rows.weight
+    values_bar = np.zeros(values.size)
+    for r in range(start.size - 1):
+        for n in range(start[r], start[r + 1]):
+            values_bar[index[n]] += weight[n] * total_bar[r]
+    return values_bar
+
+
+@_jit
+def locate(flow, level, sums):
+    """Log of what every record observes, the reporter's bias and shared errors included."""
+    above = weigh(flow.ravel(), sums.above)
+    below = weigh(flow.ravel(), sums.below)
+    location = weigh(level.ravel(), sums.shift)
+    for r in range(location.size):
+        location[r] += math.log((above[r] + sums.offset[r]) / (below[r] + sums.over[r]))
+    return location
+
+
+@_jit
+def locate_adjoint(flow, level, sums, location_bar):
+    """Cotangents of flow and level."""
+    above = weigh(flow.ravel(), sums.above)
+    below = weigh(flow.ravel(), sums.below)
+    for r in range(location_bar.size):
+        above[r] = location_bar[r] / (above[r] + sums.offset[r])
+        below[r] = -location_bar[r] / (below[r] + sums.over[r])
+    flow_bar = weigh_adjoint(flow.ravel(), sums.above, above)
+    flow_bar += weigh_adjoint(flow.ravel(), sums.below, below)
+    level_bar = weigh_adjoint(level.ravel(), sums.shift, location_bar)
+    return flow_bar.reshape(flow.shape), level_bar.reshape(level.shape)
+
+
+@_jit
+def spreads(latent, errors):
+    """Scale of every record: its stated error times its reporter's noise."""
+    noise_mean, noise_sd, begin = errors.noise_mean, errors.noise_sd, errors.noise_start[0]
+    noise = np.empty(noise_mean.size)
+    for r in range(noise.size):
+        noise[r] = math.exp(noise_mean[r] + noise_sd[r] * latent[begin + r])
+    scale = np.empty(errors.record_sd.size)
+    for i in range(scale.size):
+        scale[i] = errors.record_sd[i] * noise[errors.reporter[i]]
+    return scale
+
+
+@_jit
+def spreads_adjoint(latent, errors, scale, scale_bar):
+    """Cotangent of ``latent``."""
+    latent_bar = np.zeros(latent.size)
+    for i in range(scale.size):
+        r = errors.reporter[i]
+        pull = scale_bar[i] * scale[i] * errors.noise_sd[r]
+        latent_bar[errors.noise_start[0] + r] += pull
+    return latent_bar
+
+
+@_jit
+def _log_normal_cdf(z):
+    if z < _TAIL:
+        inverse = 1.0 / (z * z)
+        return -0.5 * z * z - math.log(-z) - _LOG_SQRT_2PI + math.log1p(-inverse + 3 * inverse**2)
+    return math.log(0.5 * math.erfc(-z / math.sqrt(2.0)))
+
+
+@_jit
+def _log_normal_pdf(z):
+    return -0.5 * z * z - _LOG_SQRT_2PI
+
+
+@_jit
+def _log_interval(a, b):
+    """log(Phi(b) - Phi(a)), from the tail in which the interval lies."""
+    if a > 0.0:
+        a, b = -b, -a
+    log_b = _log_normal_cdf(b)
+    return log_b + math.log1p(-math.exp(_log_normal_cdf(a) - log_b))
+
+
+@_jit
+def _point_constant(freedom):
+    if freedom > 0.0:
+        return (
+            math.lgamma(0.5 * (freedom + 1.0))
+            - math.lgamma(0.5 * freedom)
+            - 0.5 * math.log(freedom * math.pi)
+        )
+    return -_LOG_SQRT_2PI
+
+
+@_jit
+def _point(z, freedom):
+    """Log density of a standardised figure without its constant, and minus its slope."""
+    if freedom > 0.0:
+        heavy = freedom + z * z
+        return -0.5 * (freedom + 1.0) * math.log(heavy / freedom), (freedom + 1.0) * z / heavy
+    return -0.5 * z * z, z
+
+
+@_jit
+def _either(first, second, freedom):
+    """Log density of two equally probable readings, and the first one's share of it."""
+    one, other = _point(first, freedom)[0], _point(second, freedom)[0]
+    top = max(one, other)
+    share, rest = math.exp(one - top), math.exp(other - top)
+    return top + math.log(share + rest) - _LOG_2, share / (share + rest)
+
+
+@_jit
+def record_terms(location, scale, figures):
+    """Log-likelihood of every record.
+
+    A point term is normal, or Student-t where ``freedom`` > 0; one with two readings is the mean
+    of two such densities. Bounds are the probability that a figure drawn around ``location`` with
+    ``scale`` lies on the stated side.
+    """
+    kind, low, high, freedom = figures.kind, figures.low, figures.high, figures.freedom
+    term = np.empty(location.size)
+    constant = _point_constant(freedom)
+    for i in range(location.size):
+        if kind[i] == POINT:
+            z = (low[i] - location[i]) / scale[i]
+            term[i] = constant + _point(z, freedom)[0] - math.log(scale[i])
+        elif kind[i] == EITHER:
+            a, b = (low[i] - location[i]) / scale[i], (high[i] - location[i]) / scale[i]
+            term[i] = constant + _either(a, b, freedom)[0] - math.log(scale[i])
+        elif kind[i] == UPPER:
+            term[i] = _log_normal_cdf((high[i] - location[i]) / scale[i])
+        elif kind[i] == LOWER:
+            term[i] = _log_normal_cdf((location[i] - low[i]) / scale[i])
+        elif kind[i] == RANGE:
+            a, b = (low[i] - location[i]) / scale[i], (high[i] - location[i]) / scale[i]
+            term[i] = _log_interval(a, b)
+        else:
+            term[i] = 0.0
+    return term
+
+
+@_jit
+def record_terms_adjoint(location, scale, figures, term_bar):
+    """Cotangents of location and scale."""
+    kind, low, high, freedom = figures.kind, figures.low, figures.high, figures.freedom
+    location_bar = np.empty(location.size)
+    scale_bar = np.empty(location.size)
+    for i in range(location.size):
+        s = scale[i]
+        d_location, d_scale = 0.0, 0.0
+        if kind[i] == POINT:
+            z = (low[i] - location[i]) / s
+            d_location = _point(z, freedom)[1]
+            d_scale = d_location * z - 1.0
+        elif kind[i] == EITHER:
+            a, b = (low[i] - location[i]) / s, (high[i] - location[i]) / s
+            share = _either(a, b, freedom)[1]
+            at_a, at_b = share * _point(a, freedom)[1], (1.0 - share) * _point(b, freedom)[1]
+            d_location = at_a + at_b
+            d_scale = at_a * a + at_b * b - 1.0
+        elif kind[i] == UPPER:
+            z = (high[i] - location[i]) / s
+            ratio = math.exp(_log_normal_pdf(z) - _log_normal_cdf(z))
+            d_location = -ratio
+            d_scale = -ratio * z
+        elif kind[i] == LOWER:
+            z = (location[i] - low[i]) / s
+            ratio = math.exp(_log_normal_pdf(z) - _log_normal_cdf(z))
+            d_location = ratio
+            d_scale = -ratio * z
+        elif kind[i] == RANGE:
+            a, b = (low[i] - location[i]) / s, (high[i] - location[i]) / s
+            log_mass = _log_interval(a, b)
+            at_a = math.exp(_log_normal_pdf(a) - log_mass)
+            at_b = math.exp(_log_normal_pdf(b) - log_mass)
+            d_location = at_a - at_b
+            d_scale = at_a * a - at_b * b
+        location_bar[i] = term_bar[i] * d_location / s
+        scale_bar[i] = term_bar[i] * d_scale / s
+    return location_bar, scale_bar
+
+
+# --- the posterior's own coordinates --------------------------------------------------------------
+
+# White coordinates z become a displacement L'^-1 z from the mode, with L L' the precision there;
+# the displacement of each series is then carried through that series' own conditional smoother,
+# which keeps it straight when its step multiplier changes.
+
+
+@_jit
+def unwhiten(white, whitening):
+    """Displacement L'^-1 z from white coordinates."""
+    start, index, value = whitening.rows.start, whitening.rows.index, whitening.rows.weight
+    shift = white.copy()
+    for i in range(white.size - 1, -1, -1):
+        moved = shift[i] * whitening.inverse[i]
+        shift[i] = moved
+        for n in range(start[i], start[i + 1]):
+            shift[index[n]] -= value[n] * moved
+    return shift
+
+
+@_jit
+def unwhiten_adjoint(shift_bar, whitening):
+    """Cotangent of the white coordinates: the same system transposed, so by columns."""
+    columns = whitening.columns
+    start, index, value = columns.start, columns.index, columns.weight
+    bar = shift_bar.copy()
+    for i in range(bar.size):
+        moved = bar[i] * whitening.inverse[i]
+        bar[i] = moved
+        for n in range(start[i], start[i + 1]):
+            bar[index[n]] -= value[n] * moved
+    return bar
+
+
+@_jit
+def conditional_factors(precision, coupling):
+    """Inverse diagonal and lower band of the Cholesky factor of tridiagonal precisions.
+
+    ``precision`` (year, series) is the diagonal; ``coupling`` ties a year to the year before.
+    """
+    years, series = precision.shape
+    inverse, below = np.empty((years, series)), np.zeros((years, series))
+    for t in range(years):
+        for k in range(series):
+            if t > 0:
+                below[t, k] = coupling[t, k] * inverse[t - 1, k]
+            inverse[t, k] = 1.0 / math.sqrt(precision[t, k] - below[t, k] * below[t, k])
+    return inverse, below
+
+
+@_jit
+def _prior_bands(which, table):
+    """Bands of every series' AR(1) precision (year, series), and their slopes in the multiplier.
+
+    ``rate`` is the precision of an innovation, ``coupling`` the entry below the diagonal; both
+    belong to the step into a year. In the first year there is none: rate 1, coupling 0.
+    """
+    persistence, innovation, slope = table
+    rows = persistence.size
+    rates, rate_slopes = np.empty(rows), np.empty(rows)
+    couplings, coupling_slopes = np.empty(rows), np.empty(rows)
+    for r in range(rows):
+        p, q = persistence[r], innovation[r]
+        rates[r], couplings[r] = 1.0 / q, -p / q
+        rate_slopes[r] = 2.0 * p * slope[r] / (q * q)
+        coupling_slopes[r] = -(1.0 + p * p) * slope[r] / (q * q)
+    years, series = which.shape
+    rate, rate_slope = np.ones((years + 1, series)), np.zeros((years + 1, series))
+    coupling, coupling_slope = np.zeros((years, series)), np.zeros((years, series))
+    density, density_slope = np.zeros(series), np.zeros(series)
+    log_rates = np.log(rates)
+    for t in range(1, years):
+        for k in range(series):
+            r = which[t, k]
+            rate[t, k], rate_slope[t, k] = rates[r], rate_slopes[r]
+            coupling[t, k], coupling_slope[t, k] = couplings[r], coupling_slopes[r]
+            density[k] += 0.5 * log_rates[r]
+            density_slope[k] += 0.5 * rate_slopes[r] * innovation[r]
+    return rate, rate_slope, coupling, coupling_slope, density, density_slope
+
+
+@_jit
+def smooth(shift, which, table, whitening):
+    """States of each series, drawn through its own conditional smoother.
+
+    With P = AR(1) precision + ``curvature`` (of the records at the mode) = C C', the state is
+    C'^-1 (C^-1 pull + C0' shift): the prior's path where records are weak, the records' where
+    they are strong, at every persistence. C0 (``diagonal0``, ``below0``) is C at the reference
+    persistence, where the state is just mode + shift.
+
+    Returns the states (year, series), their slopes in the step multiplier of their group, the
+    log density of the states plus the log volume of the map (without the constants of C0), the
+    slope of that by series, and what the adjoint needs again: inverse diagonal and lower band
+    of C, and C' times the states.
+    """
+    diagonal0, below0 = whitening.diagonal0, whitening.below0
+    curvature, pull = whitening.curvature, whitening.pull
+    years, series = which.shape
+    rate, rate_slope, coupling, coupling_slope, density, density_slope = _prior_bands(which, table)
+    moved = shift[: years * series].reshape((years, series))
+    inverse, below = np.empty((years, series)), np.zeros((years + 1, series))
+    inverse_slope, below_slope = np.empty((years, series)), np.zeros((years + 1, series))
+    target, target_slope = np.empty((years, series)), np.empty((years, series))
+    last, last_slope = np.zeros(series), np.zeros(series)
+    ahead, ahead_slope = np.zeros(series), np.zeros(series)
+    volume = 0.0
+    for t in range(years):
+        for k in range(series):
+            edge = coupling[t, k] * last[k]
+            edge_slope = coupling_slope[t, k] * last[k] + coupling[t, k] * last_slope[k]
+            square = curvature[t, k] + rate[t, k] + rate[t + 1, k] - 1.0 - edge * edge
+            bent = rate_slope[t, k] + rate_slope[t + 1, k] - 2.0 * edge * edge_slope
+            root = 1.0 / math.sqrt(square)
+            below[t, k], below_slope[t, k] = edge, edge_slope
+            last[k], last_slope[k] = root, -0.5 * bent * root * root * root
+        for k in range(series):
+            inverse[t, k], inverse_slope[t, k] = last[k], last_slope[k]
+            lead = pull[t, k] - below[t, k] * ahead[k]
+            lead_slope = -below_slope[t, k] * ahead[k] - below[t, k] * ahead_slope[k]
+            ahead[k] = lead * last[k]
+            ahead_slope[k] = lead_slope * last[k] + lead * last_slope[k]
+            target[t, k] = ahead[k] + diagonal0[t, k] * moved[t, k]
+            target_slope[t, k] = ahead_slope[k]
+        if t + 1 < years:
+            for k in range(series):
+                target[t, k] += below0[t + 1, k] * moved[t + 1, k]
+    state, state_slope = np.empty((years, series)), np.empty((years, series))
+    here, here_slope = np.zeros(series), np.zeros(series)
+    for t in range(years - 1, -1, -1):
+        for k in range(series):
+            rest = target[t, k] - below[t + 1, k] * here[k]
+            rest_slope = target_slope[t, k] - below_slope[t + 1, k] * here[k]
+            rest_slope -= below[t + 1, k] * here_slope[k]
+            here[k] = rest * inverse[t, k]
+            here_slope[k] = rest_slope * inverse[t, k] + rest * inverse_slope[t, k]
+        for k in range(series):
+            state[t, k], state_slope[t, k] = here[k], here_slope[k]
+            # s'Qs = |C's|^2 - s'Ws
+            density[k] += 0.5 * (curvature[t, k] * here[k] * here[k] - target[t, k] ** 2)
+            density_slope[k] += curvature[t, k] * here[k] * here_slope[k]
+            density_slope[k] += inverse_slope[t, k] / inverse[t, k]
+            density_slope[k] -= target[t, k] * target_slope[t, k]
+    for k in range(series):
+        product = 1.0
+        for t in range(years):
+            product *= inverse[t, k]
+            if not 1e-200 < product < 1e200 or t + 1 == years:
+                volume += math.log(product)
+                product = 1.0
+    total = density.sum() + volume
+    return state, state_slope, total, density_slope, inverse, below, target
+
+
+@_jit
+def smooth_adjoint(path, state_bar, whitening):
+    """Cotangent of ``shift`` (year, series) at unit cotangent of the density.
+
+    ``path`` is what `smooth` returned.
+    """
+    state, inverse, below, target = path[0], path[4], path[5], path[6]
+    diagonal0, below0, curvature = whitening.diagonal0, whitening.below0, whitening.curvature
+    years, series = state.shape
+    shift_bar = np.empty((years, series))
+    carry, before = np.zeros(series), np.zeros(series)
+    for t in range(years):
+        for k in range(series):
+            here = state_bar[t, k] + curvature[t, k] * state[t, k]
+            carry[k] = (here - below[t, k] * carry[k]) * inverse[t, k]
+            pulled = carry[k] - target[t, k]
+            shift_bar[t, k] = diagonal0[t, k] * pulled + below0[t, k] * before[k]
+            before[k] = pulled
+    return shift_bar
+
+
+# --- the log density and its gradient, all in one call --------------------------------------------
+
+
+@_jit
+def density(white, steps, centres, graph, sums, errors, figures, whitening):
+    """Log density (up to a constant) and its gradient at a point in white coordinates."""
+    shift = unwhiten(white, whitening) + whitening.mode
+    table = persistences(shift, steps)
+    path = smooth(shift, steps.which, table, whitening)
+    state, state_slope, own, own_slope = path[0], path[1], path[2], path[3]
+    level = levels(state, shift, centres)
+    flow, share, throughput = balance(level, graph)
+    location = locate(flow, level, sums)
+    scale = spreads(shift, errors)
+    term = record_terms(location, scale, figures)
+    years, series = state.shape
+    free = years * series
+    total = own + whitening.volume[0] + term.sum() - 0.5 * np.square(shift[free:]).sum()
+
+    location_bar, scale_bar = record_terms_adjoint(location, scale, figures, np.ones(term.size))
+    flow_bar, level_bar = locate_adjoint(flow, level, sums, location_bar)
+    level_bar += balance_adjoint(level, graph, flow, share, throughput, flow_bar)
+    state_bar, shift_bar = levels_adjoint(state, shift, centres, level, level_bar)
+    shift_bar += spreads_adjoint(shift, errors, scale, scale_bar)
+    shift_bar[free:] -= shift[free:]
+    shift_bar[:free] = smooth_adjoint(path, state_bar, whitening).ravel()
+    if years > 1:
+        begin = shift.size - steps.step_mean.size
+        for k in range(series):
+            # a series belongs to one group in all its years
+            at = begin + steps.group[steps.which[1, k]]
+            shift_bar[at] += own_slope[k]
+            for t in range(years):
+                shift_bar[at] += state_bar[t, k] * state_slope[t, k]
+    return total, unwhiten_adjoint(shift_bar, whitening)
+
+
+@_jit
+def unfold(white, steps, whitening):
+    """States (year, series) and latent vector of a point in white coordinates."""
+    shift = unwhiten(white, whitening) + whitening.mode
+    table = persistences(shift, steps)
+    state = smooth(shift, steps.which, table, whitening)[0]
+    latent = shift.copy()
+    latent[: state.size] = innovations(state, steps.which, table).ravel()
+    return state, latent
+
+
+@_jit
+def observe(state, latent, centres, graph, sums, errors):
+    """Levels (column, year), flows (flow, year), and location and scale of every record."""
+    level = levels(state, latent, centres)
+    flow = balance(level, graph)[0]
+    return level, flow, locate(flow, level, sums), spreads(latent, errors)
