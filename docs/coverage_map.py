@@ -1,4 +1,4 @@
-"""Draw the picture of the data card: python docs/coverage.py [study directory]."""
+"""Draw the picture of the data card: python docs/coverage_map.py [study directory]."""
 
 import sys
 from pathlib import Path
