@@ -24,6 +24,7 @@ SOURCE = "source"
 LATENT = "latent"
 GROUP = "group"
 SHARED = "shared"
+PUBLISHED = "published"
 
 POSTERIOR = "posterior"
 PRIOR = "prior"
