@@ -3,7 +3,7 @@
 from reebayes.study.cells import Cells
 from reebayes.study.csvfiles import FaultList, read_lines
 from reebayes.study.priors import STEP_GROUPS
-from reebayes.study.rows import Flow, Prior, Process, Quantity, Record, Source, Term
+from reebayes.study.rows import Estimate, Flow, Prior, Process, Quantity, Record, Source, Term
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
 from reebayes.study.wording import quoted
@@ -11,6 +11,7 @@ from reebayes.study.wording import quoted
 __all__ = [
     "STEP_GROUPS",
     "Cells",
+    "Estimate",
     "FaultList",
     "Flow",
     "Prior",
