@@ -19,7 +19,8 @@ LAYERS = (
     ("model",),
     ("sampling",),
     ("results",),
-    ("tables", "plots", "sankey"),
+    ("tables", "plots", "sankey", "comparison", "prediction", "mirror"),
+    ("scrutiny", "refits"),
     ("reporting",),
     ("cli",),
 )
@@ -41,6 +42,10 @@ APART = (
     "tables",
     "plots",
     "sankey",
+    "comparison",
+    "prediction",
+    "mirror",
+    "scrutiny",
     "reporting",
 )
 
