@@ -5,7 +5,8 @@ A study is read, fitted and asked; each verb is a function and each result a lab
 Study
     `read_study` returns a `Study`: tables of `Process`, `Flow`, `Quantity`, `Record`, `Prior` and
     `Source`, and each published `Estimate` that it is held against. It changes by copy
-    (``with_prior``, ``without_source``, ``variant``, ...).
+    (``with_prior``, ``without_source``, ``variant``, ...). `coverage` counts its records by
+    quantity and by stage of each region.
 Customs
     `harmonise` turns customs files into records.
 Fit
@@ -19,7 +20,8 @@ Tests of the model
     fits of several variants by prediction, and `read_comparison` opens what ``reebayes compare``
     wrote; `beside_published` sets what others concluded beside a fit.
 Figures and pages
-    `plot_bands`, `plot_predictive`, `plot_totals`, `draw_sankey`, `write_report`.
+    `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `draw_sankey`,
+    `write_report`.
 Trials
     `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it.
 Errors
@@ -49,10 +51,11 @@ from reebayes.study import (
 
 if TYPE_CHECKING:
     from reebayes.comparison import compare, read_comparison
+    from reebayes.evidence import coverage
     from reebayes.harmonisation import harmonise
     from reebayes.mirror import beside_published
     from reebayes.model import build_model
-    from reebayes.plots import plot_bands, plot_predictive, plot_totals
+    from reebayes.plots import plot_bands, plot_coverage, plot_predictive, plot_totals
     from reebayes.prediction import predictive_check
     from reebayes.reporting import write_report
     from reebayes.results import (
@@ -99,6 +102,7 @@ __all__ = [
     "beside_published",
     "build_model",
     "compare",
+    "coverage",
     "cumulative",
     "draw_sankey",
     "export_tables",
@@ -107,6 +111,7 @@ __all__ = [
     "harmonise",
     "open_fit",
     "plot_bands",
+    "plot_coverage",
     "plot_predictive",
     "plot_totals",
     "predictive_check",
@@ -129,6 +134,7 @@ _PLACES = {
     "beside_published": "mirror",
     "build_model": "model",
     "compare": "comparison",
+    "coverage": "evidence",
     "cumulative": "results",
     "draw_sankey": "sankey",
     "export_tables": "tables",
@@ -137,6 +143,7 @@ _PLACES = {
     "harmonise": "harmonisation",
     "open_fit": "results",
     "plot_bands": "plots",
+    "plot_coverage": "plots",
     "plot_predictive": "plots",
     "plot_totals": "plots",
     "predictive_check": "prediction",

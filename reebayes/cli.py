@@ -1,6 +1,7 @@
 """The command line: load, call, save; every message is one that a user can act on."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reebayes.conventions import package_version
 from reebayes.errors import FitError, ReebayesError
-from reebayes.study import Study, read_study
+from reebayes.study import Study, describe_study, read_study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,20 @@ def _run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     study = read_study(arguments.directory, recalled=arguments.recalled)
     _say(f"{_described(study)}\nNo faults found.")
+    if arguments.coverage:
+        from reebayes.evidence import coverage_text
+
+        _say(f"\n{coverage_text(study)}")
+    return DONE
+
+
+def _describe(arguments: argparse.Namespace) -> int:
+    from reebayes.results import write_whole
+
+    study = read_study(arguments.directory)
+    out: Path = arguments.out or study.path / "datapackage.json"
+    text = json.dumps(describe_study(study, out.parent), indent=2, ensure_ascii=False) + "\n"
+    _say(f"{write_whole(out, lambda path: path.write_bytes(text.encode()))}: written.")
     return DONE
 
 
@@ -252,6 +267,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_check(commands)
+    _add_describe(commands)
     _add_fit(commands)
     _add_compare(commands)
     _add_report(commands)
@@ -304,10 +320,29 @@ def _add_check(commands: Commands) -> None:
         brief="check the tables of a study",
         text="Read all tables of a study and list every fault with its file, row, column and "
         "value.",
-        example="reebayes check my_study",
+        example="reebayes check my_study --coverage",
     )  # fmt: skip
     parser.add_argument("directory", type=Path, metavar="DIR", help="folder with study.toml")
     _add_recalled(parser)
+    parser.add_argument(
+        "--coverage", action="store_true",
+        help="print where records stand, by quantity and by stage of each region",
+    )  # fmt: skip
+
+
+def _add_describe(commands: Commands) -> None:
+    parser = _add(
+        commands, "describe", _describe,
+        brief="describe the tables of a study for other programs",
+        text="Write a Data Package description of a study directory: the columns of every table "
+        "with their\ntypes, constraints and keys, licences and sources.",
+        example="reebayes describe my_study",
+    )  # fmt: skip
+    parser.add_argument("directory", type=Path, metavar="DIR", help="folder with study.toml")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE.json",
+        help="file to write, in DIR or a folder above it (default: datapackage.json in DIR)",
+    )  # fmt: skip
 
 
 def _add_fit(commands: Commands) -> None:

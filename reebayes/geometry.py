@@ -294,7 +294,7 @@ def _precision(gradient: Gradient, state: Floats, unknowns: Unknowns) -> Floats:
     probes = [
         np.arange(residue, unknowns.years, 3) * unknowns.varying + series
         for series in range(unknowns.varying)
-        for residue in range(3)
+        for residue in range(min(3, unknowns.years))
     ]
     probes += [np.array([position]) for position in range(unknowns.states, free)]
     years = np.arange(unknowns.states) // max(unknowns.varying, 1)

@@ -310,48 +310,71 @@ def _shares(process, level, graph, share, top, total):
 
 
 @_jit
-def _solve(block, rhs, size):
+def _solve(block, rhs, leak, size, transpose):
     """Gaussian elimination of many small systems, one a year, in place.
 
-    The matrices are I - S' with non-negative shares that sum to at most 1 by column, so pivots
-    are positive and need no search.
+    The matrices are I - S' (or its transpose) of processes that pass on ``block`` to one another
+    and ``leak`` to others. What a process passes on adds up to 1, so a pivot is the sum of what
+    goes to processes not yet eliminated and to others. Nothing is subtracted: however little
+    leaves a cycle, it keeps its digits, and pivots are positive and need no search.
     """
     years = rhs.shape[1]
+    pivot = np.empty((size, years))
     for i in range(size):
-        for r in range(i + 1, size):
+        for t in range(years):
+            pivot[i, t] = leak[i, t]
+        for k in range(i + 1, size):
+            row, col = (i, k) if transpose else (k, i)
             for t in range(years):
-                factor = block[r, i, t] / block[i, i, t]
+                pivot[i, t] += block[row, col, t]
+        for r in range(i + 1, size):
+            row, col = (r, i) if transpose else (i, r)
+            for t in range(years):
+                leak[r, t] += block[row, col, t] * leak[i, t] / pivot[i, t]
+                factor = block[r, i, t] / pivot[i, t]
                 block[r, i, t] = factor
-                rhs[r, t] -= factor * rhs[i, t]
+                rhs[r, t] += factor * rhs[i, t]
             for c in range(i + 1, size):
                 for t in range(years):
-                    block[r, c, t] -= block[r, i, t] * block[i, c, t]
+                    block[r, c, t] += block[r, i, t] * block[i, c, t]
     for i in range(size - 1, -1, -1):
         for c in range(i + 1, size):
             for t in range(years):
-                rhs[i, t] -= block[i, c, t] * rhs[c, t]
+                rhs[i, t] += block[i, c, t] * rhs[c, t]
         for t in range(years):
-            rhs[i, t] /= block[i, i, t]
+            rhs[i, t] /= pivot[i, t]
 
 
 @_jit_inline
-def _fill(first, last, graph, share, transpose, block):
-    """I - S' (or its transpose) of one cycle of processes, by year; S holds the inner shares."""
+def _fill(first, last, graph, share, transpose, block, leak):
+    """Shares within one cycle of processes (row: who receives; transposed: who gives), by year.
+
+    ``leak`` is what a process passes on to others.
+    """
     out_start, out_flow = graph.out_start, graph.out_flow
     size, years = last - first, block.shape[2]
     for i in range(size):
         for j in range(size):
             for t in range(years):
-                block[i, j, t] = 1.0 if i == j else 0.0
+                block[i, j, t] = 0.0
     for i in range(size):
         process = graph.order[first + i]
+        for t in range(years):
+            leak[i, t] = 1.0  # what goes nowhere stays out of the cycle too
+        for n in range(out_start[process], out_start[process + 1]):
+            for t in range(years):
+                if share[out_flow[n], t] > 0.0:
+                    leak[i, t] = 0.0
         for n in range(out_start[process], out_start[process + 1]):
             f = out_flow[n]
             j = graph.place[graph.target[f]] - first
             if 0 <= j < size:
                 row, col = (i, j) if transpose else (j, i)
                 for t in range(years):
-                    block[row, col, t] -= share[f, t]
+                    block[row, col, t] += share[f, t]
+            else:
+                for t in range(years):
+                    leak[i, t] += share[f, t]
 
 
 @_jit_inline
@@ -382,6 +405,7 @@ def balance(level, graph):
     top, total = np.empty(years), np.empty(years)
     largest = _largest(stage_start)
     block, rhs = np.empty((largest, largest, years)), np.empty((largest, years))
+    leak = np.empty((largest, years))
     for f in range(flows):
         if graph.exogenous[f]:
             for t in range(years):
@@ -393,10 +417,10 @@ def balance(level, graph):
         for i in range(first, last):
             _shares(order[i], level, graph, share, top, total)
         if last - first > 1:
-            _fill(first, last, graph, share, False, block)
+            _fill(first, last, graph, share, False, block, leak)
             for i in range(first, last):
                 rhs[i - first] = throughput[order[i]]
-            _solve(block, rhs, last - first)
+            _solve(block, rhs, leak, last - first, False)
             for i in range(first, last):
                 throughput[order[i]] = rhs[i - first]
         for i in range(first, last):
@@ -427,6 +451,7 @@ def balance_adjoint(level, graph, flow, share, throughput, flow_bar):
     mean = np.empty(years)
     largest = _largest(stage_start)
     block, rhs = np.empty((largest, largest, years)), np.empty((largest, years))
+    leak = np.empty((largest, years))
     for s in range(stage_start.size - 2, -1, -1):
         first, last = stage_start[s], stage_start[s + 1]
         for i in range(first, last):
@@ -442,8 +467,8 @@ def balance_adjoint(level, graph, flow, share, throughput, flow_bar):
                     share_bar[f, t] = g
                     rhs[i - first, t] += g * share[f, t]
         if last - first > 1:
-            _fill(first, last, graph, share, True, block)
-            _solve(block, rhs, last - first)
+            _fill(first, last, graph, share, True, block, leak)
+            _solve(block, rhs, leak, last - first, True)
         for i in range(first, last):
             inflow_bar[order[i]] = rhs[i - first]
         for i in range(first, last):

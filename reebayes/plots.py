@@ -1,4 +1,4 @@
-"""Static figures: take labelled arrays, return axes.
+"""Static figures: take labelled arrays or a study, return axes or a figure.
 
 Nothing here opens a file or a window; a caller shows, saves or embeds what it gets back.
 """
@@ -11,12 +11,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from reebayes.conventions import CI_PROB, YEAR
+from reebayes.conventions import CI_PROB, KIND, QUANTITY, YEAR
+from reebayes.evidence import STAGE_MARKS, coverage, stage_marks
 from reebayes.results import bands
+from reebayes.study import Study
 
 POSTERIOR_COLOUR = "#1f5f9e"
 PRIOR_COLOUR = "#8a8a8a"
@@ -302,3 +306,97 @@ def _draw_strips(
     )
     ax.hlines(rows, low, high, colors=colour, linewidth=6, alpha=0.45, label=f"{label} band")
     ax.plot(middle, rows, "|", color=colour, markersize=11, markeredgewidth=2)
+
+
+# --- coverage -------------------------------------------------------------------------------------
+
+_KIND_COLOURS = {
+    "value": "#1f5f9e", "quota": "#8a3f8f", "zero": "#35353a", "upper": "#e07b00",
+    "lower": "#0b7a5c", "range": "#a07400", "cumulative": "#00838f", "mean": "#5b4bb0",
+    "several kinds": "#c2185b",
+}  # fmt: skip
+_EVIDENCE_COLOURS = {
+    "a record": "#1f5f9e", "a record that covers others too": "#8fb3d9",
+    "a sourced prior only": "#d9c9a3", "neither": "#d62728",
+}  # fmt: skip
+_EMPTY, _IMPOSSIBLE, _EDGE = "#ececec", "white", "#bbbbbb"
+
+
+def plot_coverage(study: Study) -> Figure:
+    """Draw where the records of a study stand, by quantity and by stage of each region.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    Figure
+        Two maps over the years. Above, one row for each observed quantity, coloured by the kind of
+        its records, with their number where there are several. Below, one row for each stage of
+        each region: a record, a record that covers other stages or regions too, a sourced prior
+        only, or neither. Years in which a quantity or stage cannot exist are blank.
+    """
+    counted = coverage(study)
+    records = counted["records"]
+    marks = stage_marks(counted)
+    rows = (records.sizes[QUANTITY], len(marks))
+    figure = Figure(figsize=(9, 1.8 + 0.17 * sum(rows)), layout="constrained")
+    upper, lower = figure.subplots(2, 1, height_ratios=rows, sharex=True)
+    _draw_map(upper, counted[YEAR].values, _kind_cells(counted), f"{len(study.records)} records")
+    for row, column in np.argwhere(records.sum(KIND).values > 1):
+        number = int(records[row, column].sum())
+        upper.text(
+            float(counted[YEAR][column]), row, str(number), color="white", fontsize=6,
+            ha="center", va="center",
+        )  # fmt: skip
+    _draw_map(lower, counted[YEAR].values, _evidence_cells(marks), "Stages of each region")
+    _add_key(upper, {**_KIND_COLOURS, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
+    _add_key(lower, {**_EVIDENCE_COLOURS, "cannot exist": _IMPOSSIBLE})
+    return figure
+
+
+def _kind_cells(counted: xr.Dataset) -> dict[str, list[str]]:
+    """Return the colours of every observed quantity, by year."""
+    kinds = counted[KIND].values.tolist()
+    cells: dict[str, list[str]] = {}
+    for row, name in enumerate(counted[QUANTITY].values.tolist()):
+        cells[name] = []
+        for counts, may in zip(
+            counted["records"].values[row], counted["possible"].values[row], strict=True
+        ):
+            found = [kind for kind, count in zip(kinds, counts, strict=True) if count]
+            kind = found[0] if len(found) == 1 else "several kinds"
+            empty = _EMPTY if may else _IMPOSSIBLE
+            cells[name].append(_KIND_COLOURS[kind] if found else empty)
+    return cells
+
+
+def _evidence_cells(marks: Mapping[str, str]) -> dict[str, list[str]]:
+    colours = dict(zip(STAGE_MARKS, _EVIDENCE_COLOURS.values(), strict=True))
+    return {name: [colours.get(mark, _IMPOSSIBLE) for mark in row] for name, row in marks.items()}
+
+
+def _draw_map(ax: Axes, years: np.ndarray, cells: Mapping[str, Sequence[str]], title: str) -> None:
+    colours = np.array([[to_rgb(colour) for colour in row] for row in cells.values()])
+    extent = (years[0] - 0.5, years[-1] + 0.5, len(cells) - 0.5, -0.5)
+    ax.imshow(colours, aspect="auto", extent=extent, interpolation="none")
+    ax.set_yticks(range(len(cells)), list(cells), fontsize=7)
+    ax.set_xticks(years[years % 5 == 0])
+    ax.set_xticks(years - 0.5, minor=True)
+    ax.set_yticks(np.arange(len(cells)) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=0.8)
+    ax.tick_params(which="both", length=0, labelbottom=True)
+    ax.tick_params(axis="x", labelsize=8)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title, fontsize=10, loc="left", weight="bold")
+
+
+def _add_key(ax: Axes, colours: Mapping[str, str]) -> None:
+    handles = [
+        Patch(facecolor=colour, edgecolor=_EDGE, linewidth=0.5, label=label)
+        for label, colour in colours.items()
+    ]
+    ax.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, frameon=False
+    )

@@ -1,29 +1,23 @@
-"""Coordinates of the posterior: the mode, the curvature there, and what happens without one.
-
-The densities run as PyTensor's Python mode runs them: nothing is compiled.
-"""
+"""Coordinates of the posterior: the mode, the curvature there, and what happens without one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import pytensor
 import pytest
 from numpy.typing import NDArray
-from pytensor.compile.mode import Mode
-from scipy.linalg import block_diag
 
 from reebayes import geometry, kernels
 from reebayes.errors import FitError
-from reebayes.geometry import Coordinates, Gradient, straighten
+from reebayes.geometry import Frame, Gradient, at_mode, identity, over_draws
+from reebayes.kernels import Whitening, states, unfold
 from reebayes.layout import Layout, Unknowns, lay_out
-from reebayes.model import build_model, store
+from reebayes.sampling import gradients
 from reebayes.study import Study, read_study
+from tests.numerics import ar1_covariance, jacobian, log_volume, random_factor
 from tests.tiny import write_tables
 
 type Floats = NDArray[np.float64]
-
-PLAIN = Mode("py", None)
 
 
 @dataclass(frozen=True)
@@ -31,40 +25,24 @@ class Density:
     """The density of a study in any coordinates."""
 
     layout: Layout
-    gradient_at: Callable[[Coordinates], Gradient]
 
     @property
     def unknowns(self) -> Unknowns:
         return self.layout.unknowns
 
-    def in_states(self, scales: Floats | None = None) -> Coordinates:
-        """Coordinates in which years are states: a year touches the year before it only."""
-        identity = Coordinates.identity(self.unknowns)
-        count = self.unknowns.size - self.unknowns.scales_start
-        multiplier = self.unknowns.step_multiplier(np.zeros(count) if scales is None else scales)
-        return replace(identity, reference=self.unknowns.persistence(multiplier))
+    @property
+    def scales(self) -> int:
+        """Number of noise and step multipliers."""
+        return self.unknowns.size - self.unknowns.scales_start
 
+    @property
+    def gradient_at(self) -> Callable[[Whitening], Gradient]:
+        return gradients(self.layout)
 
-def density_of(study: Study) -> Density:
-    layout = lay_out(study)
-    model, packed = build_model(study, layout=layout), store(layout)
-    value = model.rvs_to_values[model["latents"]]
-    total = model.logp()
-    function = pytensor.function([value], [total, pytensor.grad(total, value)], mode=PLAIN)
-
-    def gradient_at(coordinates: Coordinates) -> Gradient:
-        vectors = packed.replace(**coordinates.data()).vectors
-        for variable in function.get_shared():
-            if variable.name in vectors:  # the others are lengths of dimensions
-                variable.set_value(vectors[variable.name])
-
-        def gradient(white: Floats) -> tuple[float, Floats]:
-            density, slope = function(white)
-            return float(density), np.asarray(slope)
-
-        return gradient
-
-    return Density(layout, gradient_at)
+    def unfold(self, white: Floats, whitening: Whitening) -> tuple[Floats, Floats]:
+        """Return states (year, series) and latent vector."""
+        state, latent = unfold(white, self.layout.steps, whitening)
+        return state, latent
 
 
 @pytest.fixture(scope="module")
@@ -74,119 +52,109 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.fixture(scope="module")
 def density(study: Study) -> Density:
-    return density_of(study)
+    return Density(lay_out(study))
 
 
 @pytest.fixture(scope="module")
 def yearly(study: Study) -> Density:
     """The tiny study without the records that span years."""
-    return density_of(study.with_records(r for r in study.records if r.year == r.year_end))
+    return Density(lay_out(study.with_records(r for r in study.records if r.year == r.year_end)))
 
 
 @pytest.fixture(scope="module")
-def straight(density: Density) -> Coordinates:
-    return straighten(density.gradient_at, density.layout)
+def straight(density: Density) -> Whitening:
+    return at_mode(density.gradient_at, density.layout)
+
+
+@pytest.fixture(scope="module")
+def pilot(density: Density, straight: Whitening) -> Floats:
+    """Latent vectors (draw, latent) around the mode, with scales off their prior's centre."""
+    rng = np.random.default_rng(11)
+    white = rng.standard_normal((40, density.unknowns.size))
+    white[:, density.unknowns.scales_start :] *= np.linspace(0.1, 1.8, density.scales)
+    white[:, density.unknowns.scales_start :] += 0.5 * rng.normal(size=density.scales)
+    return np.array([density.unfold(point, straight)[1] for point in white])
+
+
+@pytest.fixture(scope="module")
+def averaged(density: Density, pilot: Floats) -> Whitening:
+    return over_draws(density.gradient_at, density.layout, pilot)
 
 
 def dense_precision(gradient: Gradient, point: Floats, width: float = 1e-5) -> Floats:
     """Negative Hessian, one unknown at a time."""
-    columns = [
-        (gradient(point - width * unit)[1] - gradient(point + width * unit)[1]) / (2 * width)
-        for unit in np.eye(point.size)
-    ]
-    return np.array(columns)
+    return -jacobian(lambda x: np.asarray(gradient(x)[1]), point, width)
 
 
-def some_factor(unknowns: Unknowns, seed: int) -> Coordinates:
-    """Coordinates with a random factor of the right band."""
-    rng = np.random.default_rng(seed)
-    identity = Coordinates.identity(unknowns)
-    factor = 0.1 * rng.normal(size=identity.factor.size)
-    diagonal = identity.start + np.arange(unknowns.size) - identity.first
-    factor[diagonal] = rng.uniform(0.5, 2, unknowns.size)
-    return replace(identity, factor=factor)
+def unwhitening(whitening: Whitening) -> Floats:
+    """The map from white coordinates to displacements, as a matrix."""
+    return np.stack(
+        [kernels.unwhiten(unit, whitening) for unit in np.eye(whitening.mode.size)], axis=1
+    )
 
 
-def dense_factor(coordinates: Coordinates) -> Floats:
-    size = coordinates.mode.size
-    lower = np.zeros((size, size))
-    for row, (first, start) in enumerate(zip(coordinates.first, coordinates.start, strict=True)):
-        lower[row, first : row + 1] = coordinates.factor[start : start + row + 1 - first]
-    return lower
+# --- coordinates of the prior ---------------------------------------------------------------------
 
 
-# --- coordinates ----------------------------------------------------------------------------------
+def test_the_prior_is_spherical_in_the_identity(density: Density) -> None:
+    """The map turns and mirrors: lengths and volume stay as they are."""
+    spherical = identity(density.layout)
+    points = np.random.default_rng(3).standard_normal((5, density.unknowns.size))
+    for white in points:
+        latent = density.unfold(white, spherical)[1]
+        assert latent @ latent == pytest.approx(white @ white, rel=1e-10)
+        assert log_volume(white, density.layout.steps, spherical) == pytest.approx(0, abs=1e-6)
 
 
-def test_log_volume_is_that_of_unwhitening(density: Density) -> None:
-    coordinates = some_factor(density.unknowns, 1)
-    data = coordinates.data()
-    band = (data["first"], data["start"], data["factor"])
-    jacobian = np.stack([kernels.unwhiten(unit, *band) for unit in np.eye(density.unknowns.size)])
-    sign, volume = np.linalg.slogdet(jacobian)
-    assert sign == 1
-    assert float(data["log_volume"]) == pytest.approx(volume, rel=1e-12)
-    np.testing.assert_allclose(jacobian, np.linalg.inv(dense_factor(coordinates)), atol=1e-12)
+def test_without_records_the_identity_has_a_standard_normal_density(study: Study) -> None:
+    layout = lay_out(study.with_records(()))
+    gradient = gradients(layout)(identity(layout))
+    for white in np.random.default_rng(4).standard_normal((5, layout.unknowns.size)):
+        value, slope = gradient(white)
+        assert value == pytest.approx(-0.5 * white @ white, rel=1e-10)
+        np.testing.assert_allclose(slope, -white, atol=1e-9)
 
 
-def test_data_are_the_arrays_of_the_program(density: Density) -> None:
-    """Names and shapes are those that the compiled program may be given."""
-    packed = store(density.layout)
-    assert set(packed.replace(**some_factor(density.unknowns, 2).data()).vectors) == {
-        "reals",
-        "integers",
-    }
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_frame_holds_the_precision_of_the_states(density: Density, seed: int) -> None:
+    scales = np.random.default_rng(seed).normal(size=density.scales)
+    frame = Frame.at(density.layout, scales)
+    np.testing.assert_array_equal(frame.held[density.unknowns.scales_start :], scales)
+    assert not frame.held[: density.unknowns.scales_start].any()
+    persistence = kernels.persistences(frame.held, density.layout.steps)[0]
+    for series, rows in enumerate(density.layout.steps.which.T):
+        expected = np.linalg.inv(ar1_covariance(persistence[rows]))
+        bands = np.diag(frame.precision[:, series]) + np.diag(frame.coupling[1:, series], -1)
+        np.testing.assert_allclose(bands, np.tril(expected), rtol=1e-7, atol=1e-7)
 
 
-def test_identity_has_no_volume_and_the_prior_is_spherical_there(density: Density) -> None:
-    """Without records, the density of the identity's coordinates is standard normal."""
+def test_coordinates_of_a_frame_are_the_states(density: Density) -> None:
+    scales = np.random.default_rng(2).normal(size=density.scales)
+    whitening = Frame.at(density.layout, scales).whitening(density.layout)
+    white = np.random.default_rng(3).normal(size=density.unknowns.size)
+    white[density.unknowns.scales_start :] = 0.0
+    state, latent = density.unfold(white, whitening)
+    np.testing.assert_allclose(state.ravel(), white[: density.unknowns.states], atol=1e-10)
+    np.testing.assert_allclose(latent[density.unknowns.scales_start :], scales)
+
+
+def test_the_prior_alone_is_positive_and_separable(density: Density) -> None:
     unknowns = density.unknowns
-    identity = Coordinates.identity(unknowns)
-    assert float(identity.data()["log_volume"]) == 0
-    white = np.random.default_rng(3).standard_normal(unknowns.size)
-    still = np.zeros((unknowns.years, unknowns.varying))
-    result = kernels.smooth(white, still, *identity.smoother())
-    np.testing.assert_allclose(result, np.r_[white, 0.0], atol=1e-12)
+    frame = Frame.at(density.layout, np.zeros(density.scales))
+    dense = frame.separable(unknowns)
+    assert np.linalg.eigvalsh(dense).min() > 0
+    series = np.arange(unknowns.states) % unknowns.varying
+    apart = series[:, None] != series[None, :]
+    assert not dense[: unknowns.states, : unknowns.states][apart].any()
+    np.testing.assert_array_equal(
+        dense[unknowns.states :], np.eye(unknowns.size)[unknowns.states :]
+    )
 
 
-def test_a_point_stays_itself_in_other_coordinates(density: Density) -> None:
-    unknowns = density.unknowns
-    identity, in_states = Coordinates.identity(unknowns), density.in_states()
-    point = np.random.default_rng(4).standard_normal(unknowns.size)
-    point[unknowns.scales_start :] = 0.0
-    moved = geometry._same_point(point, identity, in_states, in_states.reference)
-    innovations = kernels.smooth(point, in_states.reference, *identity.smoother())[:-1]
-    again = kernels.smooth(moved, in_states.reference, *in_states.smoother())[:-1]
-    np.testing.assert_allclose(again, innovations, atol=1e-10)
-    # and the density agrees but for the volume, which is constant while the scales are held
-    gaps = []
-    for end in (point, np.zeros_like(point)):
-        there = geometry._same_point(end, identity, in_states, in_states.reference)
-        old = density.gradient_at(identity)(end)[0]
-        gaps.append(density.gradient_at(in_states)(there)[0] - old)
-    assert gaps[0] == pytest.approx(gaps[1], abs=1e-8)
+# --- at the mode ----------------------------------------------------------------------------------
 
 
-def test_prior_precision_is_that_of_the_states(density: Density) -> None:
-    persistence = density.in_states().reference
-    diagonal, coupling = geometry._prior_precision(persistence)
-    years = persistence.shape[0]
-    for series in range(persistence.shape[1]):
-        units = [
-            kernels.autoregress(unit[:, None], persistence[:, [series]]) for unit in np.eye(years)
-        ]
-        spread = np.hstack(units)
-        expected = np.linalg.inv(spread @ spread.T)
-        dense = np.diag(diagonal[:, series]) + np.diag(coupling[1:, series], -1)
-        np.testing.assert_allclose(np.tril(expected), dense, rtol=1e-7, atol=1e-7)
-
-
-# --- the mode and the curvature there -------------------------------------------------------------
-
-
-def test_straightened_coordinates_have_the_mode_at_zero(
-    density: Density, straight: Coordinates
-) -> None:
+def test_the_mode_is_at_zero(density: Density, straight: Whitening) -> None:
     gradient = density.gradient_at(straight)
     free = density.unknowns.scales_start
     here, slope = gradient(np.zeros(density.unknowns.size))
@@ -200,44 +168,137 @@ def test_straightened_coordinates_have_the_mode_at_zero(
         assert gradient(away)[0] < here
 
 
-def test_straightened_curvature_is_near_the_identity(
-    density: Density, straight: Coordinates
+def test_scales_are_at_their_priors_centre_while_the_mode_is_sought(
+    density: Density, straight: Whitening
 ) -> None:
-    free = density.unknowns.scales_start
-    gradient = density.gradient_at(straight)
-    precision = dense_precision(gradient, np.zeros(density.unknowns.size))[:free, :free]
+    latent = density.unfold(np.zeros(density.unknowns.size), straight)[1]
+    assert not latent[density.unknowns.scales_start :].any()
+
+
+def test_curvature_at_the_mode_is_near_the_identity(density: Density, straight: Whitening) -> None:
+    free, nowhere = density.unknowns.scales_start, np.zeros(density.unknowns.size)
+    precision = dense_precision(density.gradient_at(straight), nowhere)[:free, :free]
     values = np.linalg.eigvalsh(0.5 * (precision + precision.T))
     assert values.min() > 0.5
     assert values.max() < 2.0
     # before, it was not
-    point = geometry._climb(
-        density.gradient_at(Coordinates.identity(density.unknowns)), density.unknowns
-    )
-    before = dense_precision(density.gradient_at(Coordinates.identity(density.unknowns)), point)[
-        :free, :free
-    ]
+    spherical = density.gradient_at(identity(density.layout))
+    point = geometry._climb(spherical, density.unknowns)
+    before = dense_precision(spherical, point)[:free, :free]
     assert np.linalg.eigvalsh(0.5 * (before + before.T)).max() > 10
 
 
-def test_scales_of_a_pilot_are_held_and_stretched(density: Density) -> None:
-    unknowns = density.unknowns
-    rng = np.random.default_rng(6)
-    count = unknowns.size - unknowns.scales_start
-    centre, spread = rng.normal(size=count), rng.uniform(0.3, 1.2, count)
-    found = straighten(density.gradient_at, density.layout, (centre, spread))
-    np.testing.assert_array_equal(found.mode[unknowns.scales_start :], centre)
-    np.testing.assert_array_equal(found.mode[: unknowns.states], 0)
-    lower = dense_factor(found)
-    tail = np.arange(unknowns.scales_start, unknowns.size)
-    np.testing.assert_allclose(lower[tail, tail], 1 / spread)
-    multiplier = unknowns.step_multiplier(centre)
-    np.testing.assert_allclose(found.reference, unknowns.persistence(multiplier))
-    # one standard deviation of a scale is one of its white coordinate
-    white = np.zeros(unknowns.size)
-    white[tail[0]] = 1.0
-    data = found.data()
-    shift = kernels.unwhiten(white, data["first"], data["start"], data["factor"])
-    assert shift[tail[0]] == pytest.approx(spread[0])
+def test_a_density_that_is_nowhere_finite_is_a_fit_error(density: Density) -> None:
+    size = density.unknowns.size
+    with pytest.raises(FitError, match="not finite where the priors are centred"):
+        at_mode(lambda _: lambda white: (-np.inf, np.zeros(size)), density.layout)
+
+
+# --- over draws -----------------------------------------------------------------------------------
+
+
+def test_the_centre_is_the_mean_of_the_draws(
+    density: Density, pilot: Floats, averaged: Whitening
+) -> None:
+    states_of = np.array([states(latent, density.layout.steps) for latent in pilot])
+    state, latent = density.unfold(np.zeros(density.unknowns.size), averaged)
+    np.testing.assert_allclose(state, states_of.mean(axis=0), atol=1e-8)
+    rest = slice(density.unknowns.states, None)
+    np.testing.assert_allclose(latent[rest], pilot[:, rest].mean(axis=0), atol=1e-10)
+
+
+def test_scales_are_stretched_by_their_spread_within_reason(
+    density: Density, pilot: Floats, averaged: Whitening
+) -> None:
+    """One standard deviation of a scale is one of its white coordinate."""
+    free = density.unknowns.scales_start
+    spread = pilot[:, free:].std(axis=0)
+    assert spread.min() < 0.3
+    assert spread.max() > 1.2
+    moved = unwhitening(averaged)
+    np.testing.assert_allclose(moved[free:, free:], np.diag(np.clip(spread, 0.3, 1.2)))
+    assert not moved[:free, free:].any()
+    assert not moved[free:, :free].any()
+
+
+def test_curvature_is_the_average_over_the_draws(
+    density: Density, pilot: Floats, averaged: Whitening
+) -> None:
+    """Mean dense Hessian at the draws' states, in the coordinates found: near the identity."""
+    unknowns, free = density.unknowns, density.unknowns.scales_start
+    frame = Frame.at(density.layout, pilot[:, free:].mean(axis=0))
+    gradient = density.gradient_at(frame.whitening(density.layout))
+    mean = np.zeros((free, free))
+    for latent in pilot:
+        point = np.zeros(unknowns.size)
+        point[: unknowns.states] = states(latent, density.layout.steps).ravel()
+        point[unknowns.states : free] = latent[unknowns.states : free]
+        mean += dense_precision(gradient, point)[:free, :free] / len(pilot)
+    moved = unwhitening(averaged)[:free, :free]
+    values = np.linalg.eigvalsh(moved.T @ (0.5 * (mean + mean.T)) @ moved)
+    assert values.min() > 0.5
+    assert values.max() < 2.0
+
+
+def test_draws_of_one_point_do(density: Density, pilot: Floats) -> None:
+    found = over_draws(density.gradient_at, density.layout, pilot[:1])
+    state, _ = density.unfold(np.zeros(density.unknowns.size), found)
+    np.testing.assert_allclose(state, states(pilot[0], density.layout.steps), atol=1e-8)
+
+
+# --- the factor, without what weighs nothing ------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["straight", "averaged"])
+def test_the_map_is_one_to_one_and_knows_its_volume(
+    density: Density, which: str, request: pytest.FixtureRequest
+) -> None:
+    """However much of the factor was left out, what is left is a triangular matrix."""
+    whitening = request.getfixturevalue(which)
+    sign, volume = np.linalg.slogdet(unwhitening(whitening))
+    assert sign == 1
+    expected = volume + np.log(whitening.diagonal0).sum()
+    assert whitening.volume[0] == pytest.approx(expected, rel=1e-10)
+    rows, columns = whitening.rows, whitening.columns
+    assert rows.weight.size == columns.weight.size
+    assert 0 < rows.weight.size < 0.6 * density.unknowns.size**2 / 2
+
+
+def packed(density: Density, lower: Floats) -> Whitening:
+    frame = Frame.at(density.layout, np.zeros(density.scales))
+    return geometry._whitening(
+        density.unknowns,
+        mode=frame.held,
+        precision=frame.precision,
+        coupling=frame.coupling,
+        factor=lower,
+    )
+
+
+def test_a_factor_keeps_what_weighs_beside_its_diagonal(
+    density: Density, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lower = random_factor(np.random.default_rng(1), density.unknowns.size, filled=1.0)
+    diagonal = np.diag(lower)
+    beside = np.minimum(diagonal[:, None], diagonal[None, :])
+    weighs = np.abs(lower) > geometry.NEGLIGIBLE * beside
+    assert weighs.sum() < np.tril(np.ones_like(lower)).sum()
+    kept = np.where(weighs, lower, 0.0)
+    np.testing.assert_allclose(
+        unwhitening(packed(density, lower)), np.linalg.inv(kept.T), atol=1e-9
+    )
+    monkeypatch.setattr(geometry, "NEGLIGIBLE", 0.0)
+    np.testing.assert_allclose(
+        unwhitening(packed(density, lower)), np.linalg.inv(lower.T), atol=1e-9
+    )
+
+
+# --- the curvature as it is measured --------------------------------------------------------------
+
+
+def in_states(density: Density) -> Gradient:
+    frame = Frame.at(density.layout, np.zeros(density.scales))
+    return density.gradient_at(frame.whitening(density.layout))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -245,7 +306,7 @@ def test_precision_is_the_dense_hessian(yearly: Density, seed: int) -> None:
     """With records of single years, the probes three years apart do not disturb one another."""
     unknowns = yearly.unknowns
     free = unknowns.scales_start
-    gradient = yearly.gradient_at(yearly.in_states())
+    gradient = in_states(yearly)
     point = 0.3 * np.random.default_rng(seed).standard_normal(unknowns.size)
     point[free:] = 0.0
     expected = dense_precision(gradient, point)[:free, :free]
@@ -261,71 +322,57 @@ def test_precision_is_the_dense_hessian(yearly: Density, seed: int) -> None:
 def test_records_of_many_years_stay_out_of_the_band(density: Density) -> None:
     """They touch years far apart; what is kept is banded all the same."""
     unknowns = density.unknowns
-    gradient = density.gradient_at(density.in_states())
-    precision = geometry._precision(gradient, np.zeros(unknowns.size), unknowns)
+    precision = geometry._precision(in_states(density), np.zeros(unknowns.size), unknowns)
     years = np.arange(unknowns.states) // unknowns.varying
     far = np.abs(years[:, None] - years[None, :]) > 1
     assert not precision[: unknowns.states, : unknowns.states][far].any()
-    lower = geometry._factor(precision, density.in_states().reference)
-    first, _ = geometry._band(unknowns)
-    for row in range(unknowns.size):
-        assert np.abs(lower[row, : first[row]]).max(initial=0.0) < 1e-10
+    stand_in = Frame.at(density.layout, np.zeros(density.scales)).separable(unknowns)
+    lower = geometry._factor(precision, stand_in)
+    assert np.abs(lower[: unknowns.states, : unknowns.states][far]).max(initial=0.0) < 1e-10
 
 
 # --- curvature that is no curvature ---------------------------------------------------------------
 
 
 @pytest.fixture
-def reference() -> Floats:
-    return np.random.default_rng(7).uniform(0.2, 0.9, (5, 2))
-
-
-def separate(reference: Floats, constants: int = 2) -> Floats:
+def prior(density: Density) -> Floats:
     """Precision of the prior: series by series, and constants."""
-    diagonal, coupling = geometry._prior_precision(reference)
-    dense = np.diag(diagonal.ravel())
-    for row in range(2, dense.shape[0]):
-        dense[row, row - 2] = dense[row - 2, row] = coupling.ravel()[row]
-    return block_diag(dense, np.eye(constants))
+    return Frame.at(density.layout, np.zeros(density.scales)).separable(density.unknowns)
 
 
-def test_positive_curvature_is_taken_as_it_is(reference: Floats) -> None:
-    precision = separate(reference)
+def test_positive_curvature_is_taken_as_it_is(prior: Floats) -> None:
+    precision = prior.copy()
     precision[0, 1] = precision[1, 0] = 0.3
-    np.testing.assert_allclose(
-        geometry._factor(precision, reference), np.linalg.cholesky(precision)
-    )
+    np.testing.assert_allclose(geometry._factor(precision, prior), np.linalg.cholesky(precision))
 
 
 @pytest.mark.parametrize("weight", [0.05, 0.2, 0.5, 1.0])
 def test_curvature_that_is_not_positive_is_blended_as_little_as_it_takes(
-    reference: Floats, weight: float
+    prior: Floats, weight: float
 ) -> None:
-    prior = separate(reference)
     precision = prior.copy()
     # so much between two constants leaves a negative direction at every smaller weight
     smaller = {0.05: 0.0, 0.2: 0.05, 0.5: 0.2, 1.0: 0.5}[weight]
     precision[-1, -2] = precision[-2, -1] = 1.0 / (1.0 - smaller) + 1e-6
-    lower = geometry._factor(precision, reference)
+    lower = geometry._factor(precision, prior)
     blend = (1 - weight) * precision + weight * prior
     np.testing.assert_allclose(lower @ lower.T, blend, atol=1e-10)
 
 
-def test_a_negative_diagonal_is_replaced_by_the_prior(reference: Floats) -> None:
-    precision = separate(reference)
+def test_a_negative_diagonal_is_replaced_by_the_prior(prior: Floats) -> None:
+    precision = prior.copy()
     precision[3, 3] = -5.0
-    lower = geometry._factor(precision, reference)
+    lower = geometry._factor(precision, prior)
     assert (np.diag(lower) > 0).all()
     rebuilt = lower @ lower.T
-    assert rebuilt[3, 3] > 0
-    assert rebuilt[3, 3] <= separate(reference)[3, 3] + 1e-10
+    assert 0 < rebuilt[3, 3] <= prior[3, 3] + 1e-10
 
 
 def test_curvature_beyond_help_is_a_fit_error(
-    reference: Floats, monkeypatch: pytest.MonkeyPatch
+    prior: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    precision = separate(reference)
+    precision = prior.copy()
     precision[3, 3] = -5.0
     monkeypatch.setattr(geometry, "_BLENDS", (0.0, 0.05))
     with pytest.raises(FitError, match="no usable curvature"):
-        geometry._factor(precision, reference)
+        geometry._factor(precision, prior)

@@ -405,10 +405,10 @@ def test_a_download_as_long_as_the_site_allows_is_suspected(
     assert len(result.records) == 1
 
 
-def test_a_record_that_the_study_has_is_told() -> None:
-    result = harmonise([BOOK])
+def test_a_record_that_the_study_has_is_told(tmp_path: Path) -> None:
+    result = harmonise([write_plus(tmp_path / "a.csv", [plus_row("USA")])])
     told = result.rejected[result.rejected["reason"].str.startswith("the study has a record")]
-    assert told["value"].tolist() == ["exported_CN_US"]
+    assert told["value"].tolist() == ["exported_CN_US_metal_registered"]
     assert set(told["outcome"]) == {"kept"}
 
 

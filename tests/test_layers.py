@@ -2,6 +2,8 @@
 
 import ast
 import graphlib
+import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ PACKAGE = ROOT / "reebayes"
 LAYERS = (
     ("errors", "conventions", "kernels"),
     ("study",),
-    ("simulation", "layout", "diagnostics", "harmonisation"),
+    ("simulation", "evidence", "layout", "diagnostics", "harmonisation"),
     ("geometry", "operations", "assembly"),
     ("model",),
     ("sampling",),
@@ -37,6 +39,7 @@ MODEL_SIDE = {
 APART = (
     "study",
     "simulation",
+    "evidence",
     "harmonisation",
     "results",
     "tables",
@@ -142,3 +145,24 @@ def test_the_page_on_architecture_gives_the_same_order() -> None:
     listed = [f"{level}. {', '.join(f'`{name}`' for name in names)}"
               for level, names in enumerate(LAYERS, 1)]  # fmt: skip
     assert "\n".join(listed) in text
+
+
+def test_the_page_on_architecture_names_every_module() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(listed) == sorted(LEVEL)
+
+
+def test_the_invariants_name_what_is_there() -> None:
+    """Parts of the package and files of tests; what is not of the package is left alone."""
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8").partition("## Invariants")[2]
+    rows = [row.split("|") for row in text.splitlines() if row.startswith("| ") and "`" in row]
+    assert len(rows) > 15
+    for _, _, where, tests, _ in rows:
+        for name in re.findall(r"`([\w.]+)`", where):
+            unit, _, rest = name.partition(".")
+            if unit in LEVEL:
+                module = importlib.import_module(f"reebayes.{unit}")
+                assert not rest or is_module(f"reebayes.{name}") or hasattr(module, rest), name
+        for name in re.findall(r"`(\w+)`", tests):
+            assert (ROOT / "tests" / f"{name}.py").is_file(), name

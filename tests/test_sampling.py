@@ -1,19 +1,20 @@
 """Real runs: what a fit holds, that it is reproducible, and that it finds a planted truth."""
 
 import json
-from dataclasses import replace
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from reebayes import kernels
 from reebayes.conventions import CI_PROB, GATE
 from reebayes.errors import FitError
-from reebayes.layout import STEP_GROUPS, lay_out
-from reebayes.model import store
+from reebayes.layout import lay_out
 from reebayes.results import bands, open_fit, save_fit
-from reebayes.sampling import PRIOR_DRAWS, CompiledStudy, compile_study, fit
+from reebayes.sampling import PRIOR_DRAWS, find_coordinates, fit, gradients
 from reebayes.simulation import (
     mass_balance_error,
     quantities_from,
@@ -21,30 +22,28 @@ from reebayes.simulation import (
     simulate_records,
     simulate_world,
 )
-from reebayes.study import Study, read_study
-from tests.tiny import write_tables
+from reebayes.study import STEP_GROUPS, Study, read_study
+from tests.tiny import STUDY, shared_tables, write_tables
 
+ROOT = Path(__file__).parents[1]
 CHAINS, DRAWS, TUNE, SEED = 4, 250, 250, 3
 HEADLINE = ("mined_CN_unregistered", "mined_RW_unregistered", "smuggled_CN")
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return read_study(write_tables(tmp_path_factory.mktemp("sampling") / "tiny"))
+    """The tiny study with shared errors, lags and second readings."""
+    folder = tmp_path_factory.mktemp("sampling") / "tiny"
+    return read_study(write_tables(folder, **shared_tables()))
 
 
 @pytest.fixture(scope="module")
-def compiled(study: Study) -> CompiledStudy:
-    return compile_study(study)
+def fitted(study: Study) -> xr.DataTree:
+    return fit(study, seed=SEED, draws=DRAWS, tune=TUNE, chains=CHAINS, progress=False)
 
 
-@pytest.fixture(scope="module")
-def fitted(compiled: CompiledStudy) -> xr.DataTree:
-    return fit(compiled, seed=SEED, draws=DRAWS, tune=TUNE, chains=CHAINS, progress=False)
-
-
-def short(compiled: CompiledStudy, seed: int) -> xr.DataTree:
-    return fit(compiled, seed=seed, draws=10, tune=20, chains=2, progress=False)
+def short(study: Study, seed: int) -> xr.DataTree:
+    return fit(study, seed=seed, draws=10, tune=20, chains=2, progress=False)
 
 
 def dataset(tree: xr.DataTree, group: str) -> xr.Dataset:
@@ -84,6 +83,7 @@ def test_groups_and_dimensions(study: Study, fitted: xr.DataTree) -> None:
         "flows": ("year", "flow"),
         "quantities": ("year", "quantity"),
         "bias": ("year", "reporter"),
+        "shared_error": ("shared",),
         "noise": ("reporter",),
         "step_scale": ("group",),
         "latents": ("latent",),
@@ -91,7 +91,7 @@ def test_groups_and_dimensions(study: Study, fitted: xr.DataTree) -> None:
     sizes = {
         "year": len(study.years), "flow": len(study.flows), "quantity": len(study.quantities),
         "reporter": len(study.reporters), "group": len(STEP_GROUPS),
-        "latent": layout.unknowns.size,
+        "latent": layout.unknowns.size, "shared": len(study.shared),
     }  # fmt: skip
     for group, samples in (("posterior", (CHAINS, DRAWS)), ("prior", (1, PRIOR_DRAWS))):
         draws = dataset(fitted, group)
@@ -102,6 +102,8 @@ def test_groups_and_dimensions(study: Study, fitted: xr.DataTree) -> None:
         assert draws["year"].values.tolist() == list(study.years)
         assert draws["flow"].values.tolist() == [flow.flow for flow in study.flows]
         assert draws["group"].values.tolist() == list(STEP_GROUPS)
+        assert draws["shared"].values.tolist() == list(study.shared)
+        assert draws["latent"].values.tolist() == list(layout.latents)
     records = [record.record for record in study.records]
     for group in ("posterior_predictive", "prior_predictive", "log_likelihood"):
         assert fitted[group]["value"].dims == ("chain", "draw", "record")
@@ -132,7 +134,8 @@ def test_attributes_say_what_was_fitted_how_and_whether_it_converged(
                         "reebayes_version"} <= set(attrs)  # fmt: skip
     assert "nutpie" in json.loads(attrs["versions"])
     assert json.loads(attrs["settings"])["error_distribution"] == "normal"
-    assert {"compile", "pilot", "sampling", "total"} <= set(json.loads(attrs["wall_seconds"]))
+    clock = json.loads(attrs["wall_seconds"])
+    assert set(clock) == {"compile", "pilot", "sampling", "assembly", "total"}
     # a tiny study has no excuse
     assert attrs["divergences"] == 0
     assert attrs["rhat_max"] < 1.05
@@ -175,7 +178,8 @@ def test_log_likelihood_is_that_of_the_world_written_apart(
 ) -> None:
     at = {"chain": chain, "draw": draw}
     draws = dataset(fitted, "posterior").isel(at)
-    expected = record_log_likelihood(study, draws["flows"], draws["bias"], draws["noise"])
+    worlds = (draws["flows"], draws["bias"], draws["noise"], draws["shared_error"])
+    expected = record_log_likelihood(study, *worlds)
     actual = fitted["log_likelihood"]["value"].isel(at)
     np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)  # single precision
 
@@ -212,8 +216,8 @@ def test_the_records_teach(fitted: xr.DataTree) -> None:
 
 
 @pytest.mark.slow_ci
-def test_a_seed_gives_the_same_draws_and_another_seed_others(compiled: CompiledStudy) -> None:
-    first, again, other = (short(compiled, seed) for seed in (5, 5, 6))
+def test_a_seed_gives_the_same_draws_and_another_seed_others(study: Study) -> None:
+    first, again, other = (short(study, seed) for seed in (5, 5, 6))
     for group in first.children:
         xr.testing.assert_equal(dataset(first, group), dataset(again, group))
     for group in ("posterior", "prior", "posterior_predictive"):
@@ -221,24 +225,82 @@ def test_a_seed_gives_the_same_draws_and_another_seed_others(compiled: CompiledS
         assert not np.array_equal(first[group][name], other[group][name])
 
 
-# --- a planted truth ------------------------------------------------------------------------------
-
-
-def with_records_of(compiled: CompiledStudy, study: Study) -> CompiledStudy:
-    """The compiled program with the figures of a study of the same shape."""
+@pytest.mark.slow_ci
+def test_replicated_figures_lie_around_the_locations(study: Study, fitted: xr.DataTree) -> None:
+    """A reporter's figure scatters by its error times the noise; certain zeros have none."""
     layout = lay_out(study)
-    return replace(compiled, study=study, layout=layout, store=store(layout))
+    replicates = fitted["posterior_predictive"]["value"]
+    certain = layout.figures.kind == kernels.CERTAIN
+    assert certain.any()
+    assert np.isnan(replicates.values[..., certain]).all()
+    assert np.isfinite(replicates.values[..., ~certain]).all()
+    single = {"record": "r_value"}
+    log_flow = np.log(fitted["posterior"]["flows"].sel(flow="concentrate", year=2010))
+    draws = dataset(fitted, "posterior").sel(reporter="survey", year=2010)
+    score = (replicates.sel(single) - log_flow - draws["bias"]) / (0.1 * draws["noise"])
+    assert float(score.mean()) == pytest.approx(0.0, abs=0.15)
+    assert float(score.std()) == pytest.approx(1.0, rel=0.1)
+
+
+# --- coordinates and compilation ------------------------------------------------------------------
+
+
+@pytest.mark.slow_ci
+def test_found_coordinates_make_the_posterior_spherical(study: Study, fitted: xr.DataTree) -> None:
+    """Its trees are short, and the gradient at the centre is small."""
+    layout = lay_out(study)
+    whitening = find_coordinates(layout, seed=SEED)
+    slope = gradients(layout)(whitening)(np.zeros(layout.unknowns.size))[1]
+    assert np.abs(slope[: layout.unknowns.scales_start]).max() < 1.0
+    assert float(fitted.attrs["gradients_per_draw"]) < 20
+
+
+def signatures() -> dict[str, int]:
+    """How often every kernel was compiled."""
+    return {
+        name: len(k.signatures) for name, k in vars(kernels).items() if hasattr(k, "signatures")
+    }
+
+
+@pytest.mark.slow_ci
+def test_a_study_of_another_shape_compiles_nothing_new(fitted: xr.DataTree, tmp_path: Path) -> None:
+    """Graph, records and coordinates are data: one compilation serves every study."""
+    assert fitted.attrs["draws"] == DRAWS  # a study has been fitted
+    before = signatures()
+    assert before["density"] >= 1
+    heavy = STUDY.replace('"normal"', '"student_t"')
+    tree = short(read_study(write_tables(tmp_path / "other", study=heavy)), seed=1)
+    assert tree["posterior"].sizes["latent"] != fitted["posterior"].sizes["latent"]
+    assert signatures() == before
+
+
+@pytest.mark.slow_ci
+def test_a_fit_alone_compiles_every_kernel_once(tmp_path: Path) -> None:
+    """In a process of its own, where no test has called kernels with other arrays."""
+    folder = write_tables(tmp_path / "tiny")
+    code = f"""
+from reebayes import kernels, read_study
+from reebayes.sampling import fit
+fit(read_study({str(folder)!r}), draws=4, tune=10, chains=1, progress=False)
+print([len(kernels.density.signatures), len(kernels.unfold.signatures),
+       len(kernels.observe.signatures), len(kernels.states.signatures)])
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=ROOT,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.stdout.strip() == "[1, 1, 1, 1]"
+
+
+# --- a planted truth ------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_bands_hold_a_planted_truth() -> None:
     bundled = read_study()
-    compiled = compile_study(bundled)
     held: list[xr.DataArray] = []
     for seed in (1, 2, 3):
         world = simulate_world(bundled, seed=seed)
         printed = simulate_records(bundled, world, seed=100 + seed)
-        tree = fit(with_records_of(compiled, printed), seed=seed, progress=False)
+        tree = fit(printed, seed=seed, progress=False)
         band = bands(tree["posterior"]["quantities"].sel(quantity=list(HEADLINE)))
         truth = world.quantities.sel(quantity=list(HEADLINE))
         held.append((band["lower"] <= truth) & (truth <= band["upper"]))

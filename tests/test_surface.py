@@ -14,10 +14,10 @@ PACKAGE = Path(reebayes.__file__).parent
 
 NAMES = """
 Estimate FitError Flow Prior Process Quantity Record ReebayesError ResultError Source Study
-StudyError Table __version__ bands beside_published build_model compare cumulative draw_sankey
-export_tables fit flow harmonise open_fit plot_bands plot_predictive plot_totals predictive_check
-probability_above quantity read_comparison read_study record_table save_fit simulate_records
-simulate_world source_table write_report
+StudyError Table __version__ bands beside_published build_model compare coverage cumulative
+draw_sankey export_tables fit flow harmonise open_fit plot_bands plot_coverage plot_predictive
+plot_totals predictive_check probability_above quantity read_comparison read_study record_table
+save_fit simulate_records simulate_world source_table write_report
 """.split()
 
 
@@ -65,6 +65,12 @@ def test_readme_and_notebooks_use_public_names_only() -> None:
         used = set(re.findall(r"\brb\.(\w+)", path.read_text("utf-8")))
         assert used
         assert used <= set(NAMES), path.name
+
+
+def test_every_name_has_its_place_in_the_pages() -> None:
+    text = (PACKAGE.parent / "docs" / "api.md").read_text("utf-8")
+    listed = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", text, re.MULTILINE)
+    assert sorted(listed) == [name for name in NAMES if name != "__version__"]
 
 
 def test_import_loads_the_standard_library_only() -> None:

@@ -14,8 +14,8 @@ from reebayes.harmonisation.sieves import TOLERANCE, alive, mark
 from reebayes.study import Study
 
 COLUMNS = (
-    *("record", "quantity", "year", "year_end", "kind", "value", "low", "high", "unit", "factor"),
-    *("sd", "reporter", "source", "note"),
+    *("record", "quantity", "year", "year_end", "kind", "value", "low", "high", "other", "unit"),
+    *("factor", "sd", "shared", "lag", "reporter", "source", "status", "note"),
 )
 """The columns of ``records.csv``, in its order."""
 

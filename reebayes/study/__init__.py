@@ -2,13 +2,25 @@
 
 from reebayes.study.cells import Cells
 from reebayes.study.csvfiles import FaultList, read_lines
+from reebayes.study.description import describe_study
 from reebayes.study.priors import STEP_GROUPS
-from reebayes.study.rows import Estimate, Flow, Prior, Process, Quantity, Record, Source, Term
+from reebayes.study.rows import (
+    RECORD_KINDS,
+    Estimate,
+    Flow,
+    Prior,
+    Process,
+    Quantity,
+    Record,
+    Source,
+    Term,
+)
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
-from reebayes.study.wording import quoted
+from reebayes.study.wording import quoted, years_text
 
 __all__ = [
+    "RECORD_KINDS",
     "STEP_GROUPS",
     "Cells",
     "Estimate",
@@ -22,7 +34,9 @@ __all__ = [
     "Study",
     "Table",
     "Term",
+    "describe_study",
     "quoted",
     "read_lines",
     "read_study",
+    "years_text",
 ]

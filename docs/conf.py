@@ -1,0 +1,50 @@
+"""How the pages are built: sphinx-build -W docs docs/_build, without a network."""
+
+import logging
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+import reebayes
+from reebayes.study.description import FILLED, MEANINGS
+from reebayes.study.drafts import COLUMNS
+
+for name in ("arviz", "pytensor"):  # they tell what they load
+    logging.getLogger(name).setLevel(logging.WARNING)
+
+project = "reebayes"
+author = "The reebayes authors"
+version = release = reebayes.__version__
+html_theme = "furo"
+html_title = f"reebayes {release}"
+html_copy_source = False
+exclude_patterns = ["_build", "priors_tables.md"]
+
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
+myst_heading_anchors = 2
+# Docstrings name things of the package in single backquotes.
+default_role = "py:obj"
+autodoc_typehints = "none"
+add_module_names = False
+numpydoc_show_class_members = False
+
+
+class StudyColumns(SphinxDirective):
+    """The columns of every table of a study, as `reebayes describe` gives them."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return one table for each file."""
+        lines: list[str] = []
+        for table, (needed, optional) in COLUMNS.items():
+            lines += ["", f"`{table}`", "", "| column | may be | what it holds |", "|---|---|---|"]
+            for column in (*needed, *optional):
+                may_be = "" if column in FILLED[table] else "empty"
+                may_be = "left out" if column in optional else may_be
+                lines.append(f"| `{column}` | {may_be} | {MEANINGS[table][column]} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def setup(app: Sphinx) -> None:
+    """Make the directive known."""
+    app.add_directive("study-columns", StudyColumns)
