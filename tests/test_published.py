@@ -11,9 +11,12 @@ from reebayes.errors import StudyError
 from reebayes.layout import lay_out
 from reebayes.mirror import beside_published
 from reebayes.study import Estimate, Study, Table, read_study
+from reebayes.study.description import FILLED
+from reebayes.study.drafts import COLUMNS
 from tests.fakes import fake_fit
 from tests.tiny import SOURCES, write_tables
 
+TABLE = "published_estimates.csv"
 HEADER = "name,quantity,year,year_end,kind,value,low,high,unit,source,note,why\n"
 ROWS = """\
 thesis_sum,made,2010,2015,value,40,,,kt REO,thesis,All years.,They count scrap twice.
@@ -117,6 +120,18 @@ def test_faults(tmp_path: Path, old: str, new: str, column: str, fragment: str) 
         (table, where) == ("published_estimates.csv", column) and fragment in message
         for table, where, message in found
     ), found
+
+
+@pytest.mark.parametrize("column", COLUMNS[TABLE][0])
+def test_a_cell_must_be_filled_where_the_description_says_so(tmp_path: Path, column: str) -> None:
+    cells = ROWS.splitlines()[0].split(",")
+    cells[HEADER.split(",").index(column)] = ""
+    try:
+        study_with(tmp_path, ",".join(cells) + "\n")
+        faults = []
+    except StudyError as error:
+        faults = [f.column for f in error.faults if f.message.startswith("cell is empty")]
+    assert (column in faults) == (column in FILLED[TABLE])
 
 
 def test_they_travel_with_the_fit(tmp_path: Path) -> None:
