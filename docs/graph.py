@@ -61,7 +61,8 @@ def draw(study: Study) -> Figure:
             bend, room = (0.25, 9) if x == u else (0.05, 30)
             arrow = {
                 "arrowstyle": "-|>", "color": COLOURS[flow.registered], "linewidth": 0.8,
-                "connectionstyle": f"arc3,rad={bend}", "shrinkA": room, "shrinkB": room, "alpha": 0.8,
+                "connectionstyle": f"arc3,rad={bend}", "shrinkA": room, "shrinkB": room,
+                "alpha": 0.8,
             }  # fmt: skip
             ax.annotate("", (u, v), (x, y), arrowprops=arrow)
     for process in study.processes:

@@ -15,6 +15,8 @@ import pytest
 import xarray as xr
 
 import reebayes.refits as refits
+from reebayes import sampling
+from reebayes.comparison import record_scores
 from reebayes.errors import FitError, ResultError
 from reebayes.kernels import CERTAIN
 from reebayes.layout import Layout, lay_out
@@ -238,3 +240,15 @@ def test_progress_is_told(tmp_path: Path, made: Counter[str]) -> None:
         f"{tmp_path / 'base.nc'}: Converged.",
         f"{tmp_path / 'base.nc'}: finished before.",
     ]
+
+
+@pytest.mark.slow_ci
+def test_a_refit_agrees_with_importance_sampling_where_that_is_trusted(tiny_study: Path) -> None:
+    """Leave a record out in earnest, and by reweighting the draws that saw it."""
+    study = read_study(tiny_study)
+    scores = record_scores(sampling.fit(study, seed=1, draws=1000, progress=False))
+    trusted = scores[scores["trusted"] & (scores["elpd"] < -0.1)]
+    held = trusted["pareto_k"].idxmin()
+    run = Run(seed=2, draws=1000, tune=250, chains=4, progress=False)
+    exact = score_held_out(study, [held], run)
+    assert exact["elpd"].item() == pytest.approx(trusted.loc[held, "elpd"], abs=0.1)

@@ -39,15 +39,18 @@ def check_draft(draft: Draft) -> list[Fault]:
     faults += _check_report(draft, world)
     faults += check_variants(draft, draft.header.variants, draft.header.variants)
     if not (faults or draft.faults):
-        faults += _check_outcomes(draft)
+        faults += _check_outcomes(draft, world)
     trusted = (fault for fault in faults if (fault.table, fault.row) not in draft.broken)
     return [*draft.faults, *trusted]
 
 
-def _check_outcomes(draft: Draft) -> Iterator[Fault]:
+def _check_outcomes(draft: Draft, world: World) -> Iterator[Fault]:
     """Yield what would be wrong with the study that each variant makes of a sound one."""
     for name in draft.header.variants:
-        for fault in check_draft(changed(draft, draft.header.variants, name)):
+        after = changed(draft, draft.header.variants, name)
+        # A variant changes priors and leaves out records; nothing else can have become unsound.
+        records = () if len(after.records) == len(draft.records) else check_records(after, world)
+        for fault in (*records, *check_priors(after, world)):
             message = f"makes a study that is not sound: {fault.table}, {fault}"
             yield Fault(TABLE, None, f"variants.{name}", fault.value, message)
 
