@@ -12,6 +12,7 @@ from reebayes.results import group_of
 
 LEVELS = (0.5, 0.9)
 ALL = "all"
+FIGURES = ("value", "low", "high", "other")
 POINT_KINDS = ("value", "quota", "cumulative", "mean")
 
 
@@ -23,7 +24,8 @@ class PredictiveCheck:
     ----------
     records : DataFrame
         One row per record: ``reporter``, ``kind``, and for posterior and prior (prefix ``prior_``)
-        the ``pit`` of a printed figure, that is the share of replicated figures below it; and
+        the ``pit`` of a printed figure, that is the share of replicated figures below it (below
+        the reading that fits better, where there are two); and
         the ``chance`` that a replicated figure obeys a bound or range.
     summary : DataFrame
         One row per reporter and kind, and one per kind over all reporters: how many ``records``,
@@ -57,8 +59,12 @@ def predictive_check(fit: xr.DataTree) -> PredictiveCheck:
     """
     constant = group_of(fit, "constant_data")
     names = pd.Index(constant[RECORD].values.astype(str), name=RECORD)
-    columns = (REPORTER, "kind", "quantity", "year", "value", "low", "high")
-    about = {name: constant[f"{RECORD}_{name}"].values for name in columns}
+    columns = (REPORTER, "kind", "quantity", "year", *FIGURES)
+    about = {
+        name: constant[f"{RECORD}_{name}"].values
+        for name in columns
+        if f"{RECORD}_{name}" in constant
+    }
     table = pd.DataFrame(about, index=names)
     for group in (POSTERIOR, PRIOR):
         if group == PRIOR and f"{group}_predictive" not in fit.children:
@@ -67,7 +73,8 @@ def predictive_check(fit: xr.DataTree) -> PredictiveCheck:
         replicas = group_of(fit, f"{group}_predictive")["value"].stack(sample=("chain", "draw"))
         found = _ranks(replicas.transpose(RECORD, "sample").values, table)
         table = table.join(found.add_prefix(prefix))
-    return PredictiveCheck(table.drop(columns=["value", "low", "high"]), _summary(table))
+    kept = [name for name in table if name not in FIGURES]
+    return PredictiveCheck(table[kept], _summary(table))
 
 
 def _ranks(replicas: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
@@ -75,8 +82,11 @@ def _ranks(replicas: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
     # Half of what is exactly equal counts as below; a record that says nothing has no replicas.
     point = table["kind"].isin(POINT_KINDS).to_numpy()
     silent = np.isnan(replicas).all(axis=1)
-    figure, low, high = (_logs(table[name])[:, None] for name in ("value", "low", "high"))
-    pit = (replicas < figure).mean(axis=1) + 0.5 * (replicas == figure).mean(axis=1)
+    low, high = (_logs(table[name])[:, None] for name in ("low", "high"))
+    pit = _rank(replicas, table["value"])
+    if "other" in table:
+        other = _rank(replicas, table["other"])
+        pit = np.where(np.abs(other - 0.5) < np.abs(pit - 0.5), other, pit)
     obeyed = ~(replicas < low) & ~(replicas > high)
     return pd.DataFrame(
         {
@@ -85,6 +95,13 @@ def _ranks(replicas: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
         },
         index=table.index,
     )
+
+
+def _rank(replicas: np.ndarray, figures: pd.Series) -> np.ndarray:
+    """Share of replicas below each figure; NaN where there is none."""
+    figure = _logs(figures)[:, None]
+    rank = (replicas < figure).mean(axis=1) + 0.5 * (replicas == figure).mean(axis=1)
+    return np.where(np.isnan(figure[:, 0]), np.nan, rank)
 
 
 def _logs(figures: pd.Series) -> np.ndarray:

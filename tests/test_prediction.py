@@ -72,6 +72,16 @@ def test_a_record_that_says_nothing_has_no_rank() -> None:
     assert np.isnan(records.loc["r01", "pit"])
 
 
+def test_of_two_readings_the_better_one_is_ranked() -> None:
+    fit = known_fit(offset=4.0)
+    others = np.full(len(RECORDS), np.nan)
+    others[0] = RECORDS["value"].iloc[0] * np.exp(0.4)
+    fit["constant_data"]["record_other"] = ("record", others)
+    records = predictive_check(fit).records
+    assert records.loc["r01", "pit"] == pytest.approx(0.5, abs=0.03)
+    assert records.loc["r02", "pit"] < 0.01
+
+
 def test_a_fit_without_replicas() -> None:
     fit = fake_fit()
     del fit["posterior_predictive"]
