@@ -76,7 +76,8 @@ def test_of_two_readings_the_better_one_is_ranked() -> None:
     fit = known_fit(offset=4.0)
     others = np.full(len(RECORDS), np.nan)
     others[0] = RECORDS["value"].iloc[0] * np.exp(0.4)
-    fit["constant_data"]["record_other"] = ("record", others)
+    constant = fit["constant_data"].to_dataset().assign(record_other=("record", others))
+    fit["constant_data"] = xr.DataTree(constant)
     records = predictive_check(fit).records
     assert records.loc["r01", "pit"] == pytest.approx(0.5, abs=0.03)
     assert records.loc["r02", "pit"] < 0.01
