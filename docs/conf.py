@@ -3,8 +3,10 @@
 import logging
 
 from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinx.writers.html5 import HTML5Translator
 
 import reebayes
 from reebayes.study.description import FILLED, MEANINGS
@@ -23,6 +25,8 @@ exclude_patterns = ["_build", "priors_tables.md"]
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 myst_heading_anchors = 2
+myst_enable_extensions = ["dollarmath"]
+html_math_renderer = "mathml"
 # Docstrings name things of the package in single backquotes.
 default_role = "py:obj"
 autodoc_typehints = "none"
@@ -45,6 +49,19 @@ class StudyColumns(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+def inline_formula(writer: HTML5Translator, node: nodes.math) -> None:
+    """Write a formula as MathML, which browsers show without a script."""
+    writer.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def block_formula(writer: HTML5Translator, node: nodes.math_block) -> None:
+    """Write a formula that stands by itself."""
+    writer.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
-    """Make the directive known."""
+    """Make the directive and the formulas known."""
     app.add_directive("study-columns", StudyColumns)
+    app.add_html_math_renderer("mathml", (inline_formula, None), (block_formula, None))

@@ -4,8 +4,9 @@ A study is read, fitted and asked; each verb is a function and each result a lab
 
 Study
     `read_study` returns a `Study`: tables of `Process`, `Flow`, `Quantity`, `Record`, `Prior` and
-    `Source`. It changes by copy (``with_prior``, ``without_source``, ...). `coverage` counts its
-    records by quantity and by stage of each region.
+    `Source`, and each published `Estimate` that it is held against. It changes by copy
+    (``with_prior``, ``without_source``, ``variant``, ...). `coverage` counts its records by
+    quantity and by stage of each region.
 Customs
     `harmonise` turns customs files into records.
 Fit
@@ -14,8 +15,13 @@ Fit
 Answers
     `quantity` and `flow` select draws; `cumulative`, `bands` and `probability_above` summarise
     them; `record_table`, `source_table` and `export_tables` are data frames.
+Tests of the model
+    `predictive_check` asks whether records look like what the model expects; `compare` scores
+    fits of several variants by prediction, and `read_comparison` opens what ``reebayes compare``
+    wrote; `beside_published` sets what others concluded beside a fit.
 Figures and pages
-    `plot_bands`, `plot_totals`, `plot_coverage`, `draw_sankey`, `write_report`.
+    `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `draw_sankey`,
+    `write_report`.
 Trials
     `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it.
 Errors
@@ -31,6 +37,7 @@ from typing import TYPE_CHECKING
 from reebayes.conventions import package_version
 from reebayes.errors import FitError, ReebayesError, ResultError, StudyError
 from reebayes.study import (
+    Estimate,
     Flow,
     Prior,
     Process,
@@ -43,10 +50,13 @@ from reebayes.study import (
 )
 
 if TYPE_CHECKING:
+    from reebayes.comparison import compare, read_comparison
     from reebayes.evidence import coverage
     from reebayes.harmonisation import harmonise
+    from reebayes.mirror import beside_published
     from reebayes.model import build_model
-    from reebayes.plots import plot_bands, plot_coverage, plot_totals
+    from reebayes.plots import plot_bands, plot_coverage, plot_predictive, plot_totals
+    from reebayes.prediction import predictive_check
     from reebayes.reporting import write_report
     from reebayes.results import (
         bands,
@@ -74,6 +84,7 @@ else:
 
 
 __all__ = [
+    "Estimate",
     "FitError",
     "Flow",
     "Prior",
@@ -88,7 +99,9 @@ __all__ = [
     "Table",
     "__version__",
     "bands",
+    "beside_published",
     "build_model",
+    "compare",
     "coverage",
     "cumulative",
     "draw_sankey",
@@ -99,9 +112,12 @@ __all__ = [
     "open_fit",
     "plot_bands",
     "plot_coverage",
+    "plot_predictive",
     "plot_totals",
+    "predictive_check",
     "probability_above",
     "quantity",
+    "read_comparison",
     "read_study",
     "record_table",
     "save_fit",
@@ -115,7 +131,9 @@ __version__ = package_version(__name__)
 
 _PLACES = {
     "bands": "results",
+    "beside_published": "mirror",
     "build_model": "model",
+    "compare": "comparison",
     "coverage": "evidence",
     "cumulative": "results",
     "draw_sankey": "sankey",
@@ -126,9 +144,12 @@ _PLACES = {
     "open_fit": "results",
     "plot_bands": "plots",
     "plot_coverage": "plots",
+    "plot_predictive": "plots",
     "plot_totals": "plots",
+    "predictive_check": "prediction",
     "probability_above": "results",
     "quantity": "results",
+    "read_comparison": "comparison",
     "record_table": "tables",
     "save_fit": "results",
     "simulate_records": "simulation",

@@ -21,6 +21,7 @@ from reebayes.conventions import (
     GROUP,
     LATENT,
     PROCESS,
+    PUBLISHED,
     QUANTITY,
     RECORD,
     REPORTER,
@@ -125,12 +126,15 @@ def constant_data(study: Study) -> xr.Dataset:
     variables["quantity_unit"] = (QUANTITY, _labels(units))
     for name, values in _prior_columns(study).items():
         variables[f"prior_{name}"] = ("prior_row", values)
+    for name, values in _published_columns(study).items():
+        variables[f"{PUBLISHED}_{name}"] = (PUBLISHED, values)
     coordinates = {
         RECORD: _labels(row.record for row in study.records),
         FLOW: _labels(row.flow for row in study.flows),
         PROCESS: _labels(row.process for row in study.processes),
         SOURCE: _labels(row.source for row in study.sources),
         QUANTITY: _labels(row.quantity for row in study.quantities),
+        PUBLISHED: _labels(row.name for row in study.published),
     }
     return xr.Dataset(variables, coords=coordinates)
 
@@ -169,7 +173,7 @@ def _record_columns(study: Study) -> dict[str, Any]:
         for name in ("quantity", "year", "year_end", "kind", "unit", "sd", "reporter", "source",
                      "note")
     }  # fmt: skip
-    for name in ("value", "low", "high"):
+    for name in ("value", "low", "high", "other"):
         columns[name] = np.array([figure(row, name) for row in rows])
     printed = [float("nan") if row.value is None else row.value for row in rows]
     return columns | {"printed": np.array(printed)}
@@ -184,6 +188,23 @@ def _prior_columns(study: Study) -> dict[str, Any]:
         for name in ("target", "distribution", "median", "sd", "unit", "source")
     }
     return columns | {"years": _labels(years), "step": np.array(steps)}
+
+
+def _published_columns(study: Study) -> dict[str, Any]:
+    """Estimates in the unit of the study; NaN where one has no such number."""
+    rows = study.published
+    columns: dict[str, Any] = {
+        name: _labels(getattr(row, name) for row in rows)
+        for name in ("quantity", "kind", "source", "note", "why")
+    }
+    for name in ("year", "year_end"):
+        columns[name] = np.array([getattr(row, name) for row in rows], dtype=np.int64)
+    for name in ("value", "low", "high"):
+        figures = [(getattr(row, name), row.scale) for row in rows]
+        columns[name] = np.array(
+            [np.nan if figure is None else figure * scale for figure, scale in figures], dtype=float
+        )
+    return columns
 
 
 def _plain(values: list[Any]) -> np.ndarray:

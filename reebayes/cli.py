@@ -3,12 +3,18 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reebayes.conventions import package_version
 from reebayes.errors import FitError, ReebayesError
 from reebayes.study import Study, describe_study, read_study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reebayes.refits import FitFiles, Workshop
 
 DONE, WRONG_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 2, 3, 130
 
@@ -103,16 +109,77 @@ def _fit(arguments: argparse.Namespace) -> int:
     return NOT_CONVERGED
 
 
+def _compare(arguments: argparse.Namespace) -> int:
+    study = read_study(arguments.data, recalled=arguments.recalled)
+    names = arguments.variants or list(study.variants)
+    # Imported here: the sampler takes seconds to load.
+    from reebayes.comparison import compare
+    from reebayes.refits import Workshop, variants_of
+    from reebayes.results import make_folder
+    from reebayes.sampling import CHAINS, DRAWS, TUNE, Run
+    from reebayes.tables import write_csv
+
+    variants = variants_of(study, names)
+    _say(_described(study))
+    make_folder(arguments.out)
+    run = Run(
+        seed=arguments.seed, draws=arguments.draws or DRAWS, tune=arguments.tune or TUNE,
+        chains=arguments.chains or CHAINS, progress=sys.stderr.isatty(),
+    )  # fmt: skip
+    workshop = Workshop(arguments.out, run, _say)
+    fits = workshop.fit(variants)
+    refits = _refits(arguments, workshop, variants, fits)
+    result = compare(fits, refits=refits, force=arguments.force)
+    paths = write_csv(result.tables, arguments.out)
+    _say("\n".join(f"{path}: written." for path in paths))
+    _say(f"\n{result}")
+    failed = sorted(set(result.table.loc[result.table["converged"] != "yes", "variant"]))
+    if failed:
+        _complain(f"Did not converge, and is compared by force: {', '.join(failed)}.")
+    return NOT_CONVERGED if failed else DONE
+
+
+def _refits(
+    arguments: argparse.Namespace,
+    workshop: "Workshop",
+    variants: Mapping[str, Study],
+    fits: "FitFiles",
+) -> dict[str, dict[str, "pd.Series"]]:
+    """Refit what the arguments ask for: by score, by variant."""
+    from reebayes.comparison import LOO, untrusted
+    from reebayes.refits import folds_at_random, folds_by_reporter, future_fold
+
+    study = next(iter(variants.values()))
+    refits = {}
+    if arguments.folds == "reporter":
+        refits["one reporter at a time"] = workshop.score(variants, folds_by_reporter(study))
+    elif arguments.folds:
+        doubtful = untrusted(fits)
+        folds = folds_at_random(doubtful, int(arguments.folds), seed=arguments.seed)
+        if folds:
+            refits[LOO] = workshop.score(variants, folds)
+    if arguments.future is not None:
+        fold = future_fold(study, arguments.future)
+        refits[next(iter(fold))] = workshop.score(variants, fold)
+    return refits
+
+
 def _report(arguments: argparse.Namespace) -> int:
     out = arguments.out or arguments.file.with_suffix(".html")
-    return _report_file(arguments.file, out, year=arguments.year, force=arguments.force)
+    return _report_file(arguments.file, out, year=arguments.year, force=arguments.force,
+                        compared=arguments.compare)  # fmt: skip
 
 
-def _report_file(file: Path, out: Path, *, year: int | None, force: bool) -> int:
+def _report_file(
+    file: Path, out: Path, *, year: int | None, force: bool, compared: Path | None = None
+) -> int:
+    from reebayes.comparison import read_comparison
     from reebayes.reporting import write_report
     from reebayes.results import open_fit
 
-    _say(f"{write_report(open_fit(file), out, year=year, force=force)}: report written.")
+    comparison = None if compared is None else read_comparison(compared)
+    written = write_report(open_fit(file), out, year=year, force=force, comparison=comparison)
+    _say(f"{written}: report written.")
     return DONE
 
 
@@ -202,6 +269,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_describe(commands)
     _add_fit(commands)
+    _add_compare(commands)
     _add_report(commands)
     _add_export(commands)
     _add_harmonise(commands)
@@ -315,6 +383,42 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=_at_least(least), metavar="N", help=text)
 
 
+def _add_compare(commands: Commands) -> None:
+    parser = _add(
+        commands, "compare", _compare,
+        brief="fit a study and its variants, and score them by prediction",
+        text="Fit a study and the variants that its study.toml declares, one file each, and print "
+        "how well each\npredicts the records, with differences, and the headline quantities side "
+        "by side. What is finished\nis never fitted again.",
+        example="reebayes compare no_smuggling student_t --out comparison --future 2017",
+    )  # fmt: skip
+    parser.add_argument(
+        "variants", nargs="*", metavar="VARIANT", help="variants to fit (default: all declared)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("comparison"), metavar="DIR",
+        help="folder for fits and tables (default: comparison)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--folds", type=_folds, metavar="reporter|K",
+        help="refit without each reporter in turn, or, in K folds, without the records that "
+        "importance sampling cannot score (default: no refits)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--future", type=int, metavar="Y", help="refit without all records of years after Y"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="compare fits that did not converge as well"
+    )
+    _add_sampling(parser)
+
+
+def _folds(text: str) -> str:
+    if text != "reporter" and (not text.isdecimal() or int(text) < 2):
+        raise argparse.ArgumentTypeError(f"must be 'reporter' or a number from 2 up, got {text}")
+    return text
+
+
 def _add_report(commands: Commands) -> None:
     parser = _add(
         commands, "report", _report,
@@ -332,6 +436,9 @@ def _add_report(commands: Commands) -> None:
     )
     parser.add_argument(
         "--force", action="store_true", help="report a fit that did not converge, with a banner"
+    )
+    parser.add_argument(
+        "--compare", type=Path, metavar="DIR", help="show the scores that `reebayes compare` wrote"
     )
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -49,7 +49,11 @@ from reebayes.results import (
     write_whole,
 )
 from reebayes.sankey import draw_sankey
+from reebayes.scrutiny import predictive_block, published_rows, score_blocks
 from reebayes.tables import record_table, source_table
+
+if TYPE_CHECKING:
+    from reebayes.comparison import Comparison
 
 GATE_LABELS = {
     "rhat_max": "Largest R-hat",
@@ -103,7 +107,12 @@ class Plan:
 
 
 def write_report(
-    fit: xr.DataTree, path: str | Path, *, year: int | None = None, force: bool = False
+    fit: xr.DataTree,
+    path: str | Path,
+    *,
+    year: int | None = None,
+    force: bool = False,
+    comparison: "Comparison | None" = None,
 ) -> Path:
     """Write a fit as one HTML page that needs neither network nor scripts.
 
@@ -117,6 +126,8 @@ def write_report(
         Year of the Sankey diagram; the study's choice if left out.
     force : bool
         Report a fit that did not converge, under a banner that says so.
+    comparison : Comparison, optional
+        Scores of this fit and of variants of its study, as `compare` returns them.
 
     Returns
     -------
@@ -129,7 +140,7 @@ def write_report(
         If the fit did not converge and `force` is false.
     ResultError
         If the study's ``[report]`` table names an unknown quantity or key, the year is not in the
-        study, or the file cannot be written.
+        study, the comparison is of another study, or the file cannot be written.
     """
     if fit.attrs.get("converged") != "yes" and not force:
         raise FitError(
@@ -145,7 +156,7 @@ def write_report(
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html.j2")
-    page = template.render(_context(fit, plan)).encode()
+    page = template.render(_context(fit, plan) | _checking(fit, comparison)).encode()
     return write_whole(Path(path), lambda temporary: temporary.write_bytes(page))
 
 
@@ -221,6 +232,19 @@ def _context(fit: xr.DataTree, plan: Plan) -> dict[str, Any]:
         "sources": _source_rows(sources, records),
         "provenance": _provenance(fit),
     }
+
+
+def _checking(fit: xr.DataTree, comparison: "Comparison | None") -> dict[str, Any]:
+    """What was done to test the model: predictive checks, variants, published estimates."""
+    context: dict[str, Any] = {
+        "check": predictive_block(fit),
+        "published": published_rows(fit),
+        "scores": [] if comparison is None else score_blocks(fit, comparison),
+    }
+    if context["check"] is not None:
+        check = context["check"]
+        check["plot"] = _embedded(check["figure"], check["alternative"])
+    return context
 
 
 def _ratios(fit: xr.DataTree) -> set[str]:

@@ -113,6 +113,27 @@ def fit(
     return tree
 
 
+def draw(layout: Layout, run: Run) -> tuple[dict[str, Floats], xr.Dataset]:
+    """Sample a layout as it is, without the study's tables around the draws.
+
+    Parameters
+    ----------
+    layout : Layout
+        Possibly changed since it was laid out, such as with records that count for nothing.
+    run : Run
+
+    Returns
+    -------
+    tuple of dict and Dataset
+        Every stored variable (chain, draw, ...), and the statistics of the sampler.
+    """
+    _compile(layout)
+    whitening = find_coordinates(layout, seed=run.seed)
+    trace = _sample(layout, whitening, run)
+    white = trace["posterior"].to_dataset()[WHITE].values
+    return _unfold(layout, white, whitening), trace["sample_stats"].to_dataset()
+
+
 def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
     """Coordinates for sampling, from the mode and a short pilot run.
 

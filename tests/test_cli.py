@@ -7,13 +7,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 import xarray as xr
 
 from reebayes.cli import main
 from reebayes.errors import FitError
 from reebayes.results import open_fit, save_fit
+from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
+from tests.test_variants import study_with
 from tests.tiny import shared_tables, write_tables
 
 ROOT = Path(__file__).parents[1]
@@ -232,3 +235,102 @@ def test_the_sampler_is_not_loaded_for_help() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Bayesian material flow analysis" in done.stdout
+
+
+# --- compare ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Replace the sampler where variants are fitted; return a study with variants."""
+    import reebayes.refits as refits
+
+    def fit(study: Study, **given: Any) -> xr.DataTree:
+        found = fake_fit(chains=2, draws=given["draws"], seed=len(study.name))
+        found.attrs |= {"study_hash": study.hash, "study_name": study.name}
+        found.attrs |= {name: given[name] for name in ("seed", "draws", "tune", "chains")}
+        return found
+
+    def score(study: Study, held: list[str], run: object) -> pd.DataFrame:
+        index = pd.Index(held, name="record")
+        return pd.DataFrame({"elpd": [-1.0 - 0.1 * len(study.name)] * len(held)}, index=index)
+
+    monkeypatch.setattr(refits, "fit", fit)
+    monkeypatch.setattr(refits, "score_held_out", score)
+    return study_with(tmp_path / "study").path
+
+
+SHORT = ["--draws", "60", "--chains", "2", "--tune", "10"]
+
+
+def test_compare_fits_scores_and_writes_tables(
+    compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["compare", "heavy", "--data", str(compared), "--out", str(out), *SHORT]) == 0
+    assert {path.name for path in out.iterdir()} == {
+        *("base.nc", "heavy.nc", "comparison.csv", "pointwise.csv", "quantities.csv")
+    }
+    text = capsys.readouterr().out
+    assert "records scored in all fits" in text
+    assert "heavy" in text.partition("one at a time")[2]
+    page = out / "report.html"
+    arguments = ["report", str(out / "base.nc"), "--compare", str(out), "--out", str(page)]
+    assert main(arguments) == 0
+    assert "Tiny: heavy tails" in page.read_text("utf-8")
+
+
+def test_compare_takes_every_variant_unless_told(compared: Path, tmp_path: Path) -> None:
+    assert main(["compare", "--data", str(compared), "--out", str(tmp_path / "out"), *SHORT]) == 0
+    assert len(list((tmp_path / "out").glob("*.nc"))) == 7
+
+
+def test_compare_by_reporter_and_future(
+    compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--folds", "reporter", "--future", "2012"]
+    arguments = [
+        "compare",
+        "quiet",
+        "--data",
+        str(compared),
+        "--out",
+        str(tmp_path),
+        *SHORT,
+        *asked,
+    ]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "left out together: one reporter at a time" in text
+    assert "left out together: years after 2012" in text
+    table = pd.read_csv(tmp_path / "comparison.csv").set_index(["score", "variant"])
+    study = read_study(compared)
+    quiet = study.variant("quiet")
+    row = table.loc[("one reporter at a time", "quiet")]
+    assert row["records"] == len(quiet.records)
+    gap = 0.1 * (len(quiet.name) - len(study.name))
+    assert row["elpd_diff"] == pytest.approx(-gap * len(quiet.records))
+
+
+def test_compare_refuses_what_is_no_variant(
+    compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["compare", "heavvy", "--data", str(compared), "--out", str(out)]) == 2
+    assert "Did you mean 'heavy'?" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("folds", ["1", "0", "people", "2.5"])
+def test_folds_are_reporter_or_a_number(folds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", "--folds", folds])
+    assert stopped.value.code == 2
+    assert "'reporter' or a number from 2 up" in capsys.readouterr().err
+
+
+def test_report_with_a_folder_that_holds_no_comparison(
+    fit_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(fit_file), "--compare", str(tmp_path)]) == 2
+    assert "comparison.csv: no such file" in capsys.readouterr().err

@@ -21,7 +21,8 @@ LAYERS = (
     ("model",),
     ("sampling",),
     ("results",),
-    ("tables", "plots", "sankey"),
+    ("tables", "plots", "sankey", "comparison", "prediction", "mirror"),
+    ("scrutiny", "refits"),
     ("reporting",),
     ("cli",),
 )
@@ -44,6 +45,10 @@ APART = (
     "tables",
     "plots",
     "sankey",
+    "comparison",
+    "prediction",
+    "mirror",
+    "scrutiny",
     "reporting",
 )
 

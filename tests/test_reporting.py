@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from reebayes.comparison import compare
 from reebayes.errors import FitError, ResultError
 from reebayes.reporting import write_report
 from tests.fakes import RECORDS, REPORT, SOURCES, fake_fit
@@ -98,7 +99,7 @@ def test_headline_shows_posterior_prior_and_probabilities(text: str) -> None:
 
 def test_figures_have_alternative_text(page: _Page) -> None:
     images = [attrs for tag, attrs in page.tags if tag == "img"]
-    assert len(images) == 1 + len(REPORT["headline"]) + len(REPORT["panels"])
+    assert len(images) == 2 + len(REPORT["headline"]) + len(REPORT["panels"])
     assert all(len(str(image["alt"])) > 40 for image in images)
     assert "Sankey diagram of the flows of 2013" in str(page.values("aria-label"))
 
@@ -162,3 +163,73 @@ def test_a_fit_without_prior_or_predictions_gets_a_report(tmp_path: Path) -> Non
     for group in ("prior", "posterior_predictive"):
         del fit[group]
     assert "Hidden mining in A" in write_report(fit, tmp_path / "a.html").read_text("utf-8")
+
+
+# --- tests of the model ---------------------------------------------------------------------------
+
+
+def published_fit() -> xr.DataTree:
+    """Fit that carries two published estimates, one inside the band and one far from it."""
+    fit = fake_fit()
+    constant = fit["constant_data"].to_dataset()
+    names = ["near", "far"]
+    columns = {
+        "quantity": ["mined_world", "mined_world"],
+        "kind": ["upper", "value"],
+        "source": ["thesis", "thesis"],
+        "note": ["A <note>", ""],
+        "why": ["Not shown.", "They count <scrap> twice."],
+        "year": [2010, 2012],
+        "year_end": [2015, 2012],
+        "value": [float("nan"), 77.0],
+        "low": [float("nan")] * 2,
+        "high": [99.0, float("nan")],
+    }
+    constant = constant.assign({f"published_{k}": ("published", v) for k, v in columns.items()})
+    fit["constant_data"] = xr.DataTree(constant.assign_coords(published=names))
+    return fit
+
+
+def test_estimates_outside_the_band_are_explained(tmp_path: Path) -> None:
+    text = write_report(published_fit(), tmp_path / "p.html").read_text("utf-8")
+    _Page(text)
+    section = text[text.index('id="published"') : text.index('id="limits"')]
+    assert "They count &lt;scrap&gt; twice." in section
+    assert "Not shown." not in section
+    assert "at most 99.0 kt REO" in section
+    assert section.count('class="flag">outside') == 1
+
+
+def test_an_unexplained_difference_says_so(tmp_path: Path) -> None:
+    fit = published_fit()
+    fit["constant_data"]["published_why"][1] = ""
+    text = write_report(fit, tmp_path / "p.html").read_text("utf-8")
+    assert "Nobody has explained this difference." in text
+
+
+def test_predictive_check_is_on_the_page(text: str) -> None:
+    section = text[text.index('id="tests"') : text.index('id="limits"')]
+    assert "Records as the model expects them" in section
+    assert "survey" in section
+    assert "With and without" not in section
+
+
+def test_scores_of_variants_are_on_the_page(tmp_path: Path) -> None:
+    fit, other = fake_fit(), fake_fit(seed=2)
+    other.attrs |= {"study_hash": "1" * 64, "study_name": "Two <lands>: no smuggling"}
+    result = compare({"base": fit, "no_smuggling": other}, force=True)
+    text = write_report(fit, tmp_path / "c.html", comparison=result).read_text("utf-8")
+    _Page(text)
+    section = text[text.index('id="variants"') : text.index('id="predictions"')]
+    row = result.table.set_index("variant").loc["no_smuggling"]
+    assert f"{row['elpd_diff']:+.1f}" in section
+    assert f"{row['se_diff']:.1f}" in section
+    assert "Two &lt;lands&gt;: no smuggling" in section
+    assert 'href="#variants"' in text
+
+
+def test_a_comparison_of_another_study_is_refused(tmp_path: Path) -> None:
+    other = fake_fit(seed=2)
+    other.attrs["study_hash"] = "1" * 64
+    with pytest.raises(ResultError, match="of another study"):
+        write_report(fake_fit(), tmp_path / "c.html", comparison=compare({"base": other}))

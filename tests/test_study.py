@@ -166,7 +166,8 @@ def test_bundled_records_are_many_and_from_named_sources() -> None:
     assert len(study.records) >= 500
     assert len({record.quantity for record in study.records}) >= 75
     assert len(everything.records) - len(study.records) >= 70
-    used = {row.source for table in (everything.records, everything.priors) for row in table}
+    tables = (everything.records, everything.priors, everything.published)
+    used = {row.source for table in tables for row in table}
     with (everything.path / "hs_codes.csv").open(encoding="utf-8") as codes:
         used |= {row["source"] for row in csv.DictReader(codes)}
     # for rows that `reebayes harmonise` makes of a user's own downloads

@@ -6,6 +6,7 @@ from reebayes.study.description import describe_study
 from reebayes.study.priors import STEP_GROUPS
 from reebayes.study.rows import (
     RECORD_KINDS,
+    Estimate,
     Flow,
     Prior,
     Process,
@@ -22,6 +23,7 @@ __all__ = [
     "RECORD_KINDS",
     "STEP_GROUPS",
     "Cells",
+    "Estimate",
     "FaultList",
     "Flow",
     "Prior",

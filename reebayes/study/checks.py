@@ -6,9 +6,11 @@ from typing import Any, get_type_hints
 
 from reebayes.errors import Fault
 from reebayes.study.cells import Entry, table_fault
+from reebayes.study.changes import changed, check_variants
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.graph import check_graph
 from reebayes.study.priors import check_priors
+from reebayes.study.published import check_published
 from reebayes.study.records import check_records
 from reebayes.study.report import named_quantities, named_years
 from reebayes.study.settings import TABLE
@@ -33,9 +35,24 @@ def check_draft(draft: Draft) -> list[Fault]:
     faults += _check_terms(draft, world)
     faults += check_records(draft, world)
     faults += check_priors(draft, world)
+    faults += check_published(draft, world)
     faults += _check_report(draft, world)
+    faults += check_variants(draft, draft.header.variants, draft.header.variants)
+    if not (faults or draft.faults):
+        faults += _check_outcomes(draft, world)
     trusted = (fault for fault in faults if (fault.table, fault.row) not in draft.broken)
     return [*draft.faults, *trusted]
+
+
+def _check_outcomes(draft: Draft, world: World) -> Iterator[Fault]:
+    """Yield what would be wrong with the study that each variant makes of a sound one."""
+    for name in draft.header.variants:
+        after = changed(draft, draft.header.variants, name)
+        # A variant changes priors and leaves out records; nothing else can have become unsound.
+        records = () if len(after.records) == len(draft.records) else check_records(after, world)
+        for fault in (*records, *check_priors(after, world)):
+            message = f"makes a study that is not sound: {fault.table}, {fault}"
+            yield Fault(TABLE, None, f"variants.{name}", fault.value, message)
 
 
 def check_types(draft: Draft) -> list[Fault]:
@@ -72,6 +89,7 @@ def _check_keys(draft: Draft) -> Iterator[Fault]:
     yield from _check_once("flows.csv", draft.flows, "flow")
     yield from _check_once("records.csv", draft.records, "record")
     yield from _check_once("sources.csv", draft.sources, "source")
+    yield from _check_once("published_estimates.csv", draft.published, "name")
 
 
 def _check_once(table: str, entries: Sequence[Entry[Any]], key: str) -> Iterator[Fault]:

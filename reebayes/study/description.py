@@ -7,12 +7,14 @@ from typing import Any, get_type_hints
 
 from reebayes.errors import Fault, StudyError
 from reebayes.study.csvfiles import FaultList, read_text
-from reebayes.study.drafts import COLUMNS
+from reebayes.study.drafts import COLUMNS, OPTIONAL_TABLES
 from reebayes.study.rows import (
     DISTRIBUTIONS,
+    ESTIMATE_KINDS,
     PARTS,
     PROCESS_KINDS,
     RECORD_KINDS,
+    Estimate,
     Flow,
     Prior,
     Process,
@@ -33,6 +35,7 @@ ROWS: Mapping[str, type] = {
     "records.csv": Record,
     "priors.csv": Prior,
     "sources.csv": Source,
+    "published_estimates.csv": Estimate,
 }
 
 CONTENTS: Mapping[str, str] = {
@@ -42,6 +45,7 @@ CONTENTS: Mapping[str, str] = {
     "records.csv": "Published figures, each an observation of a quantity. No row is no record.",
     "priors.csv": "What is assumed before the records, target by target.",
     "sources.csv": "Where records and priors come from; a judgement says whose it is and why.",
+    "published_estimates.csv": "What others concluded: set beside results, never evidence.",
 }
 
 MEANINGS: Mapping[str, Mapping[str, str]] = {
@@ -106,6 +110,20 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "licence": "Licence, or the ground on which the figures are used.",
         "note": "What a reader must know.",
     },
+    "published_estimates.csv": {
+        "name": "Name of the estimate.",
+        "quantity": "Quantity that it is about.",
+        "year": "Year, or the first of several.",
+        "year_end": "Last year of a sum over years, or of a ratio of such sums.",
+        "kind": "What the estimate says of the quantity.",
+        "value": "Figure as printed.",
+        "low": "Lower bound as printed.",
+        "high": "Upper bound as printed.",
+        "unit": "Unit as printed.",
+        "source": "Source that printed it; it may have no record and no prior.",
+        "note": "What a reader must know.",
+        "why": "Why it differs from the fit, where it does.",
+    },
 }
 
 FILLED: Mapping[str, tuple[str, ...]] = {
@@ -115,6 +133,7 @@ FILLED: Mapping[str, tuple[str, ...]] = {
     "records.csv": (*("record", "quantity", "year", "kind", "unit", "sd", "reporter", "source"),),
     "priors.csv": ("target", "distribution", "median", "sd", "unit", "source"),
     "sources.csv": ("source", "citation"),
+    "published_estimates.csv": ("name", "quantity", "year", "kind", "unit", "source"),
 }
 """Columns whose cells may not be empty."""
 
@@ -128,6 +147,7 @@ CONSTRAINTS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("records.csv", "sd"): {"minimum": 0},
     ("priors.csv", "distribution"): {"enum": list(DISTRIBUTIONS)},
     ("priors.csv", "sd"): {"minimum": 0},
+    ("published_estimates.csv", "kind"): {"enum": list(ESTIMATE_KINDS)},
 }
 
 KEYS: Mapping[str, Mapping[str, Any]] = {
@@ -137,6 +157,7 @@ KEYS: Mapping[str, Mapping[str, Any]] = {
     "records.csv": {"primaryKey": ["record"]},
     "priors.csv": {"uniqueKeys": [["target", "year"]]},
     "sources.csv": {"primaryKey": ["source"]},
+    "published_estimates.csv": {"primaryKey": ["name"]},
 }
 
 REFERENCES: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -144,6 +165,10 @@ REFERENCES: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "quantities.csv": {"flow": ("flows", "flow")},
     "records.csv": {"quantity": ("quantities", "quantity"), "source": ("sources", "source")},
     "priors.csv": {"source": ("sources", "source")},
+    "published_estimates.csv": {
+        "quantity": ("quantities", "quantity"),
+        "source": ("sources", "source"),
+    },
 }
 """Columns that name a row of another table: table and column."""
 
@@ -176,7 +201,10 @@ def describe_study(study: Study, folder: Path | None = None) -> dict[str, Any]:
     found = FaultList(TABLE)
     prefix = _prefix(study.path, study.path if folder is None else folder)
     tables = study.package.plain.get("tables", {})
-    names = [*COLUMNS, *(name for name in tables if name not in COLUMNS)]
+    there = [
+        name for name in COLUMNS if name not in OPTIONAL_TABLES or (study.path / name).exists()
+    ]
+    names = [*there, *(name for name in tables if name not in there)]
     resources = [_resource(study, name, tables.get(name, {}), prefix, found) for name in names]
     if found.faults:
         raise StudyError(found.faults)

@@ -10,10 +10,12 @@ from reebayes.study.cells import Cells, Entry
 from reebayes.study.csvfiles import FaultList, read_lines
 from reebayes.study.rows import (
     DISTRIBUTIONS,
+    ESTIMATE_KINDS,
     PARTS,
     PROCESS_KINDS,
     RECORD_KINDS,
     STATUSES,
+    Estimate,
     Flow,
     Prior,
     Process,
@@ -39,7 +41,15 @@ COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("note",),
     ),
     "sources.csv": (("source", "citation", "year", "url", "licence"), ("note",)),
+    "published_estimates.csv": (
+        (
+            *("name", "quantity", "year", "year_end", "kind", "value", "low", "high", "unit"),
+            "source",
+        ),
+        ("note", "why"),
+    ),
 }
+OPTIONAL_TABLES = ("published_estimates.csv",)
 
 
 @dataclass(slots=True)
@@ -56,6 +66,7 @@ class Draft:
     records: list[Entry[Record]]
     priors: list[Entry[Prior]]
     sources: list[Entry[Source]]
+    published: list[Entry[Estimate]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     broken: set[tuple[str, int | None]] = field(default_factory=set)
 
@@ -63,17 +74,20 @@ class Draft:
 def read_draft(path: Path) -> Draft:
     """Read every table of the study directory `path`, noting what cannot be read."""
     header, faults = read_header(path / "study.toml")
-    draft = Draft(header, [], [], [], [], [], [], faults)
+    draft = Draft(header, [], [], [], [], [], [], faults=faults)
     draft.processes += _read(path, "processes.csv", draft)
     draft.flows += _read(path, "flows.csv", draft)
     draft.terms += _read(path, "quantities.csv", draft)
     draft.records += _read(path, "records.csv", draft)
     draft.priors += _read(path, "priors.csv", draft)
     draft.sources += _read(path, "sources.csv", draft)
+    draft.published += _read(path, "published_estimates.csv", draft)
     return draft
 
 
 def _read(path: Path, table: str, draft: Draft) -> list[Entry[Any]]:
+    if table in OPTIONAL_TABLES and not (path / table).exists():
+        return []
     found, ignored = FaultList(table), FaultList(table)
     required, optional = COLUMNS[table]
     lines = read_lines(path / table, required, optional, found)
@@ -163,6 +177,26 @@ def _prior(cells: Cells) -> Entry[Prior]:
     )
 
 
+def _estimate(cells: Cells) -> Entry[Estimate]:
+    year = _needed_year(cells)
+    year_end = cells.year("year_end")
+    return cells.entry(
+        Estimate,
+        name=cells.identifier("name"),
+        quantity=cells.name("quantity"),
+        year=year,
+        year_end=year if year_end is None else year_end,
+        kind=cells.choice("kind", ESTIMATE_KINDS),
+        value=cells.number("value"),
+        low=cells.number("low"),
+        high=cells.number("high"),
+        unit=cells.needed("unit"),
+        source=cells.name("source"),
+        note=cells.text("note"),
+        why=cells.text("why"),
+    )
+
+
 def _source(cells: Cells) -> Entry[Source]:
     return cells.entry(
         Source,
@@ -182,6 +216,7 @@ PARSERS: Mapping[str, Callable[[Cells], Entry[Any]]] = {
     "records.csv": _record,
     "priors.csv": _prior,
     "sources.csv": _source,
+    "published_estimates.csv": _estimate,
 }
 """How a row of each table is read."""
 

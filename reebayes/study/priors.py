@@ -90,8 +90,11 @@ def _sort_of(target: str, world: World) -> str | None:
     if colon:
         if group not in GROUPS or not name:
             return None
-        known = {"step": STEP_GROUPS, "route": world.routes}.get(group)
-        return group if known is None or name in known else None
+        if group == "step":
+            return group if name in STEP_GROUPS else None
+        if group == "route":
+            return group if name in world.routes else None
+        return group
     if target not in world.edges:
         return "unclear" if target in world.flows or not world.flows else None
     kind = world.kind(world.edges[target].source)

@@ -8,6 +8,7 @@ PROCESS_KINDS = ("market", "conversion", "use", "loss", "environment")
 RECORD_KINDS = ("value", "zero", "quota", "upper", "lower", "range", "cumulative", "mean")
 VALUE_KINDS = ("value", "quota", "cumulative", "mean")
 SPAN_KINDS = ("cumulative", "mean")
+ESTIMATE_KINDS = ("value", "range", "upper", "lower")
 RECALLED = "recalled"
 STATUSES = ("", RECALLED)
 DISTRIBUTIONS = ("lognormal", "share", "normal")
@@ -135,6 +136,33 @@ class Record:
             raise StudyError([Fault("records.csv", None, "unit", self.unit, message)])
         factor = self.factor if content == GROSS and self.factor is not None else 1.0
         return MASS_SCALES[mass] * factor
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What somebody concluded about a quantity: set beside a fit, never used in one.
+
+    Where ``year_end`` is after ``year`` it is a sum over those years (of a ratio, the ratio of
+    sums). ``why`` explains a difference from the fit, once there is one to explain.
+    """
+
+    name: str
+    quantity: str
+    year: int
+    year_end: int
+    kind: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    source: str
+    note: str = ""
+    why: str = ""
+
+    @property
+    def scale(self) -> float:
+        """Multiplier from the estimate's unit to the study's."""
+        return 1.0 if self.unit in RATIO_UNITS else MASS_SCALES[self.unit.partition(" ")[0]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ from reebayes.study.frozen import Settings
 from reebayes.study.package import read_package
 from reebayes.study.report import read_report
 from reebayes.study.rows import MASS_SCALES
+from reebayes.study.variants import read_variants
 from reebayes.study.wording import nearest, quoted, suggestion
 
 TABLE = "study.toml"
 KEYS = {"name": str, "unit": str, "first_year": int, "last_year": int}
-OPTIONAL_KEYS = {"notes": str, "settings": dict, "report": dict, "package": dict}
+OPTIONAL_KEYS = {"notes": str, "settings": dict, "report": dict, "package": dict,
+                 "variants": dict}  # fmt: skip
 ERROR_DISTRIBUTIONS = ("normal", "student_t")
 TYPE_NAMES = {str: "text", int: "a whole number", dict: "a table"}
 
@@ -31,6 +33,7 @@ class Header:
     notes: str = ""
     report: Settings = field(default_factory=Settings)
     package: Settings = field(default_factory=Settings)
+    variants: Settings = field(default_factory=Settings)
 
     @property
     def content(self) -> str | None:
@@ -53,9 +56,10 @@ def read_header(path: Path) -> tuple[Header, list[Fault]]:
         else:
             values = _checked_keys(values, found)
             _check_unit(values.get("unit"), found)
-            _check_settings(values.get("settings", {}), found)
+            check_settings(values.get("settings", {}), found)
             values["report"] = read_report(values.get("report", {}), found)
             values["package"] = read_package(values.get("package", {}), found)
+            values["variants"] = _read_variants(values.get("variants", {}), found)
     header = Header(
         name=values.get("name", ""),
         unit=values.get("unit", ""),
@@ -64,6 +68,7 @@ def read_header(path: Path) -> tuple[Header, list[Fault]]:
         notes=values.get("notes", "").strip(),
         report=Settings(values.get("report")),
         package=Settings(values.get("package")),
+        variants=Settings(values.get("variants")),
     )
     return header, found.faults
 
@@ -115,20 +120,28 @@ def _checked_years(values: dict[str, Any], found: FaultList) -> tuple[int, int] 
     return first, last
 
 
-def _check_settings(settings: dict[str, Any], found: FaultList) -> None:
+def _read_variants(values: dict[str, Any], found: FaultList) -> dict[str, Any]:
+    variants = read_variants(values, found)
+    for name, variant in variants.items():
+        check_settings(variant.get("settings", {}), found, title=f"variants.{name}.settings")
+    return variants
+
+
+def check_settings(settings: dict[str, Any], found: FaultList, *, title: str = "settings") -> None:
+    """Note the settings that are misspelt or out of range."""
     known = ("error_distribution", "degrees_of_freedom")
     for key in settings:
         match = nearest(key, known)
         if key not in known and match is not None:
             message = f"unknown setting {quoted(key)}. Did you mean {match!r}?"
-            found.add(None, f"settings.{key}", key, message)
+            found.add(None, f"{title}.{key}", key, message)
     distribution = settings.get("error_distribution", "normal")
     if distribution not in ERROR_DISTRIBUTIONS:
         text = str(distribution)
         message = f"unknown error_distribution {quoted(text)}. "
         message += suggestion(text, ERROR_DISTRIBUTIONS)
-        found.add(None, "settings.error_distribution", text, message)
+        found.add(None, f"{title}.error_distribution", text, message)
     freedom = settings.get("degrees_of_freedom", 5)
     if type(freedom) not in (int, float) or not 1 <= freedom < float("inf"):
         message = f"degrees_of_freedom {freedom!r} is not a number from 1 up"
-        found.add(None, "settings.degrees_of_freedom", str(freedom), message)
+        found.add(None, f"{title}.degrees_of_freedom", str(freedom), message)

@@ -10,11 +10,13 @@ from typing import Any, Self
 
 from reebayes.errors import Fault, StudyError
 from reebayes.study.cells import Entry
+from reebayes.study.changes import changed, check_variants, unheard
 from reebayes.study.checks import check_draft, check_types
 from reebayes.study.drafts import COLUMNS, Draft, read_draft
 from reebayes.study.frozen import Settings
 from reebayes.study.rows import (
     RECALLED,
+    Estimate,
     Flow,
     Prior,
     Process,
@@ -36,8 +38,10 @@ class Study:
     """A material-flow system, its records, its priors and their sources.
 
     A study is never changed: `with_prior`, `without_source`, `without_reporter` and `with_records`
-    return checked copies. Flows are in ``unit`` (thousand tonnes of content a year). ``settings``,
-    ``report`` and ``package`` are the tables of those names in ``study.toml``.
+    return checked copies, and `variant` one that ``study.toml`` declares. Flows are in ``unit``
+    (thousand tonnes of content a year). ``settings``, ``report``, ``package`` and ``variants`` are
+    the tables of those names in ``study.toml``. ``published`` holds what others concluded; no fit
+    and no hash depends on it.
     """
 
     path: Path
@@ -48,6 +52,7 @@ class Study:
     settings: Settings
     report: Settings
     package: Settings
+    variants: Settings
     notes: str
     processes: Table[Process]
     flows: Table[Flow]
@@ -55,6 +60,7 @@ class Study:
     records: Table[Record]
     priors: Table[Prior]
     sources: Table[Source]
+    published: Table[Estimate]
 
     @property
     def years(self) -> tuple[int, ...]:
@@ -90,7 +96,11 @@ class Study:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the contents; order of rows, formatting and ``[package]`` do not matter."""
+        """SHA-256 of what a fit depends on, and of what its report shows.
+
+        Order of rows and formatting do not matter, nor do ``[package]``, variants and published
+        estimates.
+        """
         content: dict[str, Any] = {
             "name": self.name,
             "unit": self.unit,
@@ -100,6 +110,8 @@ class Study:
             "notes": self.notes,
         }
         for title, table in _tables(self).items():
+            if title == "published":
+                continue
             content[title] = sorted(_canonical(row) for row in table)
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -164,12 +176,37 @@ class Study:
             If the copy would not be sound.
         """
         table = Table(Record, records)
-        gone = set(self.reporters) - {record.reporter for record in table}
-        targets = {f"{group}:{reporter}" for group in ("bias", "noise") for reporter in gone}
-        unshared = set(self.shared) - {name for record in table for name in record.shared}
-        targets |= {f"shared:{name}" for name in unshared}
+        targets = unheard(self.records, table)
         priors = Table(Prior, (prior for prior in self.priors if prior.target not in targets))
         return self._copy(records=table, priors=priors)
+
+    def variant(self, name: str) -> Self:
+        """Return the copy that ``[variants]`` of ``study.toml`` declares under a name.
+
+        Parameters
+        ----------
+        name : str
+            One of `variants`.
+
+        Raises
+        ------
+        StudyError
+            If no variant has that name, or what it names is not in this study.
+        """
+        if name not in self.variants:
+            message = f"no variant {name!r}. {suggestion(name, self.variants)}".strip()
+            raise StudyError([Fault(TABLE, None, "variants", name, message)])
+        draft = _draft_of(self)
+        wanted = (name, *self.variants[name].get("combines", ()))
+        _raise_faults(check_variants(draft, self.variants, wanted))
+        after = changed(draft, self.variants, name)
+        return self._copy(
+            name=after.header.name,
+            settings=after.header.settings,
+            variants=after.header.variants,
+            records=Table(Record, (entry.item for entry in after.records)),
+            priors=Table(Prior, (entry.item for entry in after.priors)),
+        )
 
     def __repr__(self) -> str:
         """Name, years and how many rows each table has."""
@@ -238,6 +275,7 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         settings=header.settings,
         report=header.report,
         package=header.package,
+        variants=header.variants,
         notes=header.notes,
         processes=Table(Process, (entry.item for entry in draft.processes)),
         flows=Table(Flow, (entry.item for entry in draft.flows)),
@@ -245,6 +283,7 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         records=Table(Record, (entry.item for entry in draft.records)),
         priors=Table(Prior, (entry.item for entry in draft.priors)),
         sources=Table(Source, (entry.item for entry in draft.sources)),
+        published=Table(Estimate, (entry.item for entry in draft.published)),
     )
     if recalled or not any(record.status == RECALLED for record in study.records):
         return study
@@ -304,7 +343,10 @@ def _draft_of(study: Study) -> Draft:
     def entries(rows: Iterable[Any]) -> list[Entry[Any]]:
         return [Entry(None, row) for row in rows]
 
-    header = Header(study.name, study.unit, (study.first_year, study.last_year))
+    years = (study.first_year, study.last_year)
+    # Variants are checked where they are read and where one is asked for: a copy may lack what
+    # one of them names.
+    header = Header(study.name, study.unit, years, settings=study.settings)
     return Draft(
         header,
         processes=entries(study.processes),
@@ -313,4 +355,5 @@ def _draft_of(study: Study) -> Draft:
         records=entries(study.records),
         priors=entries(study.priors),
         sources=entries(study.sources),
+        published=entries(study.published),
     )

@@ -1,0 +1,132 @@
+"""Predictive checks: whether a fit expects its records to look like what was printed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from reebayes.conventions import POSTERIOR, PRIOR, RECORD, REPORTER
+from reebayes.results import group_of
+
+LEVELS = (0.5, 0.9)
+ALL = "all"
+FIGURES = ("value", "low", "high", "other")
+POINT_KINDS = ("value", "quota", "cumulative", "mean")
+
+
+@dataclass(frozen=True, slots=True)
+class PredictiveCheck:
+    """Records beside what a fit would have printed in their place.
+
+    Parameters
+    ----------
+    records : DataFrame
+        One row per record: ``reporter``, ``kind``, and for posterior and prior (prefix ``prior_``)
+        the ``pit`` of a printed figure, that is the share of replicated figures below it (below
+        the reading that fits better, where there are two); and
+        the ``chance`` that a replicated figure obeys a bound or range.
+    summary : DataFrame
+        One row per reporter and kind, and one per kind over all reporters: how many ``records``,
+        the share of figures ``inside_50`` and ``inside_90`` of their bands, their mean ``pit``,
+        the mean ``chance`` of bounds; the same before the records, with prefix ``prior_``.
+    """
+
+    records: pd.DataFrame
+    summary: pd.DataFrame
+
+
+def predictive_check(fit: xr.DataTree) -> PredictiveCheck:
+    """Compare records with figures replicated from the posterior and from the prior.
+
+    A fit has seen its records, so that posterior shares somewhat above 50 and 90 % are ordinary;
+    far below, the errors of a reporter are set too small, and near 100 % at 50 too large.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+
+    Returns
+    -------
+    PredictiveCheck
+
+    Raises
+    ------
+    ResultError
+        If the fit holds no replicated figures.
+    """
+    constant = group_of(fit, "constant_data")
+    names = pd.Index(constant[RECORD].values.astype(str), name=RECORD)
+    columns = (REPORTER, "kind", "quantity", "year", *FIGURES)
+    about = {
+        name: constant[f"{RECORD}_{name}"].values
+        for name in columns
+        if f"{RECORD}_{name}" in constant
+    }
+    table = pd.DataFrame(about, index=names)
+    for group in (POSTERIOR, PRIOR):
+        if group == PRIOR and f"{group}_predictive" not in fit.children:
+            continue
+        prefix = "" if group == POSTERIOR else f"{group}_"
+        replicas = group_of(fit, f"{group}_predictive")["value"].stack(sample=("chain", "draw"))
+        found = _ranks(replicas.transpose(RECORD, "sample").values, table)
+        table = table.join(found.add_prefix(prefix))
+    kept = [name for name in table if name not in FIGURES]
+    return PredictiveCheck(table[kept], _summary(table))
+
+
+def _ranks(replicas: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
+    """Rank of each figure among its replicas, and how many replicas obey each bound."""
+    # Half of what is exactly equal counts as below; a record that says nothing has no replicas.
+    point = table["kind"].isin(POINT_KINDS).to_numpy()
+    silent = np.isnan(replicas).all(axis=1)
+    low, high = (_logs(table[name])[:, None] for name in ("low", "high"))
+    pit = _rank(replicas, table["value"])
+    if "other" in table:
+        other = _rank(replicas, table["other"])
+        pit = np.where(np.abs(other - 0.5) < np.abs(pit - 0.5), other, pit)
+    obeyed = ~(replicas < low) & ~(replicas > high)
+    return pd.DataFrame(
+        {
+            "pit": np.where(point & ~silent, pit, np.nan),
+            "chance": np.where(~point & ~silent, obeyed.mean(axis=1), np.nan),
+        },
+        index=table.index,
+    )
+
+
+def _rank(replicas: np.ndarray, figures: pd.Series) -> np.ndarray:
+    """Share of replicas below each figure; NaN where there is none."""
+    figure = _logs(figures)[:, None]
+    rank = (replicas < figure).mean(axis=1) + 0.5 * (replicas == figure).mean(axis=1)
+    return np.where(np.isnan(figure[:, 0]), np.nan, rank)
+
+
+def _logs(figures: pd.Series) -> np.ndarray:
+    """Logs, NaN where there is no figure: comparisons with NaN are false."""
+    values = figures.to_numpy(dtype=float)
+    return np.log(np.where(values > 0, values, np.nan))
+
+
+def _summary(table: pd.DataFrame) -> pd.DataFrame:
+    groups = [*table.groupby([REPORTER, "kind"], sort=True)]
+    groups += [((ALL, kind), rows) for kind, rows in table.groupby("kind", sort=True)]
+    return pd.DataFrame(
+        [{REPORTER: reporter, "kind": kind, **_shares(rows)} for (reporter, kind), rows in groups]
+    )
+
+
+def _shares(rows: pd.DataFrame) -> dict[str, Any]:
+    shares: dict[str, Any] = {"records": len(rows)}
+    for prefix in ("", f"{PRIOR}_"):
+        if f"{prefix}pit" not in rows:
+            continue
+        pit = rows[f"{prefix}pit"].dropna()
+        for level in LEVELS:
+            inside = (pit - 0.5).abs() <= level / 2
+            shares[f"{prefix}inside_{100 * level:.0f}"] = inside.mean() if len(pit) else np.nan
+        shares[f"{prefix}pit"] = pit.mean()
+        shares[f"{prefix}chance"] = rows[f"{prefix}chance"].mean()
+    return shares

@@ -1,0 +1,117 @@
+"""Variants of a study: what each changes, and whether what it names is there."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reebayes.errors import Fault
+from reebayes.study.cells import Entry
+from reebayes.study.drafts import Draft
+from reebayes.study.frozen import Settings
+from reebayes.study.rows import Prior, Record
+from reebayes.study.settings import TABLE
+from reebayes.study.variants import CHANGES
+from reebayes.study.wording import quoted, suggestion
+
+
+def changed(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
+    """Return the draft that a variant makes of a draft.
+
+    A step of 0 stands for a prior that does not move.
+    """
+    for part in (*variants[name].get("combines", ()), name):
+        draft = _changed_once(draft, variants[part])
+    label = variants[name]["label"]
+    header = replace(draft.header, name=f"{draft.header.name}: {label}", variants=Settings())
+    return replace(draft, header=header, faults=[])
+
+
+def unheard(before: Iterable[Record], after: Iterable[Record]) -> set[str]:
+    """Return the prior targets of reporters and shared errors that have no record left."""
+    before, after = list(before), list(after)
+    gone = {record.reporter for record in before} - {record.reporter for record in after}
+    unshared = {name for record in before for name in record.shared}
+    unshared -= {name for record in after for name in record.shared}
+    targets = {f"{group}:{name}" for group in ("bias", "noise") for name in gone}
+    return targets | {f"shared:{name}" for name in unshared}
+
+
+def check_variants(
+    draft: Draft, variants: Mapping[str, Any], wanted: Iterable[str]
+) -> Iterator[Fault]:
+    """Yield what is wrong with the wanted variants: names of nothing, changes of nothing."""
+    for name in wanted:
+        for column, value, message in _faults(draft, variants, variants[name]):
+            yield Fault(TABLE, None, f"variants.{name}.{column}", value, message)
+
+
+def _faults(
+    draft: Draft, variants: Mapping[str, Any], variant: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str]]:
+    targets = {entry.item.target for entry in draft.priors}
+    records = [entry.item for entry in draft.records]
+    known: Mapping[str, tuple[str, set[str]]] = {
+        "combines": ("variant", set(variants)),
+        "without_targets": ("target", targets),
+        "without_sources": ("source of records", {record.source for record in records}),
+        "without_reporters": ("reporter", {record.reporter for record in records}),
+    }
+    for column, (noun, names) in known.items():
+        for name in variant.get(column, ()):
+            if name not in names:
+                yield column, name, f"unknown {noun} {quoted(name)}. {_near(name, names)}"
+            elif column == "combines" and "combines" in variants[name]:
+                yield column, name, f"{name!r} combines others itself; name those"
+    for change in variant.get("priors", ()):
+        yield from _change_faults(draft.priors, change, targets)
+    if not variant.keys() - {"label", "why"}:
+        yield "label", variant.get("label", ""), "variant changes nothing; give it a change"
+
+
+def _change_faults(
+    priors: Sequence[Entry[Prior]], change: Mapping[str, Any], targets: set[str]
+) -> Iterator[tuple[str, str, str]]:
+    target = change["target"]
+    if target not in targets:
+        yield "priors", target, f"unknown target {quoted(target)}. {_near(target, targets)}"
+    elif not any(_is_meant(entry.item, change) for entry in priors):
+        rows = [entry.item for entry in priors if entry.item.target == target]
+        begins = ", ".join(str(row.year) for row in rows if row.year is not None)
+        advice = f"its rows begin in {begins}" if begins else "leave year out, it has one row"
+        yield "priors", target, f"no row of {target!r} begins in {change['year']}; {advice}"
+    if not change.keys() & {*CHANGES}:
+        yield "priors", target, f"nothing of {target!r} changes; give median, sd or step"
+
+
+def _near(name: str, names: set[str]) -> str:
+    return suggestion(name, sorted(names))
+
+
+def _changed_once(draft: Draft, variant: Mapping[str, Any]) -> Draft:
+    sources, reporters = variant.get("without_sources", ()), variant.get("without_reporters", ())
+    records = [
+        entry
+        for entry in draft.records
+        if entry.item.source not in sources and entry.item.reporter not in reporters
+    ]
+    gone = unheard((e.item for e in draft.records), (e.item for e in records))
+    gone |= {*variant.get("without_targets", ())}
+    priors = [entry for entry in draft.priors if entry.item.target not in gone]
+    for change in variant.get("priors", ()):
+        priors = [_changed_prior(entry, change) for entry in priors]
+    settings = draft.header.settings.plain | dict(variant.get("settings", {}))
+    header = replace(draft.header, settings=Settings(settings))
+    return replace(draft, header=header, records=records, priors=priors)
+
+
+def _changed_prior(entry: Entry[Prior], change: Mapping[str, Any]) -> Entry[Prior]:
+    if not _is_meant(entry.item, change):
+        return entry
+    values = {name: change[name] for name in CHANGES if name in change}
+    if values.get("step") == 0:
+        values["step"] = None
+    return replace(entry, item=replace(entry.item, **values))
+
+
+def _is_meant(prior: Prior, change: Mapping[str, Any]) -> bool:
+    return bool(prior.target == change["target"] and change.get("year", prior.year) == prior.year)

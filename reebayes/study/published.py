@@ -1,0 +1,96 @@
+"""Checks of published estimates: what others concluded, which must never be evidence here."""
+
+from collections.abc import Iterator
+
+from reebayes.errors import Fault
+from reebayes.study.cells import Entry, table_fault
+from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.rows import MASS_SCALES, RATIO_UNITS, Estimate
+from reebayes.study.wording import quoted
+from reebayes.study.world import World, unknown_name
+
+TABLE = "published_estimates.csv"
+NEEDS = {"value": ("value",), "range": ("low", "high"), "upper": ("high",), "lower": ("low",)}
+
+
+def check_published(draft: Draft, world: World) -> Iterator[Fault]:
+    """Yield the faults of published estimates."""
+    sources = [entry.item.source for entry in draft.sources]
+    for entry in draft.published:
+        for column, known in (("quantity", world.terms), ("source", sources)):
+            fault = unknown_name(TABLE, entry, column, known, noun=column)
+            if fault:
+                yield fault
+        yield from _check_years(entry, draft.header.years)
+        yield from _check_numbers(entry)
+        yield from _check_unit(entry, world, draft.header.content)
+        yield from _check_apart(entry, draft)
+
+
+def _fault(entry: Entry[Estimate], column: str, message: str) -> Fault:
+    return table_fault(TABLE, entry, column, getattr(entry.item, column), message)
+
+
+def _check_years(entry: Entry[Estimate], years: tuple[int, int] | None) -> Iterator[Fault]:
+    item = entry.item
+    if unreadable(entry, "year", "year_end"):
+        return
+    if item.year_end < item.year:
+        message = f"year_end {item.year_end} is before year {item.year}"
+        yield _fault(entry, "year_end", message)
+    elif years and not years[0] <= item.year <= item.year_end <= years[1]:
+        column = "year_end" if item.year >= years[0] else "year"
+        span = f"{years[0]}-{years[1]}"
+        message = f"{getattr(item, column)} is outside the study's years {span}"
+        yield _fault(entry, column, message)
+
+
+def _check_numbers(entry: Entry[Estimate]) -> Iterator[Fault]:
+    item = entry.item
+    if unreadable(entry, "kind"):
+        return
+    for column in ("value", "low", "high"):
+        number, needed = getattr(item, column), column in NEEDS[item.kind]
+        if unreadable(entry, column) or (number is None and not needed):
+            continue
+        if number is None:
+            yield _fault(entry, column, f"kind {item.kind!r} needs a number in {column!r}")
+        elif not needed:
+            message = f"kind {item.kind!r} does not use {column!r}; leave it empty"
+            yield _fault(entry, column, message)
+        elif number <= 0:
+            yield _fault(entry, column, f"{column} {number:g} is not above 0")
+        elif item.unit == "fraction" and number > 1:
+            message = f"{column} {number:g} is more than 1, as no fraction is; is it a percentage?"
+            yield _fault(entry, column, message)
+    both = item.low is not None and item.high is not None
+    if item.kind == "range" and both and (item.low or 0) >= (item.high or 0):
+        yield _fault(entry, "low", f"low {item.low:g} is not below high {item.high:g}")
+
+
+def _check_unit(entry: Entry[Estimate], world: World, content: str | None) -> Iterator[Fault]:
+    item = entry.item
+    if unreadable(entry, "unit") or content is None or item.quantity not in world.terms:
+        return
+    if world.is_ratio(item.quantity):
+        valid = [*RATIO_UNITS]
+    else:
+        valid = [f"{mass} {content}" for mass in MASS_SCALES]
+    if item.unit not in valid:
+        message = f"unit {quoted(item.unit)} does not fit {item.quantity!r}; write one of: "
+        yield _fault(entry, "unit", message + ", ".join(valid))
+
+
+def _check_apart(entry: Entry[Estimate], draft: Draft) -> Iterator[Fault]:
+    """Yield a fault if the source is evidence: an estimate that was used is no mirror."""
+    users = {
+        "records.csv": {row.item.source for row in draft.records},
+        "priors.csv": {row.item.source for row in draft.priors},
+    }
+    for table, sources in users.items():
+        if not unreadable(entry, "source") and entry.item.source in sources:
+            message = (
+                f"source {entry.item.source!r} stands in {table} as well; what a fit is held "
+                "against may not have informed it. Remove one of the two"
+            )
+            yield _fault(entry, "source", message)

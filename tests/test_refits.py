@@ -1,0 +1,254 @@
+"""Many fits: what is finished is not made again, and what is held out counts for nothing."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import reebayes.refits as refits
+from reebayes import sampling
+from reebayes.comparison import record_scores
+from reebayes.errors import FitError, ResultError
+from reebayes.kernels import CERTAIN
+from reebayes.layout import Layout, lay_out
+from reebayes.refits import (
+    Workshop,
+    folds_at_random,
+    folds_by_reporter,
+    future_fold,
+    score_held_out,
+    variants_of,
+)
+from reebayes.sampling import Run
+from reebayes.study import Study, read_study
+from tests.fakes import fake_fit
+from tests.test_variants import study_with
+
+ROOT = Path(__file__).parents[1]
+RUN = Run(seed=5, draws=50, tune=10, chains=2, progress=False)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Replace the sampler; count what it is asked to fit."""
+    counts: Counter[str] = Counter()
+
+    def fit(study: Study, **given: Any) -> xr.DataTree:
+        counts[study.name] += 1
+        found = fake_fit(chains=2, draws=given["draws"])
+        found.attrs |= {"study_hash": study.hash, "study_name": study.name}
+        found.attrs |= {name: given[name] for name in ("seed", "draws", "tune", "chains")}
+        return found
+
+    monkeypatch.setattr(refits, "fit", fit)
+    return counts
+
+
+def workshop(folder: Path, run: Run = RUN) -> Workshop:
+    """Make a workshop that says nothing."""
+    return Workshop(folder, run, lambda text: None)
+
+
+def test_every_variant_has_a_file_and_is_fitted_once(tmp_path: Path, made: Counter[str]) -> None:
+    variants = variants_of(study_with(tmp_path / "study"), ["heavy", "quiet"])
+    fits = workshop(tmp_path / "out").fit(variants)
+    assert list(fits) == ["base", "heavy", "quiet"]
+    again = workshop(tmp_path / "out").fit(variants)
+    assert set(made.values()) == {1}
+    assert len(made) == len(again) == 3
+    assert again["quiet"].attrs["study_name"] == "Tiny: no journalist"
+
+
+def test_other_settings_or_contents_are_fitted_again(tmp_path: Path, made: Counter[str]) -> None:
+    study = study_with(tmp_path / "study")
+    out = tmp_path / "out"
+    workshop(out).fit({"base": study})
+    for field, value in (("seed", 6), ("draws", 60), ("tune", 20), ("chains", 3)):
+        changed = {**{n: getattr(RUN, n) for n in Run.__slots__}, field: value}
+        workshop(out, Run(**changed)).fit({"base": study})
+    assert made["Tiny"] == 5
+    workshop(out).fit({"base": study.with_prior("scrap", median=0.2)})
+    assert made["Tiny"] == 6
+
+
+def test_a_damaged_file_is_fitted_again(tmp_path: Path, made: Counter[str]) -> None:
+    study = study_with(tmp_path / "study")
+    path = workshop(tmp_path / "out").fit({"base": study}).paths["base"]
+    path.write_bytes(path.read_bytes()[:200])
+    assert workshop(tmp_path / "out").fit({"base": study})["base"].attrs["converged"] == "yes"
+    assert made["Tiny"] == 2
+
+
+def test_killed_in_the_middle_it_goes_on_where_it_stopped(
+    tmp_path: Path, made: Counter[str]
+) -> None:
+    """Kill the process, with no chance to tidy up, while it writes the second fit."""
+    write = tmp_path / "study"
+    study = study_with(write)
+    script = f"""
+        import os, signal, sys
+        from pathlib import Path
+        sys.path.insert(0, {str(ROOT)!r})
+        import reebayes.refits as refits
+        from reebayes.study import read_study
+        from reebayes.sampling import Run
+        from tests.fakes import fake_fit
+
+        def fit(study, **given):
+            found = fake_fit(chains=2, draws=given["draws"])
+            found.attrs |= {{"study_hash": study.hash, "study_name": study.name}}
+            found.attrs |= {{n: given[n] for n in ("seed", "draws", "tune", "chains")}}
+            return found
+
+        def save(fit, path):
+            if path.stem != "base":
+                path.with_name(f".{{path.name}}.1.part").write_bytes(b"half")
+                os.kill(os.getpid(), signal.SIGKILL)
+            return whole(fit, path)
+
+        refits.fit, whole, refits.save_fit = fit, refits.save_fit, save
+        study = read_study({str(write)!r})
+        run = Run(seed=5, draws=50, tune=10, chains=2, progress=False)
+        shop = refits.Workshop(Path({str(tmp_path / "out")!r}), run, lambda text: None)
+        shop.fit(refits.variants_of(study, ["heavy"]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert (tmp_path / "out" / "base.nc").is_file()
+    assert not (tmp_path / "out" / "heavy.nc").exists()
+    fits = workshop(tmp_path / "out").fit(variants_of(study, ["heavy"]))
+    assert made == {"Tiny: heavy tails": 1}
+    assert fits["heavy"].attrs["study_name"] == "Tiny: heavy tails"
+
+
+# --- what is held out ---------------------------------------------------------------------------
+
+
+class Sampler:
+    """Stand-in that draws from the prior and notes the layouts that it was given."""
+
+    def __init__(self, *, converged: bool = True) -> None:
+        self.layouts: list[Layout] = []
+        self.converged = converged
+
+    def draw(self, layout: Layout, run: Run) -> tuple[dict[str, np.ndarray], xr.Dataset]:
+        self.layouts.append(layout)
+        rng = np.random.default_rng(run.seed)
+        size = (run.chains, run.draws, len(layout.records))
+        return {"location": rng.normal(2.0, 0.3, size), "scale": np.full(size, 0.2)}, xr.Dataset()
+
+    def judge(self, posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str]:
+        verdict = {"converged": "yes" if self.converged else "no", "verdict": "2 failed."}
+        return verdict
+
+
+@pytest.fixture
+def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
+    stand_in = Sampler()
+    monkeypatch.setattr(refits, "draw", stand_in.draw)
+    monkeypatch.setattr(refits, "judge", stand_in.judge)
+    monkeypatch.setattr(refits, "draws_dataset", lambda layout, draws: xr.Dataset())
+    return stand_in
+
+
+def test_held_out_records_count_for_nothing_in_the_fit(tiny_study: Path, sampler: Sampler) -> None:
+    study = read_study(tiny_study)
+    scores = score_held_out(study, ["r_value", "r_range"], RUN)
+    (layout,) = sampler.layouts
+    kinds = dict(zip(layout.records, layout.figures.kind, strict=True))
+    before = dict(zip(layout.records, lay_out(study).figures.kind, strict=True))
+    assert kinds["r_value"] == kinds["r_range"] == CERTAIN
+    assert all(kinds[name] == before[name] for name in kinds if name not in scores.index)
+    assert list(scores.index) == ["r_value", "r_range"]
+
+
+def test_the_score_is_the_log_of_the_mean_density(tiny_study: Path, sampler: Sampler) -> None:
+    study = read_study(tiny_study)
+    scores = score_held_out(study, ["r_value"], RUN)
+    rng = np.random.default_rng(RUN.seed)
+    location = rng.normal(2.0, 0.3, (RUN.chains, RUN.draws, len(study.records)))[..., 0]
+    density = np.exp(-0.5 * ((np.log(10.5) - location) / 0.2) ** 2) / (0.2 * np.sqrt(2 * np.pi))
+    assert scores.loc["r_value", "elpd"] == pytest.approx(np.log(density.mean()), rel=1e-5)
+
+
+def test_a_refit_that_failed_has_no_score(tiny_study: Path, sampler: Sampler) -> None:
+    sampler.converged = False
+    with pytest.raises(FitError, match=r"without 1 records failed: 2 failed\."):
+        score_held_out(read_study(tiny_study), ["r_value"], RUN)
+
+
+def test_finished_folds_are_not_fitted_again(tmp_path: Path, sampler: Sampler) -> None:
+    study = study_with(tmp_path / "study")
+    variants = variants_of(study, ["quiet"])
+    folds = folds_by_reporter(study)
+    first = workshop(tmp_path / "out").score(variants, folds)
+    count = len(sampler.layouts)
+    assert count == len(study.reporters) + len(variants["quiet"].reporters)
+    second = workshop(tmp_path / "out").score(variants, folds)
+    assert len(sampler.layouts) == count
+    for name in variants:
+        pd.testing.assert_series_equal(first[name], second[name])
+    lost = next((tmp_path / "out" / "held_out").glob("quiet-*.csv"))
+    lost.unlink()
+    workshop(tmp_path / "out").score(variants, folds)
+    assert len(sampler.layouts) == count + 1
+    assert "r_share" not in first["quiet"].index
+
+
+def test_folds_by_reporter_hold_every_record_once(tiny_study: Path) -> None:
+    study = read_study(tiny_study)
+    folds = folds_by_reporter(study)
+    assert sorted(chain.from_iterable(folds.values())) == sorted(study.records.names)
+    assert folds["what ministry reports"] == ["r_quota"]
+
+
+def test_folds_at_random_are_even_and_repeatable() -> None:
+    records = [f"r{n}" for n in range(11)]
+    folds = folds_at_random(records, 3, seed=1)
+    assert sorted(map(len, folds.values())) == [3, 4, 4]
+    assert sorted(chain.from_iterable(folds.values())) == sorted(records)
+    assert folds == folds_at_random(records, 3, seed=1)
+    assert len(folds_at_random(records[:2], 5, seed=1)) == 2
+
+
+def test_the_future_is_what_tells_of_later_years(tiny_study: Path) -> None:
+    study = read_study(tiny_study)
+    (held,) = future_fold(study, 2012).values()
+    assert held == ["r_upper", "r_lower", "r_range", "r_mean", "r_share"]
+    with pytest.raises(ResultError, match="choose a year in 2010-2014"):
+        future_fold(study, 2015)
+
+
+def test_progress_is_told(tmp_path: Path, made: Counter[str]) -> None:
+    told: list[str] = []
+    shop = Workshop(tmp_path, RUN, told.append)
+    variants = {"base": study_with(tmp_path / "study")}
+    shop.fit(variants)
+    shop.fit(variants)
+    assert told == [
+        f"{tmp_path / 'base.nc'}: Converged.",
+        f"{tmp_path / 'base.nc'}: finished before.",
+    ]
+
+
+@pytest.mark.slow_ci
+def test_a_refit_agrees_with_importance_sampling_where_that_is_trusted(tiny_study: Path) -> None:
+    """Leave a record out in earnest, and by reweighting the draws that saw it."""
+    study = read_study(tiny_study)
+    scores = record_scores(sampling.fit(study, seed=1, draws=1000, progress=False))
+    trusted = scores[scores["trusted"] & (scores["elpd"] < -0.1)]
+    held = trusted["pareto_k"].idxmin()
+    run = Run(seed=2, draws=1000, tune=250, chains=4, progress=False)
+    exact = score_held_out(study, [held], run)
+    assert exact["elpd"].item() == pytest.approx(trusted.loc[held, "elpd"], abs=0.1)
