@@ -14,8 +14,12 @@ Fit
 Answers
     `quantity` and `flow` select draws; `cumulative`, `bands` and `probability_above` summarise
     them; `record_table`, `source_table` and `export_tables` are data frames.
+What they rest on
+    `learnt` labels every value as learnt, partly learnt or prior only; `influence` lists the
+    records that move a quantity, `disagreement` those that the rest would have put elsewhere;
+    `identify` counts the directions of a study that its records see.
 Figures and pages
-    `plot_bands`, `plot_totals`, `plot_coverage`, `draw_sankey`, `write_report`.
+    `plot_bands`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`, `write_report`.
 Trials
     `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it.
 Errors
@@ -43,10 +47,13 @@ from reebayes.study import (
 )
 
 if TYPE_CHECKING:
+    from reebayes.deletion import disagreement, influence
     from reebayes.evidence import coverage
     from reebayes.harmonisation import harmonise
+    from reebayes.identification import identify
+    from reebayes.learning import learnt
     from reebayes.model import build_model
-    from reebayes.plots import plot_bands, plot_coverage, plot_totals
+    from reebayes.plots import plot_bands, plot_coverage, plot_learnt, plot_totals
     from reebayes.reporting import write_report
     from reebayes.results import (
         bands,
@@ -91,14 +98,19 @@ __all__ = [
     "build_model",
     "coverage",
     "cumulative",
+    "disagreement",
     "draw_sankey",
     "export_tables",
     "fit",
     "flow",
     "harmonise",
+    "identify",
+    "influence",
+    "learnt",
     "open_fit",
     "plot_bands",
     "plot_coverage",
+    "plot_learnt",
     "plot_totals",
     "probability_above",
     "quantity",
@@ -118,14 +130,19 @@ _PLACES = {
     "build_model": "model",
     "coverage": "evidence",
     "cumulative": "results",
+    "disagreement": "deletion",
     "draw_sankey": "sankey",
     "export_tables": "tables",
     "fit": "sampling",
     "flow": "results",
     "harmonise": "harmonisation",
+    "identify": "identification",
+    "influence": "deletion",
+    "learnt": "learning",
     "open_fit": "results",
     "plot_bands": "plots",
     "plot_coverage": "plots",
+    "plot_learnt": "plots",
     "plot_totals": "plots",
     "probability_above": "results",
     "quantity": "results",

@@ -1,14 +1,20 @@
 """The command line: load, call, save; every message is one that a user can act on."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reebayes.conventions import package_version
 from reebayes.errors import FitError, ReebayesError
 from reebayes.study import Study, describe_study, read_study
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 DONE, WRONG_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 2, 3, 130
 
@@ -133,6 +139,34 @@ def _export(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def _learnt(arguments: argparse.Namespace) -> int:
+    from reebayes.lessons import lesson_tables, lesson_text
+    from reebayes.results import open_fit
+    from reebayes.tables import write_csv
+
+    fit = open_fit(arguments.file)
+    if fit.attrs.get("converged") != "yes":
+        _complain(f"Warning: this fit did not converge. {fit.attrs.get('verdict', '')}")
+    _say(f"{lesson_text(fit)}\n\n{_rank(arguments.data, fit, recalled=arguments.recalled)}")
+    if arguments.csv is not None:
+        beside = arguments.file.with_name(f"{arguments.file.stem}_learnt")
+        paths = write_csv(lesson_tables(fit), arguments.csv or beside)
+        _say("\n".join(f"{path}: written." for path in paths))
+    return DONE
+
+
+def _rank(directory: Path | None, fit: DataTree, *, recalled: bool) -> str:
+    """What the records of the study see; the fit holds no priors to tell it from."""
+    study = read_study(directory, recalled=recalled)
+    if directory is None and study.hash != fit.attrs.get("study_hash"):
+        return (
+            "Give --data, the study that was fitted, to count the directions that its records see."
+        )
+    from reebayes.identification import identify, rank_sentence
+
+    return rank_sentence(identify(study, fit))
+
+
 def _harmonise(arguments: argparse.Namespace) -> int:
     # Imported here: data frames take a while to load.
     from reebayes.harmonisation import common_codes, fetch_comtrade, harmonise
@@ -204,6 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_fit(commands)
     _add_report(commands)
     _add_export(commands)
+    _add_learnt(commands)
     _add_harmonise(commands)
     return parser
 
@@ -349,6 +384,27 @@ def _add_export(commands: Commands) -> None:
         "--out", type=Path, metavar="PATH",
         help="folder (csv) or workbook (xlsx) to write (default: beside the fit)",
     )  # fmt: skip
+
+
+def _add_learnt(commands: Commands) -> None:
+    parser = _add(
+        commands, "learnt", _learnt,
+        brief="tell what a saved fit rests on",
+        text="Tell what the records taught of the headline quantities and what rests on priors, "
+        "which\nrecords and reporters move them most, which records the rest disagrees with, and "
+        "how many\ndirections of the unknowns the records see.",
+        example="reebayes learnt results/fit.nc --csv tables",
+    )  # fmt: skip
+    parser.add_argument("file", type=Path, metavar="FILE.nc", help="a fit of `reebayes fit`")
+    parser.add_argument(
+        "--csv", nargs="?", const="", metavar="DIR",
+        help="write the whole tables into a folder too (default: beside the fit)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR",
+        help="folder of the study that was fitted (default: the bundled one)",
+    )  # fmt: skip
+    _add_recalled(parser)
 
 
 def _add_harmonise(commands: Commands) -> None:

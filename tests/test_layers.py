@@ -15,10 +15,12 @@ LAYERS = (
     ("errors", "conventions", "kernels"),
     ("study",),
     ("simulation", "evidence", "layout", "diagnostics", "harmonisation"),
-    ("geometry", "operations", "assembly"),
+    ("geometry", "operations", "assembly", "identification"),
     ("model",),
     ("sampling",),
     ("results",),
+    ("learning", "deletion"),
+    ("lessons",),
     ("tables", "plots", "sankey"),
     ("reporting",),
     ("cli",),
@@ -31,7 +33,7 @@ MAY_SAMPLE = {"operations", "model", "sampling"}
 # The model as compiled, which must stay out of what checks it and of what reads its results.
 MODEL_SIDE = {
     *("kernels", "layout", "diagnostics", "geometry", "operations", "assembly", "model"),
-    "sampling",
+    *("identification", "sampling"),
 }
 APART = (
     "study",
@@ -39,6 +41,9 @@ APART = (
     "evidence",
     "harmonisation",
     "results",
+    "learning",
+    "deletion",
+    "lessons",
     "tables",
     "plots",
     "sankey",
