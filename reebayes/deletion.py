@@ -37,6 +37,9 @@ SMALLEST_REST = 0.05
 """Least part of a record's own precision that the closed form leaves to it: a record that nearly
 fixes its quantity alone cannot be told from the rest, for there is hardly a rest."""
 
+BATCHES = 40
+"""Batches whose means give standard errors: long enough to be nearly independent."""
+
 type Floats = NDArray[np.float64]
 type Span = int | tuple[int, int] | None
 
@@ -71,12 +74,12 @@ def influence(
     DataFrame
         One row per record (or reporter), the one that moves most first. ``pull``: posterior mean
         with it less posterior mean without it, in the unit of the quantity (``unit``), positive if
-        it pulls up; from ``left_out`` where that is ``reliable``, otherwise from ``first_order``.
-        ``left_out``: by weighting the draws, with the ``khat`` of the weights. ``first_order``:
-        the covariance of quantity and log-likelihood over the draws, which is the change of the
-        mean for a small change of the record's weight, and ``first_order_error``, its standard
-        error. It is too small, by the share of what is known about the record's own quantity that
-        the record itself provides.
+        it pulls up; ``error``: its standard error, for draws are finite. They are ``left_out``
+        where that is ``reliable``, otherwise ``first_order``. ``left_out``: by weighting the
+        draws, with the ``khat`` of the weights. ``first_order``: the covariance of quantity and
+        log-likelihood over the draws, which is the change of the mean for a small change of the
+        record's weight. It is too small, by the share of what is known about the record's own
+        quantity that the record itself provides.
 
     Raises
     ------
@@ -116,29 +119,41 @@ def influences(
     terms, table = _terms(fit, by)
     weights, khat = _all_weights(terms)
     table["khat"], table["reliable"] = khat, _reliable(khat, len(terms))
-    effective = min(float(fit.attrs.get("ess_bulk_min", np.inf)), len(terms))
     return {
-        name: _pulls(values, terms, weights, table, effective).assign(unit=unit)
+        name: _pulls(values, terms, weights, table).assign(unit=unit)
         for name, (values, unit) in draws.items()
     }
 
 
-def _pulls(
-    draws: Floats, terms: Floats, weights: Floats, table: pd.DataFrame, effective: float
-) -> pd.DataFrame:
+def _pulls(draws: Floats, terms: Floats, weights: Floats, table: pd.DataFrame) -> pd.DataFrame:
     """Rows of `influence`, by the size of the pull."""
     moved = draws - draws.mean()
     products = moved[:, None] * (terms - terms.mean(axis=0))
+    left_out = -moved @ weights
+    # what each draw adds to the weighted mean, as if the weights' own sum were free of error
+    parts = draws.size * weights * (moved[:, None] + left_out)
+    reliable = table["reliable"].to_numpy()
     found = pd.DataFrame(
         {
             "first_order": products.sum(axis=0) / (draws.size - 1),
-            "first_order_error": products.std(axis=0) / np.sqrt(effective),
-            "left_out": -moved @ weights,
+            "first_order_error": _batch_error(products),
+            "left_out": left_out,
+            "left_out_error": _batch_error(parts),
         },
         index=table.index,
     )
-    found.insert(0, "pull", found["left_out"].where(table["reliable"], found["first_order"]))
+    for column, name in enumerate(("pull", "error")):
+        end = "_error" if name == "error" else ""
+        chosen = np.where(reliable, found[f"left_out{end}"], found[f"first_order{end}"])
+        found.insert(column, name, chosen)
     return found.join(table).sort_values("pull", key=abs, ascending=False, kind="stable")
+
+
+def _batch_error(series: Floats) -> Floats:
+    """Standard error of the mean of each column, from means of batches of successive draws."""
+    batches = np.array_split(series, min(BATCHES, len(series)))
+    means = np.array([batch.mean(axis=0) for batch in batches])
+    return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(len(means)))
 
 
 def _draws_of(fit: xr.DataTree, name: str, years: Span) -> tuple[Floats, str]:
@@ -238,7 +253,8 @@ def disagreement(fit: xr.DataTree, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
         ``tail``: the probability that such a record disagrees at least as much. ``stated`` and
         ``expected``, ``expected_lower``, ``expected_upper`` in the unit of the study (NaN
         ``stated`` for bounds). ``khat`` of the weights; where it is not ``reliable`` the rest is
-        found by taking the record out of a normal posterior.
+        found by taking a figure out of a normal posterior; bounds are then said to disagree too
+        little.
 
     Notes
     -----

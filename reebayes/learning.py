@@ -45,6 +45,9 @@ narrower: what weighs too little to contract it by 0.15 shifts it less in 19 of 
 NOISE = 2.0
 """Standard errors that a contraction must exceed to count: draws are finite."""
 
+RIDGE, ANCHORED = "ridge", "anchored"
+"""What a bias and its quantity may be: both unlearnt, or the one fixed by the other's prior."""
+
 RIDGE_CORRELATION = -0.8
 """Correlation of a bias with what it distorts from which the two are known together only: two
 thirds of what is uncertain about the one is then the other."""
@@ -292,8 +295,9 @@ def ridges(fit: xr.DataTree) -> pd.DataFrame:
     DataFrame
         One row per reporter and quantity, means over the years of its records: posterior
         ``correlation`` of bias and log quantity, ``bias_contraction``, ``quantity_contraction``,
-        ``bias_label`` and ``quantity_label`` as in `learnt`; ``ridge`` where the correlation is
-        below `RIDGE_CORRELATION` and neither is learnt. Sorted by correlation.
+        ``bias_label`` and ``quantity_label`` as in `learnt`, and a ``state`` where the correlation
+        is below `RIDGE_CORRELATION` and the bias is not learnt: ``ridge`` if the quantity is not
+        either, ``anchored`` if it is, by the prior of the bias. Sorted by correlation.
     """
     effective = float(fit.attrs.get("ess_tail_min", np.inf))
     rows = [
@@ -301,32 +305,38 @@ def ridges(fit: xr.DataTree) -> pd.DataFrame:
         for (reporter, name), years in _reported(fit).items()
     ]
     table = pd.DataFrame(rows).dropna(subset=["correlation"])
-    unlearnt = (table["bias_label"] != LEARNT) & (table["quantity_label"] != LEARNT)
-    table["ridge"] = (table["correlation"] <= RIDGE_CORRELATION) & unlearnt
+    tied = (table["correlation"] <= RIDGE_CORRELATION) & (table["bias_label"] != LEARNT)
+    state = np.where(table["quantity_label"] == LEARNT, ANCHORED, RIDGE)
+    table["state"] = np.where(tied, state, "")
     return table.sort_values("correlation", ignore_index=True)
 
 
-def ridge_sentence(table: pd.DataFrame) -> str:
-    """Say in words which reporters' biases are known only together with what they report.
+def ridge_sentences(table: pd.DataFrame) -> str:
+    """Say in words which biases are known only together with what their reporters report.
 
     Parameters
     ----------
     table : DataFrame
         As `ridges` returns it.
     """
-    found = table[table["ridge"]]
-    if found.empty:
-        return (
-            "No reporter's bias and quantity are known only together: where the two are strongly "
-            "correlated, one of them is learnt."
-        )
-    pairs = [
-        f"{reporter} ({listed(rows['quantity'])})" for reporter, rows in found.groupby(REPORTER)
+    ridge, anchored = _pairs(table, RIDGE), _pairs(table, ANCHORED)
+    sentences = [
+        f"Neither bias nor quantity is learnt of {ridge}: the records fix the product of the two, "
+        "and how it divides rests on their priors."
+        if ridge
+        else "Of no reporter are bias and quantity both unlearnt and known only together."
     ]
-    return (
-        f"Only the product of bias and quantity is known of {listed(pairs)}: the records fix it, "
-        "but how it divides into the two rests on their priors."
-    )
+    if anchored:
+        sentences.append(
+            f"The level is known as well as the prior of the bias allows, and no better, of "
+            f"{anchored}."
+        )
+    return " ".join(sentences)
+
+
+def _pairs(table: pd.DataFrame, state: str) -> str:
+    found = table[table["state"] == state].groupby(REPORTER)["quantity"]
+    return listed(f"{reporter} ({listed(names)})" for reporter, names in found)
 
 
 def _reported(fit: xr.DataTree) -> dict[tuple[str, str], list[int]]:

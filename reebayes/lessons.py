@@ -21,7 +21,7 @@ from reebayes.conventions import (
     format_value,
 )
 from reebayes.deletion import Span, disagreement, influences
-from reebayes.learning import label_shares, label_spans, learnt, ridge_sentence, ridges
+from reebayes.learning import label_shares, label_spans, learnt, ridge_sentences, ridges
 from reebayes.results import group_of, report_settings
 
 SHOWN = 5
@@ -44,7 +44,7 @@ class Lessons:
     shares : dict
         Share of headline quantity-years by label.
     ridge : str
-        `ridge_sentence` of the fit; empty without prior draws.
+        `ridge_sentences` of the fit; empty without prior draws.
     records, reporters : dict of DataFrame
         `influence` on every headline quantity, of records and of reporters.
     disagreement : DataFrame
@@ -99,7 +99,7 @@ def gather_lessons(fit: xr.DataTree, names: Sequence[str] | None = None) -> Less
         yearly=yearly,
         sums=learnt(fit, summable, total=True) if has_prior and summable else None,
         shares={} if yearly is None else label_shares(yearly),
-        ridge=ridge_sentence(ridges(fit)) if has_prior else "",
+        ridge=ridge_sentences(ridges(fit)) if has_prior else "",
         records=influences(fit, spans),
         reporters=influences(fit, spans, by=REPORTER),
         disagreement=disagreement(fit) if predicted else pd.DataFrame(),
@@ -220,25 +220,50 @@ def sum_text(one: xr.Dataset) -> str:
 
 def _influence_block(lessons: Lessons, name: str) -> str:
     records, reporters = lessons.records[name], lessons.reporters[name]
-    what = "mean with the record less mean without it"
-    lines = [f"What moves {name} most ({what}, {records['unit'].iloc[0]})"]
+    unit = records["unit"].iloc[0]
+    lines = [f"What moves {name} most (mean with it less mean without it, {unit})"]
     for heading, table in (("record", records), ("reporter", reporters)):
-        lines.append(f"  {heading:<44} {'pull':>9}  k-hat")
-        lines += [
-            f"  {index:<44} {signed(row['pull']):>9}  {khat_text(row)}"
+        rows = [
+            (str(index), pull_text(row), khat_text(row))
             for index, row in table.head(SHOWN).iterrows()
         ]
+        lines += _columns([(heading, "pull", "k-hat"), *rows])
     return "\n".join(lines)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Indented lines with the cells of each column below one another."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def _disagreement_block(table: pd.DataFrame) -> str:
-    lines = ["Records that the rest would have put elsewhere (z in standard deviations)"]
-    lines.append(f"  {'record':<44} {'z':>6}  {'stated':>9}  expected of the rest")
-    for index, row in table.head(SHOWN).iterrows():
-        expected = format_band(row["expected"], row["expected_lower"], row["expected_upper"])
-        mark = "" if row["reliable"] else "  (by closed form)"
-        lines.append(f"  {index:<44} {row['z']:>+6.1f}  {stated_text(row):>9}  {expected}{mark}")
-    return "\n".join(lines)
+    rows = [
+        (str(index), z_text(row), stated_text(row), expected_text(row))
+        for index, row in table.head(SHOWN).iterrows()
+    ]
+    title = "Records that the rest would have put elsewhere (z in standard deviations)"
+    return "\n".join([title, *_columns([("record", "z", "stated", "expected of the rest"), *rows])])
+
+
+def pull_text(row: pd.Series) -> str:
+    """Write a row's pull with its standard error."""
+    return f"{signed(row['pull'])} ± {format_value(row['error'])}"
+
+
+def z_text(row: pd.Series) -> str:
+    """Write how far a record lies from the rest, and how that is known if not by weights."""
+    without = " (unreliable)" if pd.isna(row["stated"]) else " (closed form)"
+    return f"{row['z']:+.1f}" + ("" if row["reliable"] else without)
+
+
+def expected_text(row: pd.Series) -> str:
+    """Write what the rest expects of a record."""
+    return format_band(row["expected"], row["expected_lower"], row["expected_upper"])
 
 
 def signed(value: float) -> str:
@@ -254,4 +279,4 @@ def stated_text(row: pd.Series) -> str:
 def khat_text(row: pd.Series) -> str:
     """Write k-hat, and what a number rests on where it is too large."""
     khat = "–" if not abs(row["khat"]) < float("inf") else f"{row['khat']:.2f}"
-    return khat if row["reliable"] else f"{khat}  weights not reliable; first order"
+    return khat if row["reliable"] else f"{khat}  first order"

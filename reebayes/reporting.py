@@ -38,7 +38,16 @@ from reebayes.conventions import (
 )
 from reebayes.errors import FitError, ResultError
 from reebayes.learning import label_spans
-from reebayes.lessons import SHOWN, Lessons, gather_lessons, khat_text, signed, stated_text
+from reebayes.lessons import (
+    SHOWN,
+    Lessons,
+    expected_text,
+    gather_lessons,
+    khat_text,
+    pull_text,
+    stated_text,
+    z_text,
+)
 from reebayes.plots import plot_bands, plot_totals, stated_values
 from reebayes.results import (
     bands,
@@ -345,7 +354,7 @@ def _moves(table: pd.DataFrame, label: str) -> Iterable[dict[str, str]]:
             "record": str(record),
             "observes": f"{row['quantity']} {_years(row['year'], row['year_end'])}",
             "reporter": str(row["reporter"]),
-            "pull": f"{signed(row['pull'])} {row['unit']}",
+            "pull": f"{pull_text(row)} {row['unit']}",
             "khat": khat_text(row),
         }
 
@@ -360,11 +369,9 @@ def _disagreements(table: pd.DataFrame) -> list[dict[str, str]]:
             "record": str(record),
             "observes": f"{row['quantity']} {_years(row['year'], row['year_end'])}",
             "reporter": str(row["reporter"]),
-            "stated": str(row["kind"])
-            if math.isnan(row["stated"])
-            else format_value(row["stated"]),
-            "expected": format_band(row["expected"], row["expected_lower"], row["expected_upper"]),
-            "z": f"{row['z']:+.1f}" + ("" if row["reliable"] else " (closed form)"),
+            "stated": stated_text(row),
+            "expected": expected_text(row),
+            "z": z_text(row),
         }
         for record, row in table.head(SHOWN).iterrows()
     ]
