@@ -19,8 +19,12 @@ Tests of the model
     `predictive_check` asks whether records look like what the model expects; `compare` scores
     fits of several variants by prediction, and `read_comparison` opens what ``reebayes compare``
     wrote; `beside_published` sets what others concluded beside a fit.
+What they rest on
+    `learnt` labels every value as learnt, partly learnt or prior only; `influence` lists the
+    records that move a quantity, `disagreement` those that the rest would have put elsewhere;
+    `identify` counts the directions of a study that its records see.
 Figures and pages
-    `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `draw_sankey`,
+    `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `write_report`.
 Trials
     `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it.
@@ -51,11 +55,20 @@ from reebayes.study import (
 
 if TYPE_CHECKING:
     from reebayes.comparison import compare, read_comparison
+    from reebayes.deletion import disagreement, influence
     from reebayes.evidence import coverage
     from reebayes.harmonisation import harmonise
+    from reebayes.identification import identify
+    from reebayes.learning import learnt
     from reebayes.mirror import beside_published
     from reebayes.model import build_model
-    from reebayes.plots import plot_bands, plot_coverage, plot_predictive, plot_totals
+    from reebayes.plots import (
+        plot_bands,
+        plot_coverage,
+        plot_learnt,
+        plot_predictive,
+        plot_totals,
+    )
     from reebayes.prediction import predictive_check
     from reebayes.reporting import write_report
     from reebayes.results import (
@@ -104,14 +117,19 @@ __all__ = [
     "compare",
     "coverage",
     "cumulative",
+    "disagreement",
     "draw_sankey",
     "export_tables",
     "fit",
     "flow",
     "harmonise",
+    "identify",
+    "influence",
+    "learnt",
     "open_fit",
     "plot_bands",
     "plot_coverage",
+    "plot_learnt",
     "plot_predictive",
     "plot_totals",
     "predictive_check",
@@ -136,14 +154,19 @@ _PLACES = {
     "compare": "comparison",
     "coverage": "evidence",
     "cumulative": "results",
+    "disagreement": "deletion",
     "draw_sankey": "sankey",
     "export_tables": "tables",
     "fit": "sampling",
     "flow": "results",
     "harmonise": "harmonisation",
+    "identify": "identification",
+    "influence": "deletion",
+    "learnt": "learning",
     "open_fit": "results",
     "plot_bands": "plots",
     "plot_coverage": "plots",
+    "plot_learnt": "plots",
     "plot_predictive": "plots",
     "plot_totals": "plots",
     "predictive_check": "prediction",

@@ -1,5 +1,7 @@
 """The command line: load, call, save; every message is one that a user can act on."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
@@ -13,6 +15,7 @@ from reebayes.study import Study, describe_study, read_study
 
 if TYPE_CHECKING:
     import pandas as pd
+    from xarray import DataTree
 
     from reebayes.refits import FitFiles, Workshop
 
@@ -141,10 +144,10 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _refits(
     arguments: argparse.Namespace,
-    workshop: "Workshop",
+    workshop: Workshop,
     variants: Mapping[str, Study],
-    fits: "FitFiles",
-) -> dict[str, dict[str, "pd.Series"]]:
+    fits: FitFiles,
+) -> dict[str, dict[str, pd.Series]]:
     """Refit what the arguments ask for: by score, by variant."""
     from reebayes.comparison import LOO, untrusted
     from reebayes.refits import folds_at_random, folds_by_reporter, future_fold
@@ -198,6 +201,34 @@ def _export(arguments: argparse.Namespace) -> int:
         paths = write_csv(tables, folder)
     _say("\n".join(f"{path}: written." for path in paths))
     return DONE
+
+
+def _learnt(arguments: argparse.Namespace) -> int:
+    from reebayes.lessons import lesson_tables, lesson_text
+    from reebayes.results import open_fit
+    from reebayes.tables import write_csv
+
+    fit = open_fit(arguments.file)
+    if fit.attrs.get("converged") != "yes":
+        _complain(f"Warning: this fit did not converge. {fit.attrs.get('verdict', '')}")
+    _say(f"{lesson_text(fit)}\n\n{_rank(arguments.data, fit, recalled=arguments.recalled)}")
+    if arguments.csv is not None:
+        beside = arguments.file.with_name(f"{arguments.file.stem}_learnt")
+        paths = write_csv(lesson_tables(fit), arguments.csv or beside)
+        _say("\n".join(f"{path}: written." for path in paths))
+    return DONE
+
+
+def _rank(directory: Path | None, fit: DataTree, *, recalled: bool) -> str:
+    """What the records of the study see; the fit holds no priors to tell it from."""
+    study = read_study(directory, recalled=recalled)
+    if directory is None and study.hash != fit.attrs.get("study_hash"):
+        return (
+            "Give --data, the study that was fitted, to count the directions that its records see."
+        )
+    from reebayes.identification import identify, rank_sentence
+
+    return rank_sentence(identify(study, fit))
 
 
 def _harmonise(arguments: argparse.Namespace) -> int:
@@ -272,6 +303,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_report(commands)
     _add_export(commands)
+    _add_learnt(commands)
     _add_harmonise(commands)
     return parser
 
@@ -456,6 +488,27 @@ def _add_export(commands: Commands) -> None:
         "--out", type=Path, metavar="PATH",
         help="folder (csv) or workbook (xlsx) to write (default: beside the fit)",
     )  # fmt: skip
+
+
+def _add_learnt(commands: Commands) -> None:
+    parser = _add(
+        commands, "learnt", _learnt,
+        brief="tell what a saved fit rests on",
+        text="Tell what the records taught of the headline quantities and what rests on priors, "
+        "which\nrecords and reporters move them most, which records the rest disagrees with, and "
+        "how many\ndirections of the unknowns the records see.",
+        example="reebayes learnt results/fit.nc --csv tables",
+    )  # fmt: skip
+    parser.add_argument("file", type=Path, metavar="FILE.nc", help="a fit of `reebayes fit`")
+    parser.add_argument(
+        "--csv", nargs="?", const="", metavar="DIR",
+        help="write the whole tables into a folder too (default: beside the fit)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR",
+        help="folder of the study that was fitted (default: the bundled one)",
+    )  # fmt: skip
+    _add_recalled(parser)
 
 
 def _add_harmonise(commands: Commands) -> None:

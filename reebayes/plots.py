@@ -19,6 +19,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 
 from reebayes.conventions import CI_PROB, KIND, QUANTITY, YEAR
 from reebayes.evidence import STAGE_MARKS, coverage, stage_marks
+from reebayes.learning import ABSENT, LEARNT, PARTLY, PRIOR_ONLY
 from reebayes.results import bands
 from reebayes.study import Study
 
@@ -400,3 +401,52 @@ def _add_key(ax: Axes, colours: Mapping[str, str]) -> None:
     ax.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, frameon=False
     )
+
+
+# --- what was learnt ------------------------------------------------------------------------------
+
+_LABEL_COLOURS = {
+    LEARNT: "#1f5f9e", PARTLY: "#bcd4ea", PRIOR_ONLY: "#eee3c8", ABSENT: "white",
+}  # fmt: skip
+_LABEL_INK = {LEARNT: "white", PARTLY: "#1c1f23", PRIOR_ONLY: "#1c1f23", ABSENT: "white"}
+
+
+def plot_learnt(
+    table: xr.Dataset, *, labels: Mapping[str, str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw what the records taught of each quantity and year.
+
+    Parameters
+    ----------
+    table : Dataset (quantity, year)
+        As `learnt` returns it.
+    labels : mapping of quantity to text, optional
+        Readable names.
+    ax : Axes, optional
+        Axes to draw in; a new figure if left out.
+
+    Returns
+    -------
+    Axes
+        The axes drawn in: a row for each quantity, coloured by its label, with the contraction of
+        the band in per cent. Years in which there is nothing to learn are blank.
+    """
+    names = table[QUANTITY].values.tolist()
+    if ax is None:
+        size = (3.2 + 0.33 * table.sizes[YEAR], 1.1 + 0.3 * len(names))
+        _, ax = plt.subplots(figsize=size, layout="constrained")
+    ordered = table.transpose(QUANTITY, YEAR)
+    marks, percent = ordered["label"].values, 100 * ordered["contraction"].values
+    readable = [(labels or {}).get(name, name) for name in names]
+    cells = {
+        name: [_LABEL_COLOURS[mark] for mark in row]
+        for name, row in zip(readable, marks, strict=True)
+    }
+    _draw_map(ax, table[YEAR].values, cells, "Narrower than the prior's band by, %")
+    for row, column in np.argwhere(np.isfinite(percent)):
+        ax.text(
+            float(table[YEAR][column]), row, f"{percent[row, column]:.0f}", fontsize=6,
+            color=_LABEL_INK[marks[row, column]], ha="center", va="center",
+        )  # fmt: skip
+    _add_key(ax, _LABEL_COLOURS)
+    return ax

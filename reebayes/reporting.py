@@ -37,6 +37,17 @@ from reebayes.conventions import (
     without_per_year,
 )
 from reebayes.errors import FitError, ResultError
+from reebayes.learning import label_spans
+from reebayes.lessons import (
+    SHOWN,
+    Lessons,
+    expected_text,
+    gather_lessons,
+    khat_text,
+    pull_text,
+    stated_text,
+    z_text,
+)
 from reebayes.plots import plot_bands, plot_totals, stated_values
 from reebayes.results import (
     bands,
@@ -202,8 +213,10 @@ def _context(fit: xr.DataTree, plan: Plan) -> dict[str, Any]:
         "unit": fit.attrs.get("unit", ""),
         "first": int(years[0]),
         "last": int(years[-1]),
+        "years": years.tolist(),
         "percent": f"{100 * CI_PROB:g} %",
         "convergence": _convergence(fit),
+        "lessons": _lessons(gather_lessons(fit, plan.headline), plan),
         "headline": [_headline_row(fit, plan, name, name in ratios) for name in plan.headline],
         "exceeding": [
             row
@@ -318,6 +331,76 @@ def _round_numbers(centre: float) -> list[float]:
     return series[max(0, nearest - 1) : nearest + 2]
 
 
+def _lessons(lessons: Lessons, plan: Plan) -> dict[str, Any]:
+    """What the headline figures rest on."""
+    return {
+        "verdict": lessons.verdict,
+        "ridge": lessons.ridge,
+        "rows": [_learnt_row(lessons.yearly, lessons.sums, plan, name) for name in lessons.names]
+        if lessons.yearly is not None
+        else [],
+        "moves": [
+            row
+            for name, table in lessons.records.items()
+            for row in _moves(table, plan.label(name))
+        ],
+        "disagreements": _disagreements(lessons.disagreement),
+    }
+
+
+def _learnt_row(
+    yearly: xr.Dataset, sums: xr.Dataset | None, plan: Plan, name: str
+) -> dict[str, Any]:
+    one = yearly.sel({QUANTITY: name})
+    total = sums.sel({QUANTITY: name}) if sums is not None and name in sums[QUANTITY] else None
+    return {
+        "label": plan.label(name),
+        "cells": _learnt_cells(one["label"].values.tolist(), one["contraction"].values.tolist()),
+        "total": None
+        if total is None
+        else _learnt_cells([total["label"].item()], [total["contraction"].item()])[0],
+        "spans": label_spans(one["label"]),
+    }
+
+
+def _learnt_cells(labels: list[str], contractions: list[float]) -> list[tuple[str, str, str]]:
+    """Style, percentage and label of each cell."""
+    return [
+        (label.replace(" ", "-"), "" if math.isnan(value) else f"{100 * value:.0f}", label)
+        for label, value in zip(labels, contractions, strict=True)
+    ]
+
+
+def _moves(table: pd.DataFrame, label: str) -> Iterable[dict[str, str]]:
+    for record, row in table.head(SHOWN).iterrows():
+        yield {
+            "label": label,
+            "record": str(record),
+            "observes": f"{row['quantity']} {_years(row['year'], row['year_end'])}",
+            "reporter": str(row["reporter"]),
+            "pull": f"{pull_text(row)} {row['unit']}",
+            "khat": khat_text(row),
+        }
+
+
+def _years(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def _disagreements(table: pd.DataFrame) -> list[dict[str, str]]:
+    return [
+        {
+            "record": str(record),
+            "observes": f"{row['quantity']} {_years(row['year'], row['year_end'])}",
+            "reporter": str(row["reporter"]),
+            "stated": stated_text(row),
+            "expected": expected_text(row),
+            "z": z_text(row),
+        }
+        for record, row in table.head(SHOWN).iterrows()
+    ]
+
+
 def _yearly_table(fit: xr.DataTree, plan: Plan) -> list[dict[str, Any]]:
     draws = quantity(fit, list(plan.table)).sel({YEAR: list(plan.table_years)})
     band = bands(draws).transpose(QUANTITY, YEAR)
@@ -341,7 +424,7 @@ def _record_rows(records: pd.DataFrame, sources: list[str], unit: str) -> list[d
     return [
         {
             "quantity": row.quantity,
-            "years": str(row.year) if row.year == row.year_end else f"{row.year}–{row.year_end}",
+            "years": _years(row.year, row.year_end),
             "kind": row.kind,
             "printed": _printed(row, without_per_year(unit)),
             "predicted": format_band(

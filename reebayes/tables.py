@@ -26,6 +26,7 @@ from reebayes.conventions import (
     YEAR,
     without_per_year,
 )
+from reebayes.lessons import lesson_tables
 from reebayes.results import bands, cumulative, group_of, write_whole
 
 POINT_KINDS = frozenset({"value", "quota", "cumulative", "mean"})
@@ -113,6 +114,7 @@ def export_tables(fit: xr.DataTree, *, ci_prob: float = CI_PROB) -> dict[str, pd
         "quantities": _band_table(yearly, QUANTITY, units, ci_prob),
         "flows": _band_table(flows, FLOW, flow_units, ci_prob),
         "cumulative": totals,
+        **lesson_tables(fit),
         "records": record_table(fit, ci_prob=ci_prob).reset_index(),
         "sources": source_table(fit).reset_index(),
         "about": pd.DataFrame({"key": list(fit.attrs), "value": list(fit.attrs.values())}),

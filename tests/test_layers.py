@@ -17,11 +17,13 @@ LAYERS = (
     ("errors", "conventions", "kernels"),
     ("study",),
     ("simulation", "evidence", "layout", "diagnostics", "harmonisation"),
-    ("geometry", "operations", "assembly"),
+    ("geometry", "operations", "assembly", "identification"),
     ("model",),
     ("sampling",),
     ("results",),
-    ("tables", "plots", "sankey", "comparison", "prediction", "mirror"),
+    ("learning", "deletion", "comparison", "prediction", "mirror"),
+    ("lessons",),
+    ("tables", "plots", "sankey"),
     ("scrutiny", "refits"),
     ("reporting",),
     ("cli",),
@@ -34,7 +36,7 @@ MAY_SAMPLE = {"operations", "model", "sampling"}
 # The model as compiled, which must stay out of what checks it and of what reads its results.
 MODEL_SIDE = {
     *("kernels", "layout", "diagnostics", "geometry", "operations", "assembly", "model"),
-    "sampling",
+    *("identification", "sampling"),
 }
 APART = (
     "study",
@@ -42,6 +44,9 @@ APART = (
     "evidence",
     "harmonisation",
     "results",
+    "learning",
+    "deletion",
+    "lessons",
     "tables",
     "plots",
     "sankey",

@@ -1,0 +1,342 @@
+"""What a fit would say without a record: who moves a quantity, and which records disagree.
+
+Nothing is fitted again. A record is taken out by weighting the draws with the reciprocal of its
+likelihood, smoothed by Pareto's law; its k-hat says whether the draws suffice for that. Beside
+every such number stands a closed form that is always there.
+
+References
+----------
+Vehtari, Simpson, Gelman, Yao, Gabry (2024), Journal of Machine Learning Research 25(72), 1-58.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from arviz_stats.base import array_stats
+from numpy.typing import NDArray
+from scipy.special import logsumexp, ndtr, ndtri
+
+from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER, YEAR
+from reebayes.errors import ResultError
+from reebayes.results import cumulative, group_of
+from reebayes.results import quantity as select
+
+KHAT_LIMIT = 0.7
+"""k-hat above which weights are dominated by a few draws, however many there are."""
+
+LEAST_DRAWS = 25
+"""Draws below which there is no tail to smooth."""
+
+SMALLEST_REST = 0.05
+"""Least part of a record's own precision that the closed form leaves to it: a record that nearly
+fixes its quantity alone cannot be told from the rest, for there is hardly a rest."""
+
+BATCHES = 40
+"""Batches whose means give standard errors: long enough to be nearly independent."""
+
+type Floats = NDArray[np.float64]
+type Span = int | tuple[int, int] | None
+
+_KEYS = ("quantity", "year", "year_end", "kind", "reporter", "source")
+
+
+# --- influence ------------------------------------------------------------------------------------
+
+
+def influence(
+    fit: xr.DataTree,
+    quantity: str,
+    years: Span = None,
+    *,
+    by: str = RECORD,
+) -> pd.DataFrame:
+    """List the records, or reporters, by how much they move a quantity.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    quantity : str
+        Quantity.
+    years : int or (int, int), optional
+        One year, or first and last year of a sum; the sum over all years if left out.
+    by : {"record", "reporter"}
+        What is taken out at a time.
+
+    Returns
+    -------
+    DataFrame
+        One row per record (or reporter), the one that moves most first. ``pull``: posterior mean
+        with it less posterior mean without it, in the unit of the quantity (``unit``), positive if
+        it pulls up; ``error``: its standard error, for draws are finite. They are ``left_out``
+        where that is ``reliable``, otherwise ``first_order``. ``left_out``: by weighting the
+        draws, with the ``khat`` of the weights. ``first_order``: the covariance of quantity and
+        log-likelihood over the draws, which is the change of the mean for a small change of the
+        record's weight. It is too small, by the share of what is known about the record's own
+        quantity that the record itself provides.
+
+    Raises
+    ------
+    ResultError
+        If a name is unknown, the years are not those of the fit, the quantity does not exist in
+        them, or a ratio is to be summed.
+    """
+    return influences(fit, {quantity: years}, by=by)[quantity]
+
+
+def influences(
+    fit: xr.DataTree, years: Mapping[str, Span], *, by: str = RECORD
+) -> dict[str, pd.DataFrame]:
+    """Return `influence` for several quantities at the cost of one.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    years : mapping of quantity to years
+        The years of each quantity, as in `influence`.
+    by : {"record", "reporter"}
+        What is taken out at a time.
+
+    Returns
+    -------
+    dict of DataFrame
+
+    Raises
+    ------
+    ResultError
+        As `influence`.
+    """
+    if by not in (RECORD, REPORTER):
+        raise ResultError(f"by must be 'record' or 'reporter', not {by!r}.")
+    draws = {name: _draws_of(fit, name, span) for name, span in years.items()}
+    terms, table = _terms(fit, by)
+    weights, khat = _all_weights(terms)
+    table["khat"], table["reliable"] = khat, _reliable(khat, len(terms))
+    return {
+        name: _pulls(values, terms, weights, table).assign(unit=unit)
+        for name, (values, unit) in draws.items()
+    }
+
+
+def _pulls(draws: Floats, terms: Floats, weights: Floats, table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `influence`, by the size of the pull."""
+    moved = draws - draws.mean()
+    products = moved[:, None] * (terms - terms.mean(axis=0))
+    left_out = -moved @ weights
+    # what each draw adds to the weighted mean, as if the weights' own sum were free of error
+    parts = draws.size * weights * (moved[:, None] + left_out)
+    reliable = table["reliable"].to_numpy()
+    found = pd.DataFrame(
+        {
+            "first_order": products.sum(axis=0) / (draws.size - 1),
+            "first_order_error": _batch_error(products),
+            "left_out": left_out,
+            "left_out_error": _batch_error(parts),
+        },
+        index=table.index,
+    )
+    for column, name in enumerate(("pull", "error")):
+        end = "_error" if name == "error" else ""
+        chosen = np.where(reliable, found[f"left_out{end}"], found[f"first_order{end}"])
+        found.insert(column, name, chosen)
+    return found.join(table).sort_values("pull", key=abs, ascending=False, kind="stable")
+
+
+def _batch_error(series: Floats) -> Floats:
+    """Standard error of the mean of each column, from means of batches of successive draws."""
+    batches = np.array_split(series, min(BATCHES, len(series)))
+    means = np.array([batch.mean(axis=0) for batch in batches])
+    return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(len(means)))
+
+
+def _draws_of(fit: xr.DataTree, name: str, years: Span) -> tuple[Floats, str]:
+    """Draws of one quantity in one year or summed over several, and their unit."""
+    values = select(fit, name)
+    if isinstance(years, int):
+        known = values[YEAR].values.tolist()
+        if years not in known:
+            raise ResultError(f"Year {years} is not inside {known[0]} to {known[-1]}.")
+        values = values.sel({YEAR: years})
+    else:
+        values = cumulative(values, *(years or ()))
+    draws = values.transpose("chain", "draw").values.ravel().astype(np.float64)
+    if not np.isfinite(draws).all():
+        raise ResultError(f"{name} does not exist in {years}.")
+    return draws, str(values.attrs["units"])
+
+
+def _terms(fit: xr.DataTree, by: str) -> tuple[Floats, pd.DataFrame]:
+    """Log-likelihoods (draw, record or reporter), and what is known of each."""
+    terms = _flat(group_of(fit, "log_likelihood")["value"])
+    records = _records(fit)
+    if by == RECORD:
+        return terms, records[list(_KEYS)].copy()
+    reporters = records[REPORTER]
+    counts = reporters.value_counts(sort=False).sort_index()
+    summed = [terms[:, (reporters == name).to_numpy()].sum(axis=1) for name in counts.index]
+    return np.stack(summed, axis=1), pd.DataFrame({"records": counts})
+
+
+def _flat(da: xr.DataArray) -> Floats:
+    """Draws (draw, record)."""
+    ordered = da.transpose("chain", "draw", ...).values
+    return ordered.reshape(-1, ordered.shape[-1]).astype(np.float64)
+
+
+def _records(fit: xr.DataTree) -> pd.DataFrame:
+    constant = group_of(fit, "constant_data")
+    prefix = f"{RECORD}_"
+    columns = {
+        str(name).removeprefix(prefix): variable.values
+        for name, variable in constant.data_vars.items()
+        if str(name).startswith(prefix)
+    }
+    return pd.DataFrame(columns, index=pd.Index(constant[RECORD].values.astype(str), name=RECORD))
+
+
+# --- weights --------------------------------------------------------------------------------------
+
+
+def _all_weights(terms: Floats) -> tuple[Floats, Floats]:
+    """Weights (draw, column) that take each column of log-likelihoods out, and their k-hats."""
+    weights, khat = np.empty_like(terms), np.empty(terms.shape[1])
+    for column, term in enumerate(terms.T):
+        weights[:, column], khat[column] = _weights(term)
+    return weights, khat
+
+
+def _weights(term: Floats) -> tuple[Floats, float]:
+    """Normalised weights of draws without one term, and k-hat; NaN if there is no tail to fit."""
+    if not np.ptp(term) > 0:
+        return np.full(term.size, 1 / term.size), -np.inf  # it tells the draws nothing apart
+    if term.size >= LEAST_DRAWS:
+        try:
+            smoothed, khat = array_stats.psislw(term)
+            return np.exp(smoothed), float(khat)
+        except ValueError:  # the largest weights are all the same
+            pass
+    return np.exp(-term - logsumexp(-term)), float("nan")
+
+
+def _reliable(khat: Floats, draws: int) -> NDArray[np.bool_]:
+    """Whether weights can be trusted; fewer draws ask for lighter tails."""
+    return np.asarray(khat <= min(KHAT_LIMIT, 1 - 1 / np.log10(max(draws, 11))))
+
+
+# --- disagreement ---------------------------------------------------------------------------------
+
+
+def disagreement(fit: xr.DataTree, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
+    """List the records by how far the rest of the records would have put them.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    ci_prob : float
+        Probability inside the band of what the rest expects.
+
+    Returns
+    -------
+    DataFrame
+        One row per record, the one that disagrees most first; records that tell the model nothing
+        are left out. ``z``: the printed figure less what the rest of the records expects such a
+        record to say, its own error included, in standard deviations on the log scale; for bounds
+        and ranges, the normal deviate whose two tails hold as little as the stated side.
+        ``tail``: the probability that such a record disagrees at least as much. ``stated`` and
+        ``expected``, ``expected_lower``, ``expected_upper`` in the unit of the study (NaN
+        ``stated`` for bounds). ``khat`` of the weights; where it is not ``reliable`` the rest is
+        found by taking a figure out of a normal posterior; bounds are then said to disagree too
+        little.
+
+    Notes
+    -----
+    A figure with two readings is held against the nearer one.
+    """
+    terms, replicates, table = _observable(fit)
+    weights, khat = _all_weights(terms)
+    table["khat"], table["reliable"] = khat, _reliable(khat, len(terms))
+    noise = _noise_variance(fit, table)
+    rows = []
+    for column, (_, record) in enumerate(table.iterrows()):
+        centre, spread = _rest(record, replicates[:, column], weights[:, column], noise[column])
+        score = _score(record, terms[:, column], weights[:, column], centre, spread)
+        rows.append(score | _expected(centre, spread, ci_prob))
+    found = pd.DataFrame(rows, index=table.index)
+    columns = [*_KEYS, "khat", "reliable"]
+    table = pd.concat([found, table[columns]], axis=1)
+    return table.sort_values("z", key=abs, ascending=False, kind="stable")
+
+
+def _observable(fit: xr.DataTree) -> tuple[Floats, Floats, pd.DataFrame]:
+    """Log-likelihoods and replicates (draw, record) of the records that tell the model anything."""
+    terms = _flat(group_of(fit, "log_likelihood")["value"])
+    replicates = _flat(group_of(fit, "posterior_predictive")["value"])
+    table = _records(fit)
+    table["stated"] = group_of(fit, "observed_data")["value"].values
+    table["other"] = np.log(table["other"]) if "other" in table else np.nan
+    kept = np.isfinite(replicates).all(axis=0)
+    return terms[:, kept], replicates[:, kept], table[kept]
+
+
+def _noise_variance(fit: xr.DataTree, table: pd.DataFrame) -> Floats:
+    """Posterior mean of the variance of each record's own error."""
+    noise = group_of(fit, POSTERIOR)["noise"]
+    square = (noise**2).mean(("chain", "draw")).to_series()
+    settings: dict[str, Any] = json.loads(str(fit.attrs.get("settings", "{}")))
+    variance = table[REPORTER].map(square).to_numpy() * np.square(table["sd"].to_numpy())
+    if settings.get("error_distribution") == "student_t":
+        freedom = float(settings.get("degrees_of_freedom", 5))
+        variance *= freedom / (freedom - 2) if freedom > 2 else 1.0
+    return np.asarray(variance, dtype=np.float64)
+
+
+def _rest(
+    record: pd.Series, replicates: Floats, weights: Floats, noise: float
+) -> tuple[float, float]:
+    """Mean and standard deviation of what the rest expects of a record, on the log scale."""
+    if record["reliable"] or not np.isfinite(record["stated"]):
+        centre = float(replicates @ weights)
+        return centre, float(np.sqrt(np.square(replicates - centre) @ weights))
+    centre, variance = float(replicates.mean()), float(replicates.var())
+    rest = min(max(2 - variance / noise, SMALLEST_REST), 1.0)
+    stated = _nearest(record, centre)
+    return stated - (stated - centre) / rest, float(np.sqrt(noise / rest))
+
+
+def _nearest(record: pd.Series, centre: float) -> float:
+    """The printed figure, or the nearer of its two readings."""
+    readings = [record["stated"], record["other"]]
+    return float(min(readings, key=lambda r: np.inf if np.isnan(r) else abs(r - centre)))
+
+
+def _score(
+    record: pd.Series, term: Floats, weights: Floats, centre: float, spread: float
+) -> dict[str, float]:
+    if np.isfinite(record["stated"]):
+        stated = _nearest(record, centre)
+        z = (stated - centre) / spread
+        return {"z": z, "tail": 2 * float(ndtr(-abs(z))), "stated": float(np.exp(stated))}
+    # the probability that such a figure lies on the stated side, without the record
+    tail = float(np.exp(term) @ weights)
+    above = {"upper": -1.0, "zero": -1.0, "lower": 1.0}.get(record["kind"])
+    if above is None:
+        above = float(np.sign(np.log(record["low"] * record["high"]) / 2 - centre))
+    z = -above * float(ndtri(max(tail, np.finfo(float).tiny) / 2))
+    return {"z": z, "tail": tail, "stated": float("nan")}
+
+
+def _expected(centre: float, spread: float, ci_prob: float) -> dict[str, float]:
+    reach = float(ndtri((1 + ci_prob) / 2)) * spread
+    return {
+        "expected": float(np.exp(centre)),
+        "expected_lower": float(np.exp(centre - reach)),
+        "expected_upper": float(np.exp(centre + reach)),
+    }

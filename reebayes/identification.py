@@ -1,0 +1,205 @@
+"""Which directions of the unknowns the records see, and which only the prior sees.
+
+The unknowns are standard normal before the records. Around a point, what the records expect is
+linear in them; divided by the records' errors, that is a matrix whose singular values say what
+each direction is told: above 1 more than the prior tells, below 1 less, 0 nothing. No sampling.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from scipy.linalg import svd
+
+from reebayes.conventions import LATENT, POSTERIOR, QUANTITY, YEAR
+from reebayes.errors import ResultError
+from reebayes.kernels import (
+    balance,
+    balance_adjoint,
+    levels,
+    levels_adjoint,
+    locate,
+    locate_adjoint,
+    record_terms_adjoint,
+    spreads,
+    states,
+    states_adjoint,
+)
+from reebayes.layout import Floats, Layout, lay_out
+from reebayes.study import Study
+
+DIRECTION = "direction"
+
+SEEN_FROM = 1.0
+"""Singular value from which the records see a direction: they tell more of it than the prior."""
+
+BLIND_BELOW = 1e-6
+"""Singular value, relative to the largest, below which a direction is not seen at all."""
+
+_WIDTH = 1e-4  # step, in errors of a record, of the slope that gives its precision
+
+
+def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
+    """Count the directions of the unknowns that the records see.
+
+    Parameters
+    ----------
+    study : Study
+        The study that was, or will be, fitted.
+    fit : DataTree, optional
+        Its fit: everything is then evaluated at the posterior mean of the unknowns, otherwise
+        where the priors are centred.
+
+    Returns
+    -------
+    Dataset
+        ``singular_value`` (direction), largest first, one for every unknown but the noise
+        multipliers, which shift no record. ``seen_share`` (quantity, year): the share of the prior
+        variance of the quantity that lies in directions with a singular value above 1.
+        ``expected_contraction``: 1 less posterior over prior standard deviation, were the model
+        linear; NaN where the quantity does not exist. Attributes ``directions``, ``seen``,
+        ``faint`` (seen, but told less than by the prior), ``unseen``, ``records`` and
+        ``informative_records``.
+
+    Raises
+    ------
+    ResultError
+        If the fit is of another study.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> rank = rb.identify(rb.read_study())  # doctest: +SKIP
+    >>> rank.attrs["seen"], rank.attrs["unseen"]  # doctest: +SKIP
+    """
+    layout = lay_out(study)
+    point = _Point(layout, _latent(study, layout, fit))
+    told = point.told()
+    _, values, directions = svd(told, full_matrices=False)
+    padded = np.zeros(point.free.size)
+    padded[: values.size] = values
+    blind = BLIND_BELOW * max(float(padded.max(initial=0.0)), SEEN_FROM)
+    shares = _shares(point, values, directions)
+    counts = {
+        "directions": int(padded.size),
+        "seen": int((padded > SEEN_FROM).sum()),
+        "faint": int(((padded <= SEEN_FROM) & (padded > blind)).sum()),
+        "unseen": int((padded <= blind).sum()),
+        "records": len(layout.records),
+        "informative_records": int((np.abs(told).sum(axis=1) > 0).sum()),
+    }
+    return xr.Dataset(
+        {"singular_value": (DIRECTION, padded)} | shares,
+        coords={YEAR: list(layout.years), QUANTITY: list(layout.quantities)},
+        attrs=counts | {"at": "posterior mean" if fit is not None else "centre of the priors"},
+    )
+
+
+def rank_sentence(rank: xr.Dataset) -> str:
+    """Say in words what `identify` counted.
+
+    Parameters
+    ----------
+    rank : Dataset
+        As `identify` returns it.
+    """
+    at = rank.attrs
+    return (
+        f"At the {at['at']}, {at['records']:,} records tell more than the prior of {at['seen']:,} "
+        f"of {at['directions']:,} directions of the unknowns, less than the prior of "
+        f"{at['faint']:,}, and nothing of {at['unseen']:,}, which only the prior sees."
+    )
+
+
+def _latent(study: Study, layout: Layout, fit: xr.DataTree | None) -> Floats:
+    """Latent vector at which everything is evaluated."""
+    if fit is None:
+        return np.zeros(layout.unknowns.size)
+    if fit.attrs.get("study_hash") != study.hash:
+        raise ResultError(
+            f"This is not a fit of the study {study.name!r} as it stands now; read the study that "
+            "was fitted, or fit again."
+        )
+    mean = fit[POSTERIOR][LATENT + "s"].mean(("chain", "draw"))
+    return np.asarray(mean.values, dtype=np.float64)
+
+
+class _Point:
+    """The model at one latent vector, with gradients of what records and quantities are."""
+
+    def __init__(self, layout: Layout, latent: Floats) -> None:
+        self.layout, self.latent = layout, latent
+        self.state = states(latent, layout.steps)
+        self.level = levels(self.state, latent, layout.centres)
+        self.flow, self.share, self.throughput = balance(self.level, layout.graph)
+        unknowns = layout.unknowns
+        noise = np.arange(unknowns.scales_start, unknowns.steps_start)
+        self.free = np.delete(np.arange(unknowns.size), noise)
+
+    def told(self) -> Floats:
+        """What each record tells of every unknown (record, unknown), in prior units."""
+        layout = self.layout
+        location = locate(self.flow, self.level, layout.sums)
+        precision = _precision(layout, location, spreads(self.latent, layout.errors))
+        rows = np.zeros((location.size, self.free.size))
+        for record in np.flatnonzero(precision > 0):
+            pick = np.zeros(location.size)
+            pick[record] = np.sqrt(precision[record])
+            rows[record] = self.gradient(*locate_adjoint(self.flow, self.level, layout.sums, pick))
+        return rows
+
+    def gradient(self, flow_bar: Floats, level_bar: Floats) -> Floats:
+        """Cotangent of the unknowns from those of flows and levels."""
+        layout = self.layout
+        level_bar = level_bar + balance_adjoint(
+            self.level, layout.graph, self.flow, self.share, self.throughput, flow_bar
+        )
+        state_bar, latent_bar = levels_adjoint(
+            self.state, self.latent, layout.centres, self.level, level_bar
+        )
+        latent_bar = latent_bar + states_adjoint(self.latent, layout.steps, self.state, state_bar)
+        return np.asarray(latent_bar[self.free])
+
+    def slope(self, quantity: int, year: int) -> Floats:
+        """Gradient of a quantity in one year, relative to what it is there (NaN if nothing)."""
+        above, below = self.layout.numerators[:, quantity], self.layout.denominators[:, quantity]
+        flow = self.flow[:, year]
+        total, base = float(above @ flow), float(below @ flow)
+        flow_bar = np.zeros_like(self.flow)
+        if self.layout.ratio[quantity]:
+            if not total or not base:
+                return np.full(self.free.size, np.nan)
+            flow_bar[:, year] = above / total - below / base
+        else:
+            size = float(np.abs(above) @ flow)
+            if not size:
+                return np.full(self.free.size, np.nan)
+            flow_bar[:, year] = above / size
+        return self.gradient(flow_bar, np.zeros_like(self.level))
+
+
+def _precision(layout: Layout, location: Floats, scale: Floats) -> Floats:
+    """How sharply each record bends its log-likelihood about its location."""
+    figures, ones = layout.figures, np.ones(location.size)
+    step = _WIDTH * scale
+    before = record_terms_adjoint(location - step, scale, figures, ones)[0]
+    after = record_terms_adjoint(location + step, scale, figures, ones)[0]
+    # Two readings, or a heavy tail, may bend the other way between or far from the figures.
+    return np.asarray(np.maximum((before - after) / (2 * step), 0.0))
+
+
+def _shares(point: _Point, values: Floats, directions: Floats) -> dict[str, tuple[object, Floats]]:
+    """Seen share and contraction of every quantity and year, were the model linear."""
+    layout = point.layout
+    shape = (len(layout.quantities), len(layout.years))
+    seen, contraction = np.full(shape, np.nan), np.full(shape, np.nan)
+    known = np.square(values) / (1 + np.square(values))
+    for at in np.ndindex(shape):
+        slope = point.slope(*at)
+        prior = float(slope @ slope)
+        if prior > 0:
+            parts = np.square(directions @ slope) / prior
+            seen[at] = parts[values > SEEN_FROM].sum()
+            contraction[at] = 1 - np.sqrt(max(1 - float(known @ parts), 0.0))
+    dims = (QUANTITY, YEAR)
+    return {"seen_share": (dims, seen), "expected_contraction": (dims, contraction)}

@@ -1,0 +1,282 @@
+"""What the headline figures of a fit rest on, gathered once for tables, page and terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import xarray as xr
+
+from reebayes.conventions import (
+    CI_PROB,
+    POSTERIOR,
+    PRIOR,
+    QUANTITY,
+    RATIO_UNITS,
+    RECORD,
+    REPORTER,
+    YEAR,
+    format_band,
+    format_value,
+)
+from reebayes.deletion import Span, disagreement, influences
+from reebayes.learning import label_shares, label_spans, learnt, ridge_sentences, ridges
+from reebayes.results import group_of, report_settings
+
+SHOWN = 5
+"""Records listed for each headline figure, and records that disagree most."""
+
+FALLBACK = 3
+"""Quantities taken as headline figures where a study names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What a fit rests on.
+
+    Parameters
+    ----------
+    names : list of str
+        The headline quantities.
+    yearly, sums : Dataset or None
+        `learnt` of the headline quantities; None without prior draws, or where all are ratios.
+    shares : dict
+        Share of headline quantity-years by label.
+    ridge : str
+        `ridge_sentences` of the fit; empty without prior draws.
+    records, reporters : dict of DataFrame
+        `influence` on every headline quantity, of records and of reporters.
+    disagreement : DataFrame
+        `disagreement` of the fit.
+    """
+
+    names: Sequence[str]
+    yearly: xr.Dataset | None
+    sums: xr.Dataset | None
+    shares: Mapping[str, float]
+    ridge: str
+    records: Mapping[str, pd.DataFrame]
+    reporters: Mapping[str, pd.DataFrame]
+    disagreement: pd.DataFrame
+
+    @property
+    def verdict(self) -> str:
+        """Shares of the labels as a sentence."""
+        if self.yearly is None:
+            return "The fit holds no prior draws, so nothing can be said of what was learnt."
+        parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in self.shares.items())
+        return f"Of the headline quantities and years: {parts}."
+
+
+def gather_lessons(fit: xr.DataTree, names: Sequence[str] | None = None) -> Lessons:
+    """Gather what the headline figures of a fit rest on.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    names : list of str, optional
+        Headline quantities; those of the study's report, or its first three, if left out.
+
+    Returns
+    -------
+    Lessons
+
+    Raises
+    ------
+    ResultError
+        If a name is unknown.
+    """
+    names = list(names) if names is not None else headline(fit)
+    spans = {name: _span(fit, name) for name in names}
+    summable = [name for name in names if spans[name] is None]
+    has_prior = PRIOR in fit.children
+    yearly = learnt(fit, names) if has_prior else None
+    predicted = "posterior_predictive" in fit.children
+    return Lessons(
+        names=names,
+        yearly=yearly,
+        sums=learnt(fit, summable, total=True) if has_prior and summable else None,
+        shares={} if yearly is None else label_shares(yearly),
+        ridge=ridge_sentences(ridges(fit)) if has_prior else "",
+        records=influences(fit, spans),
+        reporters=influences(fit, spans, by=REPORTER),
+        disagreement=disagreement(fit) if predicted else pd.DataFrame(),
+    )
+
+
+def headline(fit: xr.DataTree) -> list[str]:
+    """Return the quantities that the study's report puts first."""
+    names = group_of(fit, POSTERIOR)[QUANTITY].values[:FALLBACK]
+    return list(report_settings(fit).get("headline") or map(str, names))
+
+
+def _span(fit: xr.DataTree, name: str) -> Span:
+    """Years of which influence is asked: a sum over all, or the last one of a ratio."""
+    draws = group_of(fit, POSTERIOR)["quantities"]
+    unit = group_of(fit, "constant_data")["quantity_unit"].sel({QUANTITY: name}).item()
+    return int(draws[YEAR].values[-1]) if unit in RATIO_UNITS else None
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def lesson_tables(fit: xr.DataTree) -> dict[str, pd.DataFrame]:
+    """Return what a fit rests on as tidy tables.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+
+    Returns
+    -------
+    dict of DataFrame
+        ``learnt`` (all quantities and years), ``learnt_sums`` (their sums), ``influence`` (records
+        and reporters on the headline quantities) and ``disagreement``. Without prior draws there
+        is no ``learnt``, without predictive draws no ``disagreement``.
+    """
+    lessons = gather_lessons(fit)
+    tables = {}
+    if PRIOR in fit.children:
+        tables = {"learnt": _tidy(learnt(fit)), "learnt_sums": _tidy(learnt(fit, total=True))}
+    tables["influence"] = pd.concat(
+        [
+            _named(table, name, by)
+            for by, found in ((RECORD, lessons.records), (REPORTER, lessons.reporters))
+            for name, table in found.items()
+        ],
+        ignore_index=True,
+    )
+    if not lessons.disagreement.empty:
+        tables["disagreement"] = lessons.disagreement.reset_index()
+    return tables
+
+
+def _named(table: pd.DataFrame, quantity: str, by: str) -> pd.DataFrame:
+    """Rows of one `influence`, with the quantity that is moved and who moves it in front."""
+    rows = table.rename(columns={QUANTITY: "observes"}).rename_axis("name").reset_index()
+    rows.insert(0, QUANTITY, quantity)
+    rows.insert(1, "by", by)
+    return rows
+
+
+def _tidy(table: xr.Dataset) -> pd.DataFrame:
+    order = [QUANTITY, YEAR] if YEAR in table.dims else [QUANTITY]
+    return table.to_dataframe(dim_order=order).reset_index().assign(ci_prob=CI_PROB)
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def lesson_text(fit: xr.DataTree) -> str:
+    """Write what a fit rests on as lines for a terminal.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+
+    Returns
+    -------
+    str
+        What was learnt of every headline quantity, biases known only with what they distort, the
+        records and reporters that move each headline quantity most, and the records that the rest
+        disagrees with most.
+    """
+    lessons = gather_lessons(fit)
+    blocks = [_learnt_block(lessons)]
+    if lessons.ridge:
+        blocks.append(lessons.ridge)
+    blocks += [_influence_block(lessons, name) for name in lessons.names]
+    if not lessons.disagreement.empty:
+        blocks.append(_disagreement_block(lessons.disagreement))
+    return "\n\n".join(blocks)
+
+
+def _learnt_block(lessons: Lessons) -> str:
+    lines = [lessons.verdict]
+    if lessons.yearly is None:
+        return lines[0]
+    for name in lessons.names:
+        lines.append(f"{name}: {label_spans(lessons.yearly['label'].sel({QUANTITY: name}))}")
+        if lessons.sums is not None and name in lessons.sums[QUANTITY].values:
+            lines.append(f"  sum over all years: {sum_text(lessons.sums.sel({QUANTITY: name}))}")
+    return "\n".join(lines)
+
+
+def sum_text(one: xr.Dataset) -> str:
+    """Write prior, posterior and label of one sum."""
+    texts = {
+        group: format_band(*(float(one[f"{group}_{end}"]) for end in ("median", "lower", "upper")))
+        for group in (PRIOR, POSTERIOR)
+    }
+    return (
+        f"{one['label'].item()}, band narrower by {100 * float(one['contraction']):.0f} %: "
+        f"{texts[PRIOR]} before, {texts[POSTERIOR]} after the records"
+    )
+
+
+def _influence_block(lessons: Lessons, name: str) -> str:
+    records, reporters = lessons.records[name], lessons.reporters[name]
+    unit = records["unit"].iloc[0]
+    lines = [f"What moves {name} most (mean with it less mean without it, {unit})"]
+    for heading, table in (("record", records), ("reporter", reporters)):
+        rows = [
+            (str(index), pull_text(row), khat_text(row))
+            for index, row in table.head(SHOWN).iterrows()
+        ]
+        lines += _columns([(heading, "pull", "k-hat"), *rows])
+    return "\n".join(lines)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Indented lines with the cells of each column below one another."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _disagreement_block(table: pd.DataFrame) -> str:
+    rows = [
+        (str(index), z_text(row), stated_text(row), expected_text(row))
+        for index, row in table.head(SHOWN).iterrows()
+    ]
+    title = "Records that the rest would have put elsewhere (z in standard deviations)"
+    return "\n".join([title, *_columns([("record", "z", "stated", "expected of the rest"), *rows])])
+
+
+def pull_text(row: pd.Series) -> str:
+    """Write a row's pull with its standard error."""
+    return f"{signed(row['pull'])} ± {format_value(row['error'])}"
+
+
+def z_text(row: pd.Series) -> str:
+    """Write how far a record lies from the rest, and how that is known if not by weights."""
+    without = " (unreliable)" if pd.isna(row["stated"]) else " (closed form)"
+    return f"{row['z']:+.1f}" + ("" if row["reliable"] else without)
+
+
+def expected_text(row: pd.Series) -> str:
+    """Write what the rest expects of a record."""
+    return format_band(row["expected"], row["expected_lower"], row["expected_upper"])
+
+
+def signed(value: float) -> str:
+    """Write a change with its sign."""
+    return f"{'+' if value > 0 else '−' if value < 0 else ''}{format_value(abs(value))}"
+
+
+def stated_text(row: pd.Series) -> str:
+    """Write a record's figure, or the kind of its bound."""
+    return str(row["kind"]) if pd.isna(row["stated"]) else format_value(row["stated"])
+
+
+def khat_text(row: pd.Series) -> str:
+    """Write k-hat, and what a number rests on where it is too large."""
+    khat = "–" if not abs(row["khat"]) < float("inf") else f"{row['khat']:.2f}"
+    return khat if row["reliable"] else f"{khat}  first order"
