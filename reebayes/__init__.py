@@ -17,7 +17,8 @@ Answers
 Figures and pages
     `plot_bands`, `plot_totals`, `plot_coverage`, `draw_sankey`, `write_report`.
 Trials
-    `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it.
+    `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it;
+    `calibrate` does so many times, and counts.
 Errors
     `ReebayesError`, above `StudyError`, `FitError` and `ResultError`.
 
@@ -43,6 +44,7 @@ from reebayes.study import (
 )
 
 if TYPE_CHECKING:
+    from reebayes.calibration import calibrate
     from reebayes.evidence import coverage
     from reebayes.harmonisation import harmonise
     from reebayes.model import build_model
@@ -89,6 +91,7 @@ __all__ = [
     "__version__",
     "bands",
     "build_model",
+    "calibrate",
     "coverage",
     "cumulative",
     "draw_sankey",
@@ -116,6 +119,7 @@ __version__ = package_version(__name__)
 _PLACES = {
     "bands": "results",
     "build_model": "model",
+    "calibrate": "calibration",
     "coverage": "evidence",
     "cumulative": "results",
     "draw_sankey": "sankey",

@@ -49,6 +49,8 @@ class Run:
     tune: int
     chains: int
     progress: bool
+    accept: float = TARGET_ACCEPT
+    cores: int | None = None
 
 
 PILOT = Run(seed=0, draws=60, tune=120, chains=CHAINS, progress=False)
@@ -113,13 +115,41 @@ def fit(
     return tree
 
 
-def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
+def draw(layout: Layout, run: Run, *, pilot: Run | None) -> tuple[dict[str, Floats], xr.Dataset]:
+    """Draw from a posterior and assemble nothing, as many fits one after the other need it.
+
+    Parameters
+    ----------
+    layout : Layout
+    run, pilot : Run
+        Settings of the run, and of the pilot that finds its coordinates; without a pilot they
+        are those of the mode.
+
+    Returns
+    -------
+    draws : dict of name -> array (chain, draw, ...)
+        Flows (year, flow), bias (year, reporter), noise, shared errors, step multipliers, latents,
+        location and scale of every record.
+    stats : Dataset (chain, draw)
+        The sampler's statistics.
+    """
+    if pilot is None:
+        whitening = at_mode(gradients(layout), layout)
+    else:
+        whitening = find_coordinates(layout, seed=pilot.seed, pilot=pilot)
+    trace = _sample(layout, whitening, run)
+    white = trace["posterior"].to_dataset()[WHITE].values
+    return _unfold(layout, white, whitening), trace["sample_stats"].to_dataset()
+
+
+def find_coordinates(layout: Layout, *, seed: int, pilot: Run = PILOT) -> Whitening:
     """Coordinates for sampling, from the mode and a short pilot run.
 
     Parameters
     ----------
     layout : Layout
     seed : int
+    pilot : Run
 
     Returns
     -------
@@ -127,7 +157,7 @@ def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
     """
     gradient_at = gradients(layout)
     whitening = at_mode(gradient_at, layout)
-    trace = _sample(layout, whitening, replace(PILOT, seed=seed))
+    trace = _sample(layout, whitening, replace(pilot, seed=seed))
     white = trace["posterior"].to_dataset()[WHITE].values.reshape(-1, layout.unknowns.size)
     latents = np.array([unfold(point, layout.steps, whitening)[1] for point in white])
     return over_draws(gradient_at, layout, latents)
@@ -187,11 +217,11 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> xr.DataTree:
             draws=run.draws,
             tune=run.tune,
             chains=run.chains,
-            cores=min(run.chains, os.cpu_count() or 1),
+            cores=min(run.chains, run.cores or os.cpu_count() or 1),
             seed=run.seed,
             progress_bar=run.progress,
             save_warmup=False,
-            target_accept=TARGET_ACCEPT,
+            target_accept=run.accept,
         )
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error

@@ -19,7 +19,7 @@ LAYERS = (
     ("model",),
     ("sampling",),
     ("results",),
-    ("tables", "plots", "sankey"),
+    ("tables", "plots", "sankey", "calibration"),
     ("reporting",),
     ("cli",),
 )

@@ -14,9 +14,9 @@ PACKAGE = Path(reebayes.__file__).parent
 
 NAMES = """
 FitError Flow Prior Process Quantity Record ReebayesError ResultError Source Study StudyError Table
-__version__ bands build_model coverage cumulative draw_sankey export_tables fit flow harmonise
-open_fit plot_bands plot_coverage plot_totals probability_above quantity read_study record_table
-save_fit simulate_records simulate_world source_table write_report
+__version__ bands build_model calibrate coverage cumulative draw_sankey export_tables fit flow
+harmonise open_fit plot_bands plot_coverage plot_totals probability_above quantity read_study
+record_table save_fit simulate_records simulate_world source_table write_report
 """.split()
 
 
