@@ -115,15 +115,17 @@ def fit(
     return tree
 
 
-def draw(layout: Layout, run: Run, *, pilot: Run | None) -> tuple[dict[str, Floats], xr.Dataset]:
-    """Draw from a posterior and assemble nothing, as many fits one after the other need it.
+def draw(
+    layout: Layout, run: Run, *, latents: Floats | None = None
+) -> tuple[dict[str, Floats], xr.Dataset]:
+    """Draw from a posterior and assemble nothing, as many brief fits one after another need it.
 
     Parameters
     ----------
     layout : Layout
-    run, pilot : Run
-        Settings of the run, and of the pilot that finds its coordinates; without a pilot they
-        are those of the mode.
+    run : Run
+    latents : array (draw, latent), optional
+        Draws of an earlier run, from which coordinates are made; those of the mode if left out.
 
     Returns
     -------
@@ -133,23 +135,23 @@ def draw(layout: Layout, run: Run, *, pilot: Run | None) -> tuple[dict[str, Floa
     stats : Dataset (chain, draw)
         The sampler's statistics.
     """
-    if pilot is None:
-        whitening = at_mode(gradients(layout), layout)
+    gradient_at = gradients(layout)
+    if latents is None:
+        whitening = at_mode(gradient_at, layout)
     else:
-        whitening = find_coordinates(layout, seed=pilot.seed, pilot=pilot)
+        whitening = over_draws(gradient_at, layout, latents)
     trace = _sample(layout, whitening, run)
     white = trace["posterior"].to_dataset()[WHITE].values
     return _unfold(layout, white, whitening), trace["sample_stats"].to_dataset()
 
 
-def find_coordinates(layout: Layout, *, seed: int, pilot: Run = PILOT) -> Whitening:
+def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
     """Coordinates for sampling, from the mode and a short pilot run.
 
     Parameters
     ----------
     layout : Layout
     seed : int
-    pilot : Run
 
     Returns
     -------
@@ -157,7 +159,7 @@ def find_coordinates(layout: Layout, *, seed: int, pilot: Run = PILOT) -> Whiten
     """
     gradient_at = gradients(layout)
     whitening = at_mode(gradient_at, layout)
-    trace = _sample(layout, whitening, replace(pilot, seed=seed))
+    trace = _sample(layout, whitening, replace(PILOT, seed=seed))
     white = trace["posterior"].to_dataset()[WHITE].values.reshape(-1, layout.unknowns.size)
     latents = np.array([unfold(point, layout.steps, whitening)[1] for point in white])
     return over_draws(gradient_at, layout, latents)

@@ -218,4 +218,4 @@ def covered(values: Floats, level: float) -> tuple[int, float, float, float]:
     size = min(max(plain / variance, worlds), sound.sum()) if variance > 0 else worlds
     success, failure = part * size + 0.5, (1 - part) * size + 0.5
     lower, upper = betaincinv(success, failure, [0.025, 0.975])
-    return worlds, part, float(lower), float(upper)
+    return worlds, part, min(float(lower), part), max(float(upper), part)

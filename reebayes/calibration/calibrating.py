@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from reebayes.calibration.assessing import (
 from reebayes.calibration.drawing import draw_coverage, draw_ranks
 from reebayes.calibration.figures import Figure, headline_quantities, list_figures
 from reebayes.calibration.refitting import Effort, Task, marks_of
-from reebayes.calibration.running import read_outcome, run_tasks, task_file
+from reebayes.calibration.running import read_outcomes, run_tasks
 from reebayes.calibration.worlds import DESCRIPTIONS, WELL_SPECIFIED, WORLDS, Seeds, make_trial
 from reebayes.conventions import CI_PROB, listed
 from reebayes.errors import ReebayesError
@@ -87,8 +87,8 @@ def calibrate(
         Kinds of worlds: ``well_specified``, or with one assumption broken.
     out : str or Path
         Folder for the outcome of every refit, ``coverage.csv``, ``ranks.csv``, ``refits.csv``,
-        ``verdict.txt``, ``ranks.png`` and ``coverage.png``. What it holds of the same study, seed
-        and effort is not done again.
+        ``verdict.txt``, ``ranks.png`` and ``coverage.png``. Refits that it holds are not done
+        again, and all of them are counted, those of earlier calls too.
     workers : int, optional
         Processes to use; all cores if left out.
     scheduler : str, optional
@@ -117,7 +117,7 @@ def calibrate(
     tasks = [Task(study, kind, number, seed, effort) for kind in worlds for number in range(sims)]
     run_tasks(tasks, folder, workers=workers, scheduler=scheduler, progress=progress)
     figures = list_figures(study)
-    found = {kind: _collect(folder, [t for t in tasks if t.kind == kind]) for kind in worlds}
+    found = _collect(folder)
     values = {kind: places(ranks, effort.kept, seed) for kind, (ranks, _) in found.items()}
     result = _assess(study, figures, values, pd.concat([marks for _, marks in found.values()]))
     _write(result, folder, figures, values, headline_quantities(study))
@@ -135,14 +135,19 @@ def _check(study: Study, sims: int, worlds: Sequence[str], seed: int) -> None:
         make_trial(study, kind, Seeds.of(seed, 0))
 
 
-def _collect(folder: Path, tasks: Iterable[Task]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Ranks (world, figure) and marks of the refits of one kind."""
-    ranks, rows = [], []
-    for task in tasks:
-        outcome = read_outcome(task_file(folder, task.name))
-        ranks.append(outcome["ranks"])
-        rows.append({"world": task.kind, "number": task.number, **marks_of(outcome)})
-    return np.stack(ranks), pd.DataFrame(rows)[["world", "number", *_MARKS]]
+def _collect(folder: Path) -> dict[str, tuple[np.ndarray, pd.DataFrame]]:
+    """Ranks (world, figure) and marks of all refits in a folder, by kind of world."""
+    found = {}
+    for kind in WORLDS:
+        outcomes = read_outcomes(folder, kind)
+        if not outcomes:
+            continue
+        ranks = np.stack([outcome["ranks"] for outcome in outcomes.values()])
+        marks = pd.DataFrame([marks_of(outcome) for outcome in outcomes.values()])[_MARKS]
+        marks.insert(0, "number", list(outcomes))
+        marks.insert(0, "world", kind)
+        found[kind] = (ranks, marks)
+    return found
 
 
 def _assess(

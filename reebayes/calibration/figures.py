@@ -114,7 +114,7 @@ def figures_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Figure
     Parameters
     ----------
     draws : mapping of name -> array (chain, draw, ...)
-        As `sampling.refit` returns them.
+        As `sampling.draw` returns them.
     layout : Layout
 
     Returns

@@ -32,19 +32,17 @@ from reebayes.study import Study
 class Effort:
     """How much a refit may cost, and how well it must have mixed.
 
-    A refit whose headline quantities have an R-hat above `rhat_max`, or fewer effective draws than
-    are ranked among times `ess_share`, is repeated with twice the draws, `attempts` times in all.
-    The last one counts whatever it looks like, and is marked.
+    A refit starts in coordinates of the mode. If the R-hat of a headline quantity is above
+    `rhat_max`, its draws serve as the pilot of another one, `attempts` times in all. The last one
+    counts whatever it looks like, and is marked.
     """
 
     chains: int = 2
     tune: int = 80
     draws: int = 200
-    pilot: int = 40
     accept: float = 0.8
     kept: int = 99
     rhat_max: float = 1.1
-    ess_share: float = 0.5
     attempts: int = 3
 
     @property
@@ -52,15 +50,12 @@ class Effort:
         """As a dictionary, for the file that says how a run was made."""
         return asdict(self)
 
-    def runs(self, seed: int, attempt: int) -> tuple[Run, Run]:
-        """The run and its pilot in a given attempt, the first being 0."""
-        longer = 2**attempt
-        run = Run(
-            seed=seed % 2**32, draws=longer * self.draws, tune=longer * self.tune,
-            chains=self.chains, progress=False, accept=self.accept, cores=1,
+    def run(self, seed: int) -> Run:
+        """Settings of the sampler."""
+        return Run(
+            seed=seed % 2**32, draws=self.draws, tune=self.tune, chains=self.chains,
+            progress=False, accept=self.accept, cores=1,
         )  # fmt: skip
-        pilot = replace(run, draws=longer * self.pilot)
-        return replace(run, seed=(seed + 1) % 2**32), pilot
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ def refit(task: Task) -> dict[str, Any]:
 
 def warm_up(task: Task) -> None:
     """Compile every kernel, so that the tasks that follow find them on disk."""
-    refit(replace(task, effort=replace(task.effort, tune=4, draws=8, pilot=4, attempts=1)))
+    refit(replace(task, effort=replace(task.effort, tune=4, draws=8, attempts=1)))
 
 
 def _converged_draws(
@@ -120,16 +115,15 @@ def _converged_draws(
     effort = task.effort
     headline = set(headline_quantities(task.study))
     watched = [n for n, f in enumerate(figures) if f.family in (YEARLY, SUM) and f.name in headline]
+    pilot: Floats | None = None
     for attempt in range(effort.attempts):
-        run, pilot = effort.runs(seed + 2 * attempt, attempt)
-        found, stats = draw(layout, run, pilot=pilot)
+        found, stats = draw(layout, effort.run(seed + attempt), latents=pilot)
         draws = stacked(figures, figures_of_draws(found, layout))
         marks: dict[str, Any] = _mixing(draws[..., watched])
-        marks["passed"] = (
-            marks["rhat"] <= effort.rhat_max and marks["ess"] >= effort.ess_share * effort.kept
-        )
+        marks["passed"] = marks["rhat"] <= effort.rhat_max
         if marks["passed"]:
             break
+        pilot = found["latents"].reshape(-1, layout.unknowns.size)
     return draws, marks | {
         "attempts": attempt + 1,
         "divergences": int(stats["diverging"].sum()),

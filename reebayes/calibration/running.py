@@ -92,6 +92,18 @@ def write_outcome(path: Path, outcome: Mapping[str, Any]) -> None:
     write_whole(path, save)
 
 
+def read_outcomes(folder: Path, kind: str) -> dict[int, dict[str, Any]]:
+    """Read the outcomes of all finished tasks of one kind of world, by number.
+
+    Raises
+    ------
+    ResultError
+        If a file is damaged.
+    """
+    paths = sorted((folder / "tasks" / kind).glob("[0-9]*.npz"))
+    return {int(path.stem): read_outcome(path) for path in paths}
+
+
 def read_outcome(path: Path) -> dict[str, Any]:
     """Read the outcome of a task.
 
