@@ -28,6 +28,7 @@ FEW = 20
 """Ranks below this many cannot leave their envelope, and are not judged."""
 
 _HALVINGS = 30
+_MOST = 40
 
 
 def places(ranks: np.ndarray, kept: int, seed: int) -> Floats:
@@ -107,14 +108,14 @@ def stay_inside(least: Floats, most: Floats, size: int) -> float:
     size : int
         How many numbers there are in all.
     """
-    steps = poisson.pmf(np.arange(size + 1), 1.0)
-    chance = np.zeros(size + 1)
-    chance[0] = 1.0
+    # Each step of the process adds a Poisson number of mean 1; beyond _MOST there is nothing.
+    steps = poisson.pmf(np.arange(min(size, _MOST) + 1), 1.0)
+    chance, begin = np.ones(1), 0
     for low, high in zip(least.astype(int), most.astype(int), strict=True):
-        chance = np.convolve(chance, steps)[: size + 1]
-        chance[:low] = 0.0
-        chance[high + 1 :] = 0.0
-    last = np.convolve(chance, steps)[size]
+        chance = np.convolve(chance, steps)
+        low = max(low, begin)
+        chance, begin = chance[low - begin : high + 1 - begin], low
+    last = np.convolve(chance, steps)[size - begin : size - begin + 1].sum()
     return float(last / poisson.pmf(size, size))
 
 

@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -63,11 +64,11 @@ def run_tasks(
     todo = [task for task in tasks if not task_file(folder, task.name).exists()]
     if not todo:
         return
-    meter = Meter(len(tasks), len(tasks) - len(todo), show=progress)
     count = workers or os.cpu_count() or 1
     with _executor(count, scheduler) as executor:
         try:
             executor.submit(warm_up, todo[0]).result()
+            meter = Meter(len(tasks), len(tasks) - len(todo), show=progress)
             for task, outcome in _finished(executor, todo, _AHEAD * count):
                 write_outcome(task_file(folder, task.name), outcome)
                 meter.tick()
@@ -114,9 +115,9 @@ def read_outcome(path: Path) -> dict[str, Any]:
         If the file is damaged.
     """
     try:
-        with np.load(path) as stored:
+        with path.open("rb") as handle, np.load(handle) as stored:
             return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ResultError(f"{path}: damaged ({error}). Delete it and run again.") from error
 
 
