@@ -2,6 +2,9 @@
 
 import json
 import math
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
@@ -10,8 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from reebayes import calibration
@@ -25,6 +30,7 @@ from reebayes.calibration.assessing import (
     stay_inside,
     uniformity,
 )
+from reebayes.calibration.drawing import draw_coverage, draw_ranks
 from reebayes.calibration.figures import (
     SUM,
     YEARLY,
@@ -35,11 +41,11 @@ from reebayes.calibration.figures import (
     ranks,
     stacked,
 )
-from reebayes.calibration.refitting import Effort, Task
+from reebayes.calibration.refitting import Effort, Task, refit
 from reebayes.calibration.worlds import DRIFT, JUMP, KEPT, Seeds, Trial, make_trial
 from reebayes.cli import main
 from reebayes.errors import ReebayesError, ResultError
-from reebayes.kernels import observe, states
+from reebayes.kernels import innovations, observe, persistences, states
 from reebayes.layout import lay_out
 from reebayes.simulation import record_log_likelihood, simulate_world
 from reebayes.study import Study, read_study
@@ -225,8 +231,6 @@ def latents_of(world: Any, layout: Any) -> np.ndarray:
     latents[unknowns.steps_start :] = (
         np.log(world.step_scale.values) - steps.step_mean
     ) / steps.step_sd
-    from reebayes.kernels import innovations, persistences
-
     table = persistences(latents, steps)
     moving = np.ascontiguousarray(state[: unknowns.varying].T)
     latents[: unknowns.states] = innovations(moving, steps.which, table).ravel()
@@ -382,7 +386,10 @@ def made_up(task: Task, *, passed: bool = True, shift: float = 0.0) -> dict[str,
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Made-up refits in this process, and blank pictures, which take less time."""
     executor = Here()
+    for name in ("draw_ranks", "draw_coverage"):
+        monkeypatch.setattr(calibrating, name, lambda *_, **__: plt.figure(figsize=(1, 1)))
 
     @contextmanager
     def use(workers: int, scheduler: str | None) -> Any:
@@ -483,6 +490,30 @@ def test_a_cluster_needs_the_extra(tiny: Study, tmp_path: Path) -> None:
         calibrate(tiny, sims=1, out=tmp_path, scheduler="tcp://127.0.0.1:9", progress=False)
 
 
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def test_pictures_show_every_family_and_every_world(tiny: Study) -> None:
+    figures = list_figures(tiny)
+    values = np.random.default_rng(2).uniform(size=(60, len(figures)))
+    values[:, figures.index(Figure("flow", "ore"))] **= 4
+    canvas = draw_ranks(figures, values, ["mined"], judged=40)
+    colours = {line.get_color() for ax in canvas.axes for line in ax.lines}
+    assert "#b5460f" in colours  # the flow that leaves its envelope
+    titles = [ax.get_title() for ax in canvas.axes]
+    assert titles[4] == f"Flows, summed over years ({len(tiny.flows)})"
+    assert titles[5] == f"Headline quantities by year ({len(tiny.years)})"
+    few = draw_ranks(figures, values[:5], ["mined"], judged=40)
+    assert few.axes[0].texts[0].get_text() == "too few worlds"
+    table = coverage_table(figures, values)
+    both = pd.concat([table.assign(world=kind) for kind in (WELL_SPECIFIED, "half_noise")])
+    coverage = draw_coverage(both)
+    labels = [label.get_text() for label in coverage.axes[0].get_yticklabels()]
+    assert labels == ["well specified", "half noise"]
+    for picture in (canvas, few, coverage):
+        plt.close(picture)
+
+
 # --- verdict --------------------------------------------------------------------------------------
 
 
@@ -553,3 +584,58 @@ def test_seeds_are_the_same_in_every_kind_of_world(tiny: Study) -> None:
     assert len({Seeds.of(seed, n) for seed in range(3) for n in range(3)}) == 9
     assert replace(task, kind="missing").name == "missing/00003"
     assert calibrating.FAILING == 0.05
+
+
+# --- real runs ------------------------------------------------------------------------------------
+
+
+COMMAND = "from reebayes.cli import main; raise SystemExit(main())"
+
+
+@pytest.mark.slow_ci
+def test_a_killed_run_leaves_whole_files_and_goes_on(tiny: Study, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", COMMAND, "calibrate", "--data", str(tiny.path),
+               "--sims", "1000", "--out", str(out), "--workers", "1"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    done = out / "tasks" / WELL_SPECIFIED
+    _wait_for(lambda: len(list(done.glob("*.npz"))) >= 2)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert workers
+    process.kill()
+    process.wait()
+    psutil.wait_procs(workers, timeout=30)
+    assert not [worker for worker in workers if worker.is_running()]
+    kept = {path: path.stat().st_mtime_ns for path in done.glob("[0-9]*.npz")}
+    assert all("ranks" in running.read_outcome(path) for path in kept)
+    result = calibrate(tiny, sims=len(kept) + 1, out=out, workers=1, progress=False)
+    assert len(result.refits) == len(kept) + 1
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+    # the same task gives the same ranks wherever it runs
+    first = running.read_outcome(running.task_file(out, "well_specified/00000"))
+    again = refit(Task(tiny, WELL_SPECIFIED, 0, 0, Effort()))
+    assert np.array_equal(first["ranks"], again["ranks"])
+    assert first["gradients"] == again["gradients"]
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begin < seconds
+        time.sleep(0.05)
+
+
+@pytest.mark.slow_ci
+def test_a_refit_that_does_not_mix_is_tried_again_and_marked(tiny: Study) -> None:
+    hopeless = Effort(tune=20, draws=20, kept=9, rhat_max=0.5, attempts=2)
+    outcome = refit(Task(tiny, "half_noise", 1, 0, hopeless))
+    assert (outcome["attempts"], outcome["passed"]) == (2, False)
+    assert outcome["ranks"].max() <= 9
+
+
+@pytest.mark.slow
+def test_the_tiny_study_is_calibrated(tiny: Study, tmp_path: Path) -> None:
+    result = calibrate(tiny, sims=300, out=tmp_path, progress=False)
+    assert result.passed, result.verdict
+    pooled = result.coverage.query("quantity == 'all'")
+    assert (np.abs(pooled["covered"] - pooled["band"]) < 0.03).all()
