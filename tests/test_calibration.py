@@ -540,6 +540,10 @@ def test_a_calibrated_study_passes(
     assert ((pooled["lower"] < 0.905) & (pooled["upper"] > 0.895)).all()
     saved = pd.read_csv(tmp_path / "coverage.csv")
     np.testing.assert_allclose(saved["covered"], result.coverage["covered"], rtol=1e-3)
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    assert list(summary.columns[4:]) == ["50%", "80%", "90%", "95%"]
+    assert set(summary["quantity"]) == {"all", "mined", "mined_registered", "mined_hidden"}
+    assert summary["90%"].str.fullmatch(r"[\d.]+% \([\d.]+% to [\d.]+%\)").all()
 
 
 def test_biased_posteriors_fail_and_weak_worlds_are_named(

@@ -220,3 +220,31 @@ def covered(values: Floats, level: float) -> tuple[int, float, float, float]:
     success, failure = part * size + 0.5, (1 - part) * size + 0.5
     lower, upper = betaincinv(success, failure, [0.025, 0.975])
     return worlds, part, min(float(lower), part), max(float(upper), part)
+
+
+def summary_table(coverage: pd.DataFrame, headline: Sequence[str]) -> pd.DataFrame:
+    """Coverage of all quantities together and of the headline, as text for a page.
+
+    Parameters
+    ----------
+    coverage : DataFrame
+        ``world`` beside the columns of `coverage_table`.
+    headline : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        ``world, quantity, bands, worlds``, and a column for each band: the per cent that hold the
+        truth, with its 95 % interval.
+    """
+    shown = coverage[coverage["quantity"].isin(["all", *headline])]
+    rows = []
+    for (world, quantity, what), found in shown.groupby(["world", "quantity", "what"], sort=False):
+        cells = {
+            f"{row.band:.0%}": f"{row.covered:.1%} ({row.lower:.1%} to {row.upper:.1%})"
+            for row in found.itertuples()
+        }
+        bands = "by year" if what == "years" else "of the sum"
+        rows.append({"world": world, "quantity": quantity, "bands": bands,
+                     "worlds": found["worlds"].iloc[0], **cells})  # fmt: skip
+    return pd.DataFrame(rows)

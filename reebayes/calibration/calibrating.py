@@ -16,6 +16,7 @@ from reebayes.calibration.assessing import (
     SIZE,
     coverage_table,
     places,
+    summary_table,
     uniformity,
 )
 from reebayes.calibration.drawing import draw_coverage, draw_ranks
@@ -86,9 +87,10 @@ def calibrate(
     worlds : sequence of str
         Kinds of worlds: ``well_specified``, or with one assumption broken.
     out : str or Path
-        Folder for the outcome of every refit, ``coverage.csv``, ``ranks.csv``, ``refits.csv``,
-        ``verdict.txt``, ``ranks.png`` and ``coverage.png``. Refits that it holds are not done
-        again, and all of them are counted, those of earlier calls too.
+        Folder for the outcome of every refit, ``coverage.csv`` and its ``summary.csv``,
+        ``ranks.csv``, ``refits.csv``, ``verdict.txt``, ``ranks.png`` and ``coverage.png``.
+        Refits that it holds are not done again, and all of them are counted, those of earlier
+        calls too.
     workers : int, optional
         Processes to use; all cores if left out.
     scheduler : str, optional
@@ -202,10 +204,14 @@ def _write(
     values: dict[str, Floats],
     headline: Sequence[str],
 ) -> None:
-    for name in ("coverage", "uniformity", "refits"):
-        table: pd.DataFrame = getattr(result, name)
-        file = folder / ("ranks.csv" if name == "uniformity" else f"{name}.csv")
-        write_whole(file, partial(table.to_csv, index=False, float_format="%.4g"))
+    tables = {
+        "coverage": result.coverage,
+        "ranks": result.uniformity,
+        "refits": result.refits,
+        "summary": summary_table(result.coverage, headline),
+    }
+    for name, table in tables.items():
+        write_whole(folder / f"{name}.csv", partial(table.to_csv, index=False, float_format="%.4g"))
     text = f"{result.verdict}\n"
     write_whole(folder / "verdict.txt", lambda path: path.write_text(text, encoding="utf-8"))
     pictures = {"coverage.png": draw_coverage(result.coverage)}
