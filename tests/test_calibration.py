@@ -485,8 +485,19 @@ def test_progress_tells_what_is_left(capsys: pytest.CaptureFixture[str]) -> None
     assert lines[-1].startswith("4 of 4 refits, about 0 min left")
 
 
-def test_a_cluster_needs_the_extra(tiny: Study, tmp_path: Path) -> None:
-    with pytest.raises(ReebayesError, match=r"reebayes\[distributed\]|No Dask scheduler answers"):
+def test_a_cluster_needs_the_extra(
+    tiny: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ReebayesError, match=r"pip install 'reebayes\[distributed\]'"):
+        calibrate(tiny, sims=1, out=tmp_path, scheduler="tcp://127.0.0.1:9", progress=False)
+
+
+def test_a_cluster_that_does_not_answer_is_named(
+    tiny: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_PATIENCE", "1s")
+    with pytest.raises(ReebayesError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9 "):
         calibrate(tiny, sims=1, out=tmp_path, scheduler="tcp://127.0.0.1:9", progress=False)
 
 
@@ -643,3 +654,20 @@ def test_the_tiny_study_is_calibrated(tiny: Study, tmp_path: Path) -> None:
     assert result.passed, result.verdict
     pooled = result.coverage.query("quantity == 'all'")
     assert (np.abs(pooled["covered"] - pooled["band"]) < 0.03).all()
+
+
+def test_a_cluster_does_the_same(
+    tiny: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(running, "refit", made_up)
+    monkeypatch.setattr(running, "warm_up", made_up)
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+        result = calibrate(
+            tiny, sims=6, out=tmp_path, scheduler=cluster.scheduler_address, progress=False
+        )
+    assert len(result.refits) == 6
+    expected = made_up(Task(tiny, WELL_SPECIFIED, 4, 0, Effort()))["ranks"]
+    stored = running.read_outcome(running.task_file(tmp_path, "well_specified/00004"))
+    assert np.array_equal(stored["ranks"], expected)

@@ -114,6 +114,6 @@ def draw_coverage(tables: pd.DataFrame) -> Canvas:
         ax.set_xlabel("part that holds the truth", fontsize=8)
         ax.tick_params(labelsize=8)
     axes[0, 0].set_yticks(range(len(kinds)), [kind.replace("_", " ") for kind in kinds])
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(kinds) - 0.5, -0.5)
     axes[0, 0].legend(fontsize=7, loc="lower left")
     return canvas

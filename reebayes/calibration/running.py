@@ -28,6 +28,7 @@ from reebayes.errors import ReebayesError, ResultError
 from reebayes.results import write_whole
 
 SETTINGS = "run.json"
+_PATIENCE = "10s"  # for a cluster to answer
 _AHEAD = 4  # tasks waiting at each worker: enough to keep it busy, few to lose
 
 
@@ -224,7 +225,7 @@ def _cluster(address: str) -> Iterator[Executor]:
             "--scheduler needs Dask: pip install 'reebayes[distributed]', here and on the workers."
         ) from error
     try:
-        client = Client(address, timeout="10s")
+        client = Client(address, timeout=_PATIENCE)
     except (OSError, ValueError) as error:
         raise ReebayesError(f"No Dask scheduler answers at {address} ({error}).") from error
     with client:
