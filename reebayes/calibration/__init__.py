@@ -12,6 +12,7 @@ figure.
 """
 
 from reebayes.calibration.calibrating import Calibration, calibrate
+from reebayes.calibration.refitting import Effort
 from reebayes.calibration.worlds import DESCRIPTIONS, WELL_SPECIFIED, WORLDS
 
-__all__ = ["DESCRIPTIONS", "WELL_SPECIFIED", "WORLDS", "Calibration", "calibrate"]
+__all__ = ["DESCRIPTIONS", "WELL_SPECIFIED", "WORLDS", "Calibration", "Effort", "calibrate"]

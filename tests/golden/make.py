@@ -6,6 +6,7 @@ Remake it when the data or the model change on purpose; the difference is then t
 """
 
 import sys
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,6 @@ def golden_table(tree: xr.DataTree) -> pd.DataFrame:
 def read_golden() -> pd.DataFrame:
     """The table as written, with the hash of its study."""
     head, _, text = FILE.read_text("utf-8").partition("\n")
-    from io import StringIO
-
     table = pd.read_csv(StringIO(text), index_col=["quantity", "year"])
     table.attrs["study_hash"] = head.removeprefix("# study ").strip()
     return table
