@@ -49,6 +49,8 @@ class Run:
     tune: int
     chains: int
     progress: bool
+    accept: float = TARGET_ACCEPT
+    cores: int | None = None
 
 
 PILOT = Run(seed=0, draws=60, tune=120, chains=CHAINS, progress=False)
@@ -113,22 +115,25 @@ def fit(
     return tree
 
 
-def draw(layout: Layout, run: Run) -> tuple[dict[str, Floats], xr.Dataset]:
-    """Sample a layout as it is, without the study's tables around the draws.
+def draw(layout: Layout, run: Run, whitening: Whitening) -> tuple[dict[str, Floats], xr.Dataset]:
+    """Sample a layout in given coordinates, without the study's tables around the draws.
 
     Parameters
     ----------
     layout : Layout
         Possibly changed since it was laid out, such as with records that count for nothing.
     run : Run
+    whitening : Whitening
+        Such as `find_coordinates` returns, or cheaper ones for brief fits one after another.
 
     Returns
     -------
-    tuple of dict and Dataset
-        Every stored variable (chain, draw, ...), and the statistics of the sampler.
+    draws : dict of name -> array (chain, draw, ...)
+        Flows (year, flow), bias (year, reporter), noise, shared errors, step multipliers, latents,
+        location and scale of every record.
+    stats : Dataset (chain, draw)
+        The sampler's statistics.
     """
-    _compile(layout)
-    whitening = find_coordinates(layout, seed=run.seed)
     trace = _sample(layout, whitening, run)
     white = trace["posterior"].to_dataset()[WHITE].values
     return _unfold(layout, white, whitening), trace["sample_stats"].to_dataset()
@@ -208,11 +213,11 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> xr.DataTree:
             draws=run.draws,
             tune=run.tune,
             chains=run.chains,
-            cores=min(run.chains, os.cpu_count() or 1),
+            cores=min(run.chains, run.cores or os.cpu_count() or 1),
             seed=run.seed,
             progress_bar=run.progress,
             save_warmup=False,
-            target_accept=TARGET_ACCEPT,
+            target_accept=run.accept,
         )
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error

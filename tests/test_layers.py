@@ -24,7 +24,7 @@ LAYERS = (
     ("learning", "deletion", "comparison", "prediction", "mirror"),
     ("lessons",),
     ("tables", "plots", "sankey"),
-    ("scrutiny", "refits"),
+    ("scrutiny", "refits", "calibration"),
     ("reporting",),
     ("cli",),
 )
