@@ -169,7 +169,7 @@ def _record_columns(study: Study) -> dict[str, Any]:
         for name in ("quantity", "year", "year_end", "kind", "unit", "sd", "reporter", "source",
                      "note")
     }  # fmt: skip
-    for name in ("value", "low", "high"):
+    for name in ("value", "other", "low", "high"):
         columns[name] = np.array([figure(row, name) for row in rows])
     printed = [float("nan") if row.value is None else row.value for row in rows]
     return columns | {"printed": np.array(printed)}
