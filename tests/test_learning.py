@@ -13,6 +13,7 @@ from reebayes.learning import (
     PARTLY,
     PRIOR_ONLY,
     RIDGE,
+    contraction_text,
     label_shares,
     label_spans,
     learnt,
@@ -125,6 +126,14 @@ def test_labels_as_spans_and_shares() -> None:
     table = xr.Dataset({"label": labels})
     assert label_shares(table) == {LEARNT: 0.25, PARTLY: 0.25, PRIOR_ONLY: 0.5}
     assert tuple(label_shares(table)) == LABELS
+
+
+@pytest.mark.parametrize(
+    ("contraction", "shift", "text"),
+    [(0.474, 0.9, "47"), (-0.004, -1.2, "0↓"), (0.2, 1.0, "20↑"), (np.nan, np.nan, "")],
+)
+def test_contraction_as_text(contraction: float, shift: float, text: str) -> None:
+    assert contraction_text(contraction, shift) == text
 
 
 def test_what_cannot_be_compared() -> None:
