@@ -347,8 +347,7 @@ def ridge_sentences(table: pd.DataFrame) -> str:
     ]
     if anchored:
         sentences.append(
-            f"The level is known as well as the prior of the bias allows, and no better, of "
-            f"{anchored}."
+            f"Learnt, but only as far as the prior of the reporter's bias allows: {anchored}."
         )
     return " ".join(sentences)
 

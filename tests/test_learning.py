@@ -190,7 +190,7 @@ def test_a_bias_that_its_prior_holds_anchors_the_quantity() -> None:
     assert row["quantity_label"] == LEARNT
     text = ridge_sentences(table)
     assert text.startswith("Of no reporter are bias and quantity both unlearnt")
-    assert "no better, of survey (mined_world)." in text
+    assert "bias allows: survey (mined_world)." in text
 
 
 def test_independent_draws_have_no_ridge() -> None:
@@ -198,4 +198,4 @@ def test_independent_draws_have_no_ridge() -> None:
     pairs = {(row.reporter, row.quantity) for row in RECORDS.itertuples()}
     assert set(zip(table["reporter"], table["quantity"], strict=True)) == pairs
     assert set(table["state"]) == {""}
-    assert "no better" not in ridge_sentences(table)
+    assert "bias allows" not in ridge_sentences(table)
