@@ -223,9 +223,7 @@ def _rank(directory: Path | None, fit: DataTree, *, recalled: bool) -> str:
     """What the records of the study see; the fit holds no priors to tell it from."""
     study = read_study(directory, recalled=recalled)
     if directory is None and study.hash != fit.attrs.get("study_hash"):
-        return (
-            "Give --data, the study that was fitted, to count the directions that its records see."
-        )
+        return "Give the study that was fitted (--data) to count what its records see."
     from reebayes.identification import identify, rank_sentence
 
     return rank_sentence(identify(study, fit))

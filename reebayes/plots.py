@@ -19,7 +19,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 
 from reebayes.conventions import CI_PROB, KIND, QUANTITY, YEAR
 from reebayes.evidence import STAGE_MARKS, coverage, stage_marks
-from reebayes.learning import ABSENT, LEARNT, PARTLY, PRIOR_ONLY
+from reebayes.learning import ABSENT, LEARNT, PARTLY, PRIOR_ONLY, contraction_text
 from reebayes.results import bands
 from reebayes.study import Study
 
@@ -429,24 +429,27 @@ def plot_learnt(
     -------
     Axes
         The axes drawn in: a row for each quantity, coloured by its label, with the contraction of
-        the band in per cent. Years in which there is nothing to learn are blank.
+        the band in per cent, and an arrow where the median moved by a prior standard deviation or
+        more. Years in which there is nothing to learn are blank.
     """
     names = table[QUANTITY].values.tolist()
     if ax is None:
         size = (3.2 + 0.33 * table.sizes[YEAR], 1.1 + 0.3 * len(names))
         _, ax = plt.subplots(figsize=size, layout="constrained")
     ordered = table.transpose(QUANTITY, YEAR)
-    marks, percent = ordered["label"].values, 100 * ordered["contraction"].values
+    marks, contraction = ordered["label"].values, ordered["contraction"].values
+    shift = ordered["shift"].values
     readable = [(labels or {}).get(name, name) for name in names]
     cells = {
         name: [_LABEL_COLOURS[mark] for mark in row]
         for name, row in zip(readable, marks, strict=True)
     }
     _draw_map(ax, table[YEAR].values, cells, "Narrower than the prior's band by, %")
-    for row, column in np.argwhere(np.isfinite(percent)):
+    for row, column in np.argwhere(np.isfinite(contraction)):
+        text = contraction_text(contraction[row, column], shift[row, column])
         ax.text(
-            float(table[YEAR][column]), row, f"{percent[row, column]:.0f}", fontsize=6,
-            color=_LABEL_INK[marks[row, column]], ha="center", va="center",
+            float(table[YEAR][column]), row, text, fontsize=6, color=_LABEL_INK[marks[row, column]],
+            ha="center", va="center",
         )  # fmt: skip
     _add_key(ax, _LABEL_COLOURS)
     return ax

@@ -37,7 +37,7 @@ from reebayes.conventions import (
     without_per_year,
 )
 from reebayes.errors import FitError, ResultError
-from reebayes.learning import label_spans
+from reebayes.learning import contraction_text, label_spans
 from reebayes.lessons import (
     SHOWN,
     Lessons,
@@ -352,23 +352,22 @@ def _learnt_row(
     yearly: xr.Dataset, sums: xr.Dataset | None, plan: Plan, name: str
 ) -> dict[str, Any]:
     one = yearly.sel({QUANTITY: name})
-    total = sums.sel({QUANTITY: name}) if sums is not None and name in sums[QUANTITY] else None
+    total = None
+    if sums is not None and name in sums[QUANTITY].values:
+        total = _learnt_cell(sums.sel({QUANTITY: name}))
     return {
         "label": plan.label(name),
-        "cells": _learnt_cells(one["label"].values.tolist(), one["contraction"].values.tolist()),
-        "total": None
-        if total is None
-        else _learnt_cells([total["label"].item()], [total["contraction"].item()])[0],
+        "cells": [_learnt_cell(one.sel({YEAR: year})) for year in one[YEAR].values],
+        "total": total,
         "spans": label_spans(one["label"]),
     }
 
 
-def _learnt_cells(labels: list[str], contractions: list[float]) -> list[tuple[str, str, str]]:
-    """Style, percentage and label of each cell."""
-    return [
-        (label.replace(" ", "-"), "" if math.isnan(value) else f"{100 * value:.0f}", label)
-        for label, value in zip(labels, contractions, strict=True)
-    ]
+def _learnt_cell(one: xr.Dataset) -> tuple[str, str, str]:
+    """Style, text and label of one value."""
+    label = str(one["label"].item())
+    text = contraction_text(one["contraction"].item(), one["shift"].item())
+    return label.replace(" ", "-"), text, label
 
 
 def _moves(table: pd.DataFrame, label: str) -> Iterable[dict[str, str]]:
