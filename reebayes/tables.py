@@ -1,7 +1,5 @@
 """Tidy tables of a fit, its records and its sources; CSV files and workbooks of them."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +28,11 @@ from reebayes.results import bands, cumulative, group_of, write_whole
 
 POINT_KINDS = frozenset({"value", "quota", "cumulative", "mean"})
 """Kinds of record that print one figure (the others print a bound or an interval)."""
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""What makes a spreadsheet take text for a formula; it takes the wide forms in some languages."""
+
+MOST_IN_CELL = 32_767
 
 
 def record_table(fit: xr.DataTree, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
@@ -162,17 +165,30 @@ def write_csv(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> list[Pa
     ResultError
         If a file cannot be written.
     """
-    paths = []
-    for name, table in tables.items():
-        text = io.StringIO()
-        table.to_csv(text, index=False, float_format="%.6g", quoting=csv.QUOTE_MINIMAL)
-        content = text.getvalue().encode()
-        paths.append(write_whole(Path(folder) / f"{name}.csv", partial(_write_bytes, content)))
-    return paths
+    return [
+        write_whole(Path(folder) / f"{name}.csv", partial(write_table, table, digits=6))
+        for name, table in tables.items()
+    ]
 
 
-def _write_bytes(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
+def write_table(table: pd.DataFrame, path: Path, *, digits: int | None = None) -> None:
+    """Write one table as a CSV file; text that a spreadsheet would run gets an apostrophe.
+
+    Parameters
+    ----------
+    table : DataFrame
+    path : Path
+        The file.
+    digits : int, optional
+        Significant digits of numbers; all of them if left out.
+    """
+    inert = table.map(_inert_text).rename(columns=_inert_text)
+    text = inert.to_csv(index=False, float_format=None if digits is None else f"%.{digits}g")
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def _inert_text(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 def write_xlsx(tables: Mapping[str, pd.DataFrame], path: str | Path) -> Path:
@@ -216,8 +232,11 @@ def _inert_cell(sheet: Any, value: object) -> object:
         return None
     if not isinstance(value, str):
         return value
-    cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", value))
+    text = ILLEGAL_CHARACTERS_RE.sub("", value)
+    if len(text) > MOST_IN_CELL:
+        text = f"{text[: MOST_IN_CELL - 6]} [cut]"
+    cell = WriteOnlyCell(sheet, text)
     cell.data_type = "s"
-    if value[:1] in {"=", "+", "-", "@"}:
+    if value.startswith(FORMULA_STARTS):
         cell.quotePrefix = True
     return cell

@@ -590,7 +590,7 @@ def test_the_records_of_the_study_are_not_overwritten(
     out = tmp_path / "study" / "records.csv"
     before = out.read_bytes()
     assert main(["harmonise", str(PLUS), "--data", str(out.parent), "--out", str(out)]) == 2
-    assert "holds the study's records" in capsys.readouterr().err
+    assert "write elsewhere" in capsys.readouterr().err
     assert out.read_bytes() == before
 
 

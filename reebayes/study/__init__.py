@@ -3,6 +3,7 @@
 from reebayes.study.cells import Cells
 from reebayes.study.csvfiles import FaultList, read_lines
 from reebayes.study.description import describe_study
+from reebayes.study.drafts import COLUMNS
 from reebayes.study.priors import STEP_GROUPS
 from reebayes.study.rows import (
     RECORD_KINDS,
@@ -14,13 +15,18 @@ from reebayes.study.rows import (
     Source,
     Term,
 )
+from reebayes.study.settings import TABLE
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
 from reebayes.study.wording import quoted, years_text
 
+TABLE_FILES = (TABLE, *COLUMNS)
+"""Names of the files of a study directory."""
+
 __all__ = [
     "RECORD_KINDS",
     "STEP_GROUPS",
+    "TABLE_FILES",
     "Cells",
     "FaultList",
     "Flow",
