@@ -128,6 +128,8 @@ def _fit(arguments: argparse.Namespace) -> int:
 
 def _announced(arguments: argparse.Namespace) -> Study:
     study = read_study(arguments.data, recalled=arguments.recalled)
+    if arguments.out.is_dir():
+        raise ReebayesError(f"{arguments.out} is a folder; give the name of a file in it.")
     _spare(arguments.out, (study.path / name for name in TABLE_FILES))
     _say(_described(study))
     return study

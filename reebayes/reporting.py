@@ -37,7 +37,7 @@ from reebayes.conventions import (
     without_per_year,
 )
 from reebayes.errors import FitError, ResultError
-from reebayes.plots import plot_bands, plot_totals, stated_values
+from reebayes.plots import plain_text, plot_bands, plot_totals, stated_values
 from reebayes.results import (
     bands,
     cumulative,
@@ -424,7 +424,7 @@ def _figure(
         shown = shown.assign(hollow=shown["quantity"] != name)
         draws = {group: quantity(fit, name, group=group) for group in _groups(fit)}
         plot_bands(draws[POSTERIOR], shown, prior=draws.get(PRIOR), ax=ax)
-        ax.set_title(plan.label(name), fontsize=10, loc="left", weight="bold")
+        ax.set_title(plain_text(plan.label(name)), fontsize=10, loc="left", weight="bold")
         if len(names) > 1:
             _small(ax)
         notes += _off_scale(ax, shown, plan.label(name))

@@ -24,6 +24,7 @@ LAYERS = (
     ("tables", "plots", "sankey"),
     ("reporting",),
     ("cli",),
+    ("__main__",),
 )
 
 # Who may import the sampling libraries.

@@ -1,7 +1,7 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
 from reebayes.study.cells import Cells
-from reebayes.study.csvfiles import FaultList, read_lines
+from reebayes.study.csvfiles import FaultList, read_bytes, read_lines
 from reebayes.study.description import describe_study
 from reebayes.study.drafts import COLUMNS
 from reebayes.study.priors import STEP_GROUPS
@@ -40,6 +40,7 @@ __all__ = [
     "Term",
     "describe_study",
     "quoted",
+    "read_bytes",
     "read_lines",
     "read_study",
     "years_text",
