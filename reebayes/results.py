@@ -319,7 +319,7 @@ def save_fit(fit: xr.DataTree, path: str | Path) -> Path:
 
 def _checksums(group: xr.Dataset) -> dict[str, dict[str, bool]]:
     """Encoding by which the file notices itself that numbers in it have changed."""
-    numeric = (name for name, variable in group.data_vars.items()
+    numeric = (name for name, variable in group.variables.items()
                if variable.ndim and variable.size and variable.dtype.kind in "biuf")  # fmt: skip
     return {str(name): {"fletcher32": True} for name in numeric}
 
@@ -448,6 +448,8 @@ def _beside(target: Path, ending: str) -> Path:
     """Return a hidden name beside a file."""
     if target.name in ("", ".."):
         raise ResultError(f"'{target}': give the name of a file, not of a folder.")
+    if not str(target).isascii() and str(target) != str(target).encode("utf-8", "replace").decode():
+        raise ResultError(f"{target}: the name is no text in UTF-8; write elsewhere.")
     return target.with_name(f".{target.name}.{ending}")
 
 

@@ -1,5 +1,7 @@
 """Tidy tables of a fit, its records and its sources; CSV files and workbooks of them."""
 
+import gc
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -213,13 +215,34 @@ def write_xlsx(tables: Mapping[str, pd.DataFrame], path: str | Path) -> Path:
     ResultError
         If the file cannot be written.
     """
-    book = Workbook(write_only=True)
-    for name, table in tables.items():
-        sheet = book.create_sheet(name)
-        sheet.freeze_panes = "A2"
-        for row in _plain_rows(table):
-            sheet.append([_inert_cell(sheet, value) for value in row])
-    return write_whole(Path(path), book.save)
+    return write_whole(Path(path), partial(_save_book, tables))
+
+
+def _save_book(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
+    """Save a workbook; if that fails, what the library left open is closed without a word."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        problem = _book_problem(tables, path)
+        if problem:
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+    if problem:
+        raise OSError(problem)
+
+
+def _book_problem(tables: Mapping[str, pd.DataFrame], path: Path) -> str:
+    try:
+        book = Workbook(write_only=True)
+        for name, table in tables.items():
+            sheet = book.create_sheet(name)
+            sheet.freeze_panes = "A2"
+            for row in _plain_rows(table):
+                sheet.append([_inert_cell(sheet, value) for value in row])
+        book.save(path)
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def _plain_rows(table: pd.DataFrame) -> Iterable[Sequence[object]]:

@@ -249,6 +249,25 @@ MUTATIONS: tuple[Mutation, ...] = (
          "autoescape=True", "autoescape=False", ("tests/test_reporting.py",)),
     _bug("formulas enter the workbook as formulas", "reebayes/tables.py",
          '    cell.data_type = "s"\n', "", ("tests/test_tables.py",)),
+    _bug("text that a spreadsheet runs enters a CSV file as it is", "reebayes/tables.py",
+         "table.map(_inert_text).rename(", "table.rename(",
+         ("tests/test_hostile.py", "-k", "inert")),
+    # --- files ---
+    _bug("a file is written under its own name", "reebayes/results.py",
+         'temporary = _beside(target, f"{os.getpid()}-{token_hex(3)}.part")',
+         "temporary = target", ("tests/test_results.py",)),
+    _bug("two runs write one file", "reebayes/results.py",
+         "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB",
+         ("tests/test_faults.py", "-k", "two_runs or holds_nothing")),
+    _bug("a fit is saved without checksums", "reebayes/results.py",
+         '{"fletcher32": True}', '{"fletcher32": False}',
+         ("tests/test_faults.py", "-k", "changed_bytes")),
+    _bug("a fit of another seed taken for the one asked for", "reebayes/cli.py",
+         '**_asked(arguments), "seed": arguments.seed, "study_hash"',
+         '**_asked(arguments), "study_hash"', ("tests/test_faults.py", "-k", "another_run")),
+    _bug("a sampler that was interrupted returns what it has", "reebayes/sampling.py",
+         "        sampler.cancel()\n        raise\n", "        trace = sampler.abort()\n",
+         ("tests/test_sampling.py", "-k", "interrupt"), compiled=True),
 )  # fmt: skip
 
 

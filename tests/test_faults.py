@@ -25,7 +25,7 @@ from tests.fakes import fake_fit
 from tests.tiny import write_tables
 
 ROOT = Path(__file__).parents[1]
-CUSTOMS = ROOT / "tests" / "customs" / "plain.csv"
+CUSTOMS = ROOT / "tests" / "customs" / "comtrade_plus_china_exports_2019.csv"
 PROGRAM = [sys.executable, "-m", "reebayes"]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
