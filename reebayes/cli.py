@@ -7,7 +7,9 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TextIO
 
 from reebayes.conventions import package_version, provenance
@@ -136,14 +138,27 @@ def _announced(arguments: argparse.Namespace) -> Study:
 
 
 def _fitted(study: Study, arguments: argparse.Namespace) -> int:
-    # Imported here: the sampler takes seconds to load, and no other command needs it.
     from reebayes.results import save_fit
-    from reebayes.sampling import fit
 
     out: Path = arguments.out
-    result = fit(study, seed=arguments.seed, progress=sys.stderr.isatty(), **_asked(arguments))
+    result = _sampling().fit(
+        study, seed=arguments.seed, progress=sys.stderr.isatty(), **_asked(arguments)
+    )
     save_fit(result, out)
     return _told(out, result.attrs)
+
+
+def _sampling() -> ModuleType:
+    """Load the sampler, which takes seconds and which no other command needs."""
+    try:
+        return import_module("reebayes.sampling")
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        raise ReebayesError(
+            "Compiled code can be kept neither beside the package nor in your home folder; set "
+            "NUMBA_CACHE_DIR to a folder that can be written."
+        ) from error
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, int]:
@@ -165,16 +180,12 @@ def _told(out: Path, attrs: Mapping[Any, Any]) -> int:
 def _finished(study: Study, arguments: argparse.Namespace) -> int | None:
     """Tell of the very fit that is asked for, if it is there: it is not made twice."""
     from reebayes.results import fit_attributes
-    from reebayes.sampling import CHAINS, DRAWS, TUNE
 
     found = {} if arguments.again else fit_attributes(arguments.out)
     made_by = provenance()
-    wanted: dict[str, object] = {
-        "draws": DRAWS,
-        "tune": TUNE,
-        "chains": CHAINS,
-        **_asked(arguments),
-    }
+    sampling = _sampling()
+    defaults = {name: getattr(sampling, name.upper()) for name in ("draws", "tune", "chains")}
+    wanted: dict[str, object] = defaults | _asked(arguments)
     wanted |= {"seed": arguments.seed, "study_hash": study.hash}
     wanted |= {name: made_by[name] for name in ("code_hash", "versions")}
     if any(found.get(name) != value for name, value in wanted.items()):

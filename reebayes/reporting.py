@@ -49,6 +49,7 @@ from reebayes.results import (
     write_whole,
 )
 from reebayes.sankey import draw_sankey
+from reebayes.study import FaultList, read_report
 from reebayes.tables import record_table, source_table
 
 GATE_LABELS = {
@@ -167,6 +168,12 @@ def _plan(fit: xr.DataTree, year: int | None) -> Plan:
             f"study.toml, [report]: unknown key {listed(sorted(unknown))}; "
             f"known are {listed(Plan.__dataclass_fields__)}."
         )
+    found = FaultList("study.toml")
+    read_report(settings, found)
+    if found.faults:
+        raise ResultError("\n".join(f"study.toml, {fault}" for fault in found.faults))
+    if year is not None and year not in years:
+        raise ResultError(f"{year} is not a year of this fit, {years[0]}-{years[-1]}.")
     chosen = fallback | settings
     plan = Plan(**(chosen if year is None else chosen | {"sankey_year": year}))
     require_known(_named(plan), names, "quantity in study.toml, [report]:")

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from secrets import token_hex
@@ -440,7 +440,8 @@ def write_whole(target: Path, write: Callable[[Path], object]) -> Path:
     except (OSError, RuntimeError) as error:
         raise ResultError(f"{target}: cannot be written ({error}).") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed
+            temporary.unlink(missing_ok=True)
     return target
 
 

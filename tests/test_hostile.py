@@ -80,6 +80,17 @@ def hostile_fit() -> xr.DataTree:
     return fit
 
 
+@pytest.mark.parametrize(
+    "report",
+    [{"headline": 3}, {"labels": ["x"]}, {"exceeds": {"smuggled": ["x"]}}, {"panels": [{}]},
+     {"sankey_year": "2013"}, {"limits": [1]}, {"beside": []}, {"table_years": [2013.5]}],
+)  # fmt: skip
+def test_a_report_table_of_another_form_is_told(tmp_path: Path, report: dict[str, Any]) -> None:
+    with pytest.raises(ResultError, match=rf"study\.toml, report\.{next(iter(report))}: "):
+        write_report(fake_fit(report=report), tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
+
+
 class _Tags(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -5,6 +5,7 @@ from reebayes.study.csvfiles import FaultList, read_bytes, read_lines
 from reebayes.study.description import describe_study
 from reebayes.study.drafts import COLUMNS
 from reebayes.study.priors import STEP_GROUPS
+from reebayes.study.report import read_report
 from reebayes.study.rows import (
     RECORD_KINDS,
     Flow,
@@ -42,6 +43,7 @@ __all__ = [
     "quoted",
     "read_bytes",
     "read_lines",
+    "read_report",
     "read_study",
     "years_text",
 ]
