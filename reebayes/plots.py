@@ -156,7 +156,7 @@ def plot_totals(
     if prior:
         _draw_strips(ax, rows + 0.2, [prior[label] for label in posterior], PRIOR_COLOUR, "prior")
     _draw_strips(ax, rows - 0.1, list(posterior.values()), POSTERIOR_COLOUR, "posterior")
-    ax.set_yticks(rows, list(posterior))
+    ax.set_yticks(rows, [plain_text(label) for label in posterior])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     medians = [float(band["median"]) for band in posterior.values()]
     if min(medians) > 0 and max(medians) > 10 * min(medians):
@@ -167,7 +167,7 @@ def plot_totals(
         unit = f"{unit} (logarithmic scale)"
     else:
         ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
-    ax.set_xlabel(unit)
+    ax.set_xlabel(plain_text(unit))
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
@@ -215,6 +215,12 @@ def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = 
     return ax
 
 
+def plain_text(text: object) -> str:
+    """Return text that figures show as it is: a dollar sign opens no formula in it."""
+    shown = str(text).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown  # a legend leaves such names out
+
+
 def _as_bands(da: xr.DataArray | xr.Dataset, ci_prob: float) -> xr.Dataset:
     return da if isinstance(da, xr.Dataset) else bands(da, ci_prob=ci_prob)
 
@@ -240,7 +246,9 @@ def _draw_records(ax: Axes, records: pd.DataFrame) -> list[Line2D | Patch]:
         rows = records[records["source"] == source]
         for hollow, part in rows.groupby(_hollow(rows)):
             _draw_source(ax, part, colour, hollow=bool(hollow))
-        handles.append(Line2D([], [], color=colour, marker="o", markersize=4, label=str(source)))
+        handles.append(
+            Line2D([], [], color=colour, marker="o", markersize=4, label=plain_text(source))
+        )
     return handles
 
 
@@ -292,8 +300,10 @@ def _finish(ax: Axes, band: xr.Dataset, top: float) -> None:
         ax.set_ylim(bottom, top)
     ax.set_xlim(float(band[YEAR].min()) - 0.7, float(band[YEAR].max()) + 0.7)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    ax.set_title(str(band.attrs.get("long_name", "")), fontsize=10, loc="left", weight="bold")
-    ax.set_ylabel(str(band.attrs.get("units", "")))
+    ax.set_title(
+        plain_text(band.attrs.get("long_name", "")), fontsize=10, loc="left", weight="bold"
+    )
+    ax.set_ylabel(plain_text(band.attrs.get("units", "")))
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)

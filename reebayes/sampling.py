@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import nutpie
@@ -208,7 +209,7 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> xr.DataTree:
         make_initial_point_fn=lambda seed: np.random.default_rng(seed).standard_normal(size),
     )
     try:
-        trace: xr.DataTree = nutpie.sample(
+        sampler = nutpie.sample(
             model,
             draws=run.draws,
             tune=run.tune,
@@ -218,9 +219,21 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> xr.DataTree:
             progress_bar=run.progress,
             save_warmup=False,
             target_accept=run.accept,
+            blocking=False,
         )
+        trace = _awaited(sampler)
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error
+    return trace
+
+
+def _awaited(sampler: Any) -> xr.DataTree:
+    """Wait for the sampler, which would itself take an interrupt for the end of the draws."""
+    try:
+        trace: xr.DataTree = sampler.wait()
+    except KeyboardInterrupt:
+        sampler.cancel()
+        raise
     return trace
 
 

@@ -27,6 +27,7 @@ LAYERS = (
     ("scrutiny", "refits", "calibration"),
     ("reporting",),
     ("cli",),
+    ("__main__",),
 )
 
 # Who may import the sampling libraries.

@@ -9,8 +9,10 @@ import pytest
 import xarray as xr
 
 from reebayes.comparison import compare
+from reebayes.conventions import format_band
 from reebayes.errors import FitError, ResultError
 from reebayes.reporting import write_report
+from reebayes.results import bands, cumulative, quantity
 from tests.fakes import RECORDS, REPORT, SOURCES, YEARS, fake_fit
 
 VOID = {"meta", "img", "br", "link"}
@@ -95,6 +97,21 @@ def test_headline_shows_posterior_prior_and_probabilities(text: str) -> None:
     assert "0.5 kt REO" in text
     assert re.search(r"[<>]\d+ %|&[lg]t;\d+ %|\d+ %", text)
     assert "90 %" in text
+
+
+def test_columns_of_the_headline_hold_what_they_say(text: str) -> None:
+    """Posterior sum, prior sum, posterior and prior of the last year, in this order."""
+    fit = fake_fit()
+    for name in REPORT["headline"]:
+        cells = []
+        for value in (cumulative, lambda draws: draws.isel(year=-1)):
+            for group in ("posterior", "prior"):
+                band = bands(value(quantity(fit, name, group=group)))
+                figures = [float(band[end]) for end in ("median", "lower", "upper")]
+                cells.append(format_band(*figures))
+        row = text[text.index(f'<th scope="row">{REPORT["labels"][name]}<small>') :]
+        found = re.findall(r'class="number">(?:<strong>)?([^<]+)<', row)
+        assert found[:4] == cells
 
 
 def test_what_was_learnt_is_told_in_colour_and_in_words(page: _Page, text: str) -> None:
