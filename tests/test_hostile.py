@@ -122,7 +122,7 @@ def test_hostile_labels_are_inert_in_the_report(page: str) -> None:
 def test_hostile_labels_are_text_in_the_figures(page: str) -> None:
     """Figures are well formed, and a dollar sign is a dollar sign."""
     pictures = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page)
-    assert len(pictures) == 4
+    assert len(pictures) == 5
     texts = []
     for picture in pictures:
         root = ElementTree.fromstring(base64.b64decode(picture))
@@ -543,6 +543,7 @@ def test_names_in_tables_are_no_paths(tiny_study: Path, tmp_path: Path) -> None:
     write_csv(export_tables(fit), out)
     write_report(fit, out / "page.html")
     assert sorted(path.name for path in out.iterdir()) == [
-        "about.csv", "cumulative.csv", "flows.csv", "page.html", "quantities.csv", "records.csv",
+        "about.csv", "cumulative.csv", "disagreement.csv", "flows.csv", "influence.csv",
+        "learnt.csv", "learnt_sums.csv", "page.html", "quantities.csv", "records.csv",
         "sources.csv",
     ]  # fmt: skip
