@@ -449,7 +449,7 @@ def plot_learnt(
     ordered = table.transpose(QUANTITY, YEAR)
     marks, contraction = ordered["label"].values, ordered["contraction"].values
     shift = ordered["shift"].values
-    readable = [(labels or {}).get(name, name) for name in names]
+    readable = [plain_text((labels or {}).get(name, name)) for name in names]
     cells = {
         name: [_LABEL_COLOURS[mark] for mark in row]
         for name, row in zip(readable, marks, strict=True)

@@ -25,13 +25,16 @@ from openpyxl import load_workbook
 
 from reebayes.cli import main
 from reebayes.errors import ResultError, StudyError
+from reebayes.geometry import identity
 from reebayes.harmonisation import harmonise
+from reebayes.layout import lay_out
 from reebayes.reporting import write_report
 from reebayes.results import save_fit
+from reebayes.sampling import gradients
 from reebayes.study import csvfiles, read_study
 from reebayes.tables import export_tables, write_csv, write_table, write_xlsx
 from tests.fakes import REPORT, fake_fit
-from tests.tiny import RECORDS, STUDY, TABLES, write_tables
+from tests.tiny import RECORDS, STUDY, TABLES, shared_tables, write_tables
 
 ROOT = Path(__file__).parents[1]
 CUSTOMS = ROOT / "tests" / "customs"
@@ -552,3 +555,43 @@ def test_names_in_tables_are_no_paths(tiny_study: Path, tmp_path: Path) -> None:
     write_report(fit, out / "page.html")
     found = {path.name for path in out.iterdir()}
     assert found == {"page.html", *(f"{name}.csv" for name in tables)}
+
+
+# --- numbers at the ends of what is accepted ------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["1e-12", "1e12", "20"])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("records", "value"), ("records", "high"), ("records", "low"), ("records", "factor"),
+     ("records", "sd"), ("priors", "median"), ("priors", "sd"), ("priors", "step"),
+     ("quantities", "weight")],
+)  # fmt: skip
+def test_what_is_accepted_has_a_density(
+    tmp_path: Path, table: str, column: str, number: str
+) -> None:
+    """A number that the reader takes never ends in a failure of the arithmetic."""
+    base = shared_tables()
+    rows = list(csv.reader(io.StringIO(base.get(table, TABLES[f"{table}.csv"]))))
+    place = rows[0].index(column)
+    accepted = 0
+    for n in range(1, len(rows)):
+        if not rows[n][place]:
+            continue
+        changed = [[*row] for row in rows]
+        changed[n][place] = number
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows(changed)
+        try:
+            study = read_study(write_tables(tmp_path / str(n), **{**base, table: out.getvalue()}))
+        except StudyError:
+            continue
+        layout = lay_out(study)
+        density, slope = gradients(layout)(identity(layout))(np.zeros(layout.unknowns.size))
+        assert np.isfinite(density), rows[n]
+        assert np.isfinite(slope).all(), rows[n]
+        accepted += 1
+    assert accepted or (column, number) in {
+        *((name, "1e12") for name in ("factor", "sd", "step")),
+        *(("factor", "20"), ("sd", "20")),
+    }
