@@ -42,15 +42,6 @@ notes = "A published problem with soft balances, as a study that closes exactly.
 error_distribution = "normal"
 """
 
-SOURCES = [
-    {"source": "tables", "citation": "Tables of the aluminium problem (jiec.13550)", "year": 2024,
-     "licence": "MIT"},
-    {"source": "prior-tables", "citation": "Prior means and variances of the same tables",
-     "year": 2024, "licence": "MIT"},
-    {"source": "judgement-exact", "licence": "MIT",
-     "citation": "No biases and no noise beyond the stated errors, as in the published form"},
-]  # fmt: skip
-
 COLUMNS = {
     "processes.csv": ("process", "kind", "region", "label"),
     "flows.csv": ("flow", "source", "target", "product", "registered", "active", "label"),
@@ -325,6 +316,26 @@ def _record(name: str, label: str, value: float, sd: float, unit: str) -> Row:
     return {**common, "kind": "upper", "high": f"{half:.6g}", "sd": f"{width:.4g}"}
 
 
+def _sources() -> Iterator[Row]:
+    yield {
+        "source": "tables",
+        "citation": "Tables of the aluminium problem (jiec.13550)",
+        "year": 2024,
+        "licence": "MIT",
+    }
+    yield {
+        "source": "prior-tables",
+        "year": 2024,
+        "licence": "MIT",
+        "citation": "Prior means and variances of the same tables",
+    }
+    yield {
+        "source": "judgement-exact",
+        "licence": "MIT",
+        "citation": "No biases, and no noise beyond the stated errors, as in the published form",
+    }
+
+
 # --- the directory --------------------------------------------------------------------------------
 
 
@@ -351,7 +362,7 @@ def build_study(tables: Path, out: Path, *, scenario: str = "B") -> Path:
         "quantities.csv": _quantities(problem, scenario),
         "records.csv": _records(problem, scenario),
         "priors.csv": _priors(problem, figures),
-        "sources.csv": iter(SOURCES),
+        "sources.csv": _sources(),
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / "study.toml").write_text(STUDY, encoding="utf-8")
