@@ -172,8 +172,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     known = json.loads(options.out.read_text("utf-8")) if options.out.is_file() else {}
     results = {name: known.get(name, {}) for name in PARTS}
-    results |= {name: run_part(name, options) for name in options.only}
     results |= {"machine": machine(), "quick": options.quick}
+    results |= {name: run_part(name, options) for name in options.only}
     options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(targets.page(results))
     if options.write_docs:

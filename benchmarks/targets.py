@@ -1,6 +1,6 @@
 """The table of targets: what was asked, what was measured, and whether that is enough."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +89,8 @@ def _verdict(target: Target, values: list[float], *, complete: bool) -> str:
         return UNKNOWN
     if not target.wanted:
         return ""
-    good: Callable[[float], bool] = target.bound.__le__ if target.least else target.bound.__ge__
-    return MET if all(good(value) for value in values) else MISSED
+    good = [v >= target.bound if target.least else v <= target.bound for v in values]
+    return MET if all(good) else MISSED
 
 
 def table(results: Mapping[str, Any]) -> str:
