@@ -41,7 +41,7 @@ TARGETS = (
            ("refit.seconds.values", "refit.seconds.priors", "refit.seconds.switch"), 15,
            "{:.0f}, {:.0f}, {:.0f} s"),
     Target("compilations and new signatures by these refits", "0, 0",
-           ("refit.compiled", "refit.new_signatures"), 0, "{:.0f}"),
+           ("refit.compiled", "refit.new_signatures"), 0, "{:.0f}, {:.0f}"),
     Target("peak memory of a fit, cold and warm", "<= 1 GB",
            ("fit.cold.gigabytes", "fit.warm.gigabytes"), 1, "{:.2f}, {:.2f} GB"),
     Target("exponent of the cost of a gradient, 1x to 100x the flows", "<= 1.1",
@@ -115,7 +115,8 @@ PEER_ROWS = (
 
 def peer_table(found: Mapping[str, Any]) -> str:
     """Return the two forms of both scenarios side by side."""
-    names = [(scenario, form) for scenario in found for form in ("published", "ours")]
+    scenarios = [name for name, value in found.items() if isinstance(value, Mapping)]
+    names = [(scenario, form) for scenario in scenarios for form in ("published", "ours")]
     heads = [f"{scenario}, {form}" for scenario, form in names]
     lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for label, key, text in PEER_ROWS:

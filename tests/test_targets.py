@@ -39,3 +39,7 @@ def test_the_table_has_a_row_for_each_target() -> None:
     lines = table(RESULTS).splitlines()
     assert len(lines) == len(TARGETS) + 2
     assert "| 1,500, 999 |" in lines[4]
+
+
+def test_every_place_is_shown() -> None:
+    assert all(target.text.count("{") == len(target.places) for target in TARGETS)
