@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from scipy.sparse import coo_array, csr_array
 
 from benchmarks.timing import best, watch_compilations
@@ -256,6 +257,10 @@ def picture(found: dict[str, object], path: Path) -> Path:
     ax.loglog(flows, 1e3 * seconds, "o-", color="#1f5f9e", label="measured")
     linear = 1e3 * seconds[0] * flows / flows[0]
     ax.loglog(flows, linear, "--", color="#8a8a8a", label="in proportion to the flows")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axis.set_minor_locator(NullLocator())
     ax.set_xlabel(f"flows, each in {found['years']} years")
     ax.set_ylabel("milliseconds a gradient")
     ax.set_title(f"Exponent {found['exponent']:.2f}", loc="left", fontsize=11)

@@ -1,6 +1,6 @@
 """The table of targets: what was asked, what was measured, and whether that is enough."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,38 @@ def peer_table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+AGREEMENT_ROWS = (
+    ("flows whose bands overlap", "overlapping_bands", "{:.0%}"),
+    ("flows whose medians lie in each other's band", "medians_inside", "{:.0%}"),
+    ("factor between medians of flows, median", "factor_between_medians", "{:.2f}"),
+    ("the same of what data observe", "observed_factor", "{:.2f}"),
+    ("width of our bands over that of theirs, median", "width_ratio", "{:.2f}"),
+)
+
+
+def agreement_table(found: Mapping[str, Any]) -> str:
+    """Return how the two posteriors agree, and the flows whose medians lie farthest apart."""
+    scenarios = [name for name, value in found.items() if isinstance(value, Mapping)]
+    lines = [f"| | {' | '.join(scenarios)} |", "|---" * (len(scenarios) + 1) + "|"]
+    for label, key, text in AGREEMENT_ROWS:
+        cells = [text.format(found[scenario]["agree"][key]) for scenario in scenarios]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| flow, farthest apart | scenario | published, Mt | ours, Mt |",
+        "|---|---|---|---|",
+    ]
+    for scenario in scenarios:
+        for flow, (ours, theirs) in found[scenario]["agree"]["farthest"].items():
+            lines.append(f"| `{flow}` | {scenario} | {_band(theirs)} | {_band(ours)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _band(quantiles: Sequence[float]) -> str:
+    low, middle, high = quantiles
+    return f"{middle:.2g} ({low:.2g} to {high:.2g})"
+
+
 def page(results: Mapping[str, Any]) -> str:
     """Return every table, and where they were measured."""
     found = results["machine"]
@@ -135,5 +167,10 @@ def page(results: Mapping[str, Any]) -> str:
     )
     parts = [table(results), f"{where}.{' Short runs.' if results['quick'] else ''}\n"]
     if results.get("aluminium"):
-        parts += ["## The aluminium problem\n", peer_table(results["aluminium"])]
+        parts += [
+            "## The aluminium problem\n",
+            peer_table(results["aluminium"]),
+            "Medians and 90 % bands of the two posteriors:\n",
+            agreement_table(results["aluminium"]),
+        ]
     return "\n".join(parts)
