@@ -206,7 +206,9 @@ def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = 
         ax.axvspan(low, high, color=POSTERIOR_COLOUR, alpha=shade, linewidth=0)
     rows = names.map({name: row for row, name in enumerate(order)})
     ax.plot(shown["pit"], rows, "|", color=SOURCE_COLOURS[0], markersize=9, markeredgewidth=1.4)
-    ax.set_yticks(range(len(order)), [f"{name} ({int((names == name).sum())})" for name in order])
+    ax.set_yticks(
+        range(len(order)), [f"{plain_text(name)} ({int((names == name).sum())})" for name in order]
+    )
     ax.set_ylim(len(order) - 0.4, -0.6)
     ax.set_xlim(-0.01, 1.01)
     ax.set_xlabel("share of replicated figures below the printed one; shaded: 50 and 90 %")

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -631,6 +633,23 @@ def test_a_killed_run_leaves_whole_files_and_goes_on(tiny: Study, tmp_path: Path
     again = refit(Task(tiny, WELL_SPECIFIED, 0, 0, Effort()))
     assert np.array_equal(first["ranks"], again["ranks"])
     assert first["gradients"] == again["gradients"]
+
+
+@pytest.mark.slow_ci
+def test_an_interrupted_run_says_how_to_go_on(tiny: Study, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", COMMAND, "calibrate", "--data", str(tiny.path),
+               "--sims", "1000", "--out", str(out), "--workers", "1"]  # fmt: skip
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    _wait_for(lambda: (out / "tasks" / WELL_SPECIFIED / "00000.npz").exists())
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted; finished refits are kept. Run it again to go on." in shown
+    assert "Traceback" not in shown
 
 
 def _wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:

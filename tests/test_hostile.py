@@ -25,13 +25,16 @@ from openpyxl import load_workbook
 
 from reebayes.cli import main
 from reebayes.errors import ResultError, StudyError
+from reebayes.geometry import identity
 from reebayes.harmonisation import harmonise
+from reebayes.layout import lay_out
 from reebayes.reporting import write_report
 from reebayes.results import save_fit
+from reebayes.sampling import gradients
 from reebayes.study import csvfiles, read_study
 from reebayes.tables import export_tables, write_csv, write_table, write_xlsx
 from tests.fakes import REPORT, fake_fit
-from tests.tiny import RECORDS, STUDY, TABLES, write_tables
+from tests.tiny import RECORDS, STUDY, TABLES, shared_tables, write_tables
 
 ROOT = Path(__file__).parents[1]
 CUSTOMS = ROOT / "tests" / "customs"
@@ -61,7 +64,7 @@ def hostile_fit() -> xr.DataTree:
     fit = fake_fit()
     tables = fit["constant_data"].to_dataset()
     for number, name in enumerate(sorted(map(str, tables.data_vars))):
-        if name.endswith(("_label", "_note", "_citation", "_url", "_licence", "_reporter")):
+        if name.endswith(("_label", "_note", "_citation", "_url", "_licence")):
             size = tables[name].size
             texts = [EVIL[(number + n) % len(EVIL)] for n in range(size)]
             tables[name] = (tables[name].dims, np.array(texts, dtype=object))
@@ -71,7 +74,14 @@ def hostile_fit() -> xr.DataTree:
     tables = tables.assign_coords(source=[evil[source] for source in old])
     sources = [evil[str(source)] for source in tables["record_source"].values]
     tables["record_source"] = (("record",), np.array(sources, dtype=object))
+    reporters = [str(name) for name in fit["posterior"]["reporter"].values]
+    renamed = dict(zip(reporters, EVIL, strict=False))
+    told = [renamed[str(name)] for name in tables["record_reporter"].values]
+    tables["record_reporter"] = (("record",), np.array(told, dtype=object))
     fit["constant_data"] = tables
+    for group in ("posterior", "prior"):
+        draws = fit[group].to_dataset()
+        fit[group] = draws.assign_coords(reporter=[renamed[name] for name in reporters])
     labels = dict(zip(("mined_A_hidden", "smuggled"), (EVIL[10], EVIL[0]), strict=True))
     labels |= {"mined_world": EVIL[3], "consumed_A": EVIL[12]}
     report = {**REPORT, "labels": labels, "limits": list(EVIL)}
@@ -540,10 +550,48 @@ def test_names_in_tables_are_no_paths(tiny_study: Path, tmp_path: Path) -> None:
     tables["record_source"] = (("record",), np.array(sources, dtype=object))
     fit["constant_data"] = tables
     out = tmp_path / "out"
-    write_csv(export_tables(fit), out)
+    tables = export_tables(fit)
+    write_csv(tables, out)
     write_report(fit, out / "page.html")
-    assert sorted(path.name for path in out.iterdir()) == [
-        "about.csv", "cumulative.csv", "disagreement.csv", "flows.csv", "influence.csv",
-        "learnt.csv", "learnt_sums.csv", "page.html", "quantities.csv", "records.csv",
-        "sources.csv",
-    ]  # fmt: skip
+    found = {path.name for path in out.iterdir()}
+    assert found == {"page.html", *(f"{name}.csv" for name in tables)}
+
+
+# --- numbers at the ends of what is accepted ------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["1e-12", "1e12", "20"])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("records", "value"), ("records", "high"), ("records", "low"), ("records", "factor"),
+     ("records", "sd"), ("priors", "median"), ("priors", "sd"), ("priors", "step"),
+     ("quantities", "weight")],
+)  # fmt: skip
+def test_what_is_accepted_has_a_density(
+    tmp_path: Path, table: str, column: str, number: str
+) -> None:
+    """A number that the reader takes never ends in a failure of the arithmetic."""
+    base = shared_tables()
+    rows = list(csv.reader(io.StringIO(base.get(table, TABLES[f"{table}.csv"]))))
+    place = rows[0].index(column)
+    accepted = 0
+    for n in range(1, len(rows)):
+        if not rows[n][place]:
+            continue
+        changed = [[*row] for row in rows]
+        changed[n][place] = number
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows(changed)
+        try:
+            study = read_study(write_tables(tmp_path / str(n), **{**base, table: out.getvalue()}))
+        except StudyError:
+            continue
+        layout = lay_out(study)
+        density, slope = gradients(layout)(identity(layout))(np.zeros(layout.unknowns.size))
+        assert np.isfinite(density), rows[n]
+        assert np.isfinite(slope).all(), rows[n]
+        accepted += 1
+    assert accepted or (column, number) in {
+        *((name, "1e12") for name in ("factor", "sd", "step")),
+        *(("factor", "20"), ("sd", "20")),
+    }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -200,12 +201,16 @@ def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
         return
     # Forking a process that has threads can hang; a fresh interpreter cannot.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_follow_parent) as executor:
+    executor = ProcessPoolExecutor(workers, context, initializer=_follow_parent)
+    try:
         yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _follow_parent() -> None:
-    """Make this worker end when the process that started it is killed."""
+    """Leave interruptions to the process that started this worker, and end when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

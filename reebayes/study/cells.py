@@ -14,6 +14,9 @@ from reebayes.study.wording import quoted, suggestion
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 YEAR = re.compile(r"[0-9]{4}")
 PERIOD = re.compile(r"([0-9]{4})(?:\s*-\s*([0-9]{4}))?")
+LEAST, MOST = 1e-12, 1e12
+"""Numbers beyond are slips: no flow, share or error is so small or so large, in any unit."""
+
 MOST_CODES = 8  # of characters, named in a message
 TRUTH = {"true": True, "false": False}
 
@@ -117,8 +120,9 @@ class Cells:
             self._refuse(column, message, text)
             return None
         number = float(text)
-        if number in (float("inf"), float("-inf")):
-            self._refuse(column, f"{quoted(text)} is too large to be a number here", text)
+        if number and not LEAST <= abs(number) <= MOST:
+            size = "large" if abs(number) > MOST else "small"
+            self._refuse(column, f"{quoted(text)} is too {size} to be a number here", text)
             return None
         return number + 0.0  # minus zero becomes zero
 
