@@ -13,7 +13,7 @@ import xarray as xr
 
 from benchmarks.floor import count_operations
 from benchmarks.scaling import positions, repeat
-from benchmarks.timing import Compilations, signatures, watch_compilations
+from benchmarks.timing import Compilations, watch_compilations
 from reebayes import kernels
 from reebayes.geometry import at_mode, identity
 from reebayes.kernels import density
@@ -26,7 +26,6 @@ from tests.tiny import write_tables
 TINY_GRADIENTS = 12
 # Per unknown: the bundled study's factor holds 20 entries in a row below its diagonal.
 ENTRIES = 40
-ENTRY_POINTS = ("density", "unfold", "observe")
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +78,6 @@ def test_the_bundled_study_compiles_nothing_new(fitted: xr.DataTree, bundled: La
     with watch_compilations() as seen:
         gradients(bundled)(identity(bundled))(np.zeros(bundled.unknowns.size))
     assert (seen.names, seen.signatures) == ([], 0)
-
-
-@pytest.mark.slow_ci
-def test_kernels_that_fits_call_have_one_signature(fitted: xr.DataTree) -> None:
-    assert {name: signatures()[name] for name in ENTRY_POINTS} == dict.fromkeys(ENTRY_POINTS, 1)
 
 
 def test_compilations_are_seen() -> None:
