@@ -160,11 +160,11 @@ MUTATIONS: tuple[Mutation, ...] = (
          ("tests/test_kernels.py::test_balance_adjoint",)),
     _bug("seed ignored by the sampler", "reebayes/sampling.py",
          "            seed=run.seed,", "            seed=0,",
-         ("tests/test_sampling.py", "-k", "a_seed_gives"), compiled=True),
+         ("tests/test_sampler_calls.py",), compiled=True),
     _bug("seed ignored by predictive draws", "reebayes/sampling.py",
          "np.random.default_rng(seed))\n        verdict",
          "np.random.default_rng())\n        verdict",
-         ("tests/test_sampling.py", "-k", "a_seed_gives"), compiled=True),
+         ("tests/test_sampler_calls.py",), compiled=True),
     # --- the gate ---
     _bug("gate asks the best R-hat, not the worst", "reebayes/diagnostics.py",
          'float(table["rhat"].max(initial=0.0))', 'float(table["rhat"].min(initial=1.0))',
@@ -269,7 +269,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          ("tests/test_faults.py", "-k", "another_run")),
     _bug("a sampler that was interrupted returns what it has", "reebayes/sampling.py",
          "        sampler.cancel()\n        raise\n", "        trace = sampler.abort()\n",
-         ("tests/test_sampling.py", "-k", "interrupt"), compiled=True),
+         ("tests/test_sampler_calls.py",), compiled=True),
 )  # fmt: skip
 
 

@@ -1,0 +1,90 @@
+"""What a fit asks of the sampler and makes of its answer, with a stand-in that draws nothing."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from reebayes.layout import lay_out
+from reebayes.sampling import PILOT, WHITE, fit
+from reebayes.study import Study, read_study
+from tests.tiny import shared_tables, write_tables
+
+CHAINS, DRAWS = 2, 20
+
+
+class StandIn:
+    """A sampler that always returns the same draws, or is interrupted while waiting for them."""
+
+    def __init__(self, size: int) -> None:
+        self.seeds: list[int] = []
+        self.interrupted = False
+        self.cancelled = False
+        rng = np.random.default_rng(1)
+        white = 0.1 * rng.standard_normal((CHAINS, DRAWS, size))
+        dims = ("chain", "draw")
+        stats = {name: (dims, np.zeros((CHAINS, DRAWS))) for name in
+                 ("diverging", "maxdepth_reached", "n_steps")}  # fmt: skip
+        energy = {"energy": (dims, rng.standard_normal((CHAINS, DRAWS)))}
+        self.trace = xr.DataTree.from_dict({
+            "posterior": xr.Dataset({WHITE: ((*dims, "white_dim"), white)}),
+            "sample_stats": xr.Dataset(stats | energy),
+        })  # fmt: skip
+
+    def sample(self, _: object, **given: Any) -> "StandIn":
+        self.seeds.append(given["seed"])
+        return self
+
+    def wait(self) -> xr.DataTree:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return self.trace
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def abort(self) -> xr.DataTree:
+        return self.trace
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    folder = tmp_path_factory.mktemp("calls") / "tiny"
+    return read_study(write_tables(folder, **shared_tables()))
+
+
+@pytest.fixture
+def sampler(study: Study, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    stand_in = StandIn(lay_out(study).unknowns.size)
+    monkeypatch.setattr("nutpie.sample", stand_in.sample)
+    return stand_in
+
+
+def short(study: Study, seed: int) -> xr.DataTree:
+    return fit(study, seed=seed, draws=DRAWS, tune=10, chains=CHAINS, progress=False)
+
+
+def test_the_seed_reaches_the_sampler(study: Study, sampler: StandIn) -> None:
+    """The pilot and the run are both made with the seed that was asked for."""
+    assert PILOT.seed != 7
+    short(study, 7)
+    assert sampler.seeds == [7, 7]
+
+
+def test_the_seed_rules_all_that_is_drawn_beside(study: Study, sampler: StandIn) -> None:
+    """Prior draws and replicated figures: the same with a seed, others with another."""
+    first, again, other = (short(study, seed) for seed in (5, 5, 6))
+    for group, name in (("prior", "flows"), ("prior_predictive", "value"),
+                        ("posterior_predictive", "value")):  # fmt: skip
+        xr.testing.assert_equal(first[group].to_dataset(), again[group].to_dataset())
+        assert not np.array_equal(first[group][name], other[group][name], equal_nan=True)
+    xr.testing.assert_equal(first["posterior"].to_dataset(), other["posterior"].to_dataset())
+
+
+def test_an_interrupt_ends_a_fit_and_its_threads(study: Study, sampler: StandIn) -> None:
+    """The draws so far are no fit: nobody asked for so few."""
+    sampler.interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        short(study, 1)
+    assert sampler.cancelled
