@@ -27,7 +27,8 @@ Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `write_report`.
 Trials
-    `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it.
+    `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it;
+    `calibrate` does so many times, and counts.
 Errors
     `ReebayesError`, above `StudyError`, `FitError` and `ResultError`.
 
@@ -54,6 +55,7 @@ from reebayes.study import (
 )
 
 if TYPE_CHECKING:
+    from reebayes.calibration import calibrate
     from reebayes.comparison import compare, read_comparison
     from reebayes.deletion import disagreement, influence
     from reebayes.evidence import coverage
@@ -114,6 +116,7 @@ __all__ = [
     "bands",
     "beside_published",
     "build_model",
+    "calibrate",
     "compare",
     "coverage",
     "cumulative",
@@ -151,6 +154,7 @@ _PLACES = {
     "bands": "results",
     "beside_published": "mirror",
     "build_model": "model",
+    "calibrate": "calibration",
     "compare": "comparison",
     "coverage": "evidence",
     "cumulative": "results",

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TextIO
 
-from reebayes.conventions import package_version
+from reebayes.conventions import package_version, provenance
 from reebayes.errors import FitError, ReebayesError
-from reebayes.study import Study, describe_study, read_study
+from reebayes.study import TABLE_FILES, Study, describe_study, read_study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,12 +24,16 @@ if TYPE_CHECKING:
 
     from reebayes.refits import FitFiles, Workshop
 
-DONE, WRONG_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 2, 3, 130
+DONE, WRONG_INPUT, NOT_CONVERGED, INTERRUPTED, UNREAD = 0, 2, 3, 130, 141
+
+MOST_SEED = 2**32 - 1
+MOST_DRAWS = 1_000_000
 
 _EXIT_CODES = """
 exit codes:
   0  done
-  2  the input is wrong; every fault is listed with its file, row and column
+  2  the input is wrong, and every fault is listed with its file, row and column; or a file
+     cannot be read or written
   3  the fit did not converge; it is saved and marked, and there is no report
 """
 
@@ -40,21 +49,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done, 2 wrong input, 3 not converged, 130 interrupted.
+        Exit code: 0 done, 2 wrong input or a file that cannot be read or written, 3 not
+        converged, 130 interrupted, 141 if nobody reads what is printed.
     """
-    arguments = _parser().parse_args(argv)
-    command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        arguments = _parser().parse_args(argv)
+        command: Callable[[argparse.Namespace], int] = arguments.command
+        code = command(arguments)
+        sys.stdout.flush()
+        return code
     except FitError as error:
         _complain(str(error))
         return NOT_CONVERGED
     except ReebayesError as error:
         _complain(str(error))
         return WRONG_INPUT
+    except BrokenPipeError:
+        return _unread()
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else "cannot be written: "
+        _complain(f"{where}{error.strerror or error}")
+        return _unread(WRONG_INPUT)
+    except MemoryError:
+        _complain("There is not enough memory for this. Ask for fewer draws or chains.")
+        return WRONG_INPUT
     except KeyboardInterrupt:
-        _complain("Interrupted; nothing was written.")
+        _complain(getattr(
+            arguments, "interrupted",
+            "Interrupted. Files that were finished are whole and stay; run it again to go on.",
+        ))  # fmt: skip
         return INTERRUPTED
+
+
+def _unread(code: int = UNREAD) -> int:
+    """Drop what could not be printed, which Python would try, and fail, to print on its way out."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -63,10 +96,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.out_dir
     arguments.out = folder / "fit.nc"
-    code = _fit(arguments)
-    if code != DONE:
-        return code
-    return _report_file(arguments.out, folder / "report.html", year=None, force=False)
+    from reebayes.results import sole_writer
+
+    study = _announced(arguments)
+    with sole_writer(arguments.out):
+        code = _finished(study, arguments)
+        if code is None:
+            code = _fitted(study, arguments)
+        if code != DONE:
+            return code
+        return _report_file(arguments.out, folder / "report.html", year=None, force=False)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -84,32 +123,84 @@ def _describe(arguments: argparse.Namespace) -> int:
 
     study = read_study(arguments.directory)
     out: Path = arguments.out or study.path / "datapackage.json"
+    _spare(out, (study.path / name for name in TABLE_FILES))
     text = json.dumps(describe_study(study, out.parent), indent=2, ensure_ascii=False) + "\n"
     _say(f"{write_whole(out, lambda path: path.write_bytes(text.encode()))}: written.")
     return DONE
 
 
 def _fit(arguments: argparse.Namespace) -> int:
-    study = read_study(arguments.data, recalled=arguments.recalled)
-    _say(_described(study))
-    out: Path = arguments.out
-    # Imported here: the sampler takes seconds to load, and no other command needs it.
-    from reebayes.results import make_folder, save_fit
-    from reebayes.sampling import fit
+    from reebayes.results import sole_writer
 
-    make_folder(out.parent)  # a fit that cannot be saved is not worth starting
-    given = {name: getattr(arguments, name) for name in ("draws", "tune", "chains")}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    result = fit(study, seed=arguments.seed, progress=sys.stderr.isatty(), **chosen)
+    study = _announced(arguments)
+    with sole_writer(arguments.out):  # a fit that cannot be saved is not worth starting
+        return _fitted(study, arguments)
+
+
+def _announced(arguments: argparse.Namespace) -> Study:
+    study = read_study(arguments.data, recalled=arguments.recalled)
+    if arguments.out.is_dir():
+        raise ReebayesError(f"{arguments.out} is a folder; give the name of a file in it.")
+    _spare(arguments.out, (study.path / name for name in TABLE_FILES))
+    _say(_described(study))
+    return study
+
+
+def _fitted(study: Study, arguments: argparse.Namespace) -> int:
+    from reebayes.results import save_fit
+
+    out: Path = arguments.out
+    result = _sampling().fit(
+        study, seed=arguments.seed, progress=sys.stderr.isatty(), **_asked(arguments)
+    )
     save_fit(result, out)
-    _say(f"{out}: {result.attrs.get('verdict', '')}")
-    if result.attrs.get("converged") == "yes":
+    return _told(out, result.attrs)
+
+
+def _sampling() -> ModuleType:
+    """Load the sampler, which takes seconds and which no other command needs."""
+    try:
+        return import_module("reebayes.sampling")
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        raise ReebayesError(
+            "Compiled code can be kept neither beside the package nor in your home folder; set "
+            "NUMBA_CACHE_DIR to a folder that can be written."
+        ) from error
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, int]:
+    given = {name: getattr(arguments, name) for name in ("draws", "tune", "chains")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _told(out: Path, attrs: Mapping[Any, Any]) -> int:
+    _say(f"{out}: {attrs.get('verdict', '')}")
+    if attrs.get("converged") == "yes":
         return DONE
     _complain(
         f"The fit did not converge. {out} is marked as such, and no report was written. "
         f"Draw or tune longer, or inspect it with `reebayes report {out} --force`."
     )
     return NOT_CONVERGED
+
+
+def _finished(study: Study, arguments: argparse.Namespace) -> int | None:
+    """Tell of the very fit that is asked for, if it is there: it is not made twice."""
+    from reebayes.results import fit_attributes
+
+    found = {} if arguments.again else fit_attributes(arguments.out)
+    made_by = provenance()
+    sampling = _sampling()
+    defaults = {name: getattr(sampling, name.upper()) for name in ("draws", "tune", "chains")}
+    wanted: dict[str, object] = defaults | _asked(arguments)
+    wanted |= {"seed": arguments.seed, "study_hash": study.hash}
+    wanted |= {name: made_by[name] for name in ("code_hash", "versions")}
+    if any(found.get(name) != value for name, value in wanted.items()):
+        return None
+    _say(f"{arguments.out} is the fit asked for; it is not made again (unless with --again).")
+    return _told(arguments.out, found)
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -178,27 +269,31 @@ def _report_file(
 ) -> int:
     from reebayes.comparison import read_comparison
     from reebayes.reporting import write_report
-    from reebayes.results import open_fit
+    from reebayes.results import open_fit, sole_writer
 
+    _spare(out, [file])
     comparison = None if compared is None else read_comparison(compared)
-    written = write_report(open_fit(file), out, year=year, force=force, comparison=comparison)
-    _say(f"{written}: report written.")
+    with sole_writer(out):
+        written = write_report(open_fit(file), out, year=year, force=force, comparison=comparison)
+        _say(f"{written}: report written.")
     return DONE
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from reebayes.results import open_fit
+    from reebayes.results import open_fit, sole_writer
     from reebayes.tables import export_tables, write_csv, write_xlsx
 
-    fit = open_fit(arguments.file)
+    file: Path = arguments.file
+    workbook = arguments.to == "xlsx"
+    beside = file.with_suffix(".xlsx") if workbook else file.with_name(f"{file.stem}_tables")
+    out: Path = arguments.out or beside
+    _spare(out, [file])
+    fit = open_fit(file)
     if fit.attrs.get("converged") != "yes":
         _complain(f"Warning: this fit did not converge. {fit.attrs.get('verdict', '')}")
-    tables = export_tables(fit)
-    if arguments.to == "xlsx":
-        paths = [write_xlsx(tables, arguments.out or arguments.file.with_suffix(".xlsx"))]
-    else:
-        folder = arguments.out or arguments.file.with_name(f"{arguments.file.stem}_tables")
-        paths = write_csv(tables, folder)
+    with sole_writer(out):
+        tables = export_tables(fit)
+        paths = [write_xlsx(tables, out)] if workbook else write_csv(tables, out)
     _say("\n".join(f"{path}: written." for path in paths))
     return DONE
 
@@ -223,9 +318,7 @@ def _rank(directory: Path | None, fit: DataTree, *, recalled: bool) -> str:
     """What the records of the study see; the fit holds no priors to tell it from."""
     study = read_study(directory, recalled=recalled)
     if directory is None and study.hash != fit.attrs.get("study_hash"):
-        return (
-            "Give --data, the study that was fitted, to count the directions that its records see."
-        )
+        return "Give the study that was fitted (--data) to count what its records see."
     from reebayes.identification import identify, rank_sentence
 
     return rank_sentence(identify(study, fit))
@@ -233,32 +326,74 @@ def _rank(directory: Path | None, fit: DataTree, *, recalled: bool) -> str:
 
 def _harmonise(arguments: argparse.Namespace) -> int:
     # Imported here: data frames take a while to load.
-    from reebayes.harmonisation import common_codes, fetch_comtrade, harmonise
-    from reebayes.results import write_whole
+    from reebayes.harmonisation import harmonise
+    from reebayes.results import sole_writer, write_whole
+    from reebayes.tables import write_table
 
     study = read_study(arguments.data)
     out: Path = arguments.out
-    if out.resolve() == (study.path / "records.csv").resolve():
-        raise ReebayesError(f"{out} holds the study's records; write elsewhere, then append.")
+    inputs = _inputs(arguments, study)
+    _spare(out, inputs)
+    rejected: Path = arguments.rejected or out.with_name(f"{out.stem}_rejected.csv")
+    _spare(rejected, [*inputs, out])
     files = list(arguments.files)
     if arguments.fetch:
-        codes = arguments.fetch_codes or common_codes(arguments.codes, study)
-        years = range(arguments.years[0], arguments.years[-1] + 1)
-        files += fetch_comtrade(arguments.fetch, years, codes=codes, folder=out.parent,
-                                save=write_whole, key=arguments.key)  # fmt: skip
+        files += _fetched(arguments, study)
     names = ("areas", "quantities", "imports", "exports", "sd", "misbooked", "outlier",
              "all_partners", "incomplete")  # fmt: skip
     given = {name: getattr(arguments, name) for name in names}
     result = harmonise(files, arguments.codes, study=study, **given)
-    rejected: Path = arguments.rejected or out.with_name(f"{out.stem}_rejected.csv")
-    write_whole(rejected, lambda path: result.rejected.to_csv(path, index=False))
-    _say(f"{result.summary}\n{rejected}: written.")
-    if arguments.strict and (result.rejected["outcome"] == "rejected").any():
-        _complain(f"Lines were not counted, so {out} was not written (--strict).")
-        return WRONG_INPUT
-    write_whole(out, lambda path: result.records.to_csv(path, index=False))
+    with sole_writer(out):
+        write_whole(rejected, partial(write_table, result.rejected))
+        _say(f"{result.summary}\n{rejected}: written.")
+        if arguments.strict and (result.rejected["outcome"] == "rejected").any():
+            _complain(f"Lines were not counted, so {out} was not written (--strict).")
+            return WRONG_INPUT
+        write_whole(out, partial(write_table, result.records))
     _say(f"{out}: written.")
     return DONE
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from reebayes.calibration import WORLDS, calibrate
+
+    study = read_study(arguments.data, recalled=arguments.recalled)
+    _say(_described(study))
+    worlds = list(WORLDS) if arguments.world == ["all"] else arguments.world
+    out: Path = arguments.out
+    result = calibrate(
+        study, sims=arguments.sims, worlds=worlds, out=out, workers=arguments.workers,
+        scheduler=arguments.scheduler, seed=arguments.seed,
+    )  # fmt: skip
+    _say(f"{result.verdict}\n{out}: tables and figures written.")
+    return DONE if result.passed else NOT_CONVERGED
+
+
+def _inputs(arguments: argparse.Namespace, study: Study) -> list[Path]:
+    tables = (getattr(arguments, name) for name in ("codes", "areas", "quantities"))
+    files = [*arguments.files, *arguments.imports, *arguments.exports, *filter(None, tables)]
+    return [*files, *(study.path / name for name in TABLE_FILES)]
+
+
+def _fetched(arguments: argparse.Namespace, study: Study) -> list[Path]:
+    from reebayes.harmonisation import common_codes, fetch_comtrade
+    from reebayes.results import write_whole
+
+    codes = arguments.fetch_codes or common_codes(arguments.codes, study)
+    years = range(arguments.years[0], arguments.years[-1] + 1)
+    return fetch_comtrade(arguments.fetch, years, codes=codes, folder=arguments.out.parent,
+                          save=write_whole, key=arguments.key)  # fmt: skip
+
+
+def _spare(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to write over what is read or written already."""
+    if out.name in ("", ".."):
+        raise ReebayesError(f"'{out}': give the name of a file, not of a folder.")
+    for path in inputs:
+        if out.absolute() == path.absolute() or (
+            out.exists() and path.exists() and out.samefile(path)
+        ):
+            raise ReebayesError(f"{out} is another file of this command; write elsewhere.")
 
 
 def _described(study: Study) -> str:
@@ -275,11 +410,18 @@ def _described(study: Study) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    _print(sys.stdout, text)
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    _print(sys.stderr, text)
+
+
+def _print(stream: TextIO, text: str) -> None:
+    """Print text that may come from a file: what a terminal would obey, or lacks, is spelt out."""
+    shown = (char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+    coding = stream.encoding or "utf-8"
+    stream.write("".join(shown).encode(coding, "backslashreplace").decode(coding) + "\n")
 
 
 # --- arguments ----------------------------------------------------------------------------------
@@ -293,6 +435,7 @@ def _parser() -> argparse.ArgumentParser:
         "another. Without --data, commands use the bundled study of rare earths.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"reebayes {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -305,6 +448,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_learnt(commands)
     _add_harmonise(commands)
+    _add_calibrate(commands)
     return parser
 
 
@@ -326,6 +470,7 @@ def _add(
         description=text,
         epilog=f"example:\n  {example}\n{_EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.set_defaults(command=command)
     return parser
@@ -343,6 +488,9 @@ def _add_run(commands: Commands) -> None:
         "--out-dir", type=Path, default=Path("results"), metavar="DIR",
         help="folder for fit.nc and report.html (default: results)",
     )  # fmt: skip
+    parser.add_argument(
+        "--again", action="store_true", help="fit again though DIR holds the very fit asked for"
+    )
     _add_sampling(parser)
 
 
@@ -405,14 +553,18 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="DIR", help="folder of a study (default: the bundled one)"
     )
     parser.add_argument(
-        "--seed", type=_at_least(0), default=0, metavar="N", help="random seed (default: 0)"
+        "--seed",
+        type=_whole(0, MOST_SEED),
+        default=0,
+        metavar="N",
+        help="random seed (default: 0)",
     )
     for name, least, text in (
-        ("draws", 1, "draws a chain that are kept"),
+        ("draws", 4, "draws a chain that are kept"),
         ("tune", 1, "draws a chain that tune the sampler and are dropped"),
         ("chains", 1, "independent chains"),
     ):
-        parser.add_argument(f"--{name}", type=_at_least(least), metavar="N", help=text)
+        parser.add_argument(f"--{name}", type=_whole(least, MOST_DRAWS), metavar="N", help=text)
 
 
 def _add_compare(commands: Commands) -> None:
@@ -464,7 +616,7 @@ def _add_report(commands: Commands) -> None:
         "--out", type=Path, metavar="FILE.html", help="page to write (default: beside the fit)"
     )
     parser.add_argument(
-        "--year", type=int, metavar="Y", help="year of the Sankey diagram (default: the study's)"
+        "--year", type=_year, metavar="Y", help="year of the Sankey diagram (default: the study's)"
     )
     parser.add_argument(
         "--force", action="store_true", help="report a fit that did not converge, with a banner"
@@ -585,29 +737,83 @@ def _add_fetching(parser: argparse.ArgumentParser) -> None:
     fetching.add_argument("--key", help="your key (default: $COMTRADE_API_KEY)")
 
 
+def _add_calibrate(commands: Commands) -> None:
+    parser = _add(
+        commands, "calibrate", _calibrate,
+        brief="fit simulated worlds and count how often bands hold the truth",
+        text="Draw worlds from a study's own priors, print its records anew in each, refit them, "
+        "and count how\noften the bands hold the truth. What is finished is kept: run the command "
+        "again to go on after\nan interruption, or with more --sims. Exit code 3 if the ranks are "
+        "uneven or refits did not mix.",
+        example="reebayes calibrate --sims 500 --world well_specified half_noise",
+    )  # fmt: skip
+    parser.set_defaults(interrupted="Interrupted; finished refits are kept. Run it again to go on.")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of a study (default: the bundled one)"
+    )
+    _add_recalled(parser)
+    parser.add_argument(
+        "--sims", type=_whole(1, MOST_DRAWS), default=100, metavar="N",
+        help="worlds of each kind (default: 100)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--world", nargs="+", default=["well_specified"], metavar="NAME",
+        help="kinds of worlds: well_specified (default), heavy_tails, drifting_reporter, "
+        "zero_smuggling, structural_break, shared_error, half_noise, missing, or all",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=Path("calibration"), metavar="DIR",
+        help="folder for refits, tables and figures (default: calibration)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=_whole(0, MOST_SEED), default=0, metavar="N", help="random seed (default: 0)"
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=_whole(1, MOST_DRAWS), metavar="N", help="processes (default: one a core)"
+    )
+    where.add_argument(
+        "--scheduler", metavar="tcp://...",
+        help="Dask cluster to use instead; needs: pip install 'reebayes[distributed]'",
+    )  # fmt: skip
+
+
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def _year(text: str) -> int:
+    if not re.fullmatch("[0-9]{4}", text):
+        raise argparse.ArgumentTypeError(f"must be a year such as 2012, got {text!r}")
+    return int(text)
+
+
 def _span(text: str) -> list[int]:
-    years = [int(year) for year in text.split("-")]
-    if len(years) > 2 or years[0] > years[-1]:
-        raise argparse.ArgumentTypeError(f"must be a year or a span such as 2018-2020, got {text}")
-    return years
+    years = re.fullmatch("([0-9]{4})(?:-([0-9]{4}))?", text)
+    if not years or (years[2] and years[1] > years[2]):
+        raise argparse.ArgumentTypeError(
+            f"must be a year or a span such as 2018-2020, got {text!r}"
+        )
+    return [int(year) for year in years.groups() if year]
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text) if text.isascii() else -1.0
+    except ValueError:
+        value = -1.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return value
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def _whole(least: int, most: int) -> Callable[[str], int]:
     def whole_number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
+        # No number that is allowed has more digits, and very long ones take long to read.
+        value = int(text) if re.fullmatch("[+-]?[0-9]{1,12}", text) else -1
+        if not least <= value <= most:
+            message = f"must be a whole number from {least} to {most}, got {text!r}"
+            raise argparse.ArgumentTypeError(message)
         return value
 
     return whole_number

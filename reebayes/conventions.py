@@ -4,12 +4,14 @@ A dimension is spelt in one place, the default credible interval is set in one p
 form of a quantity (which flows it adds up) is written and read in one place.
 """
 
+import hashlib
 import json
 import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 CHAIN = "chain"
 DRAW = "draw"
@@ -39,6 +41,9 @@ RATIO_UNITS = frozenset({"ratio", "fraction"})
 """Units of quantities that are one sum of flows divided by another."""
 
 PER_YEAR = "/yr"
+
+FIT_FORMAT = 1
+"""Form of the file of a fit; raised when older versions cannot read it any more."""
 
 GATE: Mapping[str, tuple[str, float]] = {
     "rhat_max": ("at most", 1.01),
@@ -75,18 +80,29 @@ def package_version(name: str = "reebayes") -> str:
         return "unknown"
 
 
-def provenance() -> dict[str, str]:
+def code_hash() -> str:
+    """Return a digest of the package's own files: a version number says less in a clone."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def provenance() -> dict[str, str | int]:
     """Return the attributes that say when, and with which packages, a result was made.
 
     Returns
     -------
     dict
-        ``reebayes_version``, ``created`` (UTC, ISO 8601) and ``versions`` (JSON object).
+        ``reebayes_version``, ``code_hash``, ``fit_format``, ``created`` (UTC, ISO 8601) and
+        ``versions`` (JSON object).
     """
     versions = {"python": platform.python_version()}
     versions |= {name: package_version(name) for name in PROVENANCE_PACKAGES}
     return {
         "reebayes_version": package_version(),
+        "code_hash": code_hash(),
+        "fit_format": FIT_FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions, sort_keys=True),
     }

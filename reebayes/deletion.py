@@ -33,9 +33,10 @@ KHAT_LIMIT = 0.7
 LEAST_DRAWS = 25
 """Draws below which there is no tail to smooth."""
 
-SMALLEST_REST = 0.05
-"""Least part of a record's own precision that the closed form leaves to it: a record that nearly
-fixes its quantity alone cannot be told from the rest, for there is hardly a rest."""
+SMALLEST_REST = 0.2
+"""Least part of a record's own precision that the closed form leaves to it. Thousands of draws give
+that part to about 0.03; of a record that fixes its quantity nearly alone it says no more than that,
+and its z is then too small rather than noise."""
 
 BATCHES = 40
 """Batches whose means give standard errors: long enough to be nearly independent."""

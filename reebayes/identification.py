@@ -194,12 +194,12 @@ def _shares(point: _Point, values: Floats, directions: Floats) -> dict[str, tupl
     shape = (len(layout.quantities), len(layout.years))
     seen, contraction = np.full(shape, np.nan), np.full(shape, np.nan)
     known = np.square(values) / (1 + np.square(values))
-    for at in np.ndindex(shape):
-        slope = point.slope(*at)
-        prior = float(slope @ slope)
-        if prior > 0:
-            parts = np.square(directions @ slope) / prior
-            seen[at] = parts[values > SEEN_FROM].sum()
-            contraction[at] = 1 - np.sqrt(max(1 - float(known @ parts), 0.0))
+    for quantity in range(shape[0]):
+        slopes = np.stack([point.slope(quantity, year) for year in range(shape[1])])
+        prior = np.square(slopes).sum(axis=1)
+        with np.errstate(invalid="ignore"):  # a quantity that does not exist, or that is fixed
+            parts = np.square(slopes @ directions.T) / np.where(prior > 0, prior, np.nan)[:, None]
+        seen[quantity] = parts[:, values > SEEN_FROM].sum(axis=1)
+        contraction[quantity] = 1 - np.sqrt(np.maximum(1 - parts @ known, 0.0))
     dims = (QUANTITY, YEAR)
     return {"seen_share": (dims, seen), "expected_contraction": (dims, contraction)}

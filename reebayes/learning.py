@@ -119,7 +119,7 @@ def learnt(
         )
         for name in names
     ]  # fmt: skip
-    table = xr.concat(parts, dim=QUANTITY)
+    table = xr.concat(parts, dim=QUANTITY).transpose(QUANTITY, ...)
     table["unit"] = (QUANTITY, units[names].to_numpy(dtype=object))
     return table.assign_attrs(ci_prob=ci_prob, ci_kind="eti")
 
@@ -164,6 +164,25 @@ def label_spans(labels: xr.DataArray) -> str:
         f"{first} {label}" if first == last else f"{first}-{last} {label}"
         for first, last, label in spans
     )
+
+
+def contraction_text(contraction: float, shift: float) -> str:
+    """Write a contraction in per cent, with an arrow where the median moved far.
+
+    Parameters
+    ----------
+    contraction, shift : float
+        As `learnt` returns them.
+
+    Returns
+    -------
+    str
+        For example ``"47"``, or ``"-2↓"``; empty where there is nothing to learn.
+    """
+    if np.isnan(contraction):
+        return ""
+    arrow = "" if abs(shift) < SHIFTED_FROM else "↑" if shift > 0 else "↓"
+    return f"{round(100 * contraction)}{arrow}"
 
 
 # --- one quantity ---------------------------------------------------------------------------------
@@ -328,8 +347,7 @@ def ridge_sentences(table: pd.DataFrame) -> str:
     ]
     if anchored:
         sentences.append(
-            f"The level is known as well as the prior of the bias allows, and no better, of "
-            f"{anchored}."
+            f"Learnt, but only as far as the prior of the reporter's bias allows: {anchored}."
         )
     return " ".join(sentences)
 
@@ -353,24 +371,28 @@ def _joint(
     fit: xr.DataTree, reporter: str, name: str, years: list[int], effective: float
 ) -> dict[str, float | str]:
     """Mean bias beside mean log quantity over some years."""
-    found: dict[str, list[Floats]] = {"bias": [], "quantity": []}
-    for group in (PRIOR, POSTERIOR):
-        values = quantity(fit, name, group=group).sel({YEAR: years})
-        exists = values.where((values > 0).all(("chain", "draw")))
-        found["quantity"].append(_flat(xr.ufuncs.log(exists).mean(YEAR))[:, 0])
-        bias = group_of(fit, group)["bias"].sel({REPORTER: reporter, YEAR: years})
-        found["bias"].append(_flat(bias.mean(YEAR))[:, 0])
-    bias_after, values_after = found["bias"][1], found["quantity"][1]
-    moves = np.ptp(bias_after) > 0 and np.ptp(values_after) > 0  # not so where undefined
+    (bias_before, before), (bias, after) = (
+        _means(group_of(fit, group), reporter, name, years) for group in (PRIOR, POSTERIOR)
+    )
+    moves = np.ptp(bias) > 0 and np.ptp(after) > 0  # not so where undefined
     row: dict[str, float | str] = {
-        "correlation": float(np.corrcoef(bias_after, values_after)[0, 1]) if moves else np.nan
+        "correlation": float(np.corrcoef(bias, after)[0, 1]) if moves else np.nan
     }
-    for what, (before, after) in found.items():
+    for what, pair in (("bias", (bias_before, bias)), ("quantity", (before, after))):
         figures = _figures(
-            _band(before[:, None], CI_PROB, len(before)),
-            _band(after[:, None], CI_PROB, min(effective, len(after))),
-            np.array([not np.ptp(before) > 0]), CI_PROB,
+            _band(pair[0][:, None], CI_PROB, len(pair[0])),
+            _band(pair[1][:, None], CI_PROB, min(effective, len(pair[1]))),
+            np.array([not np.ptp(pair[0]) > 0]), CI_PROB,
         )  # fmt: skip
         row[f"{what}_contraction"] = float(figures["contraction"][0])
         row[f"{what}_label"] = str(figures["label"][0])
     return row
+
+
+def _means(draws: xr.Dataset, reporter: str, name: str, years: list[int]) -> tuple[Floats, Floats]:
+    """Draws of the mean bias, and of the mean log quantity where it exists."""
+    level = _flat(draws["quantities"].sel({QUANTITY: name, YEAR: years}))
+    level = level[:, (level > 0).all(axis=0)]
+    bias = _flat(draws["bias"].sel({REPORTER: reporter, YEAR: years})).mean(axis=1)
+    undefined = np.full(len(level), np.nan)
+    return bias, np.log(level).mean(axis=1) if level.shape[1] else undefined

@@ -19,7 +19,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 
 from reebayes.conventions import CI_PROB, KIND, QUANTITY, YEAR
 from reebayes.evidence import STAGE_MARKS, coverage, stage_marks
-from reebayes.learning import ABSENT, LEARNT, PARTLY, PRIOR_ONLY
+from reebayes.learning import ABSENT, LEARNT, PARTLY, PRIOR_ONLY, contraction_text
 from reebayes.results import bands
 from reebayes.study import Study
 
@@ -156,7 +156,7 @@ def plot_totals(
     if prior:
         _draw_strips(ax, rows + 0.2, [prior[label] for label in posterior], PRIOR_COLOUR, "prior")
     _draw_strips(ax, rows - 0.1, list(posterior.values()), POSTERIOR_COLOUR, "posterior")
-    ax.set_yticks(rows, list(posterior))
+    ax.set_yticks(rows, [plain_text(label) for label in posterior])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     medians = [float(band["median"]) for band in posterior.values()]
     if min(medians) > 0 and max(medians) > 10 * min(medians):
@@ -167,7 +167,7 @@ def plot_totals(
         unit = f"{unit} (logarithmic scale)"
     else:
         ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
-    ax.set_xlabel(unit)
+    ax.set_xlabel(plain_text(unit))
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
@@ -206,13 +206,21 @@ def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = 
         ax.axvspan(low, high, color=POSTERIOR_COLOUR, alpha=shade, linewidth=0)
     rows = names.map({name: row for row, name in enumerate(order)})
     ax.plot(shown["pit"], rows, "|", color=SOURCE_COLOURS[0], markersize=9, markeredgewidth=1.4)
-    ax.set_yticks(range(len(order)), [f"{name} ({int((names == name).sum())})" for name in order])
+    ax.set_yticks(
+        range(len(order)), [f"{plain_text(name)} ({int((names == name).sum())})" for name in order]
+    )
     ax.set_ylim(len(order) - 0.4, -0.6)
     ax.set_xlim(-0.01, 1.01)
     ax.set_xlabel("share of replicated figures below the printed one; shaded: 50 and 90 %")
     ax.tick_params(axis="y", length=0, labelsize=8)
     ax.spines[["top", "right", "left"]].set_visible(False)
     return ax
+
+
+def plain_text(text: object) -> str:
+    """Return text that figures show as it is: a dollar sign opens no formula in it."""
+    shown = str(text).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown  # a legend leaves such names out
 
 
 def _as_bands(da: xr.DataArray | xr.Dataset, ci_prob: float) -> xr.Dataset:
@@ -240,7 +248,9 @@ def _draw_records(ax: Axes, records: pd.DataFrame) -> list[Line2D | Patch]:
         rows = records[records["source"] == source]
         for hollow, part in rows.groupby(_hollow(rows)):
             _draw_source(ax, part, colour, hollow=bool(hollow))
-        handles.append(Line2D([], [], color=colour, marker="o", markersize=4, label=str(source)))
+        handles.append(
+            Line2D([], [], color=colour, marker="o", markersize=4, label=plain_text(source))
+        )
     return handles
 
 
@@ -292,8 +302,10 @@ def _finish(ax: Axes, band: xr.Dataset, top: float) -> None:
         ax.set_ylim(bottom, top)
     ax.set_xlim(float(band[YEAR].min()) - 0.7, float(band[YEAR].max()) + 0.7)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    ax.set_title(str(band.attrs.get("long_name", "")), fontsize=10, loc="left", weight="bold")
-    ax.set_ylabel(str(band.attrs.get("units", "")))
+    ax.set_title(
+        plain_text(band.attrs.get("long_name", "")), fontsize=10, loc="left", weight="bold"
+    )
+    ax.set_ylabel(plain_text(band.attrs.get("units", "")))
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
@@ -429,24 +441,27 @@ def plot_learnt(
     -------
     Axes
         The axes drawn in: a row for each quantity, coloured by its label, with the contraction of
-        the band in per cent. Years in which there is nothing to learn are blank.
+        the band in per cent, and an arrow where the median moved by a prior standard deviation or
+        more. Years in which there is nothing to learn are blank.
     """
     names = table[QUANTITY].values.tolist()
     if ax is None:
         size = (3.2 + 0.33 * table.sizes[YEAR], 1.1 + 0.3 * len(names))
         _, ax = plt.subplots(figsize=size, layout="constrained")
     ordered = table.transpose(QUANTITY, YEAR)
-    marks, percent = ordered["label"].values, 100 * ordered["contraction"].values
-    readable = [(labels or {}).get(name, name) for name in names]
+    marks, contraction = ordered["label"].values, ordered["contraction"].values
+    shift = ordered["shift"].values
+    readable = [plain_text((labels or {}).get(name, name)) for name in names]
     cells = {
         name: [_LABEL_COLOURS[mark] for mark in row]
         for name, row in zip(readable, marks, strict=True)
     }
     _draw_map(ax, table[YEAR].values, cells, "Narrower than the prior's band by, %")
-    for row, column in np.argwhere(np.isfinite(percent)):
+    for row, column in np.argwhere(np.isfinite(contraction)):
+        text = contraction_text(contraction[row, column], shift[row, column])
         ax.text(
-            float(table[YEAR][column]), row, f"{percent[row, column]:.0f}", fontsize=6,
-            color=_LABEL_INK[marks[row, column]], ha="center", va="center",
+            float(table[YEAR][column]), row, text, fontsize=6, color=_LABEL_INK[marks[row, column]],
+            ha="center", va="center",
         )  # fmt: skip
     _add_key(ax, _LABEL_COLOURS)
     return ax

@@ -22,7 +22,7 @@ from reebayes.errors import FitError, ResultError
 from reebayes.kernels import CERTAIN
 from reebayes.layout import lay_out
 from reebayes.results import open_fit, save_fit, write_whole
-from reebayes.sampling import Run, draw, fit
+from reebayes.sampling import Run, draw, find_coordinates, fit
 from reebayes.study import Study
 
 BASE = "base"
@@ -195,7 +195,7 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> pd.DataFrame:
     at = np.flatnonzero(np.isin(layout.records, list(held)) & (kind != CERTAIN))
     kind[at] = CERTAIN
     without = replace(layout, figures=layout.figures._replace(kind=kind))
-    draws, stats = draw(without, run)
+    draws, stats = draw(without, run, find_coordinates(without, seed=run.seed))
     verdict = judge(draws_dataset(layout, draws), stats)
     if verdict["converged"] != "yes":
         raise FitError(f"The fit without {len(held)} records failed: {verdict['verdict']}")

@@ -37,7 +37,7 @@ from reebayes.conventions import (
     without_per_year,
 )
 from reebayes.errors import FitError, ResultError
-from reebayes.learning import label_spans
+from reebayes.learning import contraction_text, label_spans
 from reebayes.lessons import (
     SHOWN,
     Lessons,
@@ -48,7 +48,7 @@ from reebayes.lessons import (
     stated_text,
     z_text,
 )
-from reebayes.plots import plot_bands, plot_totals, stated_values
+from reebayes.plots import plain_text, plot_bands, plot_totals, stated_values
 from reebayes.results import (
     bands,
     cumulative,
@@ -61,6 +61,7 @@ from reebayes.results import (
 )
 from reebayes.sankey import draw_sankey
 from reebayes.scrutiny import predictive_block, published_rows, score_blocks
+from reebayes.study import FaultList, read_report
 from reebayes.tables import record_table, source_table
 
 if TYPE_CHECKING:
@@ -189,6 +190,12 @@ def _plan(fit: xr.DataTree, year: int | None) -> Plan:
             f"study.toml, [report]: unknown key {listed(sorted(unknown))}; "
             f"known are {listed(Plan.__dataclass_fields__)}."
         )
+    found = FaultList("study.toml")
+    read_report(settings, found)
+    if found.faults:
+        raise ResultError("\n".join(f"study.toml, {fault}" for fault in found.faults))
+    if year is not None and year not in years:
+        raise ResultError(f"{year} is not a year of this fit, {years[0]}-{years[-1]}.")
     chosen = fallback | settings
     plan = Plan(**(chosen if year is None else chosen | {"sankey_year": year}))
     require_known(_named(plan), names, "quantity in study.toml, [report]:")
@@ -352,23 +359,22 @@ def _learnt_row(
     yearly: xr.Dataset, sums: xr.Dataset | None, plan: Plan, name: str
 ) -> dict[str, Any]:
     one = yearly.sel({QUANTITY: name})
-    total = sums.sel({QUANTITY: name}) if sums is not None and name in sums[QUANTITY] else None
+    total = None
+    if sums is not None and name in sums[QUANTITY].values:
+        total = _learnt_cell(sums.sel({QUANTITY: name}))
     return {
         "label": plan.label(name),
-        "cells": _learnt_cells(one["label"].values.tolist(), one["contraction"].values.tolist()),
-        "total": None
-        if total is None
-        else _learnt_cells([total["label"].item()], [total["contraction"].item()])[0],
+        "cells": [_learnt_cell(one.sel({YEAR: year})) for year in one[YEAR].values],
+        "total": total,
         "spans": label_spans(one["label"]),
     }
 
 
-def _learnt_cells(labels: list[str], contractions: list[float]) -> list[tuple[str, str, str]]:
-    """Style, percentage and label of each cell."""
-    return [
-        (label.replace(" ", "-"), "" if math.isnan(value) else f"{100 * value:.0f}", label)
-        for label, value in zip(labels, contractions, strict=True)
-    ]
+def _learnt_cell(one: xr.Dataset) -> tuple[str, str, str]:
+    """Style, text and label of one value."""
+    label = str(one["label"].item())
+    text = contraction_text(one["contraction"].item(), one["shift"].item())
+    return label.replace(" ", "-"), text, label
 
 
 def _moves(table: pd.DataFrame, label: str) -> Iterable[dict[str, str]]:
@@ -531,7 +537,7 @@ def _figure(
         shown = shown.assign(hollow=shown["quantity"] != name)
         draws = {group: quantity(fit, name, group=group) for group in _groups(fit)}
         plot_bands(draws[POSTERIOR], shown, prior=draws.get(PRIOR), ax=ax)
-        ax.set_title(plan.label(name), fontsize=10, loc="left", weight="bold")
+        ax.set_title(plain_text(plan.label(name)), fontsize=10, loc="left", weight="bold")
         if len(names) > 1:
             _small(ax)
         notes += _off_scale(ax, shown, plan.label(name))

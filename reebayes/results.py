@@ -6,20 +6,29 @@ arrays; intervals are equal-tailed and carry their probability.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import xarray as xr
 
 from reebayes.conventions import (
     CI_PROB,
+    FIT_FORMAT,
     FLOW,
     POSTERIOR,
+    PRIOR,
+    PROCESS,
     QUANTITY,
     RATIO_UNITS,
+    RECORD,
     SAMPLE_DIMS,
+    SOURCE,
     YEAR,
     without_per_year,
 )
@@ -27,10 +36,40 @@ from reebayes.errors import ResultError
 
 UNIT_SEPARATOR = " or "  # between the units of several quantities in one array
 
-REQUIRED_GROUPS: Mapping[str, tuple[str, ...]] = {
-    POSTERIOR: ("flows", "quantities"),
-    "constant_data": ("record_quantity", "flow_source", "quantity_unit"),
+_TABLES: Mapping[str, tuple[str, ...]] = {
+    RECORD: (
+        *("quantity", "year", "year_end", "kind", "unit", "printed", "reporter", "source", "note"),
+        *("sd", "value", "low", "high"),
+    ),
+    FLOW: ("source", "target", "product", "registered", "label"),
+    PROCESS: ("kind", "region", "label"),
+    SOURCE: ("citation", "year", "url", "licence"),
+    QUANTITY: ("terms", "unit"),
 }
+_DRAWS: Mapping[str, tuple[str, ...]] = {
+    "flows": (*SAMPLE_DIMS, YEAR, FLOW),
+    "quantities": (*SAMPLE_DIMS, YEAR, QUANTITY),
+}
+REQUIRED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    POSTERIOR: _DRAWS,
+    "constant_data": {f"{dim}_{name}": (dim,) for dim, names in _TABLES.items() for name in names},
+}
+"""Variables that a fit must hold, with their dimensions, by group."""
+
+OPTIONAL: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    PRIOR: _DRAWS,
+    "posterior_predictive": {"value": (*SAMPLE_DIMS, RECORD)},
+}
+"""The same of groups that may be absent."""
+
+JSON_ATTRIBUTES: Mapping[str, type] = {
+    **dict.fromkeys(("report", "settings", "versions", "wall_seconds"), dict),
+    "failing": list,
+}
+"""Attributes that hold more than one value, and what."""
+
+LEFTOVER_SECONDS = 3600
+"""Age at which the temporary file of a run that was killed is removed; writing takes seconds."""
 
 
 # --- summaries ----------------------------------------------------------------------------------
@@ -270,11 +309,19 @@ def save_fit(fit: xr.DataTree, path: str | Path) -> Path:
     It is not compressed: draws are noise to a compressor, which took eight times as long to
     save a fifth of the space.
     """
+    encoding = {f"/{name}": _checksums(group.to_dataset()) for name, group in fit.children.items()}
 
     def write(temporary: Path) -> None:
-        fit.to_netcdf(temporary, engine="netcdf4")
+        fit.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
 
     return write_whole(Path(path), write)
+
+
+def _checksums(group: xr.Dataset) -> dict[str, dict[str, bool]]:
+    """Encoding by which the file notices itself that numbers in it have changed."""
+    numeric = (name for name, variable in group.variables.items()
+               if variable.ndim and variable.size and variable.dtype.kind in "biuf")  # fmt: skip
+    return {str(name): {"fletcher32": True} for name in numeric}
 
 
 def open_fit(path: str | Path) -> xr.DataTree:
@@ -297,28 +344,69 @@ def open_fit(path: str | Path) -> xr.DataTree:
     """
     source = Path(path)
     if not source.is_file():
-        raise ResultError(f"{source}: no such file. `reebayes fit --out {source}` makes one.")
+        what = "is a folder, not a fit" if source.is_dir() else "no such file"
+        raise ResultError(f"{source}: {what}. `reebayes fit --out FILE.nc` makes one.")
     try:
         with xr.open_datatree(source, engine="netcdf4") as tree:
             fit = tree.load()
-    except (OSError, RuntimeError, ValueError) as error:
+    # What a damaged file makes of the libraries that read it is not only theirs to name.
+    except (OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise ResultError(
             f"{source}: not a netCDF file, or a damaged one ({error}). Fit again to replace it."
         ) from error
-    missing = _missing(fit)
-    if missing:
-        raise ResultError(f"{source}: not a fit of reebayes; it lacks {', '.join(missing)}.")
+    _check_fit(source, fit)
     return fit
 
 
+def fit_attributes(path: str | Path) -> dict[str, Any]:
+    """Return what a fit's file says of itself, without reading its draws; empty if it is none."""
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as root:
+            return dict(root.attrs)
+    except (OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError):
+        return {}
+
+
+def _check_fit(source: Path, fit: xr.DataTree) -> None:
+    found = fit.attrs.get("fit_format", FIT_FORMAT)
+    if not isinstance(found, int) and not hasattr(found, "__index__"):
+        raise ResultError(f"{source}: not a fit of reebayes; its fit_format is {found!r}.")
+    if int(found) > FIT_FORMAT:
+        raise ResultError(
+            f"{source}: written by reebayes {fit.attrs.get('reebayes_version', '')} in a newer "
+            "form than this version reads. Update reebayes, or fit again."
+        )
+    missing = _missing(fit)
+    if missing:
+        raise ResultError(f"{source}: not a fit of reebayes; it lacks {', '.join(missing)}.")
+    for name, kind in JSON_ATTRIBUTES.items():
+        if name in fit.attrs and not isinstance(_json(fit.attrs[name]), kind):
+            raise ResultError(
+                f"{source}: damaged; its attribute {name} is no JSON {kind.__name__}."
+            )
+
+
+def _json(text: object) -> object:
+    try:
+        return json.loads(str(text))
+    except ValueError:
+        return None
+
+
 def _missing(fit: xr.DataTree) -> list[str]:
-    missing = [
-        f"{group}/{name}"
-        for group, names in REQUIRED_GROUPS.items()
-        for name in names
-        if group not in fit.children or name not in fit.children[group]
-    ]
-    return missing if "study_name" in fit.attrs else ["the attribute study_name", *missing]
+    """Return what a fit should hold and does not, or not by the right dimensions."""
+    groups = {**REQUIRED, **{name: OPTIONAL[name] for name in OPTIONAL if name in fit.children}}
+    missing = [] if "study_name" in fit.attrs else ["the attribute study_name"]
+    for group, variables in groups.items():
+        there = fit.children[group].to_dataset() if group in fit.children else xr.Dataset()
+        for name, dims in variables.items():
+            if name not in there:
+                missing.append(f"{group}/{name}")
+            elif there[name].dims != dims or any(dim not in there.coords for dim in dims):
+                missing.append(f"{group}/{name} by {', '.join(dims)}")
+            elif group != "constant_data" and not there[name].size:
+                missing.append(f"a value of {group}/{name}")
+    return missing
 
 
 def write_whole(target: Path, write: Callable[[Path], object]) -> Path:
@@ -341,9 +429,10 @@ def write_whole(target: Path, write: Callable[[Path], object]) -> Path:
     ResultError
         If the file cannot be written.
     """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    temporary = _beside(target, f"{os.getpid()}-{token_hex(3)}.part")
     make_folder(target.parent)
     try:
+        _clear(target)
         write(temporary)
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
@@ -351,8 +440,84 @@ def write_whole(target: Path, write: Callable[[Path], object]) -> Path:
     except (OSError, RuntimeError) as error:
         raise ResultError(f"{target}: cannot be written ({error}).") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed
+            temporary.unlink(missing_ok=True)
     return target
+
+
+def _beside(target: Path, ending: str) -> Path:
+    """Return a hidden name beside a file."""
+    if target.name in ("", ".."):
+        raise ResultError(f"'{target}': give the name of a file, not of a folder.")
+    if not str(target).isascii() and str(target) != str(target).encode("utf-8", "replace").decode():
+        raise ResultError(f"{target}: the name is no text in UTF-8; write elsewhere.")
+    return target.with_name(f".{target.name}.{ending}")
+
+
+def _clear(target: Path) -> None:
+    """Remove what a run that was killed has left of the same file."""
+    begin, now = f".{target.name}.", time.time()
+    for path in target.parent.iterdir():
+        old = path.name.startswith(begin) and path.name.endswith(".part")
+        if old and path.is_file() and now - path.stat().st_mtime > LEFTOVER_SECONDS:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_writer(target: Path) -> Iterator[None]:
+    """Keep other runs from writing a file while this one makes it.
+
+    The lock lies beside the file and ends with the process that holds it, however that ends.
+
+    Parameters
+    ----------
+    target : Path
+        The file, or folder, to be written.
+
+    Raises
+    ------
+    ResultError
+        If another run holds it, or nothing can be written there.
+    """
+    path = _beside(target, "lock")
+    make_folder(target.parent)
+    try:
+        handle = _locked(path)
+    except BlockingIOError as error:
+        raise ResultError(
+            f"{target}: another run is writing it. Wait until that has ended, or write elsewhere."
+        ) from error
+    except OSError as error:
+        raise ResultError(f"{target}: cannot be written ({error}).") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(path: Path) -> int:
+    """Open a file that no other process has open in this way.
+
+    Raises
+    ------
+    BlockingIOError
+        If one has.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if sys.platform != "win32":
+                import fcntl
+
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held it removed the file before letting go, so this may be the old one.
+            if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        except OSError:
+            os.close(handle)
+            raise
+        os.close(handle)
 
 
 def make_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import nutpie
@@ -49,6 +50,8 @@ class Run:
     tune: int
     chains: int
     progress: bool
+    accept: float = TARGET_ACCEPT
+    cores: int | None = None
 
 
 PILOT = Run(seed=0, draws=60, tune=120, chains=CHAINS, progress=False)
@@ -113,22 +116,25 @@ def fit(
     return tree
 
 
-def draw(layout: Layout, run: Run) -> tuple[dict[str, Floats], xr.Dataset]:
-    """Sample a layout as it is, without the study's tables around the draws.
+def draw(layout: Layout, run: Run, whitening: Whitening) -> tuple[dict[str, Floats], xr.Dataset]:
+    """Sample a layout in given coordinates, without the study's tables around the draws.
 
     Parameters
     ----------
     layout : Layout
         Possibly changed since it was laid out, such as with records that count for nothing.
     run : Run
+    whitening : Whitening
+        Such as `find_coordinates` returns, or cheaper ones for brief fits one after another.
 
     Returns
     -------
-    tuple of dict and Dataset
-        Every stored variable (chain, draw, ...), and the statistics of the sampler.
+    draws : dict of name -> array (chain, draw, ...)
+        Flows (year, flow), bias (year, reporter), noise, shared errors, step multipliers, latents,
+        location and scale of every record.
+    stats : Dataset (chain, draw)
+        The sampler's statistics.
     """
-    _compile(layout)
-    whitening = find_coordinates(layout, seed=run.seed)
     trace = _sample(layout, whitening, run)
     white = trace["posterior"].to_dataset()[WHITE].values
     return _unfold(layout, white, whitening), trace["sample_stats"].to_dataset()
@@ -203,19 +209,31 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> xr.DataTree:
         make_initial_point_fn=lambda seed: np.random.default_rng(seed).standard_normal(size),
     )
     try:
-        trace: xr.DataTree = nutpie.sample(
+        sampler = nutpie.sample(
             model,
             draws=run.draws,
             tune=run.tune,
             chains=run.chains,
-            cores=min(run.chains, os.cpu_count() or 1),
+            cores=min(run.chains, run.cores or os.cpu_count() or 1),
             seed=run.seed,
             progress_bar=run.progress,
             save_warmup=False,
-            target_accept=TARGET_ACCEPT,
+            target_accept=run.accept,
+            blocking=False,
         )
+        trace = _awaited(sampler)
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error
+    return trace
+
+
+def _awaited(sampler: Any) -> xr.DataTree:
+    """Wait for the sampler, which would itself take an interrupt for the end of the draws."""
+    try:
+        trace: xr.DataTree = sampler.wait()
+    except KeyboardInterrupt:
+        sampler.cancel()
+        raise
     return trace
 
 

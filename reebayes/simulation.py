@@ -758,7 +758,13 @@ def _log_phi_between(low: float, high: float) -> float:
 
 
 def simulate_records(
-    study: Study, world: World, *, seed: int, design: Iterable[Record] | None = None
+    study: Study,
+    world: World,
+    *,
+    seed: int,
+    design: Iterable[Record] | None = None,
+    exact: bool = False,
+    freedom: float | None = None,
 ) -> Study:
     """Copy of a study whose records are what this world would have printed.
 
@@ -789,6 +795,12 @@ def simulate_records(
     design : iterable of Record, optional
         Records to print instead of the study's own; their reporters and shared errors must be in
         the world.
+    exact : bool
+        Print by rules under which the likelihood is exactly the probability of what is printed,
+        as calibration needs: an upper or lower bound keeps its figure and becomes the one or the
+        other by the side on which ``y`` falls, and of two readings either is ``y``, at even odds.
+    freedom : float, optional
+        Degrees of freedom of Student-t errors, in place of the study's own errors.
 
     Returns
     -------
@@ -802,7 +814,7 @@ def simulate_records(
         If the figure of a value record is zero or undefined in this world.
     """
     rng = np.random.default_rng(seed)
-    freedom = _degrees_of_freedom(study)
+    freedom = freedom or _degrees_of_freedom(study)
     records = list(study.records if design is None else design)
     printings = _printings(study, records, world.flows, world.bias, world.noise, world.shared)
     printed = []
@@ -812,7 +824,8 @@ def simulate_records(
         if is_figure and freedom is not None:
             normal = float(rng.standard_t(freedom))
         log_figure = printing.location + printing.scale * normal
-        printed.append(_allow_above_one(_print_record(record, log_figure, position)))
+        write = _print_exactly if exact else _print_record
+        printed.append(_allow_above_one(write(record, log_figure, position)))
     return study.with_records(printed)
 
 
@@ -841,6 +854,21 @@ def _print_record(record: Record, log_figure: float, position: float) -> Record:
             return replace(record, low=low, high=low * math.exp(width))
         case _:
             raise ValueError(f"Record {record.record}: cannot print kind {record.kind!r}")
+
+
+def _print_exactly(record: Record, log_figure: float, position: float) -> Record:
+    """The record as printed by a rule that the likelihood knows."""
+    if record.kind in ("upper", "lower"):
+        bound = record.high if record.kind == "upper" else record.low
+        assert bound is not None
+        if log_figure <= math.log(bound * record.scale):
+            return replace(record, kind="upper", low=None, high=bound)
+        return replace(record, kind="lower", low=bound, high=None)
+    if record.other is not None and record.value is not None and position < 0.5:
+        swapped = replace(record, value=record.other, other=record.value)
+        printed = _print_record(swapped, log_figure, position)
+        return replace(printed, value=printed.other, other=printed.value)
+    return _print_record(record, log_figure, position)
 
 
 def _allow_above_one(record: Record) -> Record:

@@ -1,7 +1,7 @@
 """Tidy tables of a fit, its records and its sources; CSV files and workbooks of them."""
 
-import csv
-import io
+import gc
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,11 @@ from reebayes.results import bands, cumulative, group_of, write_whole
 
 POINT_KINDS = frozenset({"value", "quota", "cumulative", "mean"})
 """Kinds of record that print one figure (the others print a bound or an interval)."""
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""What makes a spreadsheet take text for a formula; it takes the wide forms in some languages."""
+
+MOST_IN_CELL = 32_767
 
 
 def record_table(fit: xr.DataTree, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
@@ -164,17 +169,30 @@ def write_csv(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> list[Pa
     ResultError
         If a file cannot be written.
     """
-    paths = []
-    for name, table in tables.items():
-        text = io.StringIO()
-        table.to_csv(text, index=False, float_format="%.6g", quoting=csv.QUOTE_MINIMAL)
-        content = text.getvalue().encode()
-        paths.append(write_whole(Path(folder) / f"{name}.csv", partial(_write_bytes, content)))
-    return paths
+    return [
+        write_whole(Path(folder) / f"{name}.csv", partial(write_table, table, digits=6))
+        for name, table in tables.items()
+    ]
 
 
-def _write_bytes(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
+def write_table(table: pd.DataFrame, path: Path, *, digits: int | None = None) -> None:
+    """Write one table as a CSV file; text that a spreadsheet would run gets an apostrophe.
+
+    Parameters
+    ----------
+    table : DataFrame
+    path : Path
+        The file.
+    digits : int, optional
+        Significant digits of numbers; all of them if left out.
+    """
+    inert = table.map(_inert_text).rename(columns=_inert_text)
+    text = inert.to_csv(index=False, float_format=None if digits is None else f"%.{digits}g")
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def _inert_text(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 def write_xlsx(tables: Mapping[str, pd.DataFrame], path: str | Path) -> Path:
@@ -199,13 +217,34 @@ def write_xlsx(tables: Mapping[str, pd.DataFrame], path: str | Path) -> Path:
     ResultError
         If the file cannot be written.
     """
-    book = Workbook(write_only=True)
-    for name, table in tables.items():
-        sheet = book.create_sheet(name)
-        sheet.freeze_panes = "A2"
-        for row in _plain_rows(table):
-            sheet.append([_inert_cell(sheet, value) for value in row])
-    return write_whole(Path(path), book.save)
+    return write_whole(Path(path), partial(_save_book, tables))
+
+
+def _save_book(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
+    """Save a workbook; if that fails, what the library left open is closed without a word."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        problem = _book_problem(tables, path)
+        if problem:
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+    if problem:
+        raise OSError(problem)
+
+
+def _book_problem(tables: Mapping[str, pd.DataFrame], path: Path) -> str:
+    try:
+        book = Workbook(write_only=True)
+        for name, table in tables.items():
+            sheet = book.create_sheet(name)
+            sheet.freeze_panes = "A2"
+            for row in _plain_rows(table):
+                sheet.append([_inert_cell(sheet, value) for value in row])
+        book.save(path)
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def _plain_rows(table: pd.DataFrame) -> Iterable[Sequence[object]]:
@@ -218,8 +257,11 @@ def _inert_cell(sheet: Any, value: object) -> object:
         return None
     if not isinstance(value, str):
         return value
-    cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", value))
+    text = ILLEGAL_CHARACTERS_RE.sub("", value)
+    if len(text) > MOST_IN_CELL:
+        text = f"{text[: MOST_IN_CELL - 6]} [cut]"
+    cell = WriteOnlyCell(sheet, text)
     cell.data_type = "s"
-    if value[:1] in {"=", "+", "-", "@"}:
+    if value.startswith(FORMULA_STARTS):
         cell.quotePrefix = True
     return cell

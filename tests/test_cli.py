@@ -7,17 +7,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
 from reebayes.cli import main
 from reebayes.errors import FitError
+from reebayes.layout import lay_out
 from reebayes.results import open_fit, save_fit
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
 from tests.test_variants import study_with
-from tests.tiny import shared_tables, write_tables
+from tests.tiny import STUDY, shared_tables, write_tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return answer()
 
     module = ModuleType("reebayes.sampling")
-    module.fit = fit  # type: ignore[attr-defined]
+    module.__dict__.update(fit=fit, DRAWS=2000, TUNE=250, CHAINS=4)
     monkeypatch.setitem(sys.modules, "reebayes.sampling", module)
     return seen
 
@@ -174,7 +176,7 @@ def test_report_needs_force_without_convergence(
     assert "Do not use or cite" in out.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("command", [["report"], ["export", "--to", "csv"]])
+@pytest.mark.parametrize("command", [["report"], ["export", "--to", "csv"], ["learnt"]])
 def test_a_file_that_is_no_fit(
     tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,15 +194,50 @@ def test_export_csv_and_xlsx(fit_file: Path) -> None:
     assert fit_file.with_suffix(".xlsx").is_file()
 
 
+def test_learnt_prints_and_writes_what_a_fit_rests_on(
+    fit_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["learnt", str(fit_file)]) == 0
+    out = capsys.readouterr().out
+    assert "What moves smuggled most" in out
+    assert "Give the study that was fitted (--data)" in out
+    assert not (fit_file.parent / "fit_learnt").exists()
+    assert main(["learnt", str(fit_file), "--csv"]) == 0
+    beside = {path.name for path in (fit_file.parent / "fit_learnt").iterdir()}
+    assert beside == {"learnt.csv", "learnt_sums.csv", "influence.csv", "disagreement.csv"}
+    folder = fit_file.parent / "here"
+    assert main(["learnt", str(fit_file), "--csv", str(folder)]) == 0
+    assert {path.name for path in folder.iterdir()} == beside
+
+
+def test_learnt_counts_what_the_records_of_the_fitted_study_see(
+    tiny_study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = read_study(tiny_study)
+    fit = fake_fit()
+    fit.attrs["study_hash"] = study.hash
+    posterior = fit["posterior"].to_dataset().drop_vars("latents")
+    zeros = np.zeros((2, 50, lay_out(study).unknowns.size))
+    fit["posterior"] = posterior.assign(latents=(("chain", "draw", "latent"), zeros))
+    path = save_fit(fit, tmp_path / "fit.nc")
+    assert main(["learnt", str(path), "--data", str(tiny_study)]) == 0
+    assert "At the posterior mean, 12 records tell more than the prior" in capsys.readouterr().out
+    other = write_tables(tmp_path / "other", study=STUDY.replace("Tiny", "Small"))
+    assert main(["learnt", str(path), "--data", str(other)]) == 2
+    assert "not a fit of the study 'Small'" in capsys.readouterr().err
+
+
 def test_export_warns_of_a_fit_that_did_not_converge(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = save_fit(_unconverged(), tmp_path / "fit.nc")
-    assert main(["export", str(path), "--to", "csv", "--out", str(tmp_path / "tables")]) == 0
-    assert "Warning: this fit did not converge." in capsys.readouterr().err
+    export = ["export", str(path), "--to", "csv", "--out", str(tmp_path / "tables")]
+    for command in (export, ["learnt", str(path)]):
+        assert main(command) == 0
+        assert "Warning: this fit did not converge." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "check", "fit", "report", "export"])
+@pytest.mark.parametrize("command", ["run", "check", "fit", "report", "export", "learnt"])
 def test_help_gives_an_example_and_the_exit_codes(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

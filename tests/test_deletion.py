@@ -1,14 +1,19 @@
 """A record taken out by weights against the same in closed form, in a linear normal model."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 from scipy.stats import norm
 
+from reebayes.assembly import constant_data
 from reebayes.deletion import disagreement, influence, influences
 from reebayes.errors import ResultError
+from reebayes.study import read_study
 from tests.fakes import fake_fit
+from tests.tiny import shared_tables, write_tables
 from tests.toys import Linear, record_fit
 
 
@@ -236,6 +241,13 @@ def test_of_two_readings_the_nearer_one_counts(model: Linear, fit: xr.DataTree) 
     assert abs(found.loc[name, "z"]) < 0.1
     others = [other for other in first.index if other != name]
     np.testing.assert_allclose(found.loc[others, "z"], first.loc[others, "z"])
+
+
+def test_a_fit_keeps_second_readings(tmp_path: Path) -> None:
+    study = read_study(write_tables(tmp_path / "tiny", **shared_tables()))
+    constant = constant_data(study)
+    assert constant["record_other"].sel(record="r_share") == 0.4
+    assert np.isnan(constant["record_other"].sel(record="r_value"))
 
 
 def test_records_that_say_nothing_are_left_out(fit: xr.DataTree) -> None:

@@ -23,6 +23,7 @@ from reebayes import read_study
 from reebayes.cli import main
 from reebayes.errors import ReebayesError, StudyError
 from reebayes.harmonisation import Harmonised, fetch_comtrade
+from reebayes.harmonisation.shipments import Line
 from reebayes.results import write_whole
 
 CUSTOMS = Path(__file__).parent / "customs"
@@ -185,6 +186,51 @@ def test_plain_table() -> None:
     assert (row["value"], row["source"]) == (74837.6, "USGS_MYB2022")
     assert row["reporter"] == "usgs_myb2022_US_exports"
     assert_conserved(result)
+
+
+def test_without_a_row_of_its_own_each_side_sees_what_it_can(tmp_path: Path) -> None:
+    """Exporters' customs see what was declared; importers' see what arrives, smuggled or not."""
+    other = "exporter,importer,side,product,quantity\nUS,CN,exporter,metal,exported_US_CN_metal\n"
+    quantities = tmp_path / "quantities.csv"
+    quantities.write_text(other, "utf-8")
+    rows = [
+        "2019,China,United States,export,280530,90000,,USGS_MYB2022",
+        "2019,United States,China,import,280530,99000,,USGS_MYB2022",
+    ]
+    result = harmonise([write_plain(tmp_path / "mine.csv", rows)], quantities=quantities)
+    seen = dict(zip(result.records["reporter"], result.records["quantity"], strict=True))
+    assert seen == {
+        "usgs_myb2022_CN_exports": "exported_CN_US_metal_registered",
+        "usgs_myb2022_US_imports": "exported_CN_US_metal",
+    }
+
+
+def test_the_bundled_table_books_arrivals_from_china_with_what_is_smuggled() -> None:
+    with (STUDY.path / "customs_quantities.csv").open(encoding="utf-8") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["exporter"] == "CN"]
+    assert {row["side"] for row in rows} == {"exporter", "importer"}
+    for row in rows:
+        flows = (STUDY.flows[flow] for flow, _ in STUDY.quantities[row["quantity"]].numerator)
+        hidden = any(not flow.registered for flow in flows)
+        assert hidden == (row["side"] == "importer" and row["product"] != "concentrate"), row
+
+
+@pytest.mark.parametrize(
+    ("unit", "kilograms"),
+    [("kg", 1500), ("Kilograms", 1500), ("千克", 1500), ("g", 1.5), ("克", 1.5),
+     ("metric tons", 1.5e6), ("吨", 1.5e6), ("No.", None), ("", None)],
+)  # fmt: skip
+def test_units_of_weight(unit: str, kilograms: float | None) -> None:
+    assert Line({"Quantity": "1,500"}).weight("Quantity", unit) == kilograms
+
+
+@pytest.mark.parametrize("cell", ["1e999", "nan", "inf", "١٢٣", "１２３", "1_000", "1 000", "0x1F"])
+def test_what_is_no_number_is_told(tmp_path: Path, cell: str) -> None:
+    row = f"2019,China,United States,export,280530,{cell},,USGS_MYB2022"
+    result = harmonise([write_plain(tmp_path / "mine.csv", [row])])
+    assert result.records.empty
+    (reason,) = refused(result)["reason"]
+    assert reason in {"not a number", "number is too large", "no weight"}
 
 
 def test_unknown_layouts_are_told_together(tmp_path: Path) -> None:
@@ -590,7 +636,7 @@ def test_the_records_of_the_study_are_not_overwritten(
     out = tmp_path / "study" / "records.csv"
     before = out.read_bytes()
     assert main(["harmonise", str(PLUS), "--data", str(out.parent), "--out", str(out)]) == 2
-    assert "holds the study's records" in capsys.readouterr().err
+    assert "write elsewhere" in capsys.readouterr().err
     assert out.read_bytes() == before
 
 

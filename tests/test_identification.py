@@ -120,9 +120,9 @@ def test_a_second_record_of_the_same_adds_no_direction(study: Study) -> None:
     twice = study.with_records(
         [*study.records, replace(record, record="r_again", source="article")]
     )
-    once, again = identify(study), identify(twice)
-    assert again.attrs["unseen"] == once.attrs["unseen"]
-    assert again["singular_value"].max() > once["singular_value"].max()
+    one, two = identify(study), identify(twice)
+    assert two.attrs["unseen"] == one.attrs["unseen"]
+    assert two["singular_value"].max() > one["singular_value"].max()
 
 
 def test_without_the_anchor_bias_and_flow_are_seen_together_only(study: Study) -> None:

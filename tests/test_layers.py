@@ -24,9 +24,10 @@ LAYERS = (
     ("learning", "deletion", "comparison", "prediction", "mirror"),
     ("lessons",),
     ("tables", "plots", "sankey"),
-    ("scrutiny", "refits"),
+    ("scrutiny", "refits", "calibration"),
     ("reporting",),
     ("cli",),
+    ("__main__",),
 )
 
 # Who may import the sampling libraries.

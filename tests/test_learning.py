@@ -13,6 +13,7 @@ from reebayes.learning import (
     PARTLY,
     PRIOR_ONLY,
     RIDGE,
+    contraction_text,
     label_shares,
     label_spans,
     learnt,
@@ -127,6 +128,14 @@ def test_labels_as_spans_and_shares() -> None:
     assert tuple(label_shares(table)) == LABELS
 
 
+@pytest.mark.parametrize(
+    ("contraction", "shift", "text"),
+    [(0.474, 0.9, "47"), (-0.004, -1.2, "0↓"), (0.2, 1.0, "20↑"), (np.nan, np.nan, "")],
+)
+def test_contraction_as_text(contraction: float, shift: float, text: str) -> None:
+    assert contraction_text(contraction, shift) == text
+
+
 def test_what_cannot_be_compared() -> None:
     fit = fake_fit()
     with pytest.raises(ResultError, match="Did you mean 'smuggled'"):
@@ -181,7 +190,7 @@ def test_a_bias_that_its_prior_holds_anchors_the_quantity() -> None:
     assert row["quantity_label"] == LEARNT
     text = ridge_sentences(table)
     assert text.startswith("Of no reporter are bias and quantity both unlearnt")
-    assert "no better, of survey (mined_world)." in text
+    assert "bias allows: survey (mined_world)." in text
 
 
 def test_independent_draws_have_no_ridge() -> None:
@@ -189,4 +198,4 @@ def test_independent_draws_have_no_ridge() -> None:
     pairs = {(row.reporter, row.quantity) for row in RECORDS.itertuples()}
     assert set(zip(table["reporter"], table["quantity"], strict=True)) == pairs
     assert set(table["state"]) == {""}
-    assert "no better" not in ridge_sentences(table)
+    assert "bias allows" not in ridge_sentences(table)

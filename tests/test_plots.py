@@ -11,7 +11,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from reebayes.errors import ResultError
-from reebayes.plots import plot_bands, plot_totals, stated_values
+from reebayes.learning import contraction_text, learnt
+from reebayes.plots import plot_bands, plot_learnt, plot_totals, stated_values
 from reebayes.results import bands, cumulative, quantity
 from reebayes.sankey import draw_sankey
 from reebayes.tables import record_table
@@ -133,3 +134,16 @@ def test_sankey_survives_recycling(fit: xr.DataTree) -> None:
 def test_sankey_refuses_a_year_outside_the_study(fit: xr.DataTree) -> None:
     with pytest.raises(ResultError, match="not inside the study"):
         draw_sankey(fit, 1999)
+
+
+def test_plot_learnt_writes_every_contraction_and_names_the_colours(fit: xr.DataTree) -> None:
+    table = learnt(fit, ["smuggled", "mined_world"])
+    table["contraction"][{"quantity": 0, "year": 0}] = np.nan
+    axes = plot_learnt(table, labels={"smuggled": "Smuggling"})
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["Smuggling", "mined_world"]
+    figures = zip(table["contraction"].values.flat, table["shift"].values.flat, strict=True)
+    texts = [contraction_text(*pair) for pair in figures]
+    assert texts[0] == ""
+    assert [text.get_text() for text in axes.texts] == texts[1:]
+    assert _legend(axes) == ["learnt", "partly", "prior only", "absent"]
+    assert plot_learnt(table, ax=Figure().subplots()).get_yticklabels()

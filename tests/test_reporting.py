@@ -9,9 +9,11 @@ import pytest
 import xarray as xr
 
 from reebayes.comparison import compare
+from reebayes.conventions import format_band
 from reebayes.errors import FitError, ResultError
 from reebayes.reporting import write_report
-from tests.fakes import RECORDS, REPORT, SOURCES, fake_fit
+from reebayes.results import bands, cumulative, quantity
+from tests.fakes import RECORDS, REPORT, SOURCES, YEARS, fake_fit
 
 VOID = {"meta", "img", "br", "link"}
 
@@ -97,6 +99,45 @@ def test_headline_shows_posterior_prior_and_probabilities(text: str) -> None:
     assert "90 %" in text
 
 
+def test_columns_of_the_headline_hold_what_they_say(text: str) -> None:
+    """Posterior sum, prior sum, posterior and prior of the last year, in this order."""
+    fit = fake_fit()
+    for name in REPORT["headline"]:
+        cells = []
+        for value in (cumulative, lambda draws: draws.isel(year=-1)):
+            for group in ("posterior", "prior"):
+                band = bands(value(quantity(fit, name, group=group)))
+                figures = [float(band[end]) for end in ("median", "lower", "upper")]
+                cells.append(format_band(*figures))
+        row = text[text.index(f'<th scope="row">{REPORT["labels"][name]}<small>') :]
+        found = re.findall(r'class="number">(?:<strong>)?([^<]+)<', row)
+        assert found[:4] == cells
+
+
+def test_what_was_learnt_is_told_in_colour_and_in_words(page: _Page, text: str) -> None:
+    cells = [attrs for tag, attrs in page.tags if tag == "td" and "title" in attrs]
+    assert len(cells) == len(REPORT["headline"]) * (len(YEARS) + 1)
+    assert {(str(cell["class"]), str(cell["title"])) for cell in cells} <= {
+        (label.replace(" ", "-"), label) for label in ("learnt", "partly", "prior only", "absent")
+    }
+    assert "Of the headline quantities and years: " in text
+    assert "2010-2015 learnt; sum learnt" in text
+    assert "Of no reporter are bias and quantity both unlearnt" in text
+    assert "Records that move the headline figures most" in text
+    assert "Records that disagree most with the rest" in text
+    assert re.search(r"[+−][\d.]+ ± [\d.<]+ kt REO</td>", text.replace("&lt;", "<"))
+
+
+def test_names_of_records_and_reporters_are_escaped(tmp_path: Path) -> None:
+    fit = fake_fit()
+    for group in ("log_likelihood", "posterior_predictive", "observed_data", "constant_data"):
+        data = fit[group].to_dataset()
+        fit[group] = data.assign_coords(record=[f"<b>{name}</b>" for name in RECORDS.index])
+    page = write_report(fit, tmp_path / "a.html").read_text(encoding="utf-8")
+    assert re.search(r"&lt;b&gt;r\d\d&lt;/b&gt;", page)
+    assert "<b>" not in page
+
+
 def test_figures_have_alternative_text(page: _Page) -> None:
     images = [attrs for tag, attrs in page.tags if tag == "img"]
     assert len(images) == 2 + len(REPORT["headline"]) + len(REPORT["panels"])
@@ -135,6 +176,7 @@ def test_a_ratio_can_be_a_headline_but_is_not_added_up(tmp_path: Path) -> None:
     fit = fake_fit(report={"headline": ["share_hidden"]})
     text = write_report(fit, tmp_path / "a.html").read_text(encoding="utf-8")
     assert "Probability that the sum" not in text
+    assert "; sum " not in text
 
 
 def test_report_table_with_a_wrong_name_or_key_is_refused(tmp_path: Path) -> None:
@@ -162,7 +204,10 @@ def test_a_fit_without_prior_or_predictions_gets_a_report(tmp_path: Path) -> Non
     fit: xr.DataTree = fake_fit()
     for group in ("prior", "posterior_predictive"):
         del fit[group]
-    assert "Hidden mining in A" in write_report(fit, tmp_path / "a.html").read_text("utf-8")
+    text = write_report(fit, tmp_path / "a.html").read_text("utf-8")
+    assert "Hidden mining in A" in text
+    assert "nothing can be said of what was learnt" in text
+    assert "Records that disagree most" not in text
 
 
 # --- tests of the model ---------------------------------------------------------------------------

@@ -69,6 +69,32 @@ def test_settings_out_of_range_are_refused_before_anything_is_compiled(
         fit(study, **settings)
 
 
+class Interrupted:
+    """A sampler whose user lost patience."""
+
+    cancelled = False
+
+    def wait(self) -> xr.DataTree:
+        raise KeyboardInterrupt
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def abort(self) -> xr.DataTree:
+        return xr.DataTree()
+
+
+def test_an_interrupt_ends_a_fit_and_its_threads(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The draws so far are no fit: nobody asked for so few."""
+    sampler = Interrupted()
+    monkeypatch.setattr("nutpie.sample", lambda *_, **given: sampler)
+    with pytest.raises(KeyboardInterrupt):
+        short(study, 1)
+    assert sampler.cancelled
+
+
 # --- what a fit holds -----------------------------------------------------------------------------
 
 

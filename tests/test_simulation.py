@@ -947,3 +947,52 @@ def test_any_graph_closes(graph, seed):
     mined = world.flows.sel(flow="in0")
     used = world.flows.sel(flow=[flow.flow for flow in study.flows if flow.flow[:3] == "end"])
     np.testing.assert_allclose(used.sum("flow"), mined, rtol=1e-12)
+
+
+# --- printing by rules that the likelihood knows --------------------------------------------------
+
+
+def printed_exactly(study: Study, world, name: str, seeds: int = 400) -> list[Record]:
+    design = [study.records["value"], study.records[name]]
+    return [
+        simulate_records(study, world, seed=seed, design=design, exact=True).records[name]
+        for seed in range(seeds)
+    ]
+
+
+@pytest.mark.parametrize(("name", "limit"), [("upper", "high"), ("lower", "low")])
+def test_an_exact_bound_keeps_its_figure_and_takes_the_side_it_is_on(study, name, limit):
+    world = simulate_world(study, seed=1)
+    record = study.records[name]
+    bound = getattr(record, limit)
+    printed = printed_exactly(study, world, name)
+    assert {r.high if r.kind == "upper" else r.low for r in printed} == {bound}
+    assert {(r.low is None, r.high is None) for r in printed} <= {(True, False), (False, True)}
+    as_upper = replace(record, kind="upper", low=None, high=bound)
+    (log_chance,) = likelihood(study, world, [as_upper])
+    share = np.mean([r.kind == "upper" for r in printed])
+    chance = math.exp(log_chance)
+    assert share == pytest.approx(chance, abs=4 * math.sqrt(chance * (1 - chance) / 400) + 0.003)
+
+
+def test_either_of_two_exact_readings_is_the_figure(sharing):
+    world = simulate_world(sharing, seed=1, overrides=PLANTED | ERRORS)
+    printed = printed_exactly(sharing, world, "value")
+    np.testing.assert_allclose([r.other / r.value for r in printed], 60 / 85)
+    first = (np.log([r.value for r in printed]) - math.log(80) - 0.25) / 0.1
+    second = (np.log([r.other for r in printed]) - math.log(80) - 0.25) / 0.1
+    near = np.abs(first) < np.abs(second)  # the readings lie 3.5 errors apart
+    assert near.mean() == pytest.approx(0.5, abs=0.1)
+    scores = np.where(near, first, second)
+    assert stats.kstest(scores, stats.norm().cdf).pvalue > 0.01
+
+
+def test_freedom_makes_errors_heavy_and_leaves_bounds_alone(copies):
+    world = simulate_world(copies, seed=1, overrides=PLANTED)
+    design = [copies.records["value"]] + [
+        replace(copies.records["value"], record=f"copy-{i}", source=f"s{i}") for i in range(COPIES)
+    ]
+    printed = simulate_records(copies, world, seed=6, design=design, freedom=3.0)
+    scores = (np.log([r.value for r in printed.records]) - math.log(80)) / 0.1
+    assert stats.kstest(scores, stats.t(3).cdf).pvalue > 0.01
+    assert stats.kstest(scores, stats.norm().cdf).pvalue < 0.01

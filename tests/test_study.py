@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import FrozenInstanceError, fields, replace
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -173,6 +173,24 @@ def test_bundled_records_are_many_and_from_named_sources() -> None:
     # for rows that `reebayes harmonise` makes of a user's own downloads
     used |= {"UN_COMTRADE", "USITC_DATAWEB", "GACC_STATISTICS"}
     assert used == set(everything.sources.names)
+
+
+def test_bundled_trade_counts_every_flow_between_two_regions() -> None:
+    """``exported_<A>_<B>_<product>`` is what goes from A to B: declared and smuggled together."""
+    study = read_study()
+    regions, products = ("CN", "US", "RW"), ("concentrate", "salt", "oxide", "metal")
+    for origin, destination in permutations(regions, 2):
+        for product in products:
+            crossing = {
+                flow.flow
+                for flow in study.flows
+                if study.route(flow) is not None
+                and study.processes[flow.source].region == origin
+                and study.processes[flow.target].region == destination
+                and flow.product == product
+            }
+            trade = study.quantities[f"exported_{origin}_{destination}_{product}"]
+            assert dict(trade.numerator) == dict.fromkeys(crossing, 1.0), trade.quantity
 
 
 def test_bundled_traps_are_in_the_model() -> None:

@@ -46,6 +46,13 @@ def test_sums_leave_ratios_out(exported: dict[str, pd.DataFrame]) -> None:
     assert (totals["last_year"] == 2015).all()
 
 
+def test_tables_tell_what_the_fit_rests_on(exported: dict[str, pd.DataFrame]) -> None:
+    assert {"learnt", "learnt_sums", "influence", "disagreement"} < set(exported)
+    assert len(exported["learnt"]) == len(SUMS) * len(YEARS)
+    assert set(exported["learnt"]["label"]) <= {"learnt", "partly", "prior only", "absent"}
+    assert len(exported["disagreement"]) == len(RECORDS)
+
+
 def test_tables_of_a_fit_without_prior(fit: xr.DataTree) -> None:
     bare = fit.copy()
     del bare["prior"]

@@ -3,14 +3,20 @@
 import csv
 import hashlib
 import io
+import zlib
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 from reebayes.errors import Fault, StudyError
+from reebayes.study import read_bytes
 
 CHINESE = ("商品编码", "Trading partner")
 """Words in the header of a file that is in the Chinese encoding, if it is not in UTF-8."""
+
+MOST_UNPACKED = 500_000_000
 
 type Rows = list[tuple[int, list[str]]]
 
@@ -41,7 +47,7 @@ def read_document(path: Path) -> Document:
         If it cannot be read.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         fault = Fault(str(path), None, "", "", f"file cannot be read: {error.strerror}")
         raise StudyError([fault]) from error
@@ -80,18 +86,31 @@ def _sheets(path: Path, data: bytes) -> list[Grid]:
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
+    broken = (BadZipFile, InvalidFileException, LookupError, ValueError, TypeError,
+              AttributeError, SyntaxError, EOFError, OSError, NotImplementedError, zlib.error,
+              RuntimeError)  # fmt: skip
     try:
-        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError) as error:
+        _check_size(data)
+        with closing(load_workbook(io.BytesIO(data), read_only=True, data_only=True)) as book:
+            return [Grid(sheet.title, _sheet_rows(sheet)) for sheet in book.worksheets]
+    # What a damaged workbook makes of the libraries that unpack it is not only theirs to name.
+    except broken as error:
         fault = Fault(str(path), None, "", "", f"file is no workbook that can be read ({error})")
         raise StudyError([fault]) from error
-    grids = []
-    for sheet in book.worksheets:
-        numbered = enumerate(sheet.iter_rows(values_only=True), 1)
-        texts = ((number, [_cell(value) for value in values]) for number, values in numbered)
-        grids.append(Grid(sheet.title, [(n, cells) for n, cells in texts if any(cells)]))
-    book.close()
-    return grids
+
+
+def _check_size(data: bytes) -> None:
+    """Refuse an archive that says it is far larger than its file, before it is unpacked."""
+    with ZipFile(io.BytesIO(data)) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > MOST_UNPACKED:
+        raise ValueError(f"it unpacks to {size / 1e6:,.0f} MB")
+
+
+def _sheet_rows(sheet: Any) -> Rows:
+    numbered = enumerate(sheet.iter_rows(values_only=True), 1)
+    texts = ((number, [_cell(value) for value in values]) for number, values in numbered)
+    return [(number, cells) for number, cells in texts if any(cells)]
 
 
 def _cell(value: object) -> str:

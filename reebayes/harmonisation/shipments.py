@@ -1,12 +1,13 @@
 """The row that every reader of customs files gives: one line of a file, in common words."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 EXPORT, IMPORT = "export", "import"
 BLANKS = frozenset({"", "?", "-", "--", "N/A", "n/a", "NA", "null", "None", "nan"})
-_NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d*)?([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 TO_KILOGRAMS: Mapping[str, float] = {
     **dict.fromkeys(("kg", "kilogram", "kilograms", "weight in kilograms", "千克"), 1.0),
@@ -82,7 +83,11 @@ class Line:
             advice = "write digits with a decimal point, or leave the cell empty"
             self.refuse(column, text, "not a number", advice)
             return None
-        return float(text.replace(",", ""))
+        number = float(text.replace(",", ""))
+        if math.isinf(number):
+            self.refuse(column, text, "number is too large", "write it as the source has it")
+            return None
+        return number
 
     def weight(self, column: str, unit: str) -> float | None:
         """Return a quantity in kg; None if it is blank, or counted in something else."""
@@ -91,7 +96,7 @@ class Line:
 
     def year(self, text: str, column: str) -> int:
         """Return the year that `text` begins with; 0 and a problem if it has none."""
-        if re.match(r"(19|20)\d{2}(\D|\d{2}$|$)", text):
+        if re.match(r"(19|20)[0-9]{2}([^0-9]|[0-9]{2}$|$)", text):
             return int(text[:4])
         self.refuse(column, text, "no year", "write a year of four digits, such as 2012")
         return 0
@@ -100,10 +105,10 @@ class Line:
         """Return a commodity code as digits, dots and spaces taken out."""
         text = self.text(column)
         code = re.sub(r"[\s.']", "", text.removesuffix(".0"))
-        if code.isdecimal():
+        if code.isascii() and code.isdecimal():
             # A spreadsheet drops the zero that codes of chapters 1 to 9 begin with.
             return code if len(code) % 2 == 0 else f"0{code}"
-        if not code:
+        if not code or not code.isascii():
             self.refuse(column, text, "no commodity code", "write the code of the commodity")
         return code
 

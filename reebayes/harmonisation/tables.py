@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from reebayes.errors import Fault, StudyError
-from reebayes.study import Cells, FaultList, read_lines
+from reebayes.study import Cells, FaultList, quoted, read_lines
 
 ANYWHERE = "HS"
 """Jurisdiction of the codes that all countries share."""
@@ -149,7 +149,7 @@ def read_codes(path: Path) -> CodeTable:
     """
     required = ("code", "jurisdiction", "product", "used", "reo_per_gross", "low", "high")
     lines, faults = _lines(path, required, ("valid_from", "valid_to", "note"))
-    codes = []
+    codes: list[Code] = []
     for cells in lines:
         code = Code(
             code=cells.needed("code"),
@@ -164,7 +164,7 @@ def read_codes(path: Path) -> CodeTable:
             note=cells.text("note"),
         )
         row = cells.line.row
-        if not code.code.isdecimal():
+        if not (code.code.isascii() and code.code.isdecimal()):
             faults.add(row, "code", code.code, "code must be digits, without dots")
         if not 0 < code.low <= code.factor <= code.high:
             message = "low, reo_per_gross and high must be above 0 and in this order"
@@ -172,9 +172,20 @@ def read_codes(path: Path) -> CodeTable:
         if code.used and not code.product:
             message = "product is empty; write one, or 'false' in column 'used'"
             faults.add(row, "product", "", message)
+        if code.first > code.last:
+            message = f"valid_to {code.last} is before valid_from {code.first}"
+            faults.add(row, "valid_to", str(code.last), message)
+        if any(_overlap(code, other) for other in codes):
+            message = "code and jurisdiction are given twice for the same years; keep one"
+            faults.add(row, "code", code.code, message)
         codes.append(code)
     _raise(faults)
     return CodeTable(codes)
+
+
+def _overlap(one: Code, other: Code) -> bool:
+    same = (one.code, one.jurisdiction) == (other.code, other.jurisdiction)
+    return same and one.first <= other.last and other.first <= one.last
 
 
 def read_areas(path: Path) -> AreaTable:
@@ -186,13 +197,20 @@ def read_areas(path: Path) -> AreaTable:
         With every fault of the table.
     """
     lines, faults = _lines(path, ("area", "region", "role"), ("jurisdiction", "names"))
-    areas = []
+    areas: list[Area] = []
+    known: dict[str, str] = {}
     for cells in lines:
         names = tuple(name.strip() for name in cells.text("names").split(";") if name.strip())
         area, role = cells.needed("area"), cells.choice("role", ROLES)
         region, jurisdiction = cells.text("region"), cells.text("jurisdiction")
         if role in ("area", "group") and not region:
             faults.add(cells.line.row, "region", "", "cell is empty; write the study's region")
+        for name in dict.fromkeys(text.casefold() for text in (area, *names)):
+            if known.setdefault(name, area) != area:
+                message = f"name {quoted(name)} is that of {quoted(known[name])} too; keep one"
+                faults.add(cells.line.row, "names", name, message)
+        if any(other.area == area for other in areas):
+            faults.add(cells.line.row, "area", area, f"area {quoted(area)} is given twice")
         areas.append(Area(area, region, jurisdiction, role, names))
     if not any(area.area == REST for area in areas):
         faults.add(None, "area", "", f"no row {REST!r}: the region of areas that are not listed")
@@ -221,6 +239,13 @@ def read_targets(path: Path) -> TargetTable:
         )
         for cells in lines
     ]
+    seen: set[tuple[str, ...]] = set()
+    for cells, target in zip(lines, targets, strict=True):
+        key = (target.exporter, target.importer, target.side, target.product)
+        if key in seen:
+            message = "exporter, importer, side and product are given twice; keep one row"
+            faults.add(cells.line.row, "quantity", target.quantity, message)
+        seen.add(key)
     _raise(faults)
     return TargetTable(targets)
 

@@ -1,9 +1,11 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
 from reebayes.study.cells import Cells
-from reebayes.study.csvfiles import FaultList, read_lines
+from reebayes.study.csvfiles import FaultList, read_bytes, read_lines
 from reebayes.study.description import describe_study
+from reebayes.study.drafts import COLUMNS
 from reebayes.study.priors import STEP_GROUPS
+from reebayes.study.report import read_report
 from reebayes.study.rows import (
     RECORD_KINDS,
     Estimate,
@@ -15,13 +17,18 @@ from reebayes.study.rows import (
     Source,
     Term,
 )
+from reebayes.study.settings import TABLE
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
 from reebayes.study.wording import quoted, years_text
 
+TABLE_FILES = (TABLE, *COLUMNS)
+"""Names of the files of a study directory."""
+
 __all__ = [
     "RECORD_KINDS",
     "STEP_GROUPS",
+    "TABLE_FILES",
     "Cells",
     "Estimate",
     "FaultList",
@@ -36,7 +43,9 @@ __all__ = [
     "Term",
     "describe_study",
     "quoted",
+    "read_bytes",
     "read_lines",
+    "read_report",
     "read_study",
     "years_text",
 ]

@@ -8,12 +8,16 @@ from typing import Any
 from unicodedata import normalize
 
 from reebayes.errors import Fault
-from reebayes.study.csvfiles import FaultList, Line, strange_characters
+from reebayes.study.csvfiles import FaultList, Line, hidden_characters, strange_characters
 from reebayes.study.wording import quoted, suggestion
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 YEAR = re.compile(r"[0-9]{4}")
 PERIOD = re.compile(r"([0-9]{4})(?:\s*-\s*([0-9]{4}))?")
+LEAST, MOST = 1e-12, 1e12
+"""Numbers beyond are slips: no flow, share or error is so small or so large, in any unit."""
+
+MOST_CODES = 8  # of characters, named in a message
 TRUTH = {"true": True, "false": False}
 
 type Spans = tuple[tuple[int, int], ...]
@@ -41,7 +45,15 @@ class Cells:
 
     def text(self, column: str) -> str:
         """Return free text; empty if the cell or the column is."""
-        return self.line.cells.get(column, "")
+        text = self.line.cells.get(column, "")
+        self._seen(column, text, hidden_characters(text))
+        return text
+
+    def key(self, column: str, *, needed: bool = True) -> str:
+        """Return text that is compared with that of other rows: no invisible characters."""
+        text = normalize("NFC", self.needed(column) if needed else self.text(column))
+        self._seen(column, text, strange_characters(text))
+        return text
 
     def needed(self, column: str) -> str:
         """Return free text that may not be empty."""
@@ -50,13 +62,7 @@ class Cells:
 
     def name(self, column: str) -> str:
         """Return a name: not empty, no invisible characters, in one Unicode form."""
-        text = normalize("NFC", self.needed(column))
-        strange = strange_characters(text)
-        if strange:
-            codes = ", ".join(f"U+{ord(char):04X}" for char in strange)
-            message = f"name {quoted(text)} holds invisible characters ({codes}); type it again"
-            self._refuse(column, message, text)
-        return text
+        return self.key(column)
 
     def identifier(self, column: str) -> str:
         """Return a name that can stand in a formula or a prior's target: no spaces, no colons."""
@@ -69,7 +75,7 @@ class Cells:
 
     def names(self, column: str) -> tuple[str, ...]:
         """Return names separated by semicolons, each once; empty if the cell or the column is."""
-        text = normalize("NFC", self.text(column))
+        text = normalize("NFC", self.line.cells.get(column, ""))
         if not text:
             return ()
         names = tuple(part.strip() for part in text.split(";"))
@@ -114,8 +120,9 @@ class Cells:
             self._refuse(column, message, text)
             return None
         number = float(text)
-        if number in (float("inf"), float("-inf")):
-            self._refuse(column, f"{quoted(text)} is too large to be a number here", text)
+        if number and not LEAST <= abs(number) <= MOST:
+            size = "large" if abs(number) > MOST else "small"
+            self._refuse(column, f"{quoted(text)} is too {size} to be a number here", text)
             return None
         return number + 0.0  # minus zero becomes zero
 
@@ -158,6 +165,12 @@ class Cells:
     def entry[T](self, row_type: Callable[..., T], **values: Any) -> Entry[T]:
         """Return the row built from `values`, with its line and its bad columns."""
         return Entry(self.line.row, row_type(**values), frozenset(self.bad))
+
+    def _seen(self, column: str, text: str, strange: Sequence[str]) -> None:
+        if strange:
+            codes = ", ".join(f"U+{ord(char):04X}" for char in strange[:MOST_CODES])
+            message = f"{quoted(text)} holds invisible characters ({codes}); type it again"
+            self._refuse(column, message, text)
 
     def _refuse(self, column: str, message: str, value: str) -> str:
         if column not in self.bad:

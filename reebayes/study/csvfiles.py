@@ -1,13 +1,22 @@
 """CSV files as rows of text: decoding, header and cells, every fault with its line."""
 
 import csv
+import errno
 import io
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import category
 
 from reebayes.errors import Fault
 from reebayes.study.wording import nearest, quoted
+
+MOST_BYTES = 200_000_000
+"""Tables are written by hand or by a script; a larger file is another file by mistake."""
+
+# Marks that let text on a page read otherwise than it is stored.
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -40,7 +49,7 @@ class Line:
 def read_text(path: Path, faults: FaultList) -> str | None:
     """Return the text of a UTF-8 file, with or without byte order mark; None if it has none."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except FileNotFoundError:
         faults.add(None, "", "", f"file is missing from {path.parent}")
         return None
@@ -58,6 +67,23 @@ def read_text(path: Path, faults: FaultList) -> str | None:
         byte = f"0x{data[error.start]:02x}"
         faults.add(row, "", byte, f"byte {byte} is not UTF-8; save the file with UTF-8 encoding")
         return None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of an ordinary file of a size that a table can have.
+
+    Raises
+    ------
+    OSError
+        If it is none: a pipe or a device may never end.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no ordinary file")
+    if status.st_size > MOST_BYTES:
+        size = f"it has {status.st_size / 1e6:,.0f} MB, and a table at most {MOST_BYTES / 1e6:,.0f}"
+        raise OSError(errno.EFBIG, size)
+    return path.read_bytes()
 
 
 def read_lines(
@@ -159,6 +185,13 @@ def _shape_is_good(row: int, cells: list[str], columns: int, faults: FaultList) 
     )
     faults.add(row, "", str(len(cells)), message)
     return False
+
+
+def hidden_characters(text: str) -> list[str]:
+    """Return the characters that free text may not hold: controls but line ends, and turns."""
+    return [
+        char for char in text if char in TURNS or (category(char) == "Cc" and char not in "\n\r\t")
+    ]
 
 
 def strange_characters(text: str) -> list[str]:

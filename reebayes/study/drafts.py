@@ -102,7 +102,7 @@ def _process(cells: Cells) -> Entry[Process]:
         Process,
         process=cells.identifier("process"),
         kind=cells.choice("kind", PROCESS_KINDS),
-        region=cells.text("region"),
+        region=cells.key("region", needed=False),
         label=cells.text("label"),
     )
 
@@ -113,7 +113,7 @@ def _flow(cells: Cells) -> Entry[Flow]:
         flow=cells.identifier("flow"),
         source=cells.name("source"),
         target=cells.name("target"),
-        product=cells.needed("product"),
+        product=cells.key("product"),
         registered=cells.truth("registered"),
         active=cells.spans("active"),
         label=cells.text("label"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reebayes.study.csvfiles import FaultList
+from reebayes.study.csvfiles import FaultList, hidden_characters
 from reebayes.study.wording import quoted, suggestion
 
 type Fits = Callable[[Any], bool]
@@ -25,8 +25,8 @@ def read_forms(
 
 
 def is_text(value: Any) -> bool:
-    """Return whether a value is text that says something."""
-    return isinstance(value, str) and bool(value.strip())
+    """Return whether a value is text that says something, all of it to be seen."""
+    return isinstance(value, str) and bool(value.strip()) and not hidden_characters(value)
 
 
 def is_year(value: Any) -> bool:

@@ -16,11 +16,23 @@ type Links = Mapping[str, set[str]]
 
 def check_graph(draft: Draft, world: World) -> Iterator[Fault]:
     """Yield the faults of processes and flows."""
+    yield from _check_spelling(draft)
     yield from _check_ends(draft, world)
     yield from _check_periods(draft)
     yield from _check_orphans(draft, world)
     yield from _check_passage(world)
     yield from _check_circles(world)
+
+
+def _check_spelling(draft: Draft) -> Iterator[Fault]:
+    """Yield regions written in two ways, which would be two regions and trade with one another."""
+    seen: dict[str, str] = {}
+    for entry in draft.processes:
+        region = entry.item.region
+        first = seen.setdefault(region.casefold(), region)
+        if region != first:
+            message = f"region {region!r} is written {first!r} before; write one of the two"
+            yield table_fault("processes.csv", entry, "region", region, message)
 
 
 def _check_ends(draft: Draft, world: World) -> Iterator[Fault]:

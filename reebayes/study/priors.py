@@ -15,6 +15,7 @@ GROUPS = ("bias", "noise", "route", "shared", "step")
 CONSTANT_GROUPS = ("noise", "shared", "step")
 STEP_GROUPS = ("input", "market", "trade", "bias")
 ANCHOR_SD = 0.05
+MAX_SD = 20.0
 EVERY = "*"
 # What each sort of target is drawn from.
 DISTRIBUTION = {
@@ -150,6 +151,10 @@ def _check_numbers(entry: Entry[Prior], sort: str) -> Iterator[Fault]:
     if not unreadable(entry, "sd") and (prior.sd < 0 or (prior.sd == 0 and not may_be_fixed)):
         bound = "0 or more" if may_be_fixed else "above 0"
         yield _fault(entry, "sd", f"sd {prior.sd:g} is not {bound}")
+    for column, number in (("sd", prior.sd), ("step", prior.step or 0.0)):
+        if not unreadable(entry, column) and number > MAX_SD:
+            message = f"{column} {number:g} is more than {MAX_SD:g}, on a log scale; write less"
+            yield _fault(entry, column, message)
     if prior.step is not None and prior.step <= 0:
         message = f"step {prior.step:g} is not above 0; leave it empty if nothing changes"
         yield _fault(entry, "step", message)

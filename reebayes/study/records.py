@@ -15,6 +15,8 @@ MAX_SD = 2.0
 MAX_FACTOR = 1.5
 # Half a year or more would belong to the year before, and be that year's record.
 MAX_LAG = 0.5
+ABOUT = ("quantity", "year", "year_end", "kind", "value", "low", "high", "unit", "factor",
+         "reporter", "source")  # fmt: skip
 SHARED = "shared:"
 # Which of value, low and high each kind needs; a number in another column would be ignored.
 NEEDS = {
@@ -40,6 +42,7 @@ def check_records(draft: Draft, world: World) -> Iterator[Fault]:
         if fault:
             yield fault
     yield from _check_twice(draft)
+    yield from _check_contradictions(draft)
     yield from _check_reporters(draft)
     yield from _check_shared(draft)
 
@@ -228,6 +231,38 @@ def _check_twice(draft: Draft) -> Iterator[Fault]:
                 "keep one"
             )
             yield _fault(entry, "quantity", message)
+
+
+def _check_contradictions(draft: Draft) -> Iterator[Fault]:
+    """Yield records with which one source says of one reporter, quantity and time what cannot be.
+
+    A zero beside a figure, or a lower bound above an upper one. Sources may contradict one another.
+    """
+    said: dict[tuple[Any, ...], list[Entry[Record]]] = {}
+    for entry in draft.records:
+        record = entry.item
+        if entry.bad.isdisjoint(ABOUT) and record.factor is None:
+            key = (record.quantity, record.year, record.year_end, record.reporter, record.source)
+            said.setdefault((*key, record.unit), []).append(entry)
+    for entries in said.values():
+        for number, entry in enumerate(entries):
+            for other in entries[:number]:
+                if _excludes(entry.item, other.item) or _excludes(other.item, entry.item):
+                    message = (
+                        f"{entry.item.kind} {_figure(entry.item)} contradicts "
+                        f"{other.item.kind} {_figure(other.item)} of the same reporter and source "
+                        f"in {place(other, other.item.record)}; keep one"
+                    )
+                    yield _fault(entry, "kind", message)
+
+
+def _excludes(one: Record, other: Record) -> bool:
+    """Return whether what `one` says is wholly below what `other` says."""
+    most = one.high if one.kind in ("zero", "upper") else None
+    if one.kind == "zero":
+        least = other.low if other.kind == "lower" else other.value
+        return most is not None and least is not None and other.kind != "zero" and least > most
+    return most is not None and other.kind == "lower" and (other.low or 0.0) > most
 
 
 def _figure(record: Record) -> str:

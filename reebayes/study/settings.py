@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.csvfiles import FaultList, read_text
+from reebayes.study.csvfiles import FaultList, hidden_characters, read_text
 from reebayes.study.frozen import Settings
 from reebayes.study.package import read_package
 from reebayes.study.report import read_report
@@ -50,7 +50,8 @@ def read_header(path: Path) -> tuple[Header, list[Fault]]:
     if text is not None:
         try:
             values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        # Too many digits or brackets are errors of another kind to the library.
+        except (ValueError, RecursionError) as error:
             row = getattr(error, "lineno", None)
             found.add(row, "", "", f"file cannot be read as TOML: {error}")
         else:
@@ -87,11 +88,15 @@ def _checked_keys(values: dict[str, Any], found: FaultList) -> dict[str, Any]:
     for key, wanted in known.items():
         if key not in values:
             continue
-        if type(values[key]) is wanted and values[key] != "":
-            good[key] = values[key]
+        value = values[key]
+        if type(value) is not wanted or value == "":
+            message = f"{quoted(str(value))} is not {TYPE_NAMES[wanted]}"
+            found.add(None, key, str(value), message)
+        elif wanted is str and hidden_characters(str(value)):
+            message = f"{quoted(str(value))} holds invisible characters; type it again"
+            found.add(None, key, str(value), message)
         else:
-            message = f"{quoted(str(values[key]))} is not {TYPE_NAMES[wanted]}"
-            found.add(None, key, str(values[key]), message)
+            good[key] = value
     return good
 
 
@@ -131,9 +136,8 @@ def check_settings(settings: dict[str, Any], found: FaultList, *, title: str = "
     """Note the settings that are misspelt or out of range."""
     known = ("error_distribution", "degrees_of_freedom")
     for key in settings:
-        match = nearest(key, known)
-        if key not in known and match is not None:
-            message = f"unknown setting {quoted(key)}. Did you mean {match!r}?"
+        if key not in known:
+            message = f"unknown setting {quoted(key)}. {suggestion(key, known)}"
             found.add(None, f"{title}.{key}", key, message)
     distribution = settings.get("error_distribution", "normal")
     if distribution not in ERROR_DISTRIBUTIONS:

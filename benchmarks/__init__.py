@@ -1,0 +1,1 @@
+"""Measurements of the package against its targets: ``python -m benchmarks``."""

@@ -1,0 +1,250 @@
+"""From ranks to a verdict: uniform ranks, and coverage of bands.
+
+A rank is turned into a number between 0 and 1, at random within its step, which is exactly uniform
+if the model is calibrated: whether a band holds the truth, and whether the empirical distribution
+stays inside its envelope, both follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from scipy.special import betaincinv
+from scipy.stats import binom, poisson
+
+from reebayes.calibration.figures import SUM, YEARLY, Figure
+from reebayes.layout import Floats
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+"""Probabilities of the bands whose coverage is counted."""
+
+SIZE = 0.05
+"""Probability that calibrated ranks are called uneven, over all figures together."""
+
+FEW = 20
+"""Ranks below this many cannot leave their envelope, and are not judged."""
+
+_HALVINGS = 30
+_MOST = 40
+
+
+def places(ranks: np.ndarray, kept: int, seed: int) -> Floats:
+    """Uniform numbers of ranks among `kept` draws; NaN where there is no rank.
+
+    Parameters
+    ----------
+    ranks : array of int
+        0 to `kept`, or -1 for none.
+    kept : int
+    seed : int
+        Places within the steps are drawn with it.
+    """
+    within = np.random.default_rng(seed).uniform(size=ranks.shape)
+    return np.where(ranks < 0, np.nan, (ranks + within) / (kept + 1))
+
+
+# --- uniform ranks --------------------------------------------------------------------------------
+
+
+def envelope(size: int, prob: float) -> tuple[Floats, Floats, Floats]:
+    """Where the distribution of so many uniform numbers stays, at all points at once.
+
+    Parameters
+    ----------
+    size : int
+        How many numbers.
+    prob : float
+        Probability that the empirical distribution function stays inside.
+
+    Returns
+    -------
+    points, lower, upper : array
+        Evaluation points 1/size, 2/size, ... below 1, and the bounds there.
+
+    Notes
+    -----
+    The bounds are binomial quantiles of one probability at every point, and that probability is
+    found by bisection on the exact probability of staying inside: a Poisson process of known total
+    has the same counts. ArviZ simulates it, which does not reach the few chances in ten thousand
+    that are left to a figure among hundreds.
+
+    References
+    ----------
+    Säilynoja, Bürkner, Vehtari (2022), Statistics and Computing 32, 32.
+    """
+    points = np.arange(1, size) / size
+    least, most = _counts(size, _tail(size, prob))
+    return points, least / size, most / size
+
+
+@lru_cache(maxsize=64)
+def _tail(size: int, prob: float) -> float:
+    """Probability in either tail at every point, as large as it may be."""
+    low, high = 0.0, 0.5
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if stay_inside(*_counts(size, middle), size) < prob:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _counts(size: int, tail: float) -> tuple[Floats, Floats]:
+    points = np.arange(1, size) / size
+    return binom.ppf(tail, size, points), binom.isf(tail, size, points)
+
+
+def stay_inside(least: Floats, most: Floats, size: int) -> float:
+    """Probability that counts of uniform numbers stay within bounds at 1/size, 2/size, ...
+
+    Parameters
+    ----------
+    least, most : array (size - 1)
+        Least and greatest count of numbers up to each point.
+    size : int
+        How many numbers there are in all.
+    """
+    # Each step of the process adds a Poisson number of mean 1; beyond _MOST there is nothing.
+    steps = poisson.pmf(np.arange(min(size, _MOST) + 1), 1.0)
+    chance, begin = np.ones(1), 0
+    for low, high in zip(least.astype(int), most.astype(int), strict=True):
+        chance = np.convolve(chance, steps)
+        low = max(low, begin)
+        chance, begin = chance[low - begin : high + 1 - begin], low
+    last = np.convolve(chance, steps)[size - begin : size - begin + 1].sum()
+    return float(last / poisson.pmf(size, size))
+
+
+def distribution(values: Floats) -> Floats:
+    """Empirical distribution function of finite values at 1/size, 2/size, ..."""
+    points = np.arange(1, values.size) / values.size
+    return np.searchsorted(np.sort(values), points, side="right") / values.size
+
+
+def is_inside(values: Floats, prob: float) -> bool:
+    """Whether the distribution of finite values stays inside its envelope."""
+    _, lower, upper = envelope(values.size, prob)
+    ecdf = distribution(values)
+    return bool(np.all((ecdf >= lower - 1e-9) & (ecdf <= upper + 1e-9)))
+
+
+def uniformity(figures: Sequence[Figure], values: Floats, headline: Sequence[str]) -> pd.DataFrame:
+    """Whether the ranks of each figure are even.
+
+    Parameters
+    ----------
+    figures : sequence of Figure
+    values : array (world, figure)
+        As `places` returns them.
+    headline : sequence of str
+        Quantities whose yearly figures are judged; those of all others are counted in the
+        coverage alone.
+
+    Returns
+    -------
+    DataFrame
+        ``family, figure, worlds, mean, inside``: the mean is 0.5 if posteriors are not biased;
+        ``inside`` says whether the distribution stays in the envelope that all figures together
+        leave with a probability of `SIZE` (Bonferroni).
+    """
+    judged = [
+        n for n, figure in enumerate(figures)
+        if (figure.family != YEARLY or figure.name in headline)
+        and np.isfinite(values[:, n]).sum() >= FEW
+    ]  # fmt: skip
+    prob = 1 - SIZE / max(len(judged), 1)
+    rows = []
+    for n in judged:
+        sound = values[np.isfinite(values[:, n]), n]
+        mean, inside = sound.mean(), is_inside(sound, prob)
+        rows.append((figures[n].family, str(figures[n]), sound.size, mean, inside))
+    return pd.DataFrame(rows, columns=["family", "figure", "worlds", "mean", "inside"])
+
+
+# --- coverage -------------------------------------------------------------------------------------
+
+
+def coverage_table(figures: Sequence[Figure], values: Floats) -> pd.DataFrame:
+    """How often bands of each quantity hold the truth.
+
+    Parameters
+    ----------
+    figures : sequence of Figure
+    values : array (world, figure)
+        As `places` returns them.
+
+    Returns
+    -------
+    DataFrame
+        ``quantity, what, band, worlds, covered, lower, upper``. ``what`` is ``years`` (all years
+        of a quantity), ``sum`` (its sum over the years); the quantity ``all`` pools them. Bounds
+        are those of a 95 % interval.
+    """
+    rows = []
+    for what, family in (("years", YEARLY), ("sum", SUM)):
+        groups: dict[str, list[int]] = {"all": []}
+        for n, figure in enumerate(figures):
+            if figure.family == family:
+                groups["all"].append(n)
+                groups.setdefault(figure.name, []).append(n)
+        rows += [
+            (name, what, level, *covered(values[:, columns], level))
+            for name, columns in groups.items()
+            for level in LEVELS
+            if columns and np.isfinite(values[:, columns]).any()
+        ]
+    names = ["quantity", "what", "band", "worlds", "covered", "lower", "upper"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def covered(values: Floats, level: float) -> tuple[int, float, float, float]:
+    """Worlds, part of the bands that hold the truth, and a 95 % interval of that part.
+
+    The figures of one world hang together, so worlds are what is counted: the binomial interval
+    (Jeffreys) is that of as many independent bands as would scatter as the worlds do.
+    """
+    values = values[np.isfinite(values).any(axis=1)]
+    sound = np.isfinite(values)
+    held = np.abs(values - 0.5) <= level / 2
+    part = float(held[sound].mean())
+    worlds = len(values)
+    weight = sound.sum(axis=1) / sound.sum()
+    own = np.where(sound, held, False).sum(axis=1) / sound.sum(axis=1)
+    variance = float(np.square(weight * (own - part)).sum()) * worlds / max(worlds - 1, 1)
+    plain = part * (1 - part)
+    size = min(max(plain / variance, worlds), sound.sum()) if variance > 0 else worlds
+    success, failure = part * size + 0.5, (1 - part) * size + 0.5
+    lower, upper = betaincinv(success, failure, [0.025, 0.975])
+    return worlds, part, min(float(lower), part), max(float(upper), part)
+
+
+def summary_table(coverage: pd.DataFrame, headline: Sequence[str]) -> pd.DataFrame:
+    """Coverage of all quantities together and of the headline, as text for a page.
+
+    Parameters
+    ----------
+    coverage : DataFrame
+        ``world`` beside the columns of `coverage_table`.
+    headline : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        ``world, quantity, bands, worlds``, and a column for each band: the per cent that hold the
+        truth, with its 95 % interval.
+    """
+    shown = coverage[coverage["quantity"].isin(["all", *headline])]
+    rows = []
+    for (world, quantity, what), found in shown.groupby(["world", "quantity", "what"], sort=False):
+        cells = {
+            f"{row.band:.0%}": f"{row.covered:.1%} ({row.lower:.1%} to {row.upper:.1%})"
+            for row in found.itertuples()
+        }
+        bands = "by year" if what == "years" else "of the sum"
+        rows.append({"world": world, "quantity": quantity, "bands": bands,
+                     "worlds": found["worlds"].iloc[0], **cells})  # fmt: skip
+    return pd.DataFrame(rows)

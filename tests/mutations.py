@@ -1,0 +1,388 @@
+"""Planted bugs: change one line of the package, and see that the tests notice.
+
+``python -m tests.mutations`` plants every bug of `MUTATIONS`, one at a time, in a copy of the
+repository, runs the tests that ought to notice, and prints a table of those that did. Kernels run
+as plain Python there, so that nothing has to be compiled. ``--write`` puts the table into
+``docs/validation-mutations.md``; words given as arguments pick the bugs whose names hold them.
+
+A bug whose place is not found exactly once, or whose tests fail without it, is an error.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = Path("docs/validation-mutations.md")
+LEFT_OUT = (".venv", ".git", "results", ".*_cache", "_build", ".hypothesis")
+SECONDS = 900
+NAMED = 2  # tests named in a row of the table
+
+APART = ("tests/test_model.py", "-k", "world_written_apart")
+BY_HAND = ("tests/test_simulation.py", "-k", "by_hand or scipy or inactive or routes_are_named")
+# Drawing many files takes a while.
+HARMONISATION = ("tests/test_harmonisation.py", "-k", "not conserved")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A bug: what it does, the texts that it changes in a file, and the tests to run."""
+
+    name: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    tests: tuple[str, ...]
+    compiled: bool = False
+
+    def planted(self, text: str) -> str:
+        """Return the file with the bug in it.
+
+        Raises
+        ------
+        LookupError
+            If a text to change is not there exactly once.
+        """
+        for old, new in self.edits:
+            if text.count(old) != 1:
+                raise LookupError(f"{self.name}: {text.count(old)} times in {self.file}: {old!r}")
+            text = text.replace(old, new)
+        return text
+
+
+type Done = subprocess.CompletedProcess[str]
+
+
+def _bug(
+    name: str, file: str, old: str, new: str, tests: Sequence[str], *, compiled: bool = False
+) -> Mutation:
+    return Mutation(name, file, ((old, new),), tuple(tests), compiled)
+
+
+LAYOUT, KERNELS = "reebayes/layout.py", "reebayes/kernels.py"
+HARMONISING, SIEVES = "reebayes/harmonisation/harmonising.py", "reebayes/harmonisation/sieves.py"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    # --- the model ---
+    _bug("a flow that is subtracted is added (net exports)", LAYOUT,
+         "numerators[position[name], column] += weight",
+         "numerators[position[name], column] += abs(weight)", APART),
+    _bug("yield applied twice to the inflow of a product", KERNELS,
+         "level[driven[n], t] += max(odds, 0.0) + math.log1p(math.exp(-abs(odds)))",
+         "level[driven[n], t] += 2.0 * (max(odds, 0.0) + math.log1p(math.exp(-abs(odds))))",
+         (*APART, "tests/test_kernels.py::test_levels_add_routes_and_yields")),
+    _bug("a trade route moves nothing", KERNELS,
+         "level[k, t] += on_route[k] * level[route[k], t]",
+         "level[k, t] += 0.0 * level[route[k], t]", APART),
+    _bug("reporter's bias on the wrong side", LAYOUT,
+         "shifts = {first + year: 1.0 / len(years) for year in years}",
+         "shifts = {first + year: -1.0 / len(years) for year in years}", APART),
+    Mutation("quota taken for an upper bound", LAYOUT,
+             (('POINT_KINDS = frozenset({"value", "quota", "cumulative", "mean"})',
+               'POINT_KINDS = frozenset({"value", "cumulative", "mean"})'),
+              ('return {"upper": UPPER,', 'return {"quota": UPPER, "upper": UPPER,'),
+              ('high=np.where(printed, other, _log_figures(records, "high"))',
+               'high=np.where(printed, other, _log_figures(records, "high")) '
+               '+ np.where(np.isin([r.kind for r in records], "quota"), value, 0.0)')), APART),
+    _bug("a record counts the flows of the year before", LAYOUT,
+         "at = row * len(study.years) + year - study.first_year",
+         "at = row * len(study.years) + max(year - 1 - study.first_year, 0)", APART),
+    _bug("gross weight taken for content", "reebayes/study/rows.py",
+         "return MASS_SCALES[mass] * factor", "return MASS_SCALES[mass]",
+         BY_HAND),
+    _bug("tonnes taken for thousand tonnes", "reebayes/study/rows.py",
+         'MASS_SCALES = {"kt": 1.0, "t": 1e-3}', 'MASS_SCALES = {"kt": 1.0, "t": 1.0}',
+         BY_HAND),
+    _bug("noise of a reporter squared", KERNELS,
+         "scale[i] = errors.record_sd[i] * noise[errors.reporter[i]]",
+         "scale[i] = errors.record_sd[i] * noise[errors.reporter[i]] ** 2", APART),
+    _bug("noise common to all reporters beats a reporter's own", LAYOUT,
+         'rows.get(f"noise:{name}", rows.get("noise:*", []))',
+         'rows.get("noise:*", rows.get(f"noise:{name}", []))', APART),
+    _bug("a flow leaks into a year in which it is not active", KERNELS,
+         "            if active[f, t]:\n                part = math.exp(",
+         "            if total[t] >= 0.0:\n                part = math.exp(", APART),
+    _bug("last active year lost", "reebayes/study/rows.py",
+         "any(first <= year <= last for first, last in self.active)",
+         "any(first <= year < last for first, last in self.active)",
+         BY_HAND),
+    _bug("share of the remainder forgotten", LAYOUT,
+         "return np.asarray(np.log(median / remainder))",
+         "return np.asarray(np.log(median / (1.0 - median)))", APART),
+    _bug("share taken for its logit", LAYOUT,
+         "return np.asarray(np.log(median / remainder))",
+         "return np.asarray(median / remainder)", APART),
+    _bug("lag reversed: late arrivals are most of a year", LAYOUT,
+         "years = {record.year: 1.0 - record.lag, record.year - 1: record.lag}",
+         "years = {record.year: record.lag, record.year - 1: 1.0 - record.lag}", APART),
+    _bug("error that records share dropped", LAYOUT,
+         'return shifts | {position[f"shared:{name}"] * len(study.years): 1.0 for name in '
+         "record.shared}",
+         "return shifts", APART),
+    _bug("second reading of a figure ignored", LAYOUT,
+         "return POINT if record.other is None else EITHER", "return POINT", APART),
+    _bug("a sum over years taken for their mean", LAYOUT,
+         'if record.kind == "mean" and not quantity.is_ratio:',
+         'if record.kind in ("mean", "cumulative") and not quantity.is_ratio:', APART),
+    _bug("upper bound taken for a lower one", KERNELS,
+         "term[i] = _log_normal_cdf((high[i] - location[i]) / scale[i])",
+         "term[i] = _log_normal_cdf((location[i] - high[i]) / scale[i])", APART),
+    _bug("prior of the first period in all years", LAYOUT,
+         "values.append(begun[-1] if begun else begins[0][1])",
+         "values.append(begun[0] if begun else begins[0][1])", APART),
+    _bug("heavy tails asked for and not used", LAYOUT,
+         'settings.get("error_distribution", "normal") == "student_t"',
+         'settings.get("error_distribution", "normal") == "student"', APART),
+    _bug("what crosses a border moves with markets at home", LAYOUT,
+         'return "market" if study.route(flows[name]) is None else "trade"',
+         'return "market"', APART),
+    _bug("series move too far in a year", KERNELS,
+         "state[t, k] = persistence[r] * state[t - 1, k] + math.sqrt(innovation[r]) * here",
+         "state[t, k] = state[t - 1, k] + math.sqrt(innovation[r]) * here", APART),
+    _bug("flow out of a market added to what entered it twice", KERNELS,
+         "                    for t in range(years):\n"
+         "                        throughput[into, t] += flow[f, t]",
+         "                    for t in range(years):\n"
+         "                        throughput[into, t] += 2.0 * flow[f, t]", APART),
+    _bug("gradient of the noise of reporters without its scale", KERNELS,
+         "pull = scale_bar[i] * scale[i] * errors.noise_sd[r]",
+         "pull = scale_bar[i] * errors.noise_sd[r]",
+         ("tests/test_kernels.py::test_spreads_are_stated_errors_times_noise_and_their_adjoint",)),
+    _bug("gradient of a share ignores the other shares", KERNELS,
+         "pull = flow[f, t] * (share_bar[f, t] - mean[t])",
+         "pull = flow[f, t] * share_bar[f, t]",
+         ("tests/test_kernels.py::test_balance_adjoint",)),
+    _bug("seed ignored by the sampler", "reebayes/sampling.py",
+         "            seed=run.seed,", "            seed=0,",
+         ("tests/test_sampling.py", "-k", "a_seed_gives"), compiled=True),
+    _bug("seed ignored by predictive draws", "reebayes/sampling.py",
+         "np.random.default_rng(seed))\n        verdict",
+         "np.random.default_rng())\n        verdict",
+         ("tests/test_sampling.py", "-k", "a_seed_gives"), compiled=True),
+    # --- the gate ---
+    _bug("gate asks the best R-hat, not the worst", "reebayes/diagnostics.py",
+         'float(table["rhat"].max(initial=0.0))', 'float(table["rhat"].min(initial=1.0))',
+         ("tests/test_diagnostics.py",), compiled=True),
+    _bug("a fit that fails the gate passes", "reebayes/diagnostics.py",
+         '"converged": "no" if broken else "yes"',
+         '"converged": "no" if len(broken) > 6 else "yes"',
+         ("tests/test_diagnostics.py",), compiled=True),
+    # --- readers ---
+    _bug("bounds of a record swapped", "reebayes/study/drafts.py",
+         'low=cells.number("low"),\n        high=cells.number("high"),',
+         'low=cells.number("high"),\n        high=cells.number("low"),',
+         ("tests/test_study.py",)),
+    _bug("minus sign of a weight lost", "reebayes/study/drafts.py",
+         'weight=cells.needed_number("weight", 1.0)',
+         'weight=abs(cells.needed_number("weight", 1.0))', ("tests/test_study.py",)),
+    _bug("recalled records kept unasked", "reebayes/study/study.py",
+         "if recalled or not any(", "if not recalled or not any(", ("tests/test_study.py",)),
+    _bug("name that is given twice accepted", "reebayes/study/checks.py",
+         "if first is not entry and not unreadable(entry, key):",
+         "if first is entry and unreadable(entry, key):", ("tests/test_bad_tables.py",)),
+    _bug("unregistered trade lies at the border it enters", "reebayes/study/rows.py",
+         'else f"{origin}:unregistered"', 'else f"{destination}:unregistered"',
+         ("tests/test_bad_tables.py", "-k", "route")),
+    _bug("importers' figure lacks the smuggled flow", "data/quantities.csv",
+         "exported_CN_US_oxide,num,smuggle_CN_US_oxide,1\n", "",
+         ("tests/test_study.py", "-k", "bundled_trade")),
+    # --- harmonise ---
+    _bug("importers' customs see declared trade only", HARMONISING,
+         "if side == SIDES[0] and registered in study.quantities.names:",
+         "if registered in study.quantities.names:", HARMONISATION),
+    _bug("exporter and importer swapped", HARMONISING,
+         "exporter, importer = (reporter, partner) if out else (partner, reporter)",
+         "exporter, importer = (partner, reporter) if out else (reporter, partner)", HARMONISATION),
+    _bug("grams counted as kilograms", "reebayes/harmonisation/shipments.py",
+         '("g", "gram", "grams", "克"), 1e-3)', '("g", "gram", "grams", "克"), 1.0)',
+         HARMONISATION),
+    _bug("customs figures booked to the year after", "reebayes/harmonisation/shipments.py",
+         "return int(text[:4])", "return int(text[:4]) + 1", HARMONISATION),
+    _bug("total of all partners counted beside them", "reebayes/harmonisation/totals.py",
+         '        frame["is_world"],\n        "partner",\n        "total of all partners"',
+         '        frame["is_world"] & False,\n        "partner",\n        "total of all partners"',
+         HARMONISATION),
+    _bug("repeated lines counted twice", SIEVES,
+         "repeated = same.reindex(frame.index, fill_value=False)",
+         "repeated = same.reindex(frame.index, fill_value=False) & False", HARMONISATION),
+    _bug("a month counted beside its year", SIEVES,
+         'beside = pd.Series(cells.isin(years), frame.index) & (frame["month"] > 0)',
+         'beside = pd.Series(cells.isin(years), frame.index) & (frame["month"] < 0)',
+         HARMONISATION),
+    _bug("content of a code written as the weight", "reebayes/harmonisation/totals.py",
+         "figure = round(tonnes, 6)", "figure = round(content, 6)", HARMONISATION),
+    # --- results and reporting ---
+    _bug("bands of 80 % called 90 %", "reebayes/results.py",
+         "tail = (1 - ci_prob) / 2", "tail = 1 - ci_prob", ("tests/test_results.py",)),
+    _bug("last year left out of a sum", "reebayes/results.py",
+         "slice(first, last)}).sum", "slice(first, last - 1)}).sum", ("tests/test_results.py",)),
+    _bug("probability below a threshold called that above", "reebayes/results.py",
+         "share = (da > x)", "share = (da < x)", ("tests/test_results.py",)),
+    _bug("ratios upside down", "reebayes/assembly.py",
+         "values[..., layout.ratio] / below", "below / values[..., layout.ratio]", APART),
+    _bug("records inside their bands flagged as outside", "reebayes/tables.py",
+         'band["predicted_lower"] > high', 'band["predicted_lower"] < high',
+         ("tests/test_tables.py",)),
+    _bug("a published zero reported as no bound", "reebayes/tables.py",
+         'isin({"upper", "range", "zero"})', 'isin({"upper", "range"})',
+         ("tests/test_tables.py",)),
+    _bug("prior columns of a table hold the posterior", "reebayes/tables.py",
+         "band = bands(da, ci_prob=ci_prob).drop_attrs()",
+         "band = bands(draws[POSTERIOR], ci_prob=ci_prob).drop_attrs()",
+         ("tests/test_tables.py",)),
+    _bug("prior column of the report holds the posterior", "reebayes/reporting.py",
+         "draws = quantity(fit, name, group=group)\n        row[\"unit\"]",
+         "draws = quantity(fit, name)\n        row[\"unit\"]", ("tests/test_reporting.py",)),
+    _bug("report of the wrong year's Sankey diagram", "reebayes/reporting.py",
+         '"sankey": draw_sankey(fit, plan.sankey_year)',
+         '"sankey": draw_sankey(fit, plan.sankey_year - 1)', ("tests/test_reporting.py",)),
+    _bug("report written though the fit did not converge", "reebayes/reporting.py",
+         'if fit.attrs.get("converged") != "yes" and not force:',
+         'if fit.attrs.get("converged") == "never" and not force:', ("tests/test_reporting.py",)),
+    _bug("labels enter the page as HTML", "reebayes/reporting.py",
+         "autoescape=True", "autoescape=False", ("tests/test_reporting.py",)),
+    _bug("formulas enter the workbook as formulas", "reebayes/tables.py",
+         '    cell.data_type = "s"\n', "", ("tests/test_tables.py",)),
+    _bug("text that a spreadsheet runs enters a CSV file as it is", "reebayes/tables.py",
+         "table.map(_inert_text).rename(", "table.rename(",
+         ("tests/test_hostile.py", "-k", "inert")),
+    # --- files ---
+    _bug("a file is written under its own name", "reebayes/results.py",
+         'temporary = _beside(target, f"{os.getpid()}-{token_hex(3)}.part")',
+         "temporary = target", ("tests/test_results.py",)),
+    _bug("two runs write one file", "reebayes/results.py",
+         "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB",
+         ("tests/test_faults.py", "-k", "two_runs or holds_nothing")),
+    _bug("a fit is saved without checksums", "reebayes/results.py",
+         '{"fletcher32": True}', '{"fletcher32": False}',
+         ("tests/test_faults.py", "-k", "changed_bytes")),
+    _bug("a fit of another seed taken for the one asked for", "reebayes/cli.py",
+         'wanted |= {"seed": arguments.seed, "study_hash"', 'wanted |= {"study_hash"',
+         ("tests/test_faults.py", "-k", "another_run")),
+    _bug("a sampler that was interrupted returns what it has", "reebayes/sampling.py",
+         "        sampler.cancel()\n        raise\n", "        trace = sampler.abort()\n",
+         ("tests/test_sampling.py", "-k", "interrupt"), compiled=True),
+)  # fmt: skip
+
+
+# --- planting -------------------------------------------------------------------------------------
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Plant the bugs, print the table; 1 if one is not caught, 2 if one cannot be planted."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("words", nargs="*", help="bugs whose names hold one of these")
+    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE}")
+    arguments = parser.parse_args(argv)
+    words = arguments.words or [""]
+    chosen = [mutation for mutation in MUTATIONS if any(word in mutation.name for word in words)]
+    wrong = misplaced(chosen, ROOT)
+    if wrong or not chosen:
+        sys.stderr.write("\n".join(wrong or ["no bug of that name"]) + "\n")
+        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copytree(ROOT, Path(folder) / "copy", symlinks=True,
+                                    ignore=shutil.ignore_patterns(*LEFT_OUT)))  # fmt: skip
+        check_without(chosen, copy)
+        found = [(mutation, caught_by(mutation, copy)) for mutation in chosen]
+    text = table(found)
+    sys.stdout.write(text)
+    if arguments.write and len(chosen) == len(MUTATIONS):
+        (ROOT / PAGE).write_text(page(text), "utf-8")
+    return 0 if all(tests for _, tests in found) else 1
+
+
+def misplaced(mutations: Iterable[Mutation], root: Path) -> list[str]:
+    """Return what is wrong with bugs whose place is not found exactly once."""
+    wrong = []
+    for mutation in mutations:
+        try:
+            mutation.planted((root / mutation.file).read_text("utf-8"))
+        except (LookupError, OSError) as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def check_without(mutations: Iterable[Mutation], copy: Path) -> None:
+    """Run the tests of all bugs without a bug.
+
+    Raises
+    ------
+    RuntimeError
+        If a test fails: it would seem to catch a bug.
+    """
+    where = _python(copy, "-c", "import reebayes; print(reebayes.__file__)").stdout
+    if not Path(where.strip()).is_relative_to(copy):
+        raise RuntimeError(f"the copy is not what runs, but {where}")
+    for tests, compiled in dict.fromkeys((m.tests, m.compiled) for m in mutations):
+        failed, output = run(tests, copy, compiled=compiled)
+        if failed:
+            raise RuntimeError(f"fail without a bug: {', '.join(failed)}\n{output}")
+
+
+def caught_by(mutation: Mutation, copy: Path) -> list[str]:
+    """Return the tests that fail with a bug, which is then taken out again."""
+    path = copy / mutation.file
+    text, stat = path.read_text("utf-8"), path.stat()
+    path.write_text(mutation.planted(text), "utf-8")
+    try:
+        failed, _ = run(mutation.tests, copy, compiled=mutation.compiled)
+    finally:
+        path.write_text(text, "utf-8")
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    sys.stderr.write(f"{mutation.name}: {', '.join(failed) or 'NOT CAUGHT'}\n")
+    return failed
+
+
+def run(tests: Sequence[str], copy: Path, *, compiled: bool) -> tuple[list[str], str]:
+    """Return which test functions fail, in the order in which they do, and what pytest said."""
+    done = _python(copy, "-m", "pytest", "-q", "--tb=line", "-rfE", "--maxfail=4", "-p",
+                   "no:cacheprovider", *tests, compiled=compiled)  # fmt: skip
+    if done.returncode > 1:  # tests that could not be run caught nothing
+        raise RuntimeError(f"pytest {' '.join(tests)}:\n{done.stdout}{done.stderr}")
+    names = re.findall(r"^(?:FAILED|ERROR) tests/(\w+)\.py::(\w+)", done.stdout, re.MULTILINE)
+    return list(dict.fromkeys(f"{file}: {name}" for file, name in names)), done.stdout
+
+
+def _python(copy: Path, *arguments: str, compiled: bool = False) -> Done:
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    if not compiled:
+        environment["NUMBA_DISABLE_JIT"] = "1"
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=copy, env=environment, check=False,
+        capture_output=True, text=True, timeout=SECONDS,
+    )  # fmt: skip
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def table(found: Sequence[tuple[Mutation, Sequence[str]]]) -> str:
+    """Return a table of bugs, where they were planted and what caught them."""
+    lines = ["| bug | planted in | caught by |", "|---|---|---|"]
+    for mutation, tests in found:
+        named = "; ".join(f"`{test}`" for test in tests[:NAMED])
+        more = " and others" if len(tests) > NAMED else ""
+        lines.append(f"| {mutation.name} | `{mutation.file}` | {named or '**nothing**'}{more} |")
+    return "\n".join(lines) + "\n"
+
+
+def page(text: str) -> str:
+    """Return the page that holds the table."""
+    return f"""# Planted bugs
+
+Each row is a bug that was put into a copy of the package, alone, and the tests that failed with it
+and pass without it. `python -m tests.mutations --write` plants them all again and writes this page;
+it fails if one is not noticed, or can no longer be planted.
+
+{text}"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

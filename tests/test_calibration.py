@@ -1,0 +1,692 @@
+"""Calibration without sampling: worlds, figures, ranks, coverage, tasks and the verdict."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from reebayes import calibration
+from reebayes.calibration import WELL_SPECIFIED, WORLDS, calibrate, calibrating, running
+from reebayes.calibration.assessing import (
+    coverage_table,
+    covered,
+    envelope,
+    is_inside,
+    places,
+    stay_inside,
+    uniformity,
+)
+from reebayes.calibration.drawing import draw_coverage, draw_ranks
+from reebayes.calibration.figures import (
+    SUM,
+    YEARLY,
+    Figure,
+    figures_of_draws,
+    figures_of_world,
+    list_figures,
+    ranks,
+    stacked,
+)
+from reebayes.calibration.refitting import Effort, Task, refit
+from reebayes.calibration.worlds import DRIFT, JUMP, KEPT, Seeds, Trial, make_trial
+from reebayes.cli import main
+from reebayes.errors import ReebayesError, ResultError
+from reebayes.kernels import innovations, observe, persistences, states
+from reebayes.layout import lay_out
+from reebayes.simulation import record_log_likelihood, simulate_world
+from reebayes.study import Study, read_study
+from tests.tiny import write_tables
+
+NUMBERS = range(4)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> Study:
+    return read_study()
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return read_study(write_tables(tmp_path_factory.mktemp("calibration") / "tiny"))
+
+
+# --- worlds ---------------------------------------------------------------------------------------
+
+
+def trial(study: Study, kind: str, number: int) -> Trial:
+    return make_trial(study, kind, Seeds.of(5, number))
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+def test_a_broken_world_is_the_same_world_but_for_the_break(bundled: Study, kind: str) -> None:
+    usual, broken = trial(bundled, WELL_SPECIFIED, 1), trial(bundled, kind, 1)
+    same = bool((usual.world.flows == broken.world.flows).all())
+    assert same == (kind not in ("zero_smuggling", "structural_break"))
+    again = trial(bundled, kind, 1)
+    assert list(again.study.records) == list(broken.study.records)
+    assert list(trial(bundled, kind, 2).study.records) != list(broken.study.records)
+
+
+def scores(made: Trial) -> np.ndarray:
+    """Distances of printed values from what was true, in stated errors."""
+    world = made.world
+    terms = record_log_likelihood(made.study, world.flows, world.bias, world.noise, world.shared)
+    noise = world.noise.to_series()
+    return np.array([
+        math.sqrt(max(0.0, -2 * (float(term) + math.log(record.sd * noise[record.reporter]))
+                      - math.log(2 * math.pi)))
+        for record, term in zip(made.study.records, terms.values, strict=True)
+        if record.kind == "value" and record.other is None
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "most"),
+    [(WELL_SPECIFIED, 0.0, 0.008), ("heavy_tails", 0.04, 0.08), ("half_noise", 0.0, 0.008)],
+)
+def test_errors_are_as_heavy_as_they_should_be(
+    bundled: Study, kind: str, least: float, most: float
+) -> None:
+    """Beyond three standard errors lie 0.3 % of normal errors and 5.8 % of those of Student."""
+    found = np.concatenate([scores(trial(bundled, kind, n)) for n in NUMBERS])
+    assert least <= np.mean(found > 3) <= most
+
+
+def test_half_the_noise_is_stated(bundled: Study) -> None:
+    usual, broken = trial(bundled, WELL_SPECIFIED, 0), trial(bundled, "half_noise", 0)
+    np.testing.assert_allclose(broken.world.noise, 2 * usual.world.noise)
+    sds = [record.sd for record in bundled.records]
+    assert [record.sd for record in broken.study.records] == sds
+
+
+def test_one_reporter_drifts(bundled: Study) -> None:
+    for number in NUMBERS:
+        usual, broken = (
+            trial(bundled, kind, number) for kind in (WELL_SPECIFIED, "drifting_reporter")
+        )
+        moved = (broken.world.bias - usual.world.bias).transpose("reporter", "year").values
+        [row] = np.flatnonzero(np.abs(moved).max(axis=1) > 0)
+        assert abs(moved[row, -1]) == pytest.approx(DRIFT)
+        np.testing.assert_allclose(moved[row], np.linspace(0, moved[row, -1], moved.shape[1]),
+                                   atol=1e-12)  # fmt: skip
+
+
+def test_two_reporters_share_an_error(bundled: Study) -> None:
+    usual, broken = trial(bundled, WELL_SPECIFIED, 0), trial(bundled, "shared_error", 0)
+    moved = (broken.world.bias - usual.world.bias).transpose("reporter", "year").values
+    one, other = moved[np.abs(moved).max(axis=1) > 0]
+    np.testing.assert_allclose(one, other, atol=1e-12)
+    assert 0.1 < one.std() < 0.35
+
+
+def test_one_inflow_jumps_and_stays(bundled: Study) -> None:
+    for number in NUMBERS:
+        usual, broken = (
+            trial(bundled, kind, number) for kind in (WELL_SPECIFIED, "structural_break")
+        )
+        change = {
+            target: (values - usual.world.unknowns[target]).fillna(0.0).values
+            for target, values in broken.world.unknowns.items()
+        }
+        [jump] = [values for values in change.values() if np.abs(values).max() > 1e-9]
+        assert abs(jump[-1]) == pytest.approx(math.log(JUMP))
+        assert jump[0] == pytest.approx(0.0, abs=1e-12)
+        assert np.count_nonzero(np.abs(np.diff(jump)) > 1e-9) == 1
+
+
+def test_nothing_is_smuggled_and_nobody_says_so(bundled: Study) -> None:
+    made = trial(bundled, "zero_smuggling", 0)
+    smuggled = made.world.quantities.sel(quantity="smuggled_CN")
+    assert float(smuggled.max()) < 1e-4
+    claims = {record.quantity for record in bundled.records} - {
+        record.quantity for record in made.study.records
+    }
+    assert claims
+    assert all("smuggled" in name or "unregistered" in name for name in claims)
+    assert "exported_CN_registered" not in claims
+
+
+def test_most_records_are_missing(bundled: Study) -> None:
+    made = trial(bundled, "missing", 0)
+    assert len(made.study.records) == round(KEPT * len(bundled.records))
+
+
+def test_a_study_that_cannot_break_so_says_it(tiny: Study) -> None:
+    with pytest.raises(ReebayesError, match="no unregistered flow across a border"):
+        trial(tiny, "zero_smuggling", 0)
+    lonely = tiny.with_records([tiny.records["r_value"]])
+    with pytest.raises(ReebayesError, match="1 reporter; 2 are needed"):
+        trial(lonely, "shared_error", 0)
+    still = tiny.with_prior("ore", step=None)
+    with pytest.raises(ReebayesError, match="no inflow that moves"):
+        trial(still, "structural_break", 0)
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def test_figures_are_named_once_and_none_is_of_a_ratio_summed(bundled: Study) -> None:
+    figures = list_figures(bundled)
+    assert len(set(figures)) == len(figures)
+    sums = {figure.name for figure in figures if figure.family == SUM}
+    assert "mined_CN_unregistered" in sums
+    assert "share_unregistered" not in sums
+    assert str(Figure(YEARLY, "share_unregistered", 2004)) in map(str, figures)
+
+
+def test_figures_of_a_world_are_those_of_a_draw_at_it(bundled: Study) -> None:
+    """Two ways to the same numbers: the world written apart, and the kernels at its latents."""
+    world = simulate_world(bundled, seed=2)
+    layout = lay_out(bundled)
+    latents = latents_of(world, layout)
+    level, flow, location, scale = observe(
+        states(latents, layout.steps), latents, layout.centres, layout.graph, layout.sums,
+        layout.errors,
+    )  # fmt: skip
+    bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
+    noise = latents[layout.unknowns.scales_start : layout.unknowns.steps_start]
+    step = latents[layout.unknowns.steps_start :]
+    errors, steps = layout.errors, layout.steps
+    parts = {
+        "flows": flow.T, "bias": level[bias].T, "shared_error": level[shared, 0],
+        "noise": np.exp(errors.noise_mean + errors.noise_sd * noise),
+        "step_scale": np.exp(steps.step_mean + steps.step_sd * step),
+        "location": location, "scale": scale,
+    }  # fmt: skip
+    draws = {name: values[None, None] for name, values in parts.items()}
+    figures = list_figures(bundled)
+    drawn = stacked(figures, figures_of_draws(draws, layout))[0, 0]
+    truth = stacked(figures, figures_of_world(world, bundled, layout))
+    np.testing.assert_allclose(drawn, truth, rtol=1e-9, atol=1e-12)
+
+
+def latents_of(world: Any, layout: Any) -> np.ndarray:
+    """Latent vector of a world: its unknowns taken back through their priors."""
+    unknowns, centres, errors, steps = layout.unknowns, layout.centres, layout.errors, layout.steps
+    given = np.stack([
+        world.unknowns[name].values if name in world.unknowns else centres.mean[n]
+        for n, name in enumerate(unknowns.columns)
+    ])  # fmt: skip
+    route = np.where(centres.on_route[:, None] > 0, given[centres.route], 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        state = (given - route - centres.mean) / centres.sd
+    state = np.where(np.isfinite(state), state, 0.0)
+    latents = np.zeros(unknowns.size)
+    noise = np.log(world.noise.sel(reporter=list(layout.reporters)).values) - errors.noise_mean
+    latents[unknowns.scales_start : unknowns.steps_start] = noise / errors.noise_sd
+    latents[unknowns.steps_start :] = (
+        np.log(world.step_scale.values) - steps.step_mean
+    ) / steps.step_sd
+    table = persistences(latents, steps)
+    moving = np.ascontiguousarray(state[: unknowns.varying].T)
+    latents[: unknowns.states] = innovations(moving, steps.which, table).ravel()
+    constants = state[unknowns.varying : unknowns.varying + unknowns.constant, 0]
+    latents[unknowns.states : unknowns.scales_start] = constants
+    return latents
+
+
+def test_ranks_count_the_kept_draws_below() -> None:
+    draws = np.arange(20.0).reshape(2, 10, 1) * np.array([1.0, 0.0, 1.0, np.nan])
+    found = ranks(np.array([10.5, 0.0, np.nan, 1.0]), draws, 20)
+    assert found.tolist() == [11, -1, -1, -1]
+    assert ranks(np.array([-1.0, 0, 0, 0]), draws, 5)[0] == 0
+    assert ranks(np.array([99.0, 0, 0, 0]), draws, 5)[0] == 5
+    # five of the twenty: 0, 5, 10, 14, 19
+    assert ranks(np.array([5.1, 0, 0, 0]), draws, 5)[0] == 2
+
+
+# --- even ranks -----------------------------------------------------------------------------------
+
+
+def test_places_are_even_and_keep_the_order_of_ranks() -> None:
+    counts = np.repeat(np.arange(10), 100)
+    found = places(counts, 9, seed=1)
+    assert is_inside(found, 0.999)
+    assert np.array_equal(np.floor(found * 10), counts)
+    assert np.isnan(places(np.array([-1, 3]), 9, seed=1)).tolist() == [True, False]
+
+
+def test_chance_to_stay_inside_is_exact() -> None:
+    # two numbers, one point at 1/2: counts 0, 1, 2 with chances 1/4, 1/2, 1/4
+    assert stay_inside(np.array([0]), np.array([2]), 2) == pytest.approx(1.0)
+    assert stay_inside(np.array([1]), np.array([1]), 2) == pytest.approx(0.5)
+    assert stay_inside(np.array([1]), np.array([2]), 2) == pytest.approx(0.75)
+    # three numbers, one in each third: 3!/27
+    assert stay_inside(np.array([1, 2]), np.array([1, 2]), 3) == pytest.approx(6 / 27)
+
+
+@pytest.mark.parametrize(("size", "prob"), [(20, 0.9), (100, 0.95), (300, 0.99)])
+def test_even_numbers_leave_their_envelope_as_rarely_as_said(size: int, prob: float) -> None:
+    points, lower, upper = envelope(size, prob)
+    trials = 6000
+    rng = np.random.default_rng(size)
+    counts = np.array([
+        np.searchsorted(np.sort(rng.uniform(size=size)), points, side="right")
+        for _ in range(trials)
+    ]) / size  # fmt: skip
+    inside = np.mean(((counts >= lower - 1e-9) & (counts <= upper + 1e-9)).all(axis=1))
+    assert inside >= prob - 4 * math.sqrt(prob * (1 - prob) / trials)
+    assert inside <= prob + 0.4 * (1 - prob) + 4 * math.sqrt(prob * (1 - prob) / trials)
+
+
+BIASED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "too high": lambda u: u**1.5,
+    "too narrow": lambda u: np.clip(0.5 + 1.5 * (u - 0.5), 1e-3, 1 - 1e-3),
+    "too wide": lambda u: 0.5 + 0.6 * (u - 0.5),
+}
+
+
+@pytest.mark.parametrize("fault", BIASED)
+def test_a_biased_posterior_among_fifty_is_found(fault: str) -> None:
+    rng = np.random.default_rng(3)
+    values = rng.uniform(size=(500, 50))
+    figures = [Figure("flow", f"f{n}") for n in range(50)]
+    assert uniformity(figures, values, [])["inside"].all()
+    values[:, 17] = BIASED[fault](values[:, 17])
+    table = uniformity(figures, values, [])
+    assert list(table.loc[~table["inside"], "figure"]) == ["f17"]
+
+
+def test_of_yearly_figures_the_headline_is_judged_and_few_worlds_are_not() -> None:
+    figures = [Figure(YEARLY, "a", 2000), Figure(YEARLY, "b", 2000), Figure("flow", "rare")]
+    values = np.random.default_rng(1).uniform(size=(40, 3))
+    values[10:, 2] = np.nan
+    assert list(uniformity(figures, values, ["a"])["figure"]) == ["a[2000]"]
+    assert uniformity(figures, values[:5], ["a"]).empty
+
+
+# --- coverage -------------------------------------------------------------------------------------
+
+
+def test_bands_hold_even_places_as_often_as_they_say() -> None:
+    values = (np.arange(1000)[:, None] + 0.5) / 1000
+    for level in (0.5, 0.8, 0.9, 0.95):
+        worlds, part, lower, upper = covered(values, level)
+        assert worlds == 1000
+        assert part == pytest.approx(level)
+        # the exact binomial interval, by and large
+        half = 1.96 * math.sqrt(level * (1 - level) / 1000)
+        assert (lower, upper) == pytest.approx((level - half, level + half), abs=3e-3)
+
+
+def test_years_that_copy_one_another_are_no_more_evidence() -> None:
+    rng = np.random.default_rng(8)
+    alone = rng.uniform(size=(200, 1))
+    copied, apart = alone.repeat(20, axis=1), rng.uniform(size=(200, 20))
+    widths = [np.ptp(covered(values, 0.9)[2:]) for values in (alone, copied, apart)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.05)
+    assert widths[2] == pytest.approx(widths[0] / math.sqrt(20), rel=0.25)
+
+
+@pytest.mark.parametrize(("value", "part"), [(0.5, 1.0), (0.001, 0.0)])
+def test_an_interval_holds_its_own_part_at_either_end(value: float, part: float) -> None:
+    _, found, lower, upper = covered(np.full((10, 3), value), 0.9)
+    assert found == part
+    assert 0 <= lower <= part <= upper <= 1
+    assert upper - lower > 0.1
+
+
+def test_coverage_is_counted_by_quantity_and_over_all() -> None:
+    figures = [
+        Figure(YEARLY, "a", 2000), Figure(YEARLY, "a", 2001), Figure(YEARLY, "b", 2000),
+        Figure(SUM, "a"), Figure(YEARLY, "never", 2000),
+    ]  # fmt: skip
+    values = np.array([[0.5, 0.001, 0.5, 0.5, np.nan], [0.5, 0.5, np.nan, 0.999, np.nan]])
+    table = coverage_table(figures, values).set_index(["quantity", "what", "band"])["covered"]
+    assert table[("all", "years", 0.9)] == pytest.approx(4 / 5)
+    assert table[("a", "years", 0.9)] == pytest.approx(3 / 4)
+    assert table[("b", "years", 0.9)] == 1.0
+    assert table[("all", "sum", 0.9)] == 0.5
+    assert "never" not in table.index.get_level_values(0)
+
+
+# --- tasks and files ------------------------------------------------------------------------------
+
+
+class Here(Executor):
+    """An executor that works at once, in this process, and dies when it is told."""
+
+    def __init__(self, dies_at: int | None = None) -> None:
+        self.done: list[str] = []
+        self.dies_at = dies_at
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self.dies_at == len(self.done):
+            future.set_exception(BrokenProcessPool("gone"))
+            return future
+        if fn is running.refit:
+            self.done.append(args[0].name)
+        future.set_result(fn(*args))
+        return future
+
+
+def made_up(task: Task, *, passed: bool = True, shift: float = 0.0) -> dict[str, Any]:
+    """An outcome as of a calibrated refit, or of one whose posteriors are shifted."""
+    rng = np.random.default_rng([task.number, *map(ord, task.kind)])
+    count = len(list_figures(task.study))
+    found = (rng.uniform(size=count) ** (1 + shift) * (task.effort.kept + 1)).astype(np.int16)
+    return {"ranks": found, "rhat": 1.0, "ess": 90.0, "divergences": 0, "gradients": 15.0,
+            "attempts": 1, "passed": passed, "seconds": 1.0}  # fmt: skip
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Made-up refits in this process, and blank pictures, which take less time."""
+    executor = Here()
+    for name in ("draw_ranks", "draw_coverage"):
+        monkeypatch.setattr(calibrating, name, lambda *_, **__: plt.figure(figsize=(1, 1)))
+
+    @contextmanager
+    def use(workers: int, scheduler: str | None) -> Any:
+        yield executor
+
+    monkeypatch.setattr(running, "_executor", use)
+    monkeypatch.setattr(running, "refit", made_up)
+    monkeypatch.setattr(running, "warm_up", lambda task: None)
+    return executor
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def test_finished_tasks_are_never_done_again(tiny: Study, here: Here, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = calibrate(tiny, sims=3, out=out, progress=False)
+    assert here.done == [f"well_specified/0000{n}" for n in range(3)]
+    times = {name: (out / name).stat().st_mtime_ns for name in files(out) if "tasks" in name}
+    more = calibrate(tiny, sims=5, worlds=["well_specified", "missing"], out=out, progress=False)
+    assert here.done[3:] == [
+        *(f"well_specified/0000{n}" for n in (3, 4)), *(f"missing/0000{n}" for n in range(5)),
+    ]  # fmt: skip
+    assert all((out / name).stat().st_mtime_ns == time for name, time in times.items())
+    assert (len(first.refits), len(more.refits)) == (3, 10)
+    # a shorter call counts what is there
+    again = calibrate(tiny, sims=1, out=out, progress=False)
+    assert len(here.done) == 10
+    pd.testing.assert_frame_equal(again.coverage, more.coverage)
+    assert files(out)[:3] == ["coverage.csv", "coverage.png", "ranks.csv"]
+    assert {"ranks.png", "refits.csv", "run.json", "verdict.txt"} <= set(files(out))
+
+
+def test_a_folder_of_another_run_is_refused(tiny: Study, here: Here, tmp_path: Path) -> None:
+    calibrate(tiny, sims=1, out=tmp_path, progress=False)
+    for message, study, options in (
+        ("its seed differ", tiny, {"seed": 1}),
+        ("its effort differ", tiny, {"effort": Effort(draws=7)}),
+        ("its study_hash differ", tiny.with_prior("ore", median=30.0), {}),
+    ):
+        with pytest.raises(ResultError, match=message):
+            calibrate(study, sims=1, out=tmp_path, progress=False, **options)  # type: ignore[arg-type]
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ResultError, match=r"run\.json: damaged"):
+        calibrate(tiny, sims=1, out=tmp_path, progress=False)
+
+
+def test_a_damaged_file_is_named(tiny: Study, here: Here, tmp_path: Path) -> None:
+    calibrate(tiny, sims=2, out=tmp_path, progress=False)
+    path = running.task_file(tmp_path, "well_specified/00001")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ResultError, match=r"00001\.npz: damaged.*Delete it and run again"):
+        calibrate(tiny, sims=2, out=tmp_path, progress=False)
+
+
+def test_a_worker_that_dies_loses_no_finished_task(tiny: Study, here: Here, tmp_path: Path) -> None:
+    here.dies_at = 9
+    with pytest.raises(ReebayesError, match=r"worker process died.*run the same command again"):
+        calibrate(tiny, sims=20, out=tmp_path, workers=1, progress=False)
+    left = len(files(tmp_path / "tasks"))
+    assert 0 < left < 20
+    here.dies_at = None
+    calibrate(tiny, sims=20, out=tmp_path, workers=1, progress=False)
+    assert len(files(tmp_path / "tasks")) == 20
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"worlds": ["well_specified", "flat"]}, "Unknown world flat. Known: well_specified, "),
+        ({"worlds": []}, "Unknown world none"),
+        ({"worlds": ["missing", "missing"]}, "Give each world once"),
+        ({"sims": 0}, "sims of at least 1"),
+        ({"worlds": ["zero_smuggling"]}, "Tiny has no unregistered flow across a border"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_runs(
+    tiny: Study, here: Here, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ReebayesError, match=message):
+        calibrate(tiny, out=tmp_path / "run", progress=False, **options)
+    assert not here.done
+    assert not (tmp_path / "run").exists()
+
+
+def test_progress_tells_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    meter = running.Meter(4, 1, show=True)
+    for _ in range(3):
+        meter.tick()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("2 of 4 refits, about ")
+    assert lines[-1].startswith("4 of 4 refits, about 0 min left")
+
+
+def test_a_cluster_needs_the_extra(
+    tiny: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ReebayesError, match=r"pip install 'reebayes\[distributed\]'"):
+        calibrate(tiny, sims=1, out=tmp_path, scheduler="tcp://127.0.0.1:9", progress=False)
+
+
+def test_a_cluster_that_does_not_answer_is_named(
+    tiny: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_PATIENCE", "1s")
+    with pytest.raises(ReebayesError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9 "):
+        calibrate(tiny, sims=1, out=tmp_path, scheduler="tcp://127.0.0.1:9", progress=False)
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def test_pictures_show_every_family_and_every_world(tiny: Study) -> None:
+    figures = list_figures(tiny)
+    values = np.random.default_rng(2).uniform(size=(60, len(figures)))
+    values[:, figures.index(Figure("flow", "ore"))] **= 4
+    canvas = draw_ranks(figures, values, ["mined"], judged=40)
+    colours = {line.get_color() for ax in canvas.axes for line in ax.lines}
+    assert "#b5460f" in colours  # the flow that leaves its envelope
+    titles = [ax.get_title() for ax in canvas.axes]
+    assert titles[4] == f"Flows, summed over years ({len(tiny.flows)})"
+    assert titles[5] == f"Headline quantities by year ({len(tiny.years)})"
+    few = draw_ranks(figures, values[:5], ["mined"], judged=40)
+    assert few.axes[0].texts[0].get_text() == "too few worlds"
+    table = coverage_table(figures, values)
+    both = pd.concat([table.assign(world=kind) for kind in (WELL_SPECIFIED, "half_noise")])
+    coverage = draw_coverage(both)
+    labels = [label.get_text() for label in coverage.axes[0].get_yticklabels()]
+    assert labels == ["well specified", "half noise"]
+    for picture in (canvas, few, coverage):
+        plt.close(picture)
+
+
+# --- verdict --------------------------------------------------------------------------------------
+
+
+def verdict_of(
+    monkeypatch: pytest.MonkeyPatch, tiny: Study, out: Path, **options: Any
+) -> calibration.Calibration:
+    monkeypatch.setattr(running, "refit", lambda task: made_up(task, **options))
+    return calibrate(
+        tiny, sims=200, worlds=["well_specified", "half_noise"], out=out, progress=False
+    )
+
+
+def test_a_calibrated_study_passes(
+    tiny: Study, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = verdict_of(monkeypatch, tiny, tmp_path)
+    assert result.passed
+    assert "Even ranks of" in result.verdict
+    assert "FAILED" not in result.verdict
+    assert "BELOW" not in result.verdict
+    assert (tmp_path / "verdict.txt").read_text() == f"{result.verdict}\n"
+    pooled = result.coverage.query("quantity == 'all' and band == 0.9")
+    assert list(pooled["world"]) == [WELL_SPECIFIED] * 2 + ["half_noise"] * 2
+    assert ((pooled["lower"] < 0.905) & (pooled["upper"] > 0.895)).all()
+    saved = pd.read_csv(tmp_path / "coverage.csv")
+    np.testing.assert_allclose(saved["covered"], result.coverage["covered"], rtol=1e-3)
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    assert list(summary.columns[4:]) == ["50%", "80%", "90%", "95%"]
+    assert set(summary["quantity"]) == {"all", "mined", "mined_registered", "mined_hidden"}
+    assert summary["90%"].str.fullmatch(r"[\d.]+% \([\d.]+% to [\d.]+%\)").all()
+
+
+def test_biased_posteriors_fail_and_weak_worlds_are_named(
+    tiny: Study, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = verdict_of(monkeypatch, tiny, tmp_path, shift=2.0)
+    assert not result.passed
+    assert "FAILED for" in result.verdict
+    assert result.verdict.count("BELOW 80%") == 2
+
+
+def test_refits_that_did_not_mix_are_counted_told_and_fail_the_run(
+    tiny: Study, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = verdict_of(monkeypatch, tiny, tmp_path, passed=False)
+    assert not result.passed
+    assert result.verdict.startswith("400 refits, of which 400 did not mix: more than 5%")
+    assert len(result.refits) == 400
+    assert (result.coverage["worlds"] == 200).all()
+
+
+def test_the_command_says_all_this(
+    tiny: Study, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    out = tmp_path / "run"
+    command = ["calibrate", "--data", str(tiny.path), "--sims", "30", "--out", str(out)]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "Even ranks of" in shown
+    assert f"{out}: tables and figures written." in shown
+    monkeypatch.setattr(running, "refit", lambda task: made_up(task, shift=3.0))
+    assert main([*command[:-1], str(tmp_path / "bad")]) == 3
+    assert main([*command, "--world", "all"]) == 2
+    assert "no unregistered flow across a border" in capsys.readouterr().err
+    assert json.loads((out / "run.json").read_text())["seed"] == 0
+
+
+def test_seeds_are_the_same_in_every_kind_of_world(tiny: Study) -> None:
+    task = Task(tiny, WELL_SPECIFIED, 3, 7, Effort())
+    assert Seeds.of(task.seed, task.number) == Seeds.of(7, 3)
+    assert len({Seeds.of(seed, n) for seed in range(3) for n in range(3)}) == 9
+    assert replace(task, kind="missing").name == "missing/00003"
+    assert calibrating.FAILING == 0.05
+
+
+# --- real runs ------------------------------------------------------------------------------------
+
+
+COMMAND = "from reebayes.cli import main; raise SystemExit(main())"
+
+
+@pytest.mark.slow_ci
+def test_a_killed_run_leaves_whole_files_and_goes_on(tiny: Study, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", COMMAND, "calibrate", "--data", str(tiny.path),
+               "--sims", "1000", "--out", str(out), "--workers", "1"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    done = out / "tasks" / WELL_SPECIFIED
+    _wait_for(lambda: len(list(done.glob("*.npz"))) >= 2)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert workers
+    process.kill()
+    process.wait()
+    psutil.wait_procs(workers, timeout=30)
+    assert not [worker for worker in workers if worker.is_running()]
+    kept = {path: path.stat().st_mtime_ns for path in done.glob("[0-9]*.npz")}
+    assert all("ranks" in running.read_outcome(path) for path in kept)
+    result = calibrate(tiny, sims=len(kept) + 1, out=out, workers=1, progress=False)
+    assert len(result.refits) == len(kept) + 1
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+    # the same task gives the same ranks wherever it runs
+    first = running.read_outcome(running.task_file(out, "well_specified/00000"))
+    again = refit(Task(tiny, WELL_SPECIFIED, 0, 0, Effort()))
+    assert np.array_equal(first["ranks"], again["ranks"])
+    assert first["gradients"] == again["gradients"]
+
+
+@pytest.mark.slow_ci
+def test_an_interrupted_run_says_how_to_go_on(tiny: Study, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", COMMAND, "calibrate", "--data", str(tiny.path),
+               "--sims", "1000", "--out", str(out), "--workers", "1"]  # fmt: skip
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    _wait_for(lambda: (out / "tasks" / WELL_SPECIFIED / "00000.npz").exists())
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted; finished refits are kept. Run it again to go on." in shown
+    assert "Traceback" not in shown
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begin < seconds
+        time.sleep(0.05)
+
+
+@pytest.mark.slow_ci
+def test_a_refit_that_does_not_mix_is_tried_again_and_marked(tiny: Study) -> None:
+    hopeless = Effort(tune=20, draws=20, kept=9, rhat_max=0.5, attempts=2)
+    outcome = refit(Task(tiny, "half_noise", 1, 0, hopeless))
+    assert (outcome["attempts"], outcome["passed"]) == (2, False)
+    assert outcome["ranks"].max() <= 9
+
+
+@pytest.mark.slow
+def test_the_tiny_study_is_calibrated(tiny: Study, tmp_path: Path) -> None:
+    result = calibrate(tiny, sims=300, out=tmp_path, progress=False)
+    assert result.passed, result.verdict
+    pooled = result.coverage.query("quantity == 'all'")
+    assert (np.abs(pooled["covered"] - pooled["band"]) < 0.03).all()
+
+
+def test_a_cluster_does_the_same(
+    tiny: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(running, "refit", made_up)
+    monkeypatch.setattr(running, "warm_up", made_up)
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+        result = calibrate(
+            tiny, sims=6, out=tmp_path, scheduler=cluster.scheduler_address, progress=False
+        )
+    assert len(result.refits) == 6
+    expected = made_up(Task(tiny, WELL_SPECIFIED, 4, 0, Effort()))["ranks"]
+    stored = running.read_outcome(running.task_file(tmp_path, "well_specified/00004"))
+    assert np.array_equal(stored["ranks"], expected)
