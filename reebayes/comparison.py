@@ -248,7 +248,7 @@ def _score_rows(
             "records": len(used),
             "refitted": refitted,
             "unscored": len(shared) - len(used),
-            **sums.loc[name].to_dict(),
+            **{column: sums.loc[name, column] for column in ("elpd", "se", "weight")},
             **_difference(pair[first], pair[name], _used(pair, score)),
             "high_k": int((~table["trusted"]).sum()),
             "k_max": float(table["pareto_k"].max()),

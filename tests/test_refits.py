@@ -142,7 +142,9 @@ class Sampler:
         self.layouts: list[Layout] = []
         self.converged = converged
 
-    def draw(self, layout: Layout, run: Run) -> tuple[dict[str, np.ndarray], xr.Dataset]:
+    def draw(
+        self, layout: Layout, run: Run, whitening: object
+    ) -> tuple[dict[str, np.ndarray], xr.Dataset]:
         self.layouts.append(layout)
         rng = np.random.default_rng(run.seed)
         size = (run.chains, run.draws, len(layout.records))
@@ -156,6 +158,7 @@ class Sampler:
 @pytest.fixture
 def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
     stand_in = Sampler()
+    monkeypatch.setattr(refits, "find_coordinates", lambda layout, seed: None)
     monkeypatch.setattr(refits, "draw", stand_in.draw)
     monkeypatch.setattr(refits, "judge", stand_in.judge)
     monkeypatch.setattr(refits, "draws_dataset", lambda layout, draws: xr.Dataset())
