@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 2 wrong input or a file that cannot be read or written, 3 not
         converged, 130 interrupted, 141 if nobody reads what is printed.
     """
+    arguments = argparse.Namespace()
     try:
         arguments = _parser().parse_args(argv)
         command: Callable[[argparse.Namespace], int] = arguments.command
@@ -209,22 +210,24 @@ def _compare(arguments: argparse.Namespace) -> int:
     # Imported here: the sampler takes seconds to load.
     from reebayes.comparison import compare
     from reebayes.refits import Workshop, variants_of
-    from reebayes.results import make_folder
+    from reebayes.results import make_folder, sole_writer
     from reebayes.sampling import CHAINS, DRAWS, TUNE, Run
     from reebayes.tables import write_csv
 
     variants = variants_of(study, names)
     _say(_described(study))
-    make_folder(arguments.out)
+    out = _folder(arguments.out)
+    make_folder(out)
     run = Run(
         seed=arguments.seed, draws=arguments.draws or DRAWS, tune=arguments.tune or TUNE,
         chains=arguments.chains or CHAINS, progress=sys.stderr.isatty(),
     )  # fmt: skip
-    workshop = Workshop(arguments.out, run, _say)
-    fits = workshop.fit(variants)
-    refits = _refits(arguments, workshop, variants, fits)
-    result = compare(fits, refits=refits, force=arguments.force)
-    paths = write_csv(result.tables, arguments.out)
+    with sole_writer(out):
+        workshop = Workshop(arguments.out, run, _say)
+        fits = workshop.fit(variants)
+        refits = _refits(arguments, workshop, variants, fits)
+        result = compare(fits, refits=refits, force=arguments.force)
+        paths = write_csv(result.tables, arguments.out)
     _say("\n".join(f"{path}: written." for path in paths))
     _say(f"\n{result}")
     failed = sorted(set(result.table.loc[result.table["converged"] != "yes", "variant"]))
@@ -287,6 +290,8 @@ def _export(arguments: argparse.Namespace) -> int:
     workbook = arguments.to == "xlsx"
     beside = file.with_suffix(".xlsx") if workbook else file.with_name(f"{file.stem}_tables")
     out: Path = arguments.out or beside
+    if not workbook:
+        out = _folder(out)
     _spare(out, [file])
     fit = open_fit(file)
     if fit.attrs.get("converged") != "yes":
@@ -300,7 +305,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _learnt(arguments: argparse.Namespace) -> int:
     from reebayes.lessons import lesson_tables, lesson_text
-    from reebayes.results import open_fit
+    from reebayes.results import open_fit, sole_writer
     from reebayes.tables import write_csv
 
     fit = open_fit(arguments.file)
@@ -309,7 +314,10 @@ def _learnt(arguments: argparse.Namespace) -> int:
     _say(f"{lesson_text(fit)}\n\n{_rank(arguments.data, fit, recalled=arguments.recalled)}")
     if arguments.csv is not None:
         beside = arguments.file.with_name(f"{arguments.file.stem}_learnt")
-        paths = write_csv(lesson_tables(fit), arguments.csv or beside)
+        out = _folder(arguments.csv or beside)
+        _spare(out, [arguments.file])
+        with sole_writer(out):
+            paths = write_csv(lesson_tables(fit), out)
         _say("\n".join(f"{path}: written." for path in paths))
     return DONE
 
@@ -356,15 +364,17 @@ def _harmonise(arguments: argparse.Namespace) -> int:
 
 def _calibrate(arguments: argparse.Namespace) -> int:
     from reebayes.calibration import WORLDS, calibrate
+    from reebayes.results import sole_writer
 
     study = read_study(arguments.data, recalled=arguments.recalled)
     _say(_described(study))
     worlds = list(WORLDS) if arguments.world == ["all"] else arguments.world
     out: Path = arguments.out
-    result = calibrate(
-        study, sims=arguments.sims, worlds=worlds, out=out, workers=arguments.workers,
-        scheduler=arguments.scheduler, seed=arguments.seed,
-    )  # fmt: skip
+    with sole_writer(_folder(out)):
+        result = calibrate(
+            study, sims=arguments.sims, worlds=worlds, out=out, workers=arguments.workers,
+            scheduler=arguments.scheduler, seed=arguments.seed,
+        )  # fmt: skip
     _say(f"{result.verdict}\n{out}: tables and figures written.")
     return DONE if result.passed else NOT_CONVERGED
 
@@ -383,6 +393,11 @@ def _fetched(arguments: argparse.Namespace, study: Study) -> list[Path]:
     years = range(arguments.years[0], arguments.years[-1] + 1)
     return fetch_comtrade(arguments.fetch, years, codes=codes, folder=arguments.out.parent,
                           save=write_whole, key=arguments.key)  # fmt: skip
+
+
+def _folder(out: Path) -> Path:
+    """Return a folder by its name, where it is given as ``.`` or ``..``."""
+    return out if out.name not in ("", "..") else out.resolve()
 
 
 def _spare(out: Path, inputs: Iterable[Path]) -> None:
@@ -589,7 +604,7 @@ def _add_compare(commands: Commands) -> None:
         "importance sampling cannot score (default: no refits)",
     )  # fmt: skip
     parser.add_argument(
-        "--future", type=int, metavar="Y", help="refit without all records of years after Y"
+        "--future", type=_year, metavar="Y", help="refit without all records of years after Y"
     )
     parser.add_argument(
         "--force", action="store_true", help="compare fits that did not converge as well"
@@ -598,7 +613,7 @@ def _add_compare(commands: Commands) -> None:
 
 
 def _folds(text: str) -> str:
-    if text != "reporter" and (not text.isdecimal() or int(text) < 2):
+    if not re.fullmatch("reporter|[2-9]|[1-9][0-9]{1,3}", text):
         raise argparse.ArgumentTypeError(f"must be 'reporter' or a number from 2 up, got {text}")
     return text
 

@@ -292,7 +292,10 @@ def _noise_variance(fit: xr.DataTree, table: pd.DataFrame) -> Floats:
     noise = group_of(fit, POSTERIOR)["noise"]
     square = (noise**2).mean(("chain", "draw")).to_series()
     settings: dict[str, Any] = json.loads(str(fit.attrs.get("settings", "{}")))
-    variance = table[REPORTER].map(square).to_numpy() * np.square(table["sd"].to_numpy())
+    # a reporter without a multiplier has its errors as stated
+    variance = table[REPORTER].map(square).fillna(1.0).to_numpy() * np.square(
+        table["sd"].to_numpy()
+    )
     if settings.get("error_distribution") == "student_t":
         freedom = float(settings.get("degrees_of_freedom", 5))
         variance *= freedom / (freedom - 2) if freedom > 2 else 1.0

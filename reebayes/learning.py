@@ -323,7 +323,9 @@ def ridges(fit: xr.DataTree) -> pd.DataFrame:
         {"reporter": reporter, "quantity": name, **_joint(fit, reporter, name, years, effective)}
         for (reporter, name), years in _reported(fit).items()
     ]
-    table = pd.DataFrame(rows).dropna(subset=["correlation"])
+    columns = ["correlation", "bias_label", "quantity_label"]  # also where no reporter is left
+    table = pd.DataFrame(rows, columns=None if rows else [REPORTER, QUANTITY, *columns])
+    table = table.dropna(subset=["correlation"])
     tied = (table["correlation"] <= RIDGE_CORRELATION) & (table["bias_label"] != LEARNT)
     state = np.where(table["quantity_label"] == LEARNT, ANCHORED, RIDGE)
     table["state"] = np.where(tied, state, "")
@@ -358,12 +360,14 @@ def _pairs(table: pd.DataFrame, state: str) -> str:
 
 
 def _reported(fit: xr.DataTree) -> dict[tuple[str, str], list[int]]:
-    """Years of the records of every reporter and quantity."""
+    """Years of the records of every quantity and reporter that has a bias."""
+    biased = set(group_of(fit, POSTERIOR)[REPORTER].values.tolist())
     constant = group_of(fit, "constant_data")
     columns = ("record_reporter", "record_quantity", "record_year", "record_year_end")
     years: dict[tuple[str, str], set[int]] = {}
     for reporter, name, first, last in zip(*(constant[c].values for c in columns), strict=True):
-        years.setdefault((str(reporter), str(name)), set()).update(range(first, last + 1))
+        if reporter in biased:
+            years.setdefault((str(reporter), str(name)), set()).update(range(first, last + 1))
     return {pair: sorted(found) for pair, found in years.items()}
 
 

@@ -175,8 +175,10 @@ MUTATIONS: tuple[Mutation, ...] = (
          ("tests/test_diagnostics.py",), compiled=True),
     # --- readers ---
     _bug("bounds of a record swapped", "reebayes/study/drafts.py",
-         'low=cells.number("low"),\n        high=cells.number("high"),',
-         'low=cells.number("high"),\n        high=cells.number("low"),',
+         'low=cells.number("low"),\n        high=cells.number("high"),\n'
+         '        unit=cells.needed("unit"),\n        factor',
+         'low=cells.number("high"),\n        high=cells.number("low"),\n'
+         '        unit=cells.needed("unit"),\n        factor',
          ("tests/test_study.py",)),
     _bug("minus sign of a weight lost", "reebayes/study/drafts.py",
          'weight=cells.needed_number("weight", 1.0)',

@@ -529,6 +529,30 @@ def test_two_runs_into_one_folder(
     assert names(folder) == ["fit.nc", "other.nc", "report.html"]
 
 
+def test_a_folder_that_another_run_fills(
+    fit_file: Path, tiny_study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = fit_file.parent / "out"
+    with sole_writer(out):
+        for command in (
+            ["export", fit_file, "--to", "csv", "--out", out],
+            ["compare", "--data", tiny_study, "--out", out],
+            ["calibrate", "--data", tiny_study, "--out", out],
+        ):
+            assert main([str(word) for word in command]) == 2, command
+            assert "another run is writing it" in one_line(capsys.readouterr().err)
+
+
+def test_tables_may_go_into_the_folder_one_stands_in(
+    fit_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fit_file.parent / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert main(["export", str(fit_file), "--to", "csv", "--out", "."]) == 0
+    assert "flows.csv" in names(folder)
+
+
 def test_a_run_that_was_killed_holds_nothing(fit_file: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from reebayes.results import sole_writer\n"

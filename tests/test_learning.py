@@ -193,6 +193,13 @@ def test_a_bias_that_its_prior_holds_anchors_the_quantity() -> None:
     assert "bias allows: survey (mined_world)." in text
 
 
+def test_reporters_without_a_bias_have_no_ridge() -> None:
+    fit = fake_fit()
+    fit["constant_data"]["record_reporter"][:] = "nobody"
+    assert ridges(fit).empty
+    assert ridge_sentences(ridges(fit)).startswith("Of no reporter")
+
+
 def test_independent_draws_have_no_ridge() -> None:
     table = ridges(fake_fit(draws=500))
     pairs = {(row.reporter, row.quantity) for row in RECORDS.itertuples()}

@@ -716,7 +716,9 @@ def test_lag_takes_as_much_from_the_year_before(study, planted):
             study, "value", record="restart", lag=0.4, quantity="made", year=2004, year_end=2004
         ),
         changed(study, "upper", record="bound", lag=0.4, year=2004, year_end=2004),
-        changed(study, "zero", record="none", lag=0.4, year=2003, year_end=2003),
+        changed(
+            study, "zero", record="none", lag=0.4, year=2003, year_end=2003, source="judgement-us"
+        ),
     ]
     anchored = math.log(85)
     expected = [
