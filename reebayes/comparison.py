@@ -37,9 +37,10 @@ class Comparison:
         One row per ``score`` and ``variant``, the first fit first: ``label``, ``study_hash``,
         ``converged``; ``records`` scored, in all fits the same; ``refitted``, those of them whose
         score needed a refit in some fit; ``unscored``, those that no score can be trusted for;
-        ``elpd`` (sum of log predictive densities) and its ``se``; ``elpd_diff`` to the first fit
-        and its ``se_diff``, from the differences record by record; ``weight`` in a stacked
-        prediction; ``high_k``, records whose Pareto k is too high in this fit, and ``k_max``.
+        ``elpd`` (sum of log predictive densities) and its ``se``; ``weight`` in a stacked
+        prediction. ``elpd_diff`` is the difference to the first fit and ``se_diff`` its standard
+        error, from the differences of the ``diff_records`` that this fit and the first both score.
+        ``high_k`` counts records whose Pareto k is too high in this fit; ``k_max`` is the largest.
     pointwise : DataFrame
         One row per score, variant and record: ``elpd``, ``pareto_k``, ``refitted``, ``used``.
     quantities : DataFrame
@@ -102,12 +103,12 @@ def compare(
         scores[name] = record_scores(fit)
         draws[name] = _headline_draws(fit)
     _require_comparable(about, force=force)
-    given = refits or {}
-    pointwise = {LOO: _with_refits(scores, given.get(LOO, {}))}
+    given = dict(refits or {})
+    exact = given.pop(LOO, {})
+    rows = [_score_rows(LOO, scores, about, exact)]
     for score, found in given.items():
-        if score != LOO:
-            pointwise[score] = {name: _refitted(found[name]) for name in scores if name in found}
-    rows = [_score_rows(score, tables, about) for score, tables in pointwise.items() if tables]
+        tables = {name: _refitted(found[name]) for name in scores if name in found}
+        rows.append(_score_rows(score, tables, about, found))
     return Comparison(
         table=pd.concat([table for table, _ in rows], ignore_index=True),
         pointwise=pd.concat([points for _, points in rows], ignore_index=True),
@@ -225,30 +226,53 @@ def _refitted(densities: pd.Series) -> pd.DataFrame:
 
 
 def _score_rows(
-    score: str, tables: Mapping[str, pd.DataFrame], about: Mapping[str, Mapping[str, str]]
+    score: str,
+    scores: Mapping[str, pd.DataFrame],
+    about: Mapping[str, Mapping[str, str]],
+    exact: Mapping[str, pd.Series],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of one score: sums over what all fits score, differences over what a pair does."""
+    tables = _with_refits(scores, exact)
     shared = _in_all([list(table.index) for table in tables.values()])
-    used = _in_all([list(table.index[table["usable"]]) for table in tables.values()])
-    if not used:
-        raise ResultError(f"No record is scored in all fits (score {score!r}).")
-    kept = {name: table.loc[used] for name, table in tables.items()}
-    numbers = _differences(kept)
-    refitted = int(np.any([table["refitted"] for table in kept.values()], axis=0).sum())
-    rows = [
-        {
+    used = _used(tables, score)
+    sums = _sums({name: table.loc[used] for name, table in tables.items()})
+    refitted = int(np.any([table.loc[used, "refitted"] for table in tables.values()], axis=0).sum())
+    first = next(iter(scores))
+    rows: list[dict[str, object]] = []
+    for name, table in tables.items():
+        pair = _with_refits({first: scores[first], name: scores[name]}, exact)
+        rows.append({
             "score": score,
             "variant": name,
             **about[name],
             "records": len(used),
             "refitted": refitted,
             "unscored": len(shared) - len(used),
-            **numbers.loc[name].to_dict(),
+            **{column: sums.loc[name, column] for column in ("elpd", "se", "weight")},
+            **_difference(pair[first], pair[name], _used(pair, score)),
             "high_k": int((~table["trusted"]).sum()),
             "k_max": float(table["pareto_k"].max()),
-        }
-        for name, table in tables.items()
-    ]
+        })  # fmt: skip
     return pd.DataFrame(rows), _points(score, tables, used)
+
+
+def _used(tables: Mapping[str, pd.DataFrame], score: str) -> list[str]:
+    """Records that every fit scores."""
+    used = _in_all([list(table.index[table["usable"]]) for table in tables.values()])
+    if not used:
+        raise ResultError(f"No record is scored in all fits (score {score!r}).")
+    return used
+
+
+def _difference(
+    first: pd.DataFrame, other: pd.DataFrame, used: Sequence[str]
+) -> dict[str, float | int]:
+    gap = (other["elpd"].loc[list(used)] - first["elpd"].loc[list(used)]).to_numpy()
+    return {
+        "elpd_diff": float(gap.sum()),
+        "se_diff": float(np.sqrt(gap.size * gap.var())),
+        "diff_records": gap.size,
+    }
 
 
 def _in_all(lists: Sequence[Sequence[str]]) -> list[str]:
@@ -257,19 +281,17 @@ def _in_all(lists: Sequence[Sequence[str]]) -> list[str]:
     return [name for name in lists[0] if name in others]
 
 
-def _differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Sums, differences to the first and stacking weights, by name."""
+def _sums(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Sums of scores with their standard errors, and stacking weights, by name."""
     data = {name: _as_elpd(table["elpd"]) for name, table in tables.items()}
     first = next(iter(data))
     if len(data) == 1:
-        row = {"elpd": data[first].elpd, "se": data[first].se, "elpd_diff": 0.0, "se_diff": 0.0}
-        return pd.DataFrame([row | {"weight": 1.0}], index=[first])
+        row = {"elpd": data[first].elpd, "se": data[first].se, "weight": 1.0}
+        return pd.DataFrame([row], index=[first])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a hopeless variant underflows while weights are sought
         found = arviz_stats.compare(data, reference=first, round_to="none")
-    found = found.rename(columns={"dse": "se_diff"})
-    columns = ["elpd", "se", "elpd_diff", "se_diff", "weight"]
-    return pd.DataFrame(found[columns].astype(float))
+    return pd.DataFrame(found[["elpd", "se", "weight"]].astype(float))
 
 
 def _as_elpd(points: pd.Series) -> ELPDDataLOO:
@@ -347,7 +369,8 @@ def _score_text(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     lines = [
         f"{first['records']} records scored in all fits, {first['refitted']} of them by refits; "
-        f"{first['unscored']} left out, since their Pareto k is too high in some fit."
+        f"{first['unscored']} left out, their Pareto k being too high in some fit. A difference is "
+        "over the records that the variant and the first both score."
     ]
     table = pd.DataFrame(
         {
@@ -356,6 +379,7 @@ def _score_text(rows: pd.DataFrame) -> str:
             "se": rows["se"].map("{:.1f}".format),
             "difference": rows["elpd_diff"].map("{:+.1f}".format),
             "se of it": rows["se_diff"].map("{:.1f}".format),
+            "over": rows["diff_records"],
             "weight": rows["weight"].map("{:.2f}".format),
             "high k": rows["high_k"],
             "largest k": rows["k_max"].map("{:.2f}".format),

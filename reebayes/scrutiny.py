@@ -91,6 +91,7 @@ def _score_row(row: pd.Series) -> dict[str, str]:
         "se": f"{row['se']:.1f}",
         "difference": f"{row['elpd_diff']:+.1f}",
         "se_diff": f"{row['se_diff']:.1f}",
+        "diff_records": str(row["diff_records"]),
         "high_k": str(row["high_k"]),
         "k_max": largest,
         "converged": str(row["converged"]),

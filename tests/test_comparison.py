@@ -82,6 +82,15 @@ def test_a_record_that_one_fit_cannot_score_is_scored_in_none() -> None:
     assert points.loc[("wild", WILD), "pareto_k"] > 0.7
 
 
+def test_a_third_fit_does_not_change_the_difference_of_two() -> None:
+    pair = compare({"base": scored_fit(), "off": scored_fit(0.5)}).table.set_index("variant")
+    fits = {"base": scored_fit(), "off": scored_fit(0.5), "wild": scored_fit(wild=True)}
+    three = compare(fits).table.set_index("variant")
+    for column in ("elpd_diff", "se_diff", "diff_records"):
+        assert three.loc["off", column] == pair.loc["off", column]
+    assert three.loc["wild", "diff_records"] == three.loc["off", "records"] == len(NAMES) - 1
+
+
 def test_refits_stand_in_for_it_in_every_fit() -> None:
     fits = {"base": scored_fit(), "wild": scored_fit(wild=True)}
     exact = {
