@@ -116,7 +116,8 @@ def calibrate(
     effort = effort or Effort()
     _check(study, sims, worlds, seed)
     folder = Path(out)
-    tasks = [Task(study, kind, number, seed, effort) for kind in worlds for number in range(sims)]
+    # number by number, so that all kinds have grown alike when time runs out
+    tasks = [Task(study, kind, number, seed, effort) for number in range(sims) for kind in worlds]
     run_tasks(tasks, folder, workers=workers, scheduler=scheduler, progress=progress)
     figures = list_figures(study)
     found = _collect(folder)
