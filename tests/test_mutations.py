@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import mutations
-from tests.mutations import MUTATIONS, ROOT, Mutation, caught_by, main, misplaced, table
+from tests.mutations import MUTATIONS, PAGE, ROOT, Mutation, caught_by, main, misplaced, table
 
 
 def test_every_bug_can_be_planted() -> None:
@@ -19,6 +19,14 @@ def test_every_bug_can_be_planted() -> None:
         text = (ROOT / mutation.file).read_text("utf-8")
         assert mutation.planted(text) != text
         assert (ROOT / mutation.tests[0].partition("::")[0]).is_file()
+
+
+def test_the_page_shows_every_bug_as_caught() -> None:
+    text = (ROOT / PAGE).read_text("utf-8")
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
+    shown = [(name.removeprefix("| "), file.strip("`")) for name, file, _ in rows]
+    assert shown == [(mutation.name, mutation.file) for mutation in MUTATIONS]
+    assert "nothing" not in {caught.strip("*| ") for _, _, caught in rows}
 
 
 def test_a_place_that_is_gone_or_doubtful_is_an_error(tmp_path: Path) -> None:
