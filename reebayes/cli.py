@@ -314,7 +314,7 @@ def _learnt(arguments: argparse.Namespace) -> int:
     _say(f"{lesson_text(fit)}\n\n{_rank(arguments.data, fit, recalled=arguments.recalled)}")
     if arguments.csv is not None:
         beside = arguments.file.with_name(f"{arguments.file.stem}_learnt")
-        out = _folder(arguments.csv or beside)
+        out = _folder(Path(arguments.csv) if arguments.csv else beside)
         _spare(out, [arguments.file])
         with sole_writer(out):
             paths = write_csv(lesson_tables(fit), out)
