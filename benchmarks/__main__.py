@@ -86,7 +86,7 @@ def measure_calibration(folder: Path, options: argparse.Namespace) -> dict[str, 
         for sims in (few, few + many)
     ]
     # The second run keeps what the first has finished; starting the program takes both equally.
-    each = (seconds[1].seconds - seconds[0].seconds) / (many - few)
+    each = (seconds[1].seconds - seconds[0].seconds) / many
     return {"refits": many, "seconds_each": each, "minutes": REFITS * each / 60}
 
 

@@ -22,9 +22,9 @@ from reebayes.sampling import fit, gradients
 from reebayes.study import Study, read_study
 from tests.tiny import write_tables
 
-# A fit of the tiny study takes 7 gradients a draw, one of the bundled study 31.
+# A fit of the bundled study takes 31 gradients a draw; the tiny one must stay well below.
 TINY_GRADIENTS = 12
-# Per unknown: the bundled study's factor holds 20 entries in a row below its diagonal.
+# Per unknown: the bundled study's factor holds about 9 entries in a row below its diagonal.
 ENTRIES = 40
 
 
