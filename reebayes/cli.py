@@ -211,7 +211,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     from reebayes.comparison import compare
     from reebayes.refits import Workshop, variants_of
     from reebayes.results import make_folder, sole_writer
-    from reebayes.sampling import CHAINS, DRAWS, TUNE, Run
+    from reebayes.sampling import CHAINS, DRAWS, THIN, TUNE, Run
     from reebayes.tables import write_csv
 
     variants = variants_of(study, names)
@@ -220,7 +220,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     make_folder(out)
     run = Run(
         seed=arguments.seed, draws=arguments.draws or DRAWS, tune=arguments.tune or TUNE,
-        chains=arguments.chains or CHAINS, progress=sys.stderr.isatty(),
+        chains=arguments.chains or CHAINS, progress=sys.stderr.isatty(), thin=THIN,
     )  # fmt: skip
     with sole_writer(out):
         workshop = Workshop(arguments.out, run, _say)

@@ -21,6 +21,51 @@ _jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 _jit_inline = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 
 
+# --- exponentials ---------------------------------------------------------------------------------
+
+_LOG2_E = 1.4426950408889634
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+_ROUND = 6755399441055744.0  # 1.5 * 2**52: added, it leaves the nearest integer in the last bits
+_LARGEST, _SMALLEST = 709.0, -708.0
+_TAYLOR = tuple(1.0 / math.factorial(n) for n in range(14))
+
+
+@_jit_inline
+def _exponentials(values, scale):
+    """Replace values by their exponentials; ``scale`` is room for as many.
+
+    The same arithmetic for every value, so that several are done at once, unlike ``math.exp``:
+    2**n times a polynomial of what is left, right to the last digit. Values are cut to where
+    the result is a normal number; one that is not a number stays so.
+    """
+    power = scale.view(np.int64)
+    for t in range(values.size):
+        x = values[t]
+        x = _LARGEST if x > _LARGEST else x
+        x = _SMALLEST if x < _SMALLEST else x
+        turned = x * _LOG2_E + _ROUND
+        whole = turned - _ROUND
+        r = x - whole * _LN2_HIGH - whole * _LN2_LOW
+        part = _TAYLOR[13]
+        part = part * r + _TAYLOR[12]
+        part = part * r + _TAYLOR[11]
+        part = part * r + _TAYLOR[10]
+        part = part * r + _TAYLOR[9]
+        part = part * r + _TAYLOR[8]
+        part = part * r + _TAYLOR[7]
+        part = part * r + _TAYLOR[6]
+        part = part * r + _TAYLOR[5]
+        part = part * r + _TAYLOR[4]
+        part = part * r + _TAYLOR[3]
+        part = part * r + _TAYLOR[2]
+        values[t] = (part * r + 1.0) * r + 1.0
+        scale[t] = turned
+    for t in range(values.size):
+        power[t] = (power[t] + 1023) << 52
+    for t in range(values.size):
+        values[t] *= scale[t]
+
+
 # --- what kernels take beside the unknowns --------------------------------------------------------
 
 
@@ -277,36 +322,51 @@ def levels_adjoint(state, latent, centres, level, level_bar):
 # --- mass balance: inputs and shares to flows -----------------------------------------------------
 
 
-@_jit_inline
-def _shares(process, level, graph, share, top, total):
-    """Shares of one process's throughput over its active outflows, by year."""
+@_jit
+def _shares(level, graph, flow, share):
+    """Fill in the inflows, and the shares of every process's throughput over its active outflows.
+
+    All exponentials are taken in one go: until then ``flow`` holds exponents, and ``share`` is
+    room for `_exponentials`.
+    """
     column, active = graph.column, graph.active
     out_start, out_flow = graph.out_start, graph.out_flow
-    years = top.size
-    for t in range(years):
-        top[t] = -np.inf
-        total[t] = 0.0
-    for n in range(out_start[process], out_start[process + 1]):
-        f = out_flow[n]
+    flows, years = active.shape
+    top, total = np.empty(years), np.empty(years)
+    for f in range(flows):
         c = column[f]
         for t in range(years):
-            if active[f, t]:
-                top[t] = max(top[t], level[c, t] if c >= 0 else 0.0)
-    for n in range(out_start[process], out_start[process + 1]):
-        f = out_flow[n]
-        c = column[f]
+            flow[f, t] = level[c, t] if c >= 0 else 0.0
+    for process in range(out_start.size - 1):
         for t in range(years):
-            part = 0.0
-            if active[f, t]:
-                part = math.exp((level[c, t] if c >= 0 else 0.0) - top[t])
-            share[f, t] = part
-            total[t] += part
-    for t in range(years):
-        total[t] = 1.0 / total[t] if total[t] > 0.0 else 0.0
-    for n in range(out_start[process], out_start[process + 1]):
-        f = out_flow[n]
+            top[t] = -np.inf
+        for n in range(out_start[process], out_start[process + 1]):
+            f = out_flow[n]
+            for t in range(years):
+                here = flow[f, t] if active[f, t] else -np.inf
+                top[t] = here if here > top[t] else top[t]
+        for n in range(out_start[process], out_start[process + 1]):
+            f = out_flow[n]
+            for t in range(years):
+                flow[f, t] -= top[t]
+    _exponentials(flow.ravel(), share.ravel())
+    for f in range(flows):
         for t in range(years):
-            share[f, t] *= total[t]
+            share[f, t] = 0.0
+            flow[f, t] = flow[f, t] if active[f, t] else 0.0
+    for process in range(out_start.size - 1):
+        for t in range(years):
+            total[t] = 0.0
+        for n in range(out_start[process], out_start[process + 1]):
+            f = out_flow[n]
+            for t in range(years):
+                total[t] += flow[f, t]
+        for t in range(years):
+            total[t] = 1.0 / total[t] if total[t] > 0.0 else 0.0
+        for n in range(out_start[process], out_start[process + 1]):
+            f = out_flow[n]
+            for t in range(years):
+                share[f, t] = flow[f, t] * total[t]
 
 
 @_jit
@@ -396,33 +456,31 @@ def balance(level, graph):
 
     Returns flows (flow, year), shares (flow, year) and throughputs (process, year).
     """
-    column, active, target = graph.column, graph.active, graph.target
+    active, target = graph.active, graph.target
     order, place, stage_start = graph.order, graph.place, graph.stage_start
     out_start, out_flow = graph.out_start, graph.out_flow
     flows, years = active.shape
-    flow, share = np.zeros((flows, years)), np.zeros((flows, years))
+    flow, share = np.empty((flows, years)), np.empty((flows, years))
+    _shares(level, graph, flow, share)
     throughput = np.zeros((order.size, years))
-    top, total = np.empty(years), np.empty(years)
     largest = _largest(stage_start)
     block, rhs = np.empty((largest, largest, years)), np.empty((largest, years))
     leak = np.empty((largest, years))
     for f in range(flows):
         if graph.exogenous[f]:
             for t in range(years):
-                if active[f, t]:
-                    flow[f, t] = math.exp(level[column[f], t])
-                    throughput[target[f], t] += flow[f, t]
+                throughput[target[f], t] += flow[f, t]
     for s in range(stage_start.size - 1):
         first, last = stage_start[s], stage_start[s + 1]
-        for i in range(first, last):
-            _shares(order[i], level, graph, share, top, total)
         if last - first > 1:
             _fill(first, last, graph, share, False, block, leak)
             for i in range(first, last):
-                rhs[i - first] = throughput[order[i]]
+                for t in range(years):
+                    rhs[i - first, t] = throughput[order[i], t]
             _solve(block, rhs, leak, last - first, False)
             for i in range(first, last):
-                throughput[order[i]] = rhs[i - first]
+                for t in range(years):
+                    throughput[order[i], t] = rhs[i - first, t]
         for i in range(first, last):
             process = order[i]
             for n in range(out_start[process], out_start[process + 1]):
@@ -470,7 +528,8 @@ def balance_adjoint(level, graph, flow, share, throughput, flow_bar):
             _fill(first, last, graph, share, True, block, leak)
             _solve(block, rhs, leak, last - first, True)
         for i in range(first, last):
-            inflow_bar[order[i]] = rhs[i - first]
+            for t in range(years):
+                inflow_bar[order[i], t] = rhs[i - first, t]
         for i in range(first, last):
             process = order[i]
             for t in range(years):
@@ -521,39 +580,58 @@ def weigh(values, rows):
 
 
 @_jit
-def weigh_adjoint(values, rows, total_bar):
-    """Cotangent of ``values``."""
+def weigh_adjoint(rows, total_bar, values_bar):
+    """Add to ``values_bar`` the cotangent of the values."""
     start, index, weight = rows.start, rows.index, rows.weight
-    values_bar = np.zeros(values.size)
     for r in range(start.size - 1):
         for n in range(start[r], start[r + 1]):
             values_bar[index[n]] += weight[n] * total_bar[r]
-    return values_bar
 
 
 @_jit
 def locate(flow, level, sums):
     """Log of what every record observes, the reporter's bias and shared errors included."""
+    return _located(totals(flow, sums), level, sums)
+
+
+@_jit
+def totals(flow, sums):
+    """What every record adds up: above the line and below it, 1 where there is nothing."""
     above = weigh(flow.ravel(), sums.above)
     below = weigh(flow.ravel(), sums.below)
+    for r in range(above.size):
+        above[r] += sums.offset[r]
+        below[r] += sums.over[r]
+    return above, below
+
+
+@_jit
+def _located(total, level, sums):
+    above, below = total
     location = weigh(level.ravel(), sums.shift)
     for r in range(location.size):
-        location[r] += math.log((above[r] + sums.offset[r]) / (below[r] + sums.over[r]))
+        location[r] += math.log(above[r] / below[r])
     return location
 
 
 @_jit
 def locate_adjoint(flow, level, sums, location_bar):
     """Cotangents of flow and level."""
-    above = weigh(flow.ravel(), sums.above)
-    below = weigh(flow.ravel(), sums.below)
-    for r in range(location_bar.size):
-        above[r] = location_bar[r] / (above[r] + sums.offset[r])
-        below[r] = -location_bar[r] / (below[r] + sums.over[r])
-    flow_bar = weigh_adjoint(flow.ravel(), sums.above, above)
-    flow_bar += weigh_adjoint(flow.ravel(), sums.below, below)
-    level_bar = weigh_adjoint(level.ravel(), sums.shift, location_bar)
-    return flow_bar.reshape(flow.shape), level_bar.reshape(level.shape)
+    return _located_adjoint(totals(flow, sums), flow.shape, level.shape, sums, location_bar)
+
+
+@_jit
+def _located_adjoint(total, flows, levels, sums, location_bar):
+    above, below = total
+    above_bar, below_bar = np.empty(above.size), np.empty(above.size)
+    for r in range(above.size):
+        above_bar[r] = location_bar[r] / above[r]
+        below_bar[r] = -location_bar[r] / below[r]
+    flow_bar, level_bar = np.zeros(flows), np.zeros(levels)
+    weigh_adjoint(sums.above, above_bar, flow_bar.ravel())
+    weigh_adjoint(sums.below, below_bar, flow_bar.ravel())
+    weigh_adjoint(sums.shift, location_bar, level_bar.ravel())
+    return flow_bar, level_bar
 
 
 @_jit
@@ -712,27 +790,35 @@ def record_terms_adjoint(location, scale, figures, term_bar):
 @_jit
 def unwhiten(white, whitening):
     """Displacement L'^-1 z from white coordinates."""
-    start, index, value = whitening.rows.start, whitening.rows.index, whitening.rows.weight
-    shift = white.copy()
+    columns = whitening.columns
+    start, index, value = columns.start, columns.index, columns.weight
+    shift = np.empty(white.size)
     for i in range(white.size - 1, -1, -1):
-        moved = shift[i] * whitening.inverse[i]
-        shift[i] = moved
+        rest = white[i]
         for n in range(start[i], start[i + 1]):
-            shift[index[n]] -= value[n] * moved
+            rest -= value[n] * shift[index[n]]
+        shift[i] = rest * whitening.inverse[i]
+    return shift
+
+
+@_jit
+def _shift(white, whitening):
+    shift = unwhiten(white, whitening)
+    for i in range(shift.size):
+        shift[i] += whitening.mode[i]
     return shift
 
 
 @_jit
 def unwhiten_adjoint(shift_bar, whitening):
-    """Cotangent of the white coordinates: the same system transposed, so by columns."""
-    columns = whitening.columns
-    start, index, value = columns.start, columns.index, columns.weight
-    bar = shift_bar.copy()
+    """Cotangent of the white coordinates: the same system transposed, so by rows."""
+    start, index, value = whitening.rows.start, whitening.rows.index, whitening.rows.weight
+    bar = np.empty(shift_bar.size)
     for i in range(bar.size):
-        moved = bar[i] * whitening.inverse[i]
-        bar[i] = moved
+        rest = shift_bar[i]
         for n in range(start[i], start[i + 1]):
-            bar[index[n]] -= value[n] * moved
+            rest -= value[n] * bar[index[n]]
+        bar[i] = rest * whitening.inverse[i]
     return bar
 
 
@@ -882,26 +968,38 @@ def smooth_adjoint(path, state_bar, whitening):
 @_jit
 def density(white, steps, centres, graph, sums, errors, figures, whitening):
     """Log density (up to a constant) and its gradient at a point in white coordinates."""
-    shift = unwhiten(white, whitening) + whitening.mode
+    shift = _shift(white, whitening)
     table = persistences(shift, steps)
     path = smooth(shift, steps.which, table, whitening)
     state, state_slope, own, own_slope = path[0], path[1], path[2], path[3]
     level = levels(state, shift, centres)
     flow, share, throughput = balance(level, graph)
-    location = locate(flow, level, sums)
+    observed = totals(flow, sums)
+    location = _located(observed, level, sums)
     scale = spreads(shift, errors)
     term = record_terms(location, scale, figures)
     years, series = state.shape
     free = years * series
-    total = own + whitening.volume[0] + term.sum() - 0.5 * np.square(shift[free:]).sum()
+    total = own + whitening.volume[0]
+    for i in range(term.size):
+        total += term[i]
+    for i in range(free, shift.size):
+        total -= 0.5 * shift[i] * shift[i]
 
     location_bar, scale_bar = record_terms_adjoint(location, scale, figures, np.ones(term.size))
-    flow_bar, level_bar = locate_adjoint(flow, level, sums, location_bar)
-    level_bar += balance_adjoint(level, graph, flow, share, throughput, flow_bar)
+    flow_bar, level_bar = _located_adjoint(observed, flow.shape, level.shape, sums, location_bar)
+    by_flow = balance_adjoint(level, graph, flow, share, throughput, flow_bar)
+    for k in range(level.shape[0]):
+        for t in range(years):
+            level_bar[k, t] += by_flow[k, t]
     state_bar, shift_bar = levels_adjoint(state, shift, centres, level, level_bar)
-    shift_bar += spreads_adjoint(shift, errors, scale, scale_bar)
-    shift_bar[free:] -= shift[free:]
-    shift_bar[:free] = smooth_adjoint(path, state_bar, whitening).ravel()
+    spread_bar = spreads_adjoint(shift, errors, scale, scale_bar)
+    for i in range(free, shift.size):
+        shift_bar[i] += spread_bar[i] - shift[i]
+    by_state = smooth_adjoint(path, state_bar, whitening)
+    for t in range(years):
+        for k in range(series):
+            shift_bar[t * series + k] = by_state[t, k]
     if years > 1:
         begin = shift.size - steps.step_mean.size
         for k in range(series):
@@ -916,11 +1014,14 @@ def density(white, steps, centres, graph, sums, errors, figures, whitening):
 @_jit
 def unfold(white, steps, whitening):
     """States (year, series) and latent vector of a point in white coordinates."""
-    shift = unwhiten(white, whitening) + whitening.mode
+    shift = _shift(white, whitening)
     table = persistences(shift, steps)
     state = smooth(shift, steps.which, table, whitening)[0]
     latent = shift.copy()
-    latent[: state.size] = innovations(state, steps.which, table).ravel()
+    step = innovations(state, steps.which, table)
+    for t in range(state.shape[0]):
+        for k in range(state.shape[1]):
+            latent[t * state.shape[1] + k] = step[t, k]
     return state, latent
 
 

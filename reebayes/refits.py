@@ -7,7 +7,7 @@ was killed goes on where it stopped.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +77,7 @@ class Workshop:
             if self._is_done(path, study):
                 self.tell(f"{path}: finished before.")
                 continue
-            settings = asdict(self.run)
-            save_fit(fit(study, **settings), path)
+            save_fit(fit(study, **self._settings(), progress=self.run.progress), path)
             self.tell(f"{path}: {open_attributes(path).get('verdict', '')}")
         return FitFiles(paths)
 

@@ -31,7 +31,9 @@ from reebayes.kernels import Whitening, density, observe, states, unfold
 from reebayes.layout import Floats, Layout, lay_out
 from reebayes.study import Study
 
-DRAWS, TUNE, CHAINS = 2000, 250, 4
+DRAWS, TUNE, CHAINS = 1000, 250, 4
+# Transitions to a kept draw: the slowest flows lose nothing by it, memory and files are halved.
+THIN = 2
 PRIOR_DRAWS = 500
 # Trees of 31 gradients, the longest steps that need them: slow directions want long paths.
 TARGET_ACCEPT = 0.87
@@ -43,7 +45,7 @@ _STATS = ("diverging", "energy", "logp", "maxdepth_reached", "n_steps", "depth",
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Settings of one run of the sampler."""
+    """Settings of one run of the sampler; ``thin`` is its transitions to a kept draw."""
 
     seed: int
     draws: int
@@ -52,6 +54,7 @@ class Run:
     progress: bool
     accept: float = TARGET_ACCEPT
     cores: int | None = None
+    thin: int = 1
 
 
 PILOT = Run(seed=0, draws=60, tune=120, chains=CHAINS, progress=False)
@@ -74,7 +77,8 @@ def fit(
     seed : int
         The same seed gives the same draws on the same machine and versions.
     draws, tune, chains : int
-        Draws kept and tuning draws per chain, and independent chains.
+        Draws kept and tuning transitions per chain, and independent chains. Every second
+        transition is kept.
     progress : bool
         Show a progress bar (on a terminal or in a notebook).
 
@@ -101,11 +105,15 @@ def fit(
     with _timed(clock, "pilot"):
         whitening = find_coordinates(layout, seed=seed)
     with _timed(clock, "sampling"):
-        run = Run(seed=seed, draws=draws, tune=tune, chains=chains, progress=progress)
-        trace = _sample(layout, whitening, run)
+        run = Run(seed=seed, draws=draws, tune=tune, chains=chains, progress=progress, thin=THIN)
+        white, stats = _sample(layout, whitening, run)
     with _timed(clock, "assembly"):
-        tree = _assemble(study, layout, whitening, trace, np.random.default_rng(seed))
-        verdict = judge(tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset())
+        posterior = _unfold(layout, white, whitening)
+        del white
+        tree = _assemble(study, layout, posterior, np.random.default_rng(seed))
+        del posterior
+        tree["sample_stats"] = xr.DataTree(_of_kept(stats, THIN))
+        verdict = judge(tree["posterior"].to_dataset(), stats)
     clock["total"] = time.perf_counter() - begin
     settings = {"seed": seed, "draws": draws, "tune": tune, "chains": chains}
     tree.attrs = {
@@ -133,11 +141,10 @@ def draw(layout: Layout, run: Run, whitening: Whitening) -> tuple[dict[str, Floa
         Flows (year, flow), bias (year, reporter), noise, shared errors, step multipliers, latents,
         location and scale of every record.
     stats : Dataset (chain, draw)
-        The sampler's statistics.
+        The sampler's statistics of every transition.
     """
-    trace = _sample(layout, whitening, run)
-    white = trace["posterior"].to_dataset()[WHITE].values
-    return _unfold(layout, white, whitening), trace["sample_stats"].to_dataset()
+    white, stats = _sample(layout, whitening, run)
+    return _unfold(layout, white, whitening), stats
 
 
 def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
@@ -154,9 +161,9 @@ def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
     """
     gradient_at = gradients(layout)
     whitening = at_mode(gradient_at, layout)
-    trace = _sample(layout, whitening, replace(PILOT, seed=seed))
-    white = trace["posterior"].to_dataset()[WHITE].values.reshape(-1, layout.unknowns.size)
-    latents = np.array([unfold(point, layout.steps, whitening)[1] for point in white])
+    white = _sample(layout, whitening, replace(PILOT, seed=seed))[0]
+    points = white.reshape(-1, layout.unknowns.size)
+    latents = np.array([unfold(point, layout.steps, whitening)[1] for point in points])
     return over_draws(gradient_at, layout, latents)
 
 
@@ -196,7 +203,8 @@ def _check_settings(**settings: int) -> None:
         raise FitError("; ".join(low))
 
 
-def _sample(layout: Layout, whitening: Whitening, run: Run) -> xr.DataTree:
+def _sample(layout: Layout, whitening: Whitening, run: Run) -> tuple[Floats, xr.Dataset]:
+    """Kept draws (chain, draw, latent) in white coordinates, and statistics of all transitions."""
     size = layout.unknowns.size
     gradient = gradients(layout)(whitening)
     model = from_pyfunc(
@@ -211,7 +219,7 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> xr.DataTree:
     try:
         sampler = nutpie.sample(
             model,
-            draws=run.draws,
+            draws=run.draws * run.thin,
             tune=run.tune,
             chains=run.chains,
             cores=min(run.chains, run.cores or os.cpu_count() or 1),
@@ -224,7 +232,19 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> xr.DataTree:
         trace = _awaited(sampler)
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error
-    return trace
+    white = trace["posterior"].to_dataset()[WHITE].values[:, run.thin - 1 :: run.thin]
+    stats = trace["sample_stats"].to_dataset()
+    return np.ascontiguousarray(white), stats[[name for name in _STATS if name in stats]]
+
+
+def _of_kept(stats: xr.Dataset, thin: int) -> xr.Dataset:
+    """Statistics of kept draws: what befell any of the transitions to it, and their mean cost."""
+    groups = stats.drop_vars("draw", errors="ignore").coarsen(draw=thin)
+    any_of = {name: groups.max()[name] for name in ("diverging", "maxdepth_reached")}
+    kept = stats.isel(draw=slice(thin - 1, None, thin)).assign(any_of)
+    return kept.assign(n_steps=groups.mean()["n_steps"]).assign_coords(
+        draw=np.arange(kept.sizes["draw"])
+    )
 
 
 def _awaited(sampler: Any) -> xr.DataTree:
@@ -242,23 +262,37 @@ def _unfold(layout: Layout, white: Floats, whitening: Whitening | None) -> dict[
 
     Draws are in white coordinates, or are latent vectors where no coordinates are given.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # kernels run outside the GIL
-        chains = list(pool.map(lambda chain: _unfold_chain(layout, chain, whitening), white))
-    return {name: np.stack([chain[name] for chain in chains]) for name in chains[0]}
-
-
-def _unfold_chain(layout: Layout, chain: Floats, whitening: Whitening | None) -> dict[str, Floats]:
-    steps, errors, unknowns = layout.steps, layout.errors, layout.unknowns
-    bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
-    draws, years = len(chain), len(layout.years)
+    shape, years = white.shape[:2], len(layout.years)
+    unknowns = layout.unknowns
     stored = {
-        "latents": np.empty((draws, unknowns.size)),
-        "flows": np.empty((draws, years, len(layout.flows))),
-        "bias": np.empty((draws, years, bias.size)),
-        "shared_error": np.empty((draws, shared.size)),
-        "location": np.empty((draws, len(layout.records))),
-        "scale": np.empty((draws, len(layout.records))),
+        "latents": np.empty((*shape, unknowns.size)),
+        "flows": np.empty((*shape, years, len(layout.flows))),
+        "bias": np.empty((*shape, years, len(layout.reporters))),
+        "shared_error": np.empty((*shape, len(layout.shared))),
+        "location": np.empty((*shape, len(layout.records))),
+        "scale": np.empty((*shape, len(layout.records))),
     }
+
+    def fill(chain: int) -> None:
+        room = {name: values[chain] for name, values in stored.items()}
+        _unfold_chain(layout, white[chain], whitening, room)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # kernels run outside the GIL
+        list(pool.map(fill, range(shape[0])))
+    noise = stored["latents"][..., unknowns.scales_start : unknowns.steps_start]
+    step = stored["latents"][..., unknowns.steps_start :]
+    errors, steps = layout.errors, layout.steps
+    return stored | {
+        "noise": np.exp(errors.noise_mean + errors.noise_sd * noise),
+        "step_scale": np.exp(steps.step_mean + steps.step_sd * step),
+    }
+
+
+def _unfold_chain(
+    layout: Layout, chain: Floats, whitening: Whitening | None, room: Mapping[str, Floats]
+) -> None:
+    steps, errors = layout.steps, layout.errors
+    bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
     for n, white in enumerate(chain):
         if whitening is None:
             state, latent = states(white, steps), white
@@ -268,32 +302,18 @@ def _unfold_chain(layout: Layout, chain: Floats, whitening: Whitening | None) ->
             state, latent, layout.centres, layout.graph, layout.sums, errors
         )
         found = (latent, flow.T, level[bias].T, level[shared, 0], location, scale)
-        for values, value in zip(stored.values(), found, strict=True):
+        for values, value in zip(room.values(), found, strict=True):
             values[n] = value
-    noise = stored["latents"][:, unknowns.scales_start : unknowns.steps_start]
-    step = stored["latents"][:, unknowns.steps_start :]
-    return stored | {
-        "noise": np.exp(errors.noise_mean + errors.noise_sd * noise),
-        "step_scale": np.exp(steps.step_mean + steps.step_sd * step),
-    }
 
 
 def _assemble(
-    study: Study,
-    layout: Layout,
-    whitening: Whitening,
-    trace: xr.DataTree,
-    rng: np.random.Generator,
+    study: Study, layout: Layout, posterior: Mapping[str, Floats], rng: np.random.Generator
 ) -> xr.DataTree:
-    white = trace["posterior"].to_dataset()[WHITE].values
-    posterior = _unfold(layout, white, whitening)
     latents = rng.standard_normal((1, PRIOR_DRAWS, layout.unknowns.size))
     prior = _unfold(layout, latents, None)
-    stats = trace["sample_stats"].to_dataset()
     return xr.DataTree.from_dict({
         "posterior": draws_dataset(layout, posterior),
         "prior": draws_dataset(layout, prior),
-        "sample_stats": stats[[name for name in _STATS if name in stats]],
         "posterior_predictive": _replicate(layout, posterior, rng),
         "prior_predictive": _replicate(layout, prior, rng),
         "log_likelihood": log_likelihood(layout, posterior["location"], posterior["scale"]),

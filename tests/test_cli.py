@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return answer()
 
     module = ModuleType("reebayes.sampling")
-    module.__dict__.update(fit=fit, DRAWS=2000, TUNE=250, CHAINS=4)
+    module.__dict__.update(fit=fit, DRAWS=1000, TUNE=250, CHAINS=4)
     monkeypatch.setitem(sys.modules, "reebayes.sampling", module)
     return seen
 

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from reebayes.layout import lay_out
-from reebayes.sampling import PILOT, WHITE, fit
+from reebayes.sampling import PILOT, THIN, WHITE, fit
 from reebayes.study import Study, read_study
 from tests.tiny import shared_tables, write_tables
 
@@ -62,7 +62,7 @@ def sampler(study: Study, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 
 def short(study: Study, seed: int) -> xr.DataTree:
-    return fit(study, seed=seed, draws=DRAWS, tune=10, chains=CHAINS, progress=False)
+    return fit(study, seed=seed, draws=DRAWS // THIN, tune=10, chains=CHAINS, progress=False)
 
 
 def test_the_seed_reaches_the_sampler(study: Study, sampler: StandIn) -> None:
