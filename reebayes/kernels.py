@@ -369,6 +369,16 @@ def _shares(level, graph, flow, share):
                 share[f, t] = flow[f, t] * total[t]
 
 
+@_jit_inline
+def _any(values):
+    found = False
+    for t in range(values.size):
+        if values[t] != 0.0:
+            found = True
+            break
+    return found
+
+
 @_jit
 def _solve(block, rhs, leak, size, transpose):
     """Gaussian elimination of many small systems, one a year, in place.
@@ -376,10 +386,12 @@ def _solve(block, rhs, leak, size, transpose):
     The matrices are I - S' (or its transpose) of processes that pass on ``block`` to one another
     and ``leak`` to others. What a process passes on adds up to 1, so a pivot is the sum of what
     goes to processes not yet eliminated and to others. Nothing is subtracted: however little
-    leaves a cycle, it keeps its digits, and pivots are positive and need no search.
+    leaves a cycle, it keeps its digits, and pivots are positive and need no search. Most pairs of
+    processes in a large cycle pass nothing on to one another, and are passed over.
     """
     years = rhs.shape[1]
     pivot = np.empty((size, years))
+    columns = np.empty(size, dtype=np.int64)
     for i in range(size):
         for t in range(years):
             pivot[i, t] = leak[i, t]
@@ -387,20 +399,30 @@ def _solve(block, rhs, leak, size, transpose):
             row, col = (i, k) if transpose else (k, i)
             for t in range(years):
                 pivot[i, t] += block[row, col, t]
+        count = 0
+        for c in range(i + 1, size):
+            if _any(block[i, c]):
+                columns[count] = c
+                count += 1
         for r in range(i + 1, size):
             row, col = (r, i) if transpose else (i, r)
+            if _any(block[row, col]):
+                for t in range(years):
+                    leak[r, t] += block[row, col, t] * leak[i, t] / pivot[i, t]
+            if not _any(block[r, i]):
+                continue
             for t in range(years):
-                leak[r, t] += block[row, col, t] * leak[i, t] / pivot[i, t]
                 factor = block[r, i, t] / pivot[i, t]
                 block[r, i, t] = factor
                 rhs[r, t] += factor * rhs[i, t]
-            for c in range(i + 1, size):
+            for n in range(count):
                 for t in range(years):
-                    block[r, c, t] += block[r, i, t] * block[i, c, t]
+                    block[r, columns[n], t] += block[r, i, t] * block[i, columns[n], t]
     for i in range(size - 1, -1, -1):
         for c in range(i + 1, size):
-            for t in range(years):
-                rhs[i, t] += block[i, c, t] * rhs[c, t]
+            if _any(block[i, c]):
+                for t in range(years):
+                    rhs[i, t] += block[i, c, t] * rhs[c, t]
         for t in range(years):
             rhs[i, t] /= pivot[i, t]
 

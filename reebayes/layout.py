@@ -365,10 +365,25 @@ def _stages(source: Integers, target: Integers, size: int) -> tuple[Integers, In
     for tail, head in zip(label[source], label[target], strict=True):
         if tail != head:
             sorter.add(int(head), int(tail))
-    stages = [np.flatnonzero(label == stage) for stage in sorter.static_order()]
+    stages = [_eliminated(np.flatnonzero(label == stage), links) for stage in sorter.static_order()]
     order = np.concatenate(stages).astype(np.int64)
     start = np.cumsum([0, *(stage.size for stage in stages)])
     return order, start.astype(np.int64)
+
+
+def _eliminated(members: Integers, links: csr_array) -> Integers:
+    """Order a cycle's processes so that solving it fills few gaps: the least linked one first."""
+    linked = links[members][:, members].toarray() > 0
+    np.fill_diagonal(linked, val=False)
+    left, order = list(range(members.size)), []
+    while left:
+        inner = linked[np.ix_(left, left)]
+        least = left[int(np.argmin(inner.sum(axis=0) * inner.sum(axis=1)))]
+        left.remove(least)
+        order.append(least)
+        linked |= np.outer(linked[:, least], linked[least])
+        np.fill_diagonal(linked, val=False)
+    return members[order]
 
 
 # --- quantities and records -----------------------------------------------------------------------

@@ -32,8 +32,8 @@ from reebayes.layout import Floats, Layout, lay_out
 from reebayes.study import Study
 
 DRAWS, TUNE, CHAINS = 1000, 250, 4
-# Transitions to a kept draw: the slowest flows lose nothing by it, memory and files are halved.
-THIN = 2
+# Transitions to a kept draw: the slowest flows lose next to nothing, memory and files are a third.
+THIN = 3
 PRIOR_DRAWS = 500
 # Trees of 31 gradients, the longest steps that need them: slow directions want long paths.
 TARGET_ACCEPT = 0.87
@@ -77,7 +77,7 @@ def fit(
     seed : int
         The same seed gives the same draws on the same machine and versions.
     draws, tune, chains : int
-        Draws kept and tuning transitions per chain, and independent chains. Every second
+        Draws kept and tuning transitions per chain, and independent chains. Every third
         transition is kept.
     progress : bool
         Show a progress bar (on a terminal or in a notebook).

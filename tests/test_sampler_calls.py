@@ -11,7 +11,7 @@ from reebayes.sampling import PILOT, THIN, WHITE, fit
 from reebayes.study import Study, read_study
 from tests.tiny import shared_tables, write_tables
 
-CHAINS, DRAWS = 2, 20
+CHAINS, DRAWS = 2, 21
 
 
 class StandIn:
@@ -88,3 +88,21 @@ def test_an_interrupt_ends_a_fit_and_its_threads(study: Study, sampler: StandIn)
     with pytest.raises(KeyboardInterrupt):
         short(study, 1)
     assert sampler.cancelled
+
+
+def test_a_divergence_on_the_way_to_a_kept_draw_counts(study: Study, sampler: StandIn) -> None:
+    """Only every THIN-th transition is kept, but the gate hears of all of them."""
+    stats = sampler.trace["sample_stats"].to_dataset().copy(deep=True)
+    stats["diverging"][0, 0] = 1
+    stats["maxdepth_reached"][1, DRAWS - 2] = 1
+    stats["n_steps"][0, :THIN] = [7, 31, 15]
+    sampler.trace["sample_stats"] = xr.DataTree(stats)
+    found = short(study, 1)
+    assert found.attrs["divergences"] == 1
+    assert found.attrs["saturated_fraction"] == pytest.approx(1 / (CHAINS * DRAWS))
+    kept = found["sample_stats"].to_dataset()
+    assert kept["diverging"].values.tolist()[0][0] == 1
+    assert kept["maxdepth_reached"].values.tolist()[1][-1] == 1
+    assert kept["n_steps"][0, 0] == pytest.approx(53 / 3)
+    white = sampler.trace["posterior"][WHITE].values
+    assert found["posterior"].sizes["draw"] == white.shape[1] // THIN
