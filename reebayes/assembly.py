@@ -52,12 +52,12 @@ def draws_dataset(layout: Layout, draws: Mapping[str, Floats]) -> xr.Dataset:
     variables: dict[str, Any] = {
         name: ((CHAIN, DRAW, *dimensions), draws[name]) for name, dimensions in DIMENSIONS.items()
     }
-    quantities = quantity_draws(layout, flows).astype(np.float32)
+    quantities = np.empty((*flows.shape[:3], len(layout.quantities)), dtype=np.float32)
+    for chain, values in enumerate(flows):  # one by one: in double precision all would be large
+        quantities[chain] = quantity_draws(layout, values)
     variables["quantities"] = ((CHAIN, DRAW, YEAR, QUANTITY), quantities)
-    # Flows keep every digit, so that the mass balance closes in the file as well; the rest is
-    # known to three digits at best.
-    dims, latents = variables["latents"]
-    variables["latents"] = (dims, latents.astype(np.float32))
+    # Flows keep every digit, so that the mass balance closes in the file as well; quantities and
+    # latents are known to three digits at best.
     coordinates = {
         CHAIN: np.arange(flows.shape[0]),
         DRAW: np.arange(flows.shape[1]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
@@ -39,6 +40,8 @@ PRIOR_DRAWS = 500
 TARGET_ACCEPT = 0.87
 
 WHITE = "white"
+# The sampler's store holds every transition, twice for a moment; seven digits say where a draw is.
+_KEPT = np.float32
 _STATS = ("diverging", "energy", "logp", "maxdepth_reached", "n_steps", "depth", "step_size",
           "mean_tree_accept")  # fmt: skip
 
@@ -210,8 +213,8 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> tuple[Floats, xr.
     model = from_pyfunc(
         ndim=size,
         make_logp_fn=lambda: gradient,
-        make_expand_fn=lambda *_: lambda white: {WHITE: white},
-        expanded_dtypes=[np.dtype(np.float64)],
+        make_expand_fn=lambda *_: lambda white: {WHITE: white.astype(_KEPT)},
+        expanded_dtypes=[np.dtype(_KEPT)],
         expanded_shapes=[(size,)],
         expanded_names=[WHITE],
         make_initial_point_fn=lambda seed: np.random.default_rng(seed).standard_normal(size),
@@ -232,9 +235,11 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> tuple[Floats, xr.
         trace = _awaited(sampler)
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error
-    white = trace["posterior"].to_dataset()[WHITE].values[:, run.thin - 1 :: run.thin]
-    stats = trace["sample_stats"].to_dataset()
-    return np.ascontiguousarray(white), stats[[name for name in _STATS if name in stats]]
+    white = trace["posterior"].to_dataset()[WHITE].values[:, run.thin - 1 :: run.thin].copy()
+    stats = trace["sample_stats"].to_dataset().load()
+    del trace, sampler, model
+    gc.collect()  # a tree refers to itself, and would keep all transitions for a while
+    return white.astype(np.float64), stats[[name for name in _STATS if name in stats]]
 
 
 def _of_kept(stats: xr.Dataset, thin: int) -> xr.Dataset:
@@ -265,12 +270,14 @@ def _unfold(layout: Layout, white: Floats, whitening: Whitening | None) -> dict[
     shape, years = white.shape[:2], len(layout.years)
     unknowns = layout.unknowns
     stored = {
-        "latents": np.empty((*shape, unknowns.size)),
+        "latents": np.empty((*shape, unknowns.size), dtype=np.float32),
         "flows": np.empty((*shape, years, len(layout.flows))),
         "bias": np.empty((*shape, years, len(layout.reporters))),
         "shared_error": np.empty((*shape, len(layout.shared))),
         "location": np.empty((*shape, len(layout.records))),
         "scale": np.empty((*shape, len(layout.records))),
+        "noise": np.empty((*shape, len(layout.reporters))),
+        "step_scale": np.empty((*shape, layout.steps.step_mean.size)),
     }
 
     def fill(chain: int) -> None:
@@ -279,19 +286,14 @@ def _unfold(layout: Layout, white: Floats, whitening: Whitening | None) -> dict[
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # kernels run outside the GIL
         list(pool.map(fill, range(shape[0])))
-    noise = stored["latents"][..., unknowns.scales_start : unknowns.steps_start]
-    step = stored["latents"][..., unknowns.steps_start :]
-    errors, steps = layout.errors, layout.steps
-    return stored | {
-        "noise": np.exp(errors.noise_mean + errors.noise_sd * noise),
-        "step_scale": np.exp(steps.step_mean + steps.step_sd * step),
-    }
+    return stored
 
 
 def _unfold_chain(
     layout: Layout, chain: Floats, whitening: Whitening | None, room: Mapping[str, Floats]
 ) -> None:
-    steps, errors = layout.steps, layout.errors
+    steps, errors, unknowns = layout.steps, layout.errors, layout.unknowns
+    noisy, moving = slice(unknowns.scales_start, unknowns.steps_start), unknowns.steps_start
     bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
     for n, white in enumerate(chain):
         if whitening is None:
@@ -301,7 +303,9 @@ def _unfold_chain(
         level, flow, location, scale = observe(
             state, latent, layout.centres, layout.graph, layout.sums, errors
         )
-        found = (latent, flow.T, level[bias].T, level[shared, 0], location, scale)
+        noise = np.exp(errors.noise_mean + errors.noise_sd * latent[noisy])
+        step = np.exp(steps.step_mean + steps.step_sd * latent[moving:])
+        found = (latent, flow.T, level[bias].T, level[shared, 0], location, scale, noise, step)
         for values, value in zip(room.values(), found, strict=True):
             values[n] = value
 

@@ -267,7 +267,7 @@ def test_a_fit_agrees_with_the_sampler_of_pymc(studies: dict[str, Study]) -> Non
             draws=4000, tune=1000, chains=4, cores=2, random_seed=1, nuts_sampler="pymc",
             target_accept=0.9, progressbar=False, compute_convergence_checks=False,
         ).posterior.to_dataset()  # fmt: skip
-    own = fit(study, seed=2, draws=8000, progress=False)["posterior"].to_dataset()
+    own = fit(study, seed=2, draws=3000, progress=False)["posterior"].to_dataset()
     for name in ("flows", "bias", "shared_error", "noise", "step_scale"):
         one, two = (flat(draws[name].transpose(*own[name].dims).values) for draws in (own, other))
         if name in ("flows", "noise", "step_scale"):

@@ -17,7 +17,7 @@ from reebayes.study import Study, read_study
 from tests.golden.make import FILE, HEADLINE, golden_table, read_golden
 from tests.tiny import RECORDS, TABLES, write_tables
 
-CHAINS, DRAWS, TUNE = 4, 2000, 300
+CHAINS, DRAWS, TUNE = 4, 1000, 300
 
 # --- a study whose posterior is Gaussian on the log scale -----------------------------------------
 
@@ -97,7 +97,7 @@ def test_without_information_the_posterior_is_the_prior(tmp_path: Path) -> None:
     """The one record says that a flow is zero in a year in which it cannot exist."""
     study = read_study(write_tables(tmp_path / "tiny"))
     silent = study.with_records([study.records["r_zero"]])
-    tree = fit(silent, seed=5, draws=1000, tune=TUNE, chains=CHAINS, progress=False)
+    tree = fit(silent, seed=5, draws=500, tune=TUNE, chains=CHAINS, progress=False)
     draws = tree["posterior"]["latents"].values.astype(float)
     count = ess_bulk(draws)
     # of some 60 latents, the furthest lie about three errors out
@@ -200,7 +200,7 @@ def test_figures_changed_in_their_last_digit_change_no_density(tmp_path: Path) -
 def test_seeds_change_no_more_than_chance(tmp_path: Path) -> None:
     study = read_study(write_tables(tmp_path / "tiny"))
     trees = [
-        fit(study, seed=seed, draws=1000, tune=TUNE, chains=CHAINS, progress=False)
+        fit(study, seed=seed, draws=500, tune=TUNE, chains=CHAINS, progress=False)
         for seed in (11, 12)
     ]
     draws = [_log_flows(tree) for tree in trees]

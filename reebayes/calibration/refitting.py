@@ -125,7 +125,7 @@ def _converged_draws(
         marks["passed"] = marks["rhat"] <= effort.rhat_max
         if marks["passed"]:
             break
-        latents = found["latents"].reshape(-1, layout.unknowns.size)
+        latents = found["latents"].reshape(-1, layout.unknowns.size).astype(np.float64)
         whitening = over_draws(gradient_at, layout, latents)
     return draws, marks | {
         "attempts": attempt + 1,
