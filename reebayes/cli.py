@@ -626,7 +626,7 @@ def _add_report(commands: Commands) -> None:
         "and sources.",
         example="reebayes report results/fit.nc --year 2010 --out report_2010.html",
     )  # fmt: skip
-    parser.add_argument("file", type=Path, metavar="FILE.nc", help="a fit of `reebayes fit`")
+    parser.add_argument("file", type=_file, metavar="FILE.nc", help="a fit of `reebayes fit`")
     parser.add_argument(
         "--out", type=Path, metavar="FILE.html", help="page to write (default: beside the fit)"
     )
@@ -649,7 +649,7 @@ def _add_export(commands: Commands) -> None:
         "records and\nsources as CSV files in a folder or as one Excel workbook.",
         example="reebayes export results/fit.nc --to xlsx --out bands.xlsx",
     )  # fmt: skip
-    parser.add_argument("file", type=Path, metavar="FILE.nc", help="a fit of `reebayes fit`")
+    parser.add_argument("file", type=_file, metavar="FILE.nc", help="a fit of `reebayes fit`")
     parser.add_argument("--to", choices=("csv", "xlsx"), required=True, help="kind of table")
     parser.add_argument(
         "--out", type=Path, metavar="PATH",
@@ -666,7 +666,7 @@ def _add_learnt(commands: Commands) -> None:
         "how many\ndirections of the unknowns the records see.",
         example="reebayes learnt results/fit.nc --csv tables",
     )  # fmt: skip
-    parser.add_argument("file", type=Path, metavar="FILE.nc", help="a fit of `reebayes fit`")
+    parser.add_argument("file", type=_file, metavar="FILE.nc", help="a fit of `reebayes fit`")
     parser.add_argument(
         "--csv", nargs="?", const="", metavar="DIR",
         help="write the whole tables into a folder too (default: beside the fit)",
@@ -820,6 +820,14 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return value
+
+
+def _file(text: str) -> Path:
+    """A path with a name, which what is written beside the file is named after."""
+    path = Path(text)
+    if not path.name:
+        raise argparse.ArgumentTypeError(f"{text!r}: give the name of a file, not of a folder")
+    return path
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:

@@ -484,6 +484,7 @@ BAD_OPTIONS = [
     ["harmonise", "--sd", "nan"], ["harmonise", "--sd", "inf"], ["harmonise", "--sd", "-1"],
     ["harmonise", "--sd", "five"], ["harmonise", "--years", "2018-"], ["harmonise", "--years", "x"],
     ["harmonise", "--years", "2020-2018"], ["harmonise", "--incomplete", "maybe"], ["check"],
+    ["report", ""], ["export", "."], ["export", "/", "--to", "xlsx"], ["learnt", "./"],
 ]  # fmt: skip
 
 
