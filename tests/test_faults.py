@@ -21,6 +21,7 @@ from reebayes import results
 from reebayes.cli import main
 from reebayes.errors import ResultError
 from reebayes.results import open_fit, save_fit, sole_writer, write_whole
+from reebayes.sampling import CHAINS, DRAWS, TUNE
 from tests.fakes import fake_fit
 from tests.tiny import write_tables
 
@@ -44,13 +45,13 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def fit(study: Any, **given: Any) -> xr.DataTree:
         seen["calls"] += 1
         tree = seen["answer"]()
-        settings = {"draws": 2000, "tune": 250, "chains": 4, **given}
+        settings = {"draws": DRAWS, "tune": TUNE, "chains": CHAINS, **given}
         settings.pop("progress")
         tree.attrs |= settings | {"study_hash": study.hash}
         return tree
 
     module = ModuleType("reebayes.sampling")
-    module.__dict__.update(fit=fit, DRAWS=1000, TUNE=250, CHAINS=4)
+    module.__dict__.update(fit=fit, DRAWS=DRAWS, TUNE=TUNE, CHAINS=CHAINS)
     monkeypatch.setitem(sys.modules, "reebayes.sampling", module)
     return seen
 
