@@ -17,6 +17,8 @@ import numpy as np
 # One thread per chain is the faster choice: loops over years and series are short.
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
+# Arrays are copied and added in loops: slices and array expressions take seconds more to compile.
+
 # Helpers of inner loops: a call that passes arrays costs more than what they do.
 _jit_inline = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 

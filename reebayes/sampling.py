@@ -110,6 +110,7 @@ def fit(
     with _timed(clock, "sampling"):
         run = Run(seed=seed, draws=draws, tune=tune, chains=chains, progress=progress, thin=THIN)
         white, stats = _sample(layout, whitening, run)
+        gc.collect()  # the sampler's tree refers to itself, and would keep all transitions
     with _timed(clock, "assembly"):
         posterior = _unfold(layout, white, whitening)
         del white
@@ -235,21 +236,19 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> tuple[Floats, xr.
         trace = _awaited(sampler)
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error
-    white = trace["posterior"].to_dataset()[WHITE].values[:, run.thin - 1 :: run.thin].copy()
-    stats = trace["sample_stats"].to_dataset().load()
-    del trace, sampler, model
-    gc.collect()  # a tree refers to itself, and would keep all transitions for a while
-    return white.astype(np.float64), stats[[name for name in _STATS if name in stats]]
+    kept = trace["posterior"].to_dataset()[WHITE].values[:, run.thin - 1 :: run.thin]
+    stats = trace["sample_stats"].to_dataset()
+    return kept.astype(np.float64), stats[[name for name in _STATS if name in stats]]
 
 
 def _of_kept(stats: xr.Dataset, thin: int) -> xr.Dataset:
     """Statistics of kept draws: what befell any of the transitions to it, and their mean cost."""
-    groups = stats.drop_vars("draw", errors="ignore").coarsen(draw=thin)
-    any_of = {name: groups.max()[name] for name in ("diverging", "maxdepth_reached")}
-    kept = stats.isel(draw=slice(thin - 1, None, thin)).assign(any_of)
-    return kept.assign(n_steps=groups.mean()["n_steps"]).assign_coords(
-        draw=np.arange(kept.sizes["draw"])
-    )
+    stats = stats.drop_vars("draw", errors="ignore")  # it counts transitions
+    groups = stats.coarsen(draw=thin)
+    kept = stats.isel(draw=slice(thin - 1, None, thin))
+    befell = groups.max()[["diverging", "maxdepth_reached"]]
+    kept = kept.assign(befell).assign(n_steps=groups.mean()["n_steps"])
+    return kept.assign_coords(draw=np.arange(kept.sizes["draw"]))
 
 
 def _awaited(sampler: Any) -> xr.DataTree:
