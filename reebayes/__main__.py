@@ -1,4 +1,4 @@
-"""The start of the program: ready for an interrupt while the commands are still being loaded."""
+"""The start and end of the program: an interrupt while commands load, or after all is done."""
 
 import os
 import signal
@@ -19,7 +19,9 @@ def main() -> int:
     from reebayes.cli import main as run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    return run()
+    code = run()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and told: nothing to interrupt
+    return code
 
 
 def _stop(*_: object) -> None:

@@ -602,6 +602,16 @@ def test_inputs_are_never_written_over(
 # --- real runs ------------------------------------------------------------------------------------
 
 
+def test_an_interrupt_after_the_last_word_changes_nothing(tiny_study: Path) -> None:
+    """The interpreter takes a while to end, and by then the command has succeeded."""
+    late = "import atexit, os, signal, sys; from reebayes.__main__ import main; " \
+           "atexit.register(os.kill, os.getpid(), signal.SIGINT); sys.exit(main())"  # fmt: skip
+    run = subprocess.run([sys.executable, "-c", late, "check", str(tiny_study)], cwd=ROOT,
+                         check=False, capture_output=True, text=True)  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "9 processes" in run.stdout
+
+
 @pytest.mark.slow
 def test_a_fit_killed_and_interrupted_and_run_again(tmp_path: Path) -> None:
     study, out = write_tables(tmp_path / "tiny"), tmp_path / "results"
