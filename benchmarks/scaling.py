@@ -7,7 +7,6 @@ large study would. Nothing of the size of unknowns times unknowns is formed.
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,32 +14,19 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from scipy.sparse import coo_array, csr_array
 
 from benchmarks.timing import best, watch_compilations
+from reebayes.density import Density
 from reebayes.kernels import (
     Centres,
     Errors,
-    Figures,
     Graph,
     Rows,
-    Steps,
+    Structure,
     Sums,
     Whitening,
-    density,
 )
 from reebayes.layout import Floats, Integers, Layout
 
 TIMES = (1, 3, 10, 30, 100)
-
-
-class Structure(NamedTuple):
-    """What `kernels.density` takes beside the point."""
-
-    steps: Steps
-    centres: Centres
-    graph: Graph
-    sums: Sums
-    errors: Errors
-    figures: Figures
-    whitening: Whitening
 
 
 def repeat(layout: Layout, whitening: Whitening, times: int) -> Structure:
@@ -231,12 +217,12 @@ def measure(
     """
     taken, latents = [], []
     rng = np.random.default_rng(0)
-    density(0.1 * rng.normal(size=layout.unknowns.size), *repeat(layout, whitening, 1))
+    Density(repeat(layout, whitening, 1))(0.1 * rng.normal(size=layout.unknowns.size))
     with watch_compilations() as seen:
         for count in times:
-            structure = repeat(layout, whitening, count)
-            point = 0.1 * rng.normal(size=structure.whitening.mode.size)
-            taken.append(best(partial(density, point, *structure), seconds=seconds))
+            density = Density(repeat(layout, whitening, count))
+            point = 0.1 * rng.normal(size=density.size)
+            taken.append(best(partial(density, point), seconds=seconds))
             latents.append(point.size)
     return {
         "times": list(times),

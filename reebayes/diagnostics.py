@@ -16,7 +16,8 @@ import math
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import product
 from typing import Any
 
 import numba
@@ -102,33 +103,38 @@ def judge(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float | i
 
 
 def _figures(posterior: xr.Dataset) -> tuple[NDArray[np.str_], dict[str, Floats]]:
+    """Names and figures of everything that changes, and of what has gaps, as the worst there is."""
     names: list[str] = []
-    parts: dict[str, list[Floats]] = {"rhat": [], "ess_bulk": [], "ess_tail": []}
-    blocks: list[Floats] = []
+    parts: list[Floats] = []
     broken: list[str] = []
-    for variable in posterior.data_vars.values():
-        labels, draws = _flat(variable)
-        for begin in range(0, draws.shape[2], _BLOCK):
-            block = draws[:, :, begin : begin + _BLOCK]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # sorting runs outside the GIL
+        for variable in posterior.data_vars.values():
+            labels, draws = _flat(variable)
+            starts = range(0, draws.shape[2], _BLOCK)
+            blocks = (draws[:, :, begin : begin + _BLOCK] for begin in starts)
             # a ratio of inactive flows does not exist; any other gap is a failure
-            absent = np.isnan(block).all(axis=(0, 1)) & (variable.name == QUANTITIES)
-            sound = np.isfinite(block).all(axis=(0, 1))
-            broken += [label for label, bad in zip(labels[begin:], ~sound & ~absent, strict=False)
-                       if bad]  # fmt: skip
-            moves = sound & (np.ptp(np.where(sound, block, 0.0), axis=(0, 1)) > 0)
-            block = np.ascontiguousarray(block[:, :, moves])
-            names += [label for label, kept in zip(labels[begin:], moves, strict=False) if kept]
-            if block.shape[2]:
-                blocks.append(block)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # sorting and FFT run outside the GIL
-        for figures in pool.map(_block_figures, blocks):
-            for key, values in zip(parts, figures, strict=True):
-                parts[key].append(values)
-    worst = {"rhat": np.inf, "ess_bulk": 0.0, "ess_tail": 0.0}
-    return np.array(names + broken), {
-        key: np.concatenate([*value, np.full(len(broken), worst[key])])
-        for key, value in parts.items()
-    }
+            judged = pool.map(partial(_judged, gaps=variable.name == QUANTITIES), blocks)
+            for begin, (moves, bad, figures) in zip(starts, judged, strict=True):
+                names += [labels[begin + n] for n in np.flatnonzero(moves)]
+                broken += [labels[begin + n] for n in np.flatnonzero(bad)]
+                parts.append(figures)
+    worst = np.repeat([[np.inf], [0.0], [0.0]], len(broken), axis=1)
+    table = np.concatenate([*parts, worst], axis=1)
+    return np.array(names + broken), dict(zip(("rhat", "ess_bulk", "ess_tail"), table, strict=True))
+
+
+def _judged(block: Floats, *, gaps: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floats]:
+    """Which variables of draws (chain, draw, variable) change, which are broken; R-hat and ESS.
+
+    Only what changes has figures (3, variable). Where ``gaps`` are allowed, a variable that is
+    nowhere defined is not broken.
+    """
+    sound = np.isfinite(block).all(axis=(0, 1))
+    absent = np.isnan(block).all(axis=(0, 1)) & gaps
+    moves = sound & (np.ptp(np.where(sound, block, 0.0), axis=(0, 1)) > 0)
+    if not moves.any():
+        return moves, ~sound & ~absent, np.empty((3, 0))
+    return moves, ~sound & ~absent, np.stack(_block_figures(block[:, :, moves]))
 
 
 def _block_figures(draws: Floats) -> tuple[Floats, Floats, Floats]:
@@ -153,21 +159,17 @@ def _scores(size: int) -> Floats:
 
 def _flat(variable: xr.DataArray) -> tuple[list[str], Floats]:
     """Labels such as ``smuggled_CN[2011]``, and draws (chain, draw, variable)."""
-    others = [str(dim) for dim in variable.dims if dim not in ("chain", "draw")]
-    # the thing comes before its year
-    others.sort(key=lambda dim: dim == "year")
-    ordered = variable.transpose("chain", "draw", *others)
+    ordered = variable.transpose("chain", "draw", ...)
     draws = ordered.values.reshape(*ordered.shape[:2], -1)
+    others = [str(dim) for dim in ordered.dims[2:]]
     if not others:
         return [str(variable.name)], draws
-    index = [ordered[dim].values for dim in others]
-    labels = [""]
-    for position, values in enumerate(index):
-        labels = [
-            f"{label}{value}" if position == 0 else f"{label}[{value}]"
-            for label in labels
-            for value in values
-        ]
+    labels = []
+    for values in product(*(ordered[dim].values for dim in others)):
+        named = dict(zip(others, values, strict=True))
+        # the thing comes before its year
+        first, *rest = (named[dim] for dim in sorted(others, key=lambda dim: dim == "year"))
+        labels.append(str(first) + "".join(f"[{value}]" for value in rest))
     return labels, draws
 
 

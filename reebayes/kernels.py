@@ -8,11 +8,14 @@ All kernels stand in one file on purpose: numba keeps compiled code by file, and
 that a kernel calls another one that has changed elsewhere.
 """
 
+import functools
 import math
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
 # One thread per chain is the faster choice: loops over years and series are short.
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -70,28 +73,37 @@ def _exponentials(values, scale):
 
 # --- what kernels take beside the unknowns --------------------------------------------------------
 
+# The compiler's types stand in the annotations: compiled code is kept for these and no others.
+Wholes = Annotated[Any, types.int64[::1]]
+WholeTable = Annotated[Any, types.int64[:, ::1]]
+Reals = Annotated[Any, types.float64[::1]]
+RealTable = Annotated[Any, types.float64[:, ::1]]
+Flags = Annotated[Any, types.bool_[::1]]
+FlagTable = Annotated[Any, types.bool_[:, ::1]]
+Real = Annotated[Any, types.float64]
+
 
 class Steps(NamedTuple):
     """How series move: which table row holds a (year, series), and what the rows say."""
 
-    which: Any
-    step_mean: Any
-    step_sd: Any
-    ratio: Any
-    group: Any
-    ceiling: Any
+    which: WholeTable
+    step_mean: Reals
+    step_sd: Reals
+    ratio: Reals
+    group: Wholes
+    ceiling: Reals
 
 
 class Centres(NamedTuple):
     """Prior mean and spread of every column, trade routes, and products that drive an inflow."""
 
-    mean: Any
-    sd: Any
-    constants: Any
-    route: Any
-    on_route: Any
-    driven: Any
-    loss: Any
+    mean: RealTable
+    sd: RealTable
+    constants: Wholes
+    route: Wholes
+    on_route: Reals
+    driven: Wholes
+    loss: Wholes
 
 
 class Graph(NamedTuple):
@@ -102,23 +114,23 @@ class Graph(NamedTuple):
     outflow that takes the remainder. ``active`` is (flow, year).
     """
 
-    column: Any
-    exogenous: Any
-    active: Any
-    target: Any
-    order: Any
-    place: Any
-    stage_start: Any
-    out_start: Any
-    out_flow: Any
+    column: Wholes
+    exogenous: Flags
+    active: FlagTable
+    target: Wholes
+    order: Wholes
+    place: Wholes
+    stage_start: Wholes
+    out_start: Wholes
+    out_flow: Wholes
 
 
 class Rows(NamedTuple):
     """Weighted sums of a flat array: row r adds ``weight[n] * values[index[n]]``."""
 
-    start: Any
-    index: Any
-    weight: Any
+    start: Wholes
+    index: Wholes
+    weight: Reals
 
 
 class Sums(NamedTuple):
@@ -128,21 +140,21 @@ class Sums(NamedTuple):
     levels (column, year). ``offset`` and ``over`` are 1 where there is nothing to add up.
     """
 
-    above: Any
-    below: Any
-    shift: Any
-    offset: Any
-    over: Any
+    above: Rows
+    below: Rows
+    shift: Rows
+    offset: Reals
+    over: Reals
 
 
 class Errors(NamedTuple):
     """Scales of records: where noise stands in the latent vector, and its priors."""
 
-    noise_start: Any
-    noise_mean: Any
-    noise_sd: Any
-    record_sd: Any
-    reporter: Any
+    noise_start: Wholes
+    noise_mean: Reals
+    noise_sd: Reals
+    record_sd: Reals
+    reporter: Wholes
 
 
 class Figures(NamedTuple):
@@ -151,10 +163,10 @@ class Figures(NamedTuple):
     ``low`` holds the figure itself where there is one, ``high`` its second reading.
     """
 
-    kind: Any
-    low: Any
-    high: Any
-    freedom: Any
+    kind: Wholes
+    low: Reals
+    high: Reals
+    freedom: Real
 
 
 class Whitening(NamedTuple):
@@ -165,15 +177,35 @@ class Whitening(NamedTuple):
     reference, ``volume`` the constant part of the log volume.
     """
 
-    mode: Any
-    inverse: Any
-    rows: Any
-    columns: Any
-    diagonal0: Any
-    below0: Any
-    curvature: Any
-    pull: Any
-    volume: Any
+    mode: Reals
+    inverse: Reals
+    rows: Rows
+    columns: Rows
+    diagonal0: RealTable
+    below0: RealTable
+    curvature: RealTable
+    pull: RealTable
+    volume: Reals
+
+
+class Structure(NamedTuple):
+    """All that the log density depends on beside the point."""
+
+    steps: Steps
+    centres: Centres
+    graph: Graph
+    sums: Sums
+    errors: Errors
+    figures: Figures
+    whitening: Whitening
+
+
+def compiled_type(kind: Any) -> types.Type:
+    """The compiler's type of an annotation or of a tuple of annotated fields."""
+    if isinstance(kind, type) and issubclass(kind, tuple):
+        fields = get_type_hints(kind, include_extras=True).values()
+        return types.NamedTuple([compiled_type(field) for field in fields], kind)
+    return get_args(kind)[1]
 
 
 # --- years: from the latent vector to levels ------------------------------------------------------
@@ -989,9 +1021,69 @@ def smooth_adjoint(path, state_bar, whitening):
 # --- the log density and its gradient, all in one call --------------------------------------------
 
 
-@_jit
-def density(white, steps, centres, graph, sums, errors, figures, whitening):
-    """Log density (up to a constant) and its gradient at a point in white coordinates."""
+# A sampler in another language calls the density by its address, from several threads at once,
+# and hands over one more address, of data: a structure as compiled code holds it.
+
+_STRUCTURE = compiled_type(Structure)
+_VALUES = types.CPointer(types.float64)
+_DENSITY = types.int64(types.uint64, _VALUES, _VALUES, _VALUES, types.voidptr)
+_KEEP = types.int64(types.uint64, types.uint64, _VALUES, _VALUES, types.voidptr)
+
+SOUND, UNSOUND = 0, 1
+"""What `density_at` answers: every figure is finite, or not."""
+
+
+def pack(structure: Structure):
+    """A structure as compiled code holds it in memory.
+
+    Parameters
+    ----------
+    structure : Structure
+        Must live as long as what is made of it, which points to its arrays.
+
+    Returns
+    -------
+    array of int64
+        Its address is what `density_at` takes.
+
+    Raises
+    ------
+    TypeError
+        If an array is not of the type that its field declares.
+    """
+    found = numba.typeof(structure)
+    if found != _STRUCTURE:
+        raise TypeError(f"compiled for {_STRUCTURE}, not for {found}")
+    return np.array(list(_words(structure)), dtype=np.int64)
+
+
+def _words(value):
+    """A number as it is; of an array no owner, no parent, then what describes it."""
+    if isinstance(value, tuple):
+        for field in value:
+            yield from _words(field)
+    elif isinstance(value, float):
+        yield np.float64(value).view(np.int64)
+    else:
+        yield from (0, 0, value.size, value.itemsize, value.ctypes.data)
+        yield from (*value.shape, *value.strides)
+
+
+@intrinsic
+def _unpacked(typing_context, address):
+    """The structure at an address."""
+
+    def generate(context, builder, signature, arguments):
+        pointer = context.get_data_type(_STRUCTURE).as_pointer()
+        return context.unpack_value(builder, _STRUCTURE, builder.bitcast(arguments[0], pointer))
+
+    return _STRUCTURE(address), generate
+
+
+def _density(size, white_at, slope_at, value_at, packed):
+    white, slope = numba.carray(white_at, size), numba.carray(slope_at, size)
+    value = numba.carray(value_at, 1)
+    steps, centres, graph, sums, errors, figures, whitening = _unpacked(packed)
     shift = _shift(white, whitening)
     table = persistences(shift, steps)
     path = smooth(shift, steps.which, table, whitening)
@@ -1032,7 +1124,40 @@ def density(white, steps, centres, graph, sums, errors, figures, whitening):
             shift_bar[at] += own_slope[k]
             for t in range(years):
                 shift_bar[at] += state_bar[t, k] * state_slope[t, k]
-    return total, unwhiten_adjoint(shift_bar, whitening)
+    bar = unwhiten_adjoint(shift_bar, whitening)
+    sound = math.isfinite(total)
+    for i in range(bar.size):
+        slope[i] = bar[i]
+        sound &= math.isfinite(bar[i])
+    value[0] = total
+    return SOUND if sound else UNSOUND
+
+
+def _keep(size, room, white_at, kept_at, packed):
+    white, kept = numba.carray(white_at, size), numba.carray(kept_at, room).view(np.float32)
+    for i in range(size):
+        kept[i] = white[i]
+    return SOUND
+
+
+@functools.cache
+def density_at():
+    """Log density (up to a constant) and gradient at a point, as a function with an address.
+
+    It takes the size of the point; the addresses of the point in white coordinates, of room for
+    the gradient and for the value; and that of a packed structure. It answers `SOUND` or
+    `UNSOUND`.
+    """
+    return numba.cfunc(_DENSITY, cache=True, error_model="numpy")(_density)
+
+
+@functools.cache
+def keep_at():
+    """What a sampler stores of a point, seven digits of each coordinate: likewise.
+
+    It takes the sizes of the point and of the room in doubles, each of which holds two coordinates.
+    """
+    return numba.cfunc(_KEEP, cache=True, error_model="numpy")(_keep)
 
 
 @_jit

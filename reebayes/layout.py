@@ -203,7 +203,7 @@ def _steps(study: Study, series: Mapping[str, Sequence[Prior]], varying: Sequenc
         which=np.ascontiguousarray(which.reshape(ratio.shape).T, dtype=np.int64),
         step_mean=np.array([math.log(row[0].median) if row else 0.0 for row in multipliers]),
         step_sd=np.array([row[0].sd if row else 0.0 for row in multipliers]),
-        ratio=table[1],
+        ratio=table[1].copy(),
         group=table[0].astype(np.int64),
         ceiling=np.array([PERSISTENCE_CEILING]),
     )

@@ -6,7 +6,7 @@ import gc
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import nutpie
 import xarray as xr
-from nutpie.compiled_pyfunc import from_pyfunc
+from nutpie.compile_pymc import CompiledPyMCModel
 
 from reebayes.assembly import (
     constant_data,
@@ -25,10 +25,11 @@ from reebayes.assembly import (
     replicate,
     root_attributes,
 )
+from reebayes.density import Density, gradients
 from reebayes.diagnostics import judge
 from reebayes.errors import FitError
-from reebayes.geometry import Gradient, at_mode, identity, over_draws
-from reebayes.kernels import Whitening, density, observe, states, unfold
+from reebayes.geometry import at_mode, identity, over_draws
+from reebayes.kernels import Whitening, density_at, keep_at, observe, states, unfold
 from reebayes.layout import Floats, Layout, lay_out
 from reebayes.study import Study
 
@@ -171,18 +172,6 @@ def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
     return over_draws(gradient_at, layout, latents)
 
 
-def gradients(layout: Layout) -> Callable[[Whitening], Gradient]:
-    """Return a function that gives log density and gradient in the coordinates it is told."""
-    structure = (layout.steps, layout.centres, layout.graph, layout.sums, layout.errors,
-                 layout.figures)  # fmt: skip
-
-    def gradient_at(whitening: Whitening) -> Gradient:
-        # nutpie may hand over a read-only view, which would be another type to compile for
-        return lambda white: density(np.array(white), *structure, whitening)
-
-    return gradient_at
-
-
 def _compile(layout: Layout) -> None:
     """Run every kernel once: compiled code stays on disk and serves every study."""
     whitening = identity(layout)
@@ -209,20 +198,10 @@ def _check_settings(**settings: int) -> None:
 
 def _sample(layout: Layout, whitening: Whitening, run: Run) -> tuple[Floats, xr.Dataset]:
     """Kept draws (chain, draw, latent) in white coordinates, and statistics of all transitions."""
-    size = layout.unknowns.size
-    gradient = gradients(layout)(whitening)
-    model = from_pyfunc(
-        ndim=size,
-        make_logp_fn=lambda: gradient,
-        make_expand_fn=lambda *_: lambda white: {WHITE: white.astype(_KEPT)},
-        expanded_dtypes=[np.dtype(_KEPT)],
-        expanded_shapes=[(size,)],
-        expanded_names=[WHITE],
-        make_initial_point_fn=lambda seed: np.random.default_rng(seed).standard_normal(size),
-    )
+    density = gradients(layout)(whitening)
     try:
         sampler = nutpie.sample(
-            model,
+            _sampled(density),
             draws=run.draws * run.thin,
             tune=run.tune,
             chains=run.chains,
@@ -236,9 +215,35 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> tuple[Floats, xr.
         trace = _awaited(sampler)
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error
-    kept = trace["posterior"].to_dataset()[WHITE].values[:, run.thin - 1 :: run.thin]
+    pairs = trace["posterior"].to_dataset()[WHITE].values[:, run.thin - 1 :: run.thin]
+    kept = pairs.view(_KEPT)[..., : density.size]
     stats = trace["sample_stats"].to_dataset()
     return kept.astype(np.float64), stats[[name for name in _STATS if name in stats]]
+
+
+def _sampled(density: Density) -> CompiledPyMCModel:
+    """The density as the sampler takes it: by its address, so that no thread waits for Python.
+
+    Its store holds doubles, and each of them two coordinates.
+    """
+    size, room = density.size, (density.size + 1) // 2
+    return CompiledPyMCModel(
+        compiled_logp_func=density_at(),
+        compiled_expand_func=keep_at(),
+        initial_point_func=lambda seed: np.random.default_rng(seed).standard_normal(size),
+        user_data=density.packed,
+        n_expanded=room,
+        shape_info=([WHITE], [slice(room)], [(room,)]),
+        _n_dim=size,
+        _shapes={WHITE: (room,)},
+        _coords={},
+        dims={},
+        # of models made by PyMC
+        shared_data={},
+        shared_var_keys={},
+        logp_func=None,
+        expand_func=None,
+    )
 
 
 def _of_kept(stats: xr.Dataset, thin: int) -> xr.Dataset:

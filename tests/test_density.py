@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from ctypes import CFUNCTYPE, c_int64, c_uint64, c_void_p
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,11 @@ from numpy.typing import NDArray
 from pytensor.compile.mode import Mode
 
 from reebayes import kernels
+from reebayes.density import gradients
 from reebayes.geometry import Frame, at_mode, identity
 from reebayes.kernels import Whitening, unfold
 from reebayes.layout import Layout, lay_out
 from reebayes.model import build_model
-from reebayes.sampling import gradients
 from reebayes.study import Study, read_study
 from tests.numerics import close, differences, log_volume, random_whitening
 from tests.tiny import (
@@ -108,6 +110,35 @@ def test_gradient_is_that_of_the_density(which: str, name: str, studies: dict[st
     gradient = gradients(layout)(COORDINATES[name](layout))
     point = some_point(layout, 2)
     close(gradient(point)[1], differences(lambda x: gradient(x)[0], point, 1e-5), rtol=1e-6)
+
+
+def test_arrays_of_another_type_are_refused(studies: dict[str, Study]) -> None:
+    """The compiled function reads memory as it was told to, so nothing else may reach it."""
+    layout = lay_out(studies["tiny"])
+    narrow = layout.errors._replace(record_sd=layout.errors.record_sd.astype(np.float32))
+    with pytest.raises(TypeError, match="float32"):
+        gradients(replace(layout, errors=narrow))(identity(layout))
+    table = np.asfortranarray(layout.centres.mean)
+    with pytest.raises(TypeError, match="F"):
+        gradients(replace(layout, centres=layout.centres._replace(mean=table)))(identity(layout))
+
+
+def test_a_point_of_another_size_is_refused(studies: dict[str, Study]) -> None:
+    layout = lay_out(studies["tiny"])
+    with pytest.raises(ValueError, match="coordinates"):
+        gradients(layout)(identity(layout))(np.zeros(layout.unknowns.size - 1))
+
+
+@pytest.mark.parametrize(("value", "answer"), [(0.1, kernels.SOUND), (np.nan, kernels.UNSOUND)])
+def test_the_sampler_is_told_of_what_is_not_finite(
+    value: float, answer: int, studies: dict[str, Study]
+) -> None:
+    layout = lay_out(studies["tiny"])
+    density = gradients(layout)(identity(layout))
+    point, slope, room = np.full(density.size, value), np.empty(density.size), np.empty(1)
+    arrays = (point, slope, room, density.packed)
+    call = CFUNCTYPE(c_int64, c_uint64, *[c_void_p] * 4)(kernels.density_at().address)
+    assert call(density.size, *(array.ctypes.data for array in arrays)) == answer
 
 
 @pytest.mark.parametrize("which", ["shared", "bundled"])

@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from reebayes import geometry, kernels
+from reebayes.density import gradients
 from reebayes.errors import FitError
 from reebayes.geometry import Frame, Gradient, at_mode, identity, over_draws
 from reebayes.kernels import Whitening, states, unfold
 from reebayes.layout import Layout, Unknowns, lay_out
-from reebayes.sampling import gradients
 from reebayes.study import Study, read_study
 from tests.numerics import ar1_covariance, jacobian, log_volume, random_factor
 from tests.tiny import write_tables

@@ -22,13 +22,14 @@ class StandIn:
         self.interrupted = False
         self.cancelled = False
         rng = np.random.default_rng(1)
-        white = 0.1 * rng.standard_normal((CHAINS, DRAWS, size))
+        white = np.zeros((CHAINS, DRAWS, size + size % 2), dtype=np.float32)
+        white[..., :size] = 0.1 * rng.standard_normal((CHAINS, DRAWS, size))
         dims = ("chain", "draw")
         stats = {name: (dims, np.zeros((CHAINS, DRAWS))) for name in
                  ("diverging", "maxdepth_reached", "n_steps")}  # fmt: skip
         energy = {"energy": (dims, rng.standard_normal((CHAINS, DRAWS)))}
         self.trace = xr.DataTree.from_dict({
-            "posterior": xr.Dataset({WHITE: ((*dims, "white_dim"), white)}),
+            "posterior": xr.Dataset({WHITE: ((*dims, "white_dim"), white.view(np.float64))}),
             "sample_stats": xr.Dataset(stats | energy),
         })  # fmt: skip
 

@@ -15,10 +15,10 @@ from benchmarks.floor import count_operations
 from benchmarks.scaling import positions, repeat
 from benchmarks.timing import Compilations, watch_compilations
 from reebayes import kernels
+from reebayes.density import Density, gradients
 from reebayes.geometry import at_mode, identity
-from reebayes.kernels import density
 from reebayes.layout import Layout, lay_out
-from reebayes.sampling import fit, gradients
+from reebayes.sampling import fit
 from reebayes.study import Study, read_study
 from tests.tiny import write_tables
 
@@ -46,10 +46,6 @@ def bundled() -> Layout:
 @pytest.fixture(scope="module")
 def fitted(study: Study) -> xr.DataTree:
     return fit(study, seed=1, draws=200, tune=150, chains=2, progress=False)
-
-
-def structure(layout: Layout) -> tuple[object, ...]:
-    return (layout.steps, layout.centres, layout.graph, layout.sums, layout.errors, layout.figures)
 
 
 @pytest.mark.slow_ci
@@ -112,13 +108,12 @@ def test_one_gradient_is_counted(bundled: Layout) -> None:
 def test_copies_side_by_side_are_the_study_itself(layout: Layout) -> None:
     times = 3
     whitening = at_mode(gradients(layout), layout)
-    one = (*structure(layout), whitening)
     places = positions(layout, times)
     white = np.random.default_rng(4).normal(size=layout.unknowns.size)
     copies = np.empty(places.max() + 1)
     copies[places] = white
-    alone, slope = density(white, *one)
-    together, slopes = density(copies, *repeat(layout, whitening, times))
+    alone, slope = gradients(layout)(whitening)(white)
+    together, slopes = Density(repeat(layout, whitening, times))(copies)
     tail = layout.unknowns.steps_start
     shared = whitening.mode[tail:] + white[tail:] * whitening.inverse[tail:]
     # the multipliers are shared, so their prior counts once

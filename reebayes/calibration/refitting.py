@@ -22,10 +22,11 @@ from reebayes.calibration.figures import (
     stacked,
 )
 from reebayes.calibration.worlds import Seeds, make_trial
+from reebayes.density import gradients
 from reebayes.diagnostics import ess_bulk, rhat
 from reebayes.geometry import at_mode, over_draws
 from reebayes.layout import Floats, Layout, lay_out
-from reebayes.sampling import Run, draw, gradients
+from reebayes.sampling import Run, draw
 from reebayes.study import Study
 
 
