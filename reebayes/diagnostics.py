@@ -216,12 +216,13 @@ def _all_figures(rows, order, ends, tail, scores, length):  # type: ignore[no-un
     """R-hat, bulk and tail ESS (3, variable) of draws (variable, half chains one by one)."""
     count, size = rows.shape
     figures = np.empty((3, count))
-    normal, value, near = np.empty(size), np.empty(size), np.empty(size, dtype=np.int64)
+    value, near = np.empty(size), np.empty(size, dtype=np.int64)
+    chains = np.empty((size // length, length))
+    normal = chains.ravel()
     for v in range(count):
         for i in range(size):
             value[i] = rows[v, order[v, i]]
         _scatter(value, order[v], scores, normal)
-        chains = normal.reshape((size // length, length))
         figures[0, v] = _plain_rhat(chains)
         figures[1, v] = _ess(chains)
         low = ends[0, v] if ends.size else _quantile(value, tail[0])
@@ -267,7 +268,9 @@ def _scatter(value, order, scores, normal):  # type: ignore[no-untyped-def] # no
 @_jit
 def _outwards(value, middle, near):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Positions of sorted values by their distance from the middle."""
-    right = np.searchsorted(value, middle)
+    right = 0
+    while right < value.size and value[right] < middle:
+        right += 1
     left = right - 1
     for i in range(value.size):
         if right >= value.size or (left >= 0 and middle - value[left] <= value[right] - middle):
@@ -279,15 +282,31 @@ def _outwards(value, middle, near):  # type: ignore[no-untyped-def] # noqa: ANN0
 
 
 @_jit
+def _means(chains):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Mean of every chain, and the variance of these means."""
+    count, length = chains.shape
+    means, grand, between = np.empty(count), 0.0, 0.0
+    for c in range(count):
+        total = 0.0
+        for i in range(length):
+            total += chains[c, i]
+        means[c] = total / length
+        grand += means[c] / count
+    for c in range(count):
+        between += (means[c] - grand) ** 2 / max(count - 1.0, 1.0)
+    return means, between
+
+
+@_jit
 def _plain_rhat(chains):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     count, length = chains.shape
-    within, grand = 0.0, chains.mean()
-    between = 0.0
+    means, between = _means(chains)
+    within = 0.0
     for c in range(count):
-        mean = chains[c].mean()
-        within += np.square(chains[c] - mean).sum() / (length - 1) / count
-        between += length * (mean - grand) ** 2 / (count - 1)
-    return math.sqrt((between / within + length - 1) / length)
+        for i in range(length):
+            within += (chains[c, i] - means[c]) ** 2
+    within /= (length - 1) * count
+    return math.sqrt((length * between / within + length - 1) / length)
 
 
 @_jit
@@ -295,13 +314,12 @@ def _ess(chains):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Effective sample size by Geyer's initial monotone sequence."""
     count, length = chains.shape
     total = float(count * length)
+    means, between = _means(chains)
     centred = np.empty((count, length))
-    means = np.empty(count)
     for c in range(count):
-        means[c] = chains[c].mean()
-        centred[c] = chains[c] - means[c]
+        for i in range(length):
+            centred[c, i] = chains[c, i] - means[c]
     within = _autocovariance(centred, 0) * length / (length - 1.0)
-    between = np.square(means - means.mean()).sum() / (count - 1.0) if count > 1 else 0.0
     pooled = within * (length - 1.0) / length + between
     if pooled == 0.0:  # an indicator that never changes carries no autocorrelation
         return total
@@ -325,7 +343,6 @@ def _autocovariance(centred, lag):  # type: ignore[no-untyped-def] # noqa: ANN00
     count, length = centred.shape
     total = 0.0
     for c in range(count):
-        chain = centred[c]
         for i in range(length - lag):
-            total += chain[i] * chain[i + lag]
+            total += centred[c, i] * centred[c, i + lag]
     return total / (count * length)

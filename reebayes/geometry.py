@@ -26,7 +26,7 @@ _NEWTON_STEPS = 3
 _MODE_TOLERANCE = 1e-2
 """Expected gain of a Newton step, in log density, below which the mode is near enough."""
 
-_CURVATURES = 32
+_CURVATURES = 16
 """Draws of the pilot at which the curvature is measured."""
 
 _SPREAD = (0.3, 1.2)

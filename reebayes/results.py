@@ -34,6 +34,9 @@ from reebayes.conventions import (
 )
 from reebayes.errors import ResultError
 
+_CHUNKS = 2**20
+"""Bytes of a variable that a file keeps in memory while it is written."""
+
 UNIT_SEPARATOR = " or "  # between the units of several quantities in one array
 
 _TABLES: Mapping[str, tuple[str, ...]] = {
@@ -312,9 +315,23 @@ def save_fit(fit: xr.DataTree, path: str | Path) -> Path:
     encoding = {f"/{name}": _checksums(group.to_dataset()) for name, group in fit.children.items()}
 
     def write(temporary: Path) -> None:
-        fit.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
+        with _written_through():
+            fit.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
 
     return write_whole(Path(path), write)
+
+
+@contextmanager
+def _written_through() -> Iterator[None]:
+    """Keep no chunks of variables in memory: each is written once, and its cache is of 64 MB."""
+    import netCDF4
+
+    usual = netCDF4.get_chunk_cache()
+    netCDF4.set_chunk_cache(_CHUNKS)
+    try:
+        yield
+    finally:
+        netCDF4.set_chunk_cache(*usual)
 
 
 def _checksums(group: xr.Dataset) -> dict[str, dict[str, bool]]:

@@ -61,7 +61,7 @@ class Run:
     thin: int = 1
 
 
-PILOT = Run(seed=0, draws=60, tune=120, chains=CHAINS, progress=False)
+PILOT = Run(seed=0, draws=40, tune=80, chains=CHAINS, progress=False)
 
 
 def fit(
