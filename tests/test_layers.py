@@ -17,7 +17,7 @@ LAYERS = (
     ("errors", "conventions", "kernels"),
     ("study",),
     ("simulation", "evidence", "layout", "diagnostics", "harmonisation"),
-    ("geometry", "operations", "assembly", "identification"),
+    ("density", "geometry", "operations", "assembly", "identification"),
     ("model",),
     ("sampling",),
     ("results",),
@@ -36,8 +36,8 @@ MAY_SAMPLE = {"operations", "model", "sampling"}
 
 # The model as compiled, which must stay out of what checks it and of what reads its results.
 MODEL_SIDE = {
-    *("kernels", "layout", "diagnostics", "geometry", "operations", "assembly", "model"),
-    *("identification", "sampling"),
+    *("kernels", "layout", "diagnostics", "density", "geometry", "operations", "assembly"),
+    *("model", "identification", "sampling"),
 }
 APART = (
     "study",
