@@ -15,7 +15,7 @@ from types import ModuleType
 import comtradeapicall
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import reebayes
@@ -558,8 +558,10 @@ def test_order_changes_nothing_and_tonnes_are_conserved(
     names = [tmp_path / "a.csv", tmp_path / "b.csv"]
     shuffled = random.Random(seed).sample(rows, len(rows))
     results = []
+    cut = len(rows) // 2
+    # two files that are the same are told as copies
+    assume(all(some[:cut] != some[cut:] for some in (rows, shuffled)))
     for some in (rows, shuffled):
-        cut = len(rows) // 2
         write_plus(names[0], some[:cut])
         write_plus(names[1], some[cut:])
         results.append(harmonise(names, incomplete=incomplete))
