@@ -647,10 +647,28 @@ def test_an_interrupted_run_says_how_to_go_on(tiny: Study, tmp_path: Path) -> No
     )  # fmt: skip
     _wait_for(lambda: (out / "tasks" / WELL_SPECIFIED / "00000.npz").exists())
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
-    _, shown = process.communicate(timeout=60)
+    try:
+        _, shown = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     assert process.returncode == 130
     assert "Interrupted; finished refits are kept. Run it again to go on." in shown
     assert "Traceback" not in shown
+
+
+def test_an_interrupt_is_held_back_until_it_is_asked_for() -> None:
+    """A lock that an interrupt leaves behind would make everyone wait."""
+    with running._interrupts_told() as heed:
+        heed()
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            heed()
+        with pytest.raises(KeyboardInterrupt):  # who asks twice does not want to wait
+            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):  # as before
+        signal.raise_signal(signal.SIGINT)
 
 
 def _wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
