@@ -226,15 +226,20 @@ def _sampled(density: Density) -> CompiledPyMCModel:
 
     Its store holds doubles, and each of them two coordinates.
     """
-    size, room = density.size, (density.size + 1) // 2
+    room = (density.size + 1) // 2
+
+    def start(seed: int) -> Floats:
+        # refers to the density, which so lives as long as threads of the sampler may call it
+        return np.asarray(np.random.default_rng(seed).standard_normal(density.size))
+
     return CompiledPyMCModel(
         compiled_logp_func=density_at(),
         compiled_expand_func=keep_at(),
-        initial_point_func=lambda seed: np.random.default_rng(seed).standard_normal(size),
+        initial_point_func=start,
         user_data=density.packed,
         n_expanded=room,
         shape_info=([WHITE], [slice(room)], [(room,)]),
-        _n_dim=size,
+        _n_dim=density.size,
         _shapes={WHITE: (room,)},
         _coords={},
         dims={},
