@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -636,7 +636,16 @@ def test_a_killed_run_leaves_whole_files_and_goes_on(tiny: Study, tmp_path: Path
     assert first["gradients"] == again["gradients"]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Interrupts as in a terminal, even where the tests were started in the background."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
 @pytest.mark.slow_ci
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_run_says_how_to_go_on(tiny: Study, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-c", COMMAND, "calibrate", "--data", str(tiny.path),
@@ -658,6 +667,7 @@ def test_an_interrupted_run_says_how_to_go_on(tiny: Study, tmp_path: Path) -> No
     assert "Traceback" not in shown
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_held_back_until_it_is_asked_for() -> None:
     """A lock that an interrupt leaves behind would make everyone wait."""
     with running._interrupts_told() as heed:
