@@ -667,20 +667,6 @@ def test_an_interrupted_run_says_how_to_go_on(tiny: Study, tmp_path: Path) -> No
     assert "Traceback" not in shown
 
 
-@pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_is_held_back_until_it_is_asked_for() -> None:
-    """A lock that an interrupt leaves behind would make everyone wait."""
-    with running._interrupts_told() as heed:
-        heed()
-        signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            heed()
-        with pytest.raises(KeyboardInterrupt):  # who asks twice does not want to wait
-            signal.raise_signal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):  # as before
-        signal.raise_signal(signal.SIGINT)
-
-
 def _wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     begin = time.monotonic()
     while not condition():

@@ -13,12 +13,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from zipfile import BadZipFile
 
@@ -32,7 +31,6 @@ from reebayes.results import write_whole
 SETTINGS = "run.json"
 _PATIENCE = "10s"  # for a cluster to answer
 _AHEAD = 4  # tasks waiting at each worker: enough to keep it busy, few to lose
-_GLANCE = 0.2  # seconds between looks at whether the user has interrupted
 
 
 def run_tasks(
@@ -69,11 +67,11 @@ def run_tasks(
     if not todo:
         return
     count = workers or os.cpu_count() or 1
-    with _interrupts_told() as heed, _executor(count, scheduler) as executor:
+    with _executor(count, scheduler) as executor:
         try:
-            _first_done([executor.submit(warm_up, todo[0])], heed)[0].result()
+            executor.submit(warm_up, todo[0]).result()
             meter = Meter(len(tasks), len(tasks) - len(todo), show=progress)
-            for task, outcome in _finished(executor, todo, _AHEAD * count, heed):
+            for task, outcome in _finished(executor, todo, _AHEAD * count):
                 write_outcome(task_file(folder, task.name), outcome)
                 meter.tick()
         except BrokenProcessPool as error:
@@ -175,46 +173,8 @@ def _claim(folder: Path, tasks: list[Task]) -> None:
         )
 
 
-@contextmanager
-def _interrupts_told() -> Iterator[Callable[[], None]]:
-    """Hold an interrupt back until it is asked for, by the function that this gives.
-
-    One that comes while futures are locked would leave them locked, and the workers waiting. A
-    second interrupt is not held back.
-    """
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
-        yield lambda: None
-        return
-    told = threading.Event()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if told.is_set():
-            raise KeyboardInterrupt
-        told.set()
-
-    def heed() -> None:
-        if told.is_set():
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield heed
-    finally:
-        signal.signal(signal.SIGINT, usual)
-
-
-def _first_done(futures: Collection[Future[Any]], heed: Callable[[], None]) -> list[Future[Any]]:
-    """Futures that have ended, once there are any."""
-    while True:
-        heed()
-        done, _ = wait(futures, timeout=_GLANCE, return_when=FIRST_COMPLETED)
-        if done:
-            return list(done)
-
-
 def _finished(
-    executor: Executor, tasks: list[Task], ahead: int, heed: Callable[[], None]
+    executor: Executor, tasks: list[Task], ahead: int
 ) -> Iterator[tuple[Task, dict[str, Any]]]:
     """Tasks and their outcomes as they end; a few are handed out ahead of those that run."""
     waiting = iter(tasks)
@@ -225,7 +185,8 @@ def _finished(
                 running[executor.submit(refit, task)] = task
             if not running:
                 return
-            for future in _first_done(running, heed):
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
                 yield running.pop(future), future.result()
     finally:
         for future in running:
