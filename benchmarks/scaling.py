@@ -66,12 +66,13 @@ def positions(layout: Layout, times: int) -> Integers:
     states = year * times * unknowns.varying + copy * unknowns.varying + series
     constants = copy * unknowns.constant + np.arange(unknowns.constant)
     noise = copy * unknowns.reporters + np.arange(unknowns.reporters)
-    steps = np.arange(unknowns.size - unknowns.steps_start) + 0 * copy
+    # what all have in common, one for all copies: noise of all reporters, steps of groups
+    common = np.arange(unknowns.size - unknowns.steps_start + 1) + 0 * copy
     return np.concatenate([
         states,
         times * unknowns.states + constants,
         times * unknowns.scales_start + noise,
-        times * unknowns.steps_start + steps,
+        times * (unknowns.scales_start + unknowns.reporters) + common,
     ], axis=1)  # fmt: skip
 
 
@@ -151,9 +152,10 @@ def _errors(layout: Layout, times: int) -> Errors:
     errors, reporters = layout.errors, layout.unknowns.reporters
     copy = np.arange(times)[:, None]
     return Errors(
+        standing=errors.standing,
         noise_start=times * errors.noise_start,
-        noise_mean=np.tile(errors.noise_mean, times),
-        noise_sd=np.tile(errors.noise_sd, times),
+        noise_mean=np.append(np.tile(errors.noise_mean[:-1], times), errors.noise_mean[-1]),
+        noise_sd=np.append(np.tile(errors.noise_sd[:-1], times), errors.noise_sd[-1]),
         record_sd=np.tile(errors.record_sd, times),
         reporter=(errors.reporter + copy * reporters).ravel(),
     )

@@ -40,6 +40,7 @@ DIMENSIONS = {
     "bias": (YEAR, REPORTER),
     "shared_error": (SHARED,),
     "noise": (REPORTER,),
+    "noise_of_all": (),
     "step_scale": (GROUP,),
     "latents": (LATENT,),
 }

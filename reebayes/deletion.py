@@ -22,7 +22,7 @@ from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr, ndtri
 
-from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER, YEAR
+from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER, STANDING_VARIANCE, YEAR
 from reebayes.errors import ResultError
 from reebayes.results import cumulative, group_of
 from reebayes.results import quantity as select
@@ -290,10 +290,10 @@ def _observable(fit: xr.DataTree) -> tuple[Floats, Floats, pd.DataFrame]:
 def _noise_variance(fit: xr.DataTree, table: pd.DataFrame) -> Floats:
     """Posterior mean of the variance of each record's own error."""
     noise = group_of(fit, POSTERIOR)["noise"]
-    square = (noise**2).mean(("chain", "draw")).to_series()
+    square = STANDING_VARIANCE + (1 - STANDING_VARIANCE) * (noise**2).mean(("chain", "draw"))
     settings: dict[str, Any] = json.loads(str(fit.attrs.get("settings", "{}")))
     # a reporter without a multiplier has its errors as stated
-    variance = table[REPORTER].map(square).fillna(1.0).to_numpy() * np.square(
+    variance = table[REPORTER].map(square.to_series()).fillna(1.0).to_numpy() * np.square(
         table["sd"].to_numpy()
     )
     if settings.get("error_distribution") == "student_t":

@@ -148,8 +148,13 @@ class Sums(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """Scales of records: where noise stands in the latent vector, and its priors."""
+    """Scales of records: where noise stands in the latent vector, and its priors.
 
+    ``standing`` is the share of a stated variance that noise leaves as it is. Priors of noise are
+    those of every reporter, then that of what all of them have in common.
+    """
+
+    standing: Reals
     noise_start: Wholes
     noise_mean: Reals
     noise_sd: Reals
@@ -692,14 +697,21 @@ def _located_adjoint(total, flows, levels, sums, location_bar):
 
 @_jit
 def spreads(latent, errors):
-    """Scale of every record: its stated error times its reporter's noise."""
+    """Scale of every record: its stated error, the most of it times its reporter's noise.
+
+    A scale can grow without limit but not shrink to nothing, where a few figures matched exactly
+    would hold the sampler.
+    """
     noise_mean, noise_sd, begin = errors.noise_mean, errors.noise_sd, errors.noise_start[0]
-    noise = np.empty(noise_mean.size)
-    for r in range(noise.size):
-        noise[r] = math.exp(noise_mean[r] + noise_sd[r] * latent[begin + r])
+    standing, reporters = errors.standing[0], noise_mean.size - 1
+    common = noise_mean[reporters] + noise_sd[reporters] * latent[begin + reporters]
+    factor = np.empty(reporters)
+    for r in range(reporters):
+        noise = math.exp(common + noise_mean[r] + noise_sd[r] * latent[begin + r])
+        factor[r] = math.sqrt(standing + (1.0 - standing) * noise * noise)
     scale = np.empty(errors.record_sd.size)
     for i in range(scale.size):
-        scale[i] = errors.record_sd[i] * noise[errors.reporter[i]]
+        scale[i] = errors.record_sd[i] * factor[errors.reporter[i]]
     return scale
 
 
@@ -707,10 +719,13 @@ def spreads(latent, errors):
 def spreads_adjoint(latent, errors, scale, scale_bar):
     """Cotangent of ``latent``."""
     latent_bar = np.zeros(latent.size)
+    begin, common = errors.noise_start[0], errors.noise_sd.size - 1
     for i in range(scale.size):
         r = errors.reporter[i]
-        pull = scale_bar[i] * scale[i] * errors.noise_sd[r]
-        latent_bar[errors.noise_start[0] + r] += pull
+        fixed = errors.standing[0] * errors.record_sd[i] * errors.record_sd[i]
+        pull = scale_bar[i] * (scale[i] - fixed / scale[i])
+        latent_bar[begin + r] += pull * errors.noise_sd[r]
+        latent_bar[begin + common] += pull * errors.noise_sd[common]
     return latent_bar
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from reebayes.conventions import STANDING_VARIANCE
 from reebayes.kernels import (
     CERTAIN,
     EITHER,
@@ -32,7 +33,7 @@ from reebayes.kernels import (
     Steps,
     Sums,
 )
-from reebayes.study import STEP_GROUPS, Flow, Prior, Record, Study
+from reebayes.study import ALL, STEP_GROUPS, Flow, Prior, Record, Study
 
 type Floats = NDArray[np.float64]
 type Integers = NDArray[np.int64]
@@ -49,8 +50,8 @@ class Unknowns:
 
     Columns are those that change over the years (``varying`` of them), then constants, then
     fixed ones (no spread). The latent vector holds innovations year by year for the varying
-    columns, then one entry for each constant column, each reporter's noise and each group's step
-    multiplier.
+    columns, then one entry for each constant column, each reporter's noise, the noise that all
+    have in common and each group's step multiplier.
     """
 
     columns: tuple[str, ...]
@@ -72,7 +73,7 @@ class Unknowns:
     @property
     def steps_start(self) -> int:
         """Position in the latent vector where step multipliers begin."""
-        return self.scales_start + self.reporters
+        return self.scales_start + self.reporters + 1
 
     @property
     def size(self) -> int:
@@ -114,7 +115,7 @@ class Layout:
         return (
             *(f"{name}[{year}]" for year in self.years for name in varying),
             *constant,
-            *(f"noise:{name}" for name in self.reporters),
+            *(f"noise:{name}" for name in (*self.reporters, ALL)),
             *(f"step:{name}" for name in STEP_GROUPS),
         )
 
@@ -471,8 +472,10 @@ def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[i
 def _errors(study: Study, unknowns: Unknowns) -> Errors:
     rows = _rows_by_target(study)
     noise = [rows.get(f"noise:{name}", rows.get("noise:*", [])) for name in study.reporters]
+    noise.append(rows.get(f"noise:{ALL}", []))
     reporter = {name: n for n, name in enumerate(study.reporters)}
     return Errors(
+        standing=np.array([STANDING_VARIANCE]),
         noise_start=np.array([unknowns.scales_start]),
         noise_mean=np.array([math.log(row[0].median) if row else 0.0 for row in noise]),
         noise_sd=np.array([row[0].sd if row else 0.0 for row in noise]),

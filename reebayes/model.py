@@ -70,9 +70,11 @@ def _coordinates(layout: Layout) -> dict[str, Any]:
 def _multipliers(layout: Layout, latent: Any) -> None:
     """Name the noise of reporters and the step multipliers of groups."""
     unknowns, errors, steps = layout.unknowns, layout.errors, layout.steps
-    noise = latent[unknowns.scales_start : unknowns.steps_start]
+    own = latent[unknowns.scales_start : unknowns.steps_start]
     step = latent[unknowns.steps_start :]
-    pm.Deterministic("noise", pt.exp(errors.noise_mean + errors.noise_sd * noise), dims=REPORTER)
+    noise = errors.noise_mean + errors.noise_sd * own
+    pm.Deterministic("noise", pt.exp(noise[:-1] + noise[-1]), dims=REPORTER)
+    pm.Deterministic("noise_of_all", pt.exp(noise[-1]))
     pm.Deterministic("step_scale", pt.exp(steps.step_mean + steps.step_sd * step), dims=GROUP)
 
 

@@ -286,6 +286,7 @@ def _unfold(layout: Layout, white: Floats, whitening: Whitening | None) -> dict[
         "location": np.empty((*shape, len(layout.records))),
         "scale": np.empty((*shape, len(layout.records))),
         "noise": np.empty((*shape, len(layout.reporters))),
+        "noise_of_all": np.empty(shape),
         "step_scale": np.empty((*shape, layout.steps.step_mean.size)),
     }
 
@@ -312,9 +313,12 @@ def _unfold_chain(
         level, flow, location, scale = observe(
             state, latent, layout.centres, layout.graph, layout.sums, errors
         )
-        noise = np.exp(errors.noise_mean + errors.noise_sd * latent[noisy])
+        noise = errors.noise_mean + errors.noise_sd * latent[noisy]
         step = np.exp(steps.step_mean + steps.step_sd * latent[moving:])
-        found = (latent, flow.T, level[bias].T, level[shared, 0], location, scale, noise, step)
+        found = (
+            latent, flow.T, level[bias].T, level[shared, 0], location, scale,
+            np.exp(noise[:-1] + noise[-1]), np.exp(noise[-1]), step,
+        )  # fmt: skip
         for values, value in zip(room.values(), found, strict=True):
             values[n] = value
 

@@ -33,8 +33,18 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from reebayes.conventions import FLOW, GROUP, PROCESS, QUANTITY, RECORD, REPORTER, SHARED, YEAR
-from reebayes.study import STEP_GROUPS, Flow, Prior, Quantity, Record, Study
+from reebayes.conventions import (
+    FLOW,
+    GROUP,
+    PROCESS,
+    QUANTITY,
+    RECORD,
+    REPORTER,
+    SHARED,
+    STANDING_VARIANCE,
+    YEAR,
+)
+from reebayes.study import ALL, STEP_GROUPS, Flow, Prior, Quantity, Record, Study
 
 type Array = npt.NDArray[np.float64]
 type YearValues = float | Sequence[float] | Array | xr.DataArray
@@ -60,7 +70,8 @@ class World:
     throughput : DataArray (year, process), study unit
         Sum of the inflows of each process.
     bias : DataArray (year, reporter), log scale
-    noise : DataArray (reporter), multiplier of the records' standard errors
+    noise : DataArray (reporter), multiplier of the part of the stated errors that it moves
+    noise_of_all : DataArray (), the part of `noise` that all reporters have in common
     shared : DataArray (shared), log scale
         Errors that several records have in common.
     step_scale : DataArray (group), multiplier of the priors' steps; 1 where none is learnt
@@ -74,6 +85,7 @@ class World:
     throughput: xr.DataArray
     bias: xr.DataArray
     noise: xr.DataArray
+    noise_of_all: xr.DataArray
     shared: xr.DataArray
     step_scale: xr.DataArray
     unknowns: dict[str, xr.DataArray]
@@ -180,6 +192,9 @@ def _all_series(study: Study) -> dict[str, _Series]:
         if noise:
             mean = np.log(_medians(study, noise))
             series[f"noise:{reporter}"] = _make_series(study, noise, "noise", mean)
+    if common := rows.get(f"noise:{ALL}"):
+        mean = np.log(_medians(study, common))
+        series[f"noise:{ALL}"] = _make_series(study, common, "noise", mean)
     for name in study.shared:
         target = f"shared:{name}"
         mean = _medians(study, rows[target])
@@ -318,12 +333,14 @@ def unknowns_from(study: Study, normals: Mapping[str, YearValues]) -> dict[str, 
 def _world(study: Study, unknowns: Mapping[str, Array]) -> World:
     flows = flows_from(study, unknowns)
     throughput = flows.values @ _incidence(study, "target")
+    noise_of_all = _first_year(unknowns, "noise", REPORTER, [ALL])[0].drop_vars(REPORTER)
     return World(
         flows=flows,
         quantities=quantities_from(study, flows),
         throughput=_labelled(throughput, study, PROCESS, [p.process for p in study.processes]),
         bias=_reporter_bias(study, unknowns),
-        noise=_first_year(unknowns, "noise", REPORTER, study.reporters),
+        noise=noise_of_all * _first_year(unknowns, "noise", REPORTER, study.reporters),
+        noise_of_all=noise_of_all,
         shared=_first_year(unknowns, "shared", SHARED, study.shared),
         step_scale=_first_year(unknowns, "step", GROUP, STEP_GROUPS),
         unknowns=_labelled_unknowns(study, unknowns),
@@ -613,7 +630,11 @@ def _printings(
     flow_columns = _columns(study, flows, FLOW)
     parts = {quantity.quantity: _parts(quantity, flow_columns) for quantity in study.quantities}
     bias_columns = _columns(study, bias, REPORTER)
-    multipliers = {str(name): float(value) for name, value in noise.to_series().items()}
+    standing = STANDING_VARIANCE
+    factors = {
+        str(name): math.sqrt(standing + (1 - standing) * float(value) ** 2)
+        for name, value in noise.to_series().items()
+    }
     errors = _errors(shared)
     printings = []
     for record in records:
@@ -630,7 +651,7 @@ def _printings(
         figure = above / below if below != 0 else math.nan
         location = _log(figure) + float(bias_columns[record.reporter][span].mean())
         location += sum(errors[name] for name in record.shared)
-        printings.append(_Printing(location, record.sd * multipliers[record.reporter]))
+        printings.append(_Printing(location, record.sd * factors[record.reporter]))
     return printings
 
 

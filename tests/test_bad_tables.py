@@ -135,6 +135,7 @@ CELLS = [
     ("priors.csv", "export_ore,", "distribution", "lognormal", "is share, not lognormal"),
     ("priors.csv", "bias:survey", "distribution", "lognormal", "is normal, not lognormal"),
     ("priors.csv", "noise:*", "distribution", "normal", "is lognormal, not normal"),
+    ("priors.csv", "noise:journ", "target", "noise:alll", "Did you mean 'all'?"),
     ("priors.csv", "step:input", "distribution", "share", "is lognormal, not share"),
     ("priors.csv", "ore,", "distribution", "gamma", "distribution 'gamma' is unknown"),
     ("priors.csv", "ore,", "median", "0", "not above 0"),
@@ -590,6 +591,19 @@ def test_bad_optional_cell(
         assert {(f.table, f.column) for f in others} == {("records.csv", "shared")}
     else:
         assert not others, "\n".join(map(str, faults))
+
+
+def test_noise_of_all_is_no_reporter(tiny_study: Path) -> None:
+    row = "noise:all,,,lognormal,1,0.4,,multiplier,judgement-reporters,\n"
+    corrupt(tiny_study, "priors.csv", lambda text: text + row)
+    assert read_study(tiny_study).priors["noise:all"].sd == 0.4
+    for table in ("records.csv", "priors.csv"):
+        corrupt(tiny_study, table, lambda text: text.replace("ministry", "all"))
+    faults = faults_of(tiny_study)
+    assert {(f.table, f.row, f.column, f.value) for f in faults} == {
+        ("records.csv", 6, "reporter", "all")
+    }
+    assert "give this one another name" in faults[0].message
 
 
 def test_misspelt_shared_error_is_told_once(tmp_path: Path) -> None:

@@ -87,9 +87,9 @@ def scores(made: Trial) -> np.ndarray:
     """Distances of printed values from what was true, in stated errors."""
     world = made.world
     terms = record_log_likelihood(made.study, world.flows, world.bias, world.noise, world.shared)
-    noise = world.noise.to_series()
+    factor = np.sqrt(0.25 + 0.75 * world.noise.to_series() ** 2)
     return np.array([
-        math.sqrt(max(0.0, -2 * (float(term) + math.log(record.sd * noise[record.reporter]))
+        math.sqrt(max(0.0, -2 * (float(term) + math.log(record.sd * factor[record.reporter]))
                       - math.log(2 * math.pi)))
         for record, term in zip(made.study.records, terms.values, strict=True)
         if record.kind == "value" and record.other is None
@@ -110,7 +110,8 @@ def test_errors_are_as_heavy_as_they_should_be(
 
 def test_half_the_noise_is_stated(bundled: Study) -> None:
     usual, broken = trial(bundled, WELL_SPECIFIED, 0), trial(bundled, "half_noise", 0)
-    np.testing.assert_allclose(broken.world.noise, 2 * usual.world.noise)
+    usual_variance = 0.25 + 0.75 * usual.world.noise**2
+    np.testing.assert_allclose(0.25 + 0.75 * broken.world.noise**2, 4 * usual_variance)
     sds = [record.sd for record in bundled.records]
     assert [record.sd for record in broken.study.records] == sds
 
@@ -200,12 +201,13 @@ def test_figures_of_a_world_are_those_of_a_draw_at_it(bundled: Study) -> None:
         layout.errors,
     )  # fmt: skip
     bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
-    noise = latents[layout.unknowns.scales_start : layout.unknowns.steps_start]
+    own = latents[layout.unknowns.scales_start : layout.unknowns.steps_start]
     step = latents[layout.unknowns.steps_start :]
     errors, steps = layout.errors, layout.steps
+    noise = np.exp(errors.noise_mean + errors.noise_sd * own)
     parts = {
         "flows": flow.T, "bias": level[bias].T, "shared_error": level[shared, 0],
-        "noise": np.exp(errors.noise_mean + errors.noise_sd * noise),
+        "noise": noise[-1] * noise[:-1], "noise_of_all": noise[-1],
         "step_scale": np.exp(steps.step_mean + steps.step_sd * step),
         "location": location, "scale": scale,
     }  # fmt: skip
@@ -228,7 +230,8 @@ def latents_of(world: Any, layout: Any) -> np.ndarray:
         state = (given - route - centres.mean) / centres.sd
     state = np.where(np.isfinite(state), state, 0.0)
     latents = np.zeros(unknowns.size)
-    noise = np.log(world.noise.sel(reporter=list(layout.reporters)).values) - errors.noise_mean
+    own = (world.noise / world.noise_of_all).sel(reporter=list(layout.reporters)).values
+    noise = np.log(np.append(own, world.noise_of_all.values)) - errors.noise_mean
     latents[unknowns.scales_start : unknowns.steps_start] = noise / errors.noise_sd
     latents[unknowns.steps_start :] = (
         np.log(world.step_scale.values) - steps.step_mean

@@ -462,15 +462,17 @@ def test_spreads_are_stated_errors_times_noise_and_their_adjoint() -> None:
     rng = np.random.default_rng(1)
     latent, bar = rng.normal(size=9), rng.normal(size=7)
     errors = Errors(
+        standing=np.array([0.25]),
         noise_start=np.array([4]),
-        noise_mean=rng.normal(size=3),
-        noise_sd=np.array([0.3, 0.0, 0.5]),
+        noise_mean=rng.normal(size=4),
+        noise_sd=np.array([0.3, 0.0, 0.5, 0.4]),
         record_sd=rng.uniform(0.05, 0.5, 7),
         reporter=np.array([0, 1, 2, 2, 0, 1, 2]),
     )
-    noise = np.exp(errors.noise_mean + errors.noise_sd * latent[4:7])
+    noise = np.exp(errors.noise_mean + errors.noise_sd * latent[4:8])
     scale = kernels.spreads(latent, errors)
-    np.testing.assert_allclose(scale, errors.record_sd * noise[errors.reporter])
+    variance = 0.25 + 0.75 * (noise[3] * noise[:3])[errors.reporter] ** 2
+    np.testing.assert_allclose(scale**2, errors.record_sd**2 * variance)
     close(
         kernels.spreads_adjoint(latent, errors, scale, bar),
         differences(lambda x: float(kernels.spreads(x, errors) @ bar), latent),

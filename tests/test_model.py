@@ -108,7 +108,12 @@ def test_flows_are_those_of_the_world_written_apart(
     np.testing.assert_allclose(flows, expected.values, rtol=1e-9, atol=1e-300)
     for column, reporter in enumerate(study.reporters):
         np.testing.assert_allclose(bias[:, column], unknowns[f"bias:{reporter}"].values, atol=1e-12)
-        np.testing.assert_allclose(noise[column], np.exp(unknowns[f"noise:{reporter}"].values[0]))
+        both = [
+            unknowns[name].values[0]
+            for name in (f"noise:{reporter}", "noise:all")
+            if name in unknowns
+        ]
+        np.testing.assert_allclose(noise[column], np.exp(sum(both)))
     assert shared.size == len(study.shared)
     for value, name in zip(shared, study.shared, strict=True):
         np.testing.assert_allclose(value, unknowns[f"shared:{name}"].values, atol=1e-12)

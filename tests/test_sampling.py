@@ -86,6 +86,7 @@ def test_groups_and_dimensions(study: Study, fitted: xr.DataTree) -> None:
         "bias": ("year", "reporter"),
         "shared_error": ("shared",),
         "noise": ("reporter",),
+        "noise_of_all": (),
         "step_scale": ("group",),
         "latents": ("latent",),
     }

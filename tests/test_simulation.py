@@ -111,7 +111,7 @@ PLANTED = {
     "feed": 0.5,
     "returned": 0.25,
     "bias:customs": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
-    "noise:customs": 2.0,
+    "noise:customs": math.sqrt(5),  # a quarter of a variance stands: errors twice as stated
     "noise:survey": 1.0,
 }
 
@@ -288,6 +288,25 @@ def test_zero_sd_fixes_a_bias_and_unnamed_reporters_take_the_default(study):
     assert (world.step_scale.sel(group=["input", "bias"]) == 1).all()
 
 
+def test_noise_that_all_have_in_common_multiplies_every_reporter(tmp_path):
+    common = ("noise:all", "", "", "lognormal", 1, 0.4, "", "multiplier", "judgement-us")
+    study = write_study(tmp_path, priors=[*PRIORS, common])
+    planted = {name: value for name, value in PLANTED.items() if name.startswith("noise")}
+    world = simulate_world(study, seed=1, overrides={**planted, "noise:all": 3.0})
+    assert float(world.noise_of_all) == pytest.approx(3.0)
+    assert float(world.noise.sel(reporter="survey")) == pytest.approx(3.0)
+    assert float(world.noise.sel(reporter="customs")) == pytest.approx(3.0 * math.sqrt(5))
+    # a survey of ordinary noise, all of it tripled, but for the quarter that stands
+    terms = record_log_likelihood(study, world.flows, world.bias, world.noise, world.shared)
+    mined = math.log(float(world.quantities.sel(year=2000, quantity="mined")))
+    law = stats.norm(mined, 0.1 * math.sqrt(0.25 + 0.75 * 9))
+    assert float(terms.sel(record="value")) == pytest.approx(law.logpdf(math.log(85)), rel=1e-12)
+
+
+def test_without_a_prior_reporters_have_no_noise_in_common(study):
+    assert float(simulate_world(study, seed=1).noise_of_all) == 1.0
+
+
 def test_series_move_by_their_step_and_constants_not_at_all(worlds):
     for target, sd, step in [("ore", 0.4, 0.2), ("bias:customs", 0.3, 0.1)]:
         phi = math.exp(-0.5 * (step / sd) ** 2)
@@ -343,7 +362,7 @@ def test_a_seed_gives_the_same_world_whatever_the_order_of_rows(tmp_path, study)
 def test_planted_values_come_out_exactly(study, planted):
     np.testing.assert_allclose(planted.flows.sel(flow="ore"), PLANTED["ore"], rtol=1e-15)
     np.testing.assert_array_equal(planted.bias.sel(reporter="customs"), PLANTED["bias:customs"])
-    assert float(planted.noise.sel(reporter="customs")) == pytest.approx(2.0, rel=1e-15)
+    assert float(planted.noise.sel(reporter="customs")) == pytest.approx(math.sqrt(5), rel=1e-15)
     by_year = xr.DataArray(
         np.linspace(0.2, 0.7, 8), dims="year", coords={"year": range(FIRST - 1, LAST + 2)}
     )
@@ -823,7 +842,7 @@ def test_printed_figures_scatter_as_the_likelihood_says(tmp_path, error, name):
         "mean": math.log(float(world.quantities.sel(quantity="made")[4:].mean())) + 0.55,
         "ratios": math.log(float(world.quantities.sel(year=2000, quantity="fed_share"))),
     }[name]
-    scale = record.sd * float(world.noise.sel(reporter=record.reporter))
+    scale = record.sd * {"customs": 2.0, "survey": 1.0}[record.reporter]
     law = stats.t(5) if error == "student_t" else stats.norm()
     assert stats.kstest((logs - centre) / scale, law.cdf).pvalue > 0.01
 

@@ -114,7 +114,7 @@ def test_copies_side_by_side_are_the_study_itself(layout: Layout) -> None:
     copies[places] = white
     alone, slope = gradients(layout)(whitening)(white)
     together, slopes = Density(repeat(layout, whitening, times))(copies)
-    tail = layout.unknowns.steps_start
+    tail = layout.unknowns.steps_start - 1  # the noise of all, then steps
     shared = whitening.mode[tail:] + white[tail:] * whitening.inverse[tail:]
     # the multipliers are shared, so their prior counts once
     expected = times * alone + (times - 1) * 0.5 * np.square(shared).sum()

@@ -14,7 +14,7 @@ from reebayes.conventions import FLOW, QUANTITY, REPORTER, SHARED, YEAR
 from reebayes.kernels import record_terms
 from reebayes.layout import Floats, Layout
 from reebayes.simulation import World, record_log_likelihood
-from reebayes.study import STEP_GROUPS, Study
+from reebayes.study import ALL, STEP_GROUPS, Study
 
 NOISE, BIAS, SHARED_ERROR, STEP = "noise", "bias", "shared error", "step"
 FLOW_SUM, YEARLY, SUM, LIKELIHOOD = "flow", "quantity", "sum", "log-likelihood"
@@ -67,7 +67,7 @@ def list_figures(study: Study) -> tuple[Figure, ...]:
     quantities = reported_quantities(study)
     ratios = {quantity.quantity for quantity in study.quantities if quantity.is_ratio}
     return (
-        *(Figure(NOISE, name) for name in study.reporters),
+        *(Figure(NOISE, name) for name in (*study.reporters, ALL)),
         *(Figure(BIAS, name) for name in study.reporters),
         *(Figure(SHARED_ERROR, name) for name in study.shared),
         *(Figure(STEP, name) for name in STEP_GROUPS),
@@ -102,6 +102,7 @@ def figures_of_world(world: World, study: Study, layout: Layout) -> dict[Figure,
         .sel({QUANTITY: list(layout.quantities)}).values,
         "bias": world.bias.transpose(YEAR, REPORTER).sel({REPORTER: reporters}).values,
         "noise": world.noise.sel({REPORTER: reporters}).values,
+        "noise_of_all": world.noise_of_all.values,
         "shared_error": world.shared.sel({SHARED: shared}).values,
         "step_scale": world.step_scale.values,
         "log_likelihood": np.asarray(terms.sum()),
@@ -134,6 +135,7 @@ def _labelled(layout: Layout, parts: Mapping[str, Any]) -> dict[Figure, Floats]:
     found = {Figure(LIKELIHOOD, ALL_RECORDS): parts["log_likelihood"]}
     for family, names, values in (
         (NOISE, layout.reporters, parts["noise"]),
+        (NOISE, (ALL,), parts["noise_of_all"][..., None]),
         (BIAS, layout.reporters, parts["bias"].mean(axis=-2)),
         (SHARED_ERROR, layout.shared, parts["shared_error"]),
         (STEP, STEP_GROUPS, parts["step_scale"]),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from reebayes.conventions import REPORTER, YEAR
+from reebayes.conventions import REPORTER, STANDING_VARIANCE, YEAR
 from reebayes.errors import ReebayesError
 from reebayes.simulation import World, simulate_records, simulate_world
 from reebayes.study import Study
@@ -103,8 +103,10 @@ def _heavy_tails(study: Study, seeds: Seeds) -> Trial:
 
 
 def _half_noise(study: Study, seeds: Seeds) -> Trial:
+    """All of the error is twice what is stated, also the part that noise leaves as it is."""
     world = simulate_world(study, seed=seeds.world)
-    return _printed(study, replace(world, noise=2.0 * world.noise), seeds)
+    added = 3.0 * STANDING_VARIANCE / (1.0 - STANDING_VARIANCE)
+    return _printed(study, replace(world, noise=(4.0 * world.noise**2 + added) ** 0.5), seeds)
 
 
 def _drifting_reporter(study: Study, seeds: Seeds) -> Trial:

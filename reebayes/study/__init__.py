@@ -4,7 +4,7 @@ from reebayes.study.cells import Cells
 from reebayes.study.csvfiles import FaultList, read_bytes, read_lines
 from reebayes.study.description import describe_study
 from reebayes.study.drafts import COLUMNS
-from reebayes.study.priors import STEP_GROUPS
+from reebayes.study.priors import ALL, STEP_GROUPS
 from reebayes.study.report import read_report
 from reebayes.study.rows import (
     RECORD_KINDS,
@@ -26,6 +26,7 @@ TABLE_FILES = (TABLE, *COLUMNS)
 """Names of the files of a study directory."""
 
 __all__ = [
+    "ALL",
     "RECORD_KINDS",
     "STEP_GROUPS",
     "TABLE_FILES",

@@ -17,6 +17,7 @@ STEP_GROUPS = ("input", "market", "trade", "bias")
 ANCHOR_SD = 0.05
 MAX_SD = 20.0
 EVERY = "*"
+ALL = "all"
 # What each sort of target is drawn from.
 DISTRIBUTION = {
     "input": "lognormal",
@@ -59,6 +60,9 @@ def check_priors(draft: Draft, world: World) -> Iterator[Fault]:
         yield from _check_row(entry, believed)
     for target, entries in rows.items():
         yield from _check_target(target, entries, believed)
+    for record in [entry for entry in draft.records if entry.item.reporter == ALL][:1]:
+        message = f"'noise:{ALL}' is about every reporter; give this one another name"
+        yield table_fault("records.csv", record, "reporter", ALL, message)
     if draft.priors:
         yield from _check_splits(believed)
         yield from _check_reporters(believed)
@@ -186,7 +190,7 @@ def _unknown_target(target: str, believed: Believed) -> str:
         return f"{target!r} is a process; give a row to each flow that leaves it but one ({flows})"
     names = [*world.edges, *(f"{g}:{r}" for g in ("bias", "noise") for r in believed.reporters)]
     names += [f"step:{group}" for group in STEP_GROUPS]
-    names += [f"shared:{name}" for name in believed.shared]
+    names += [f"noise:{ALL}", *(f"shared:{name}" for name in believed.shared)]
     group, colon, _ = target.partition(":")
     if colon and group == "step":
         names = [f"step:{name}" for name in STEP_GROUPS]
@@ -216,9 +220,9 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
         yield _fault(stepless[0], "step", message)
     sort = _sort_of(target, believed.world)
     group, _, name = target.partition(":")
-    known = {EVERY, *believed.reporters}
+    known = {EVERY, *believed.reporters} | ({ALL} if group == "noise" else set())
     if sort in ("bias", "noise") and believed.reporters and name not in known:
-        near = suggestion(name, sorted(believed.reporters))
+        near = suggestion(name, sorted(known - {EVERY}))
         message = f"reporter {quoted(name)} has a {group} prior but no record. {near}".strip()
         yield _fault(entries[0], "target", message)
     if sort == "shared" and believed.reporters and name not in _meant(believed):

@@ -171,8 +171,8 @@ class Prior:
 
     A target is a flow, ``route:<A>:<B>`` or ``route:<A>:unregistered`` (what trade between two
     regions, or undeclared trade out of one, does to all its flows), ``bias:<reporter>``,
-    ``shared:<name>`` (an error that several records have in common), ``noise:<reporter>`` or
-    ``step:<group>``.
+    ``shared:<name>`` (an error that several records have in common), ``noise:<reporter>``,
+    ``noise:all`` (what the noise of all reporters has in common) or ``step:<group>``.
 
     ``median`` and ``sd`` are on the scales their ``distribution`` says: lognormal (median in the
     target's unit, sd of the log), share (median share, sd of the log-odds against the remainder),

@@ -123,7 +123,7 @@ class Study:
         ----------
         target : str
             A flow, ``route:<A>:<B>``, ``bias:<reporter>``, ``shared:<name>``,
-            ``noise:<reporter>`` or ``step:<group>`` of ``priors.csv``.
+            ``noise:<reporter>``, ``noise:all`` or ``step:<group>`` of ``priors.csv``.
         **changes
             Fields of `Prior` and their new values, such as ``median=1.5, sd=0.3``.
 
