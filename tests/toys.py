@@ -8,6 +8,7 @@ import xarray as xr
 from scipy.stats import norm
 
 CHAINS = 4
+NOISE = 1.5
 UNIT = "kt REO/yr"
 
 
@@ -96,7 +97,11 @@ def record_fit(
     sd: np.ndarray,
     **columns: list[object],
 ) -> xr.DataTree:
-    """Build a fit of one quantity ``q`` (draw, year) and of records (draw, record)."""
+    """Build a fit of one quantity ``q`` (draw, year) and of records (draw, record).
+
+    Errors are of standard deviation ``sd``; less is stated, and the noise of reporters makes it up.
+    """
+    stated = sd / np.sqrt(0.25 + 0.75 * NOISE**2)
     fit = draws_fit({"q": values}, {"q": values})
     count = len(logs)
     names = [f"r{n}" for n in range(count)]
@@ -104,7 +109,7 @@ def record_fit(
     described: dict[str, list[object]] = {
         "quantity": ["q"] * count, "year": [2010] * count, "year_end": [2010] * count,
         "kind": ["value"] * count, "reporter": list(reporters), "source": ["book"] * count,
-        "low": [np.nan] * count, "high": [np.nan] * count, "sd": sd.tolist(),
+        "low": [np.nan] * count, "high": [np.nan] * count, "sd": stated.tolist(),
     }  # fmt: skip
     constant = {
         f"record_{name}": ("record", np.array(column, dtype=_kind(column)))
@@ -117,7 +122,7 @@ def record_fit(
     fit["constant_data"] = fit["constant_data"].to_dataset().assign(constant).assign_coords(
         of_records
     )  # fmt: skip
-    noise = (("chain", "draw", "reporter"), np.ones((*shape, len(offices))))
+    noise = (("chain", "draw", "reporter"), np.full((*shape, len(offices)), NOISE))
     fit["posterior"] = fit["posterior"].to_dataset().assign(noise=noise).assign_coords(
         reporter=offices
     )  # fmt: skip
