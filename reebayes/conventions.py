@@ -45,8 +45,8 @@ PER_YEAR = "/yr"
 STANDING_VARIANCE = 0.25
 """Share of a record's stated variance that its reporter's noise leaves as it is.
 
-Rounding, conversion and definition stay when a reporter is better than stated: no record is closer
-to its quantity than half its stated error.
+Rounding, conversion and definition stay when a reporter is better than stated: no record is taken
+to err by less than half its stated error.
 """
 
 FIT_FORMAT = 1

@@ -28,9 +28,10 @@ def build_model(study: Study) -> pm.Model:
     -------
     pymc.Model
         Free variable ``latents``; deterministics ``flows`` (year, flow) in the unit of the study,
-        ``bias`` (year, reporter), ``shared_error`` (shared), ``noise`` (reporter), ``step_scale``
-        (group), and the ``location`` and ``scale`` of every record on the log scale; observed
-        ``value``. `reebayes.fit` samples the same density with the same kernels, in coordinates
+        ``bias`` (year, reporter), ``shared_error`` (shared), ``noise`` (reporter) and what
+        all of them have in common of it, ``noise_of_all``, ``step_scale`` (group), and the
+        ``location`` and ``scale`` of every record on the log scale; observed ``value``.
+        `reebayes.fit` samples the same density with the same kernels, in coordinates
         that suit it.
     """
     layout = lay_out(study)

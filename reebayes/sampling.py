@@ -143,8 +143,8 @@ def draw(layout: Layout, run: Run, whitening: Whitening) -> tuple[dict[str, Floa
     Returns
     -------
     draws : dict of name -> array (chain, draw, ...)
-        Flows (year, flow), bias (year, reporter), noise, shared errors, step multipliers, latents,
-        location and scale of every record.
+        Flows (year, flow), bias (year, reporter), noise of each reporter and of all, shared errors,
+        step multipliers, latents, location and scale of every record.
     stats : Dataset (chain, draw)
         The sampler's statistics of every transition.
     """

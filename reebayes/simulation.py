@@ -19,6 +19,7 @@ flow with a share prior  log of its share over the remainder's  share of the thr
 ``bias:<reporter>``      log bias                               log bias
 ``shared:<name>``        log error that records have in common  log error
 ``noise:<reporter>``     log multiplier                         multiplier
+``noise:all``            log multiplier                         multiplier
 ``step:<group>``         log multiplier                         multiplier
 =======================  =====================================  ===========================
 """
@@ -791,7 +792,8 @@ def simulate_records(
 
     Every record keeps its quantity, years, lag, kind, scale, standard error, reporter, shared
     errors and source; its figures are new. A replicated figure ``y`` is drawn around log quantity
-    plus bias and shared errors, with the record's standard error times the reporter's noise. Then
+    plus bias and shared errors, with the record's standard error, of whose variance the reporter's
+    noise multiplies three quarters. Then
 
     - value, quota, cumulative, mean print ``y`` (normal, or Student-t by the settings); a second
       reading keeps its ratio to the first;
