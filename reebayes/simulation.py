@@ -193,9 +193,6 @@ def _all_series(study: Study) -> dict[str, _Series]:
         if noise:
             mean = np.log(_medians(study, noise))
             series[f"noise:{reporter}"] = _make_series(study, noise, "noise", mean)
-    if common := rows.get(f"noise:{ALL}"):
-        mean = np.log(_medians(study, common))
-        series[f"noise:{ALL}"] = _make_series(study, common, "noise", mean)
     for name in study.shared:
         target = f"shared:{name}"
         mean = _medians(study, rows[target])
@@ -204,11 +201,11 @@ def _all_series(study: Study) -> dict[str, _Series]:
         if target.startswith("route:"):
             made = _make_series(study, found, "trade", _medians(study, found))
             series[target] = replace(made, is_route=True)
-    for group in STEP_GROUPS:
-        target = f"step:{group}"
+    for group, name in [("noise", ALL), *(("step", name) for name in STEP_GROUPS)]:
+        target = f"{group}:{name}"
         if target in rows:
             mean = np.log(_medians(study, rows[target]))
-            series[target] = _make_series(study, rows[target], "step", mean)
+            series[target] = _make_series(study, rows[target], group, mean)
     return dict(sorted(series.items()))
 
 
@@ -334,7 +331,7 @@ def unknowns_from(study: Study, normals: Mapping[str, YearValues]) -> dict[str, 
 def _world(study: Study, unknowns: Mapping[str, Array]) -> World:
     flows = flows_from(study, unknowns)
     throughput = flows.values @ _incidence(study, "target")
-    noise_of_all = _first_year(unknowns, "noise", REPORTER, [ALL])[0].drop_vars(REPORTER)
+    noise_of_all = _first_year(unknowns, "noise", REPORTER, [ALL]).squeeze(drop=True)
     return World(
         flows=flows,
         quantities=quantities_from(study, flows),
