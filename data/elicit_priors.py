@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 import preliz as pz
 
 from reebayes.errors import StudyError
-from reebayes.results import write_whole
+from reebayes.files import write_whole
 from reebayes.study import Prior, read_study
 from reebayes.study.cells import Cells
 from reebayes.study.csvfiles import FaultList, Line, read_lines

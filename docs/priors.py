@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 import reebayes as rb
-from reebayes.conventions import format_band
+from reebayes.wording import format_band
 
 HERE = Path(__file__).parent
 WORLDS = 4000

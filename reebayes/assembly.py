@@ -29,10 +29,10 @@ from reebayes.conventions import (
     SOURCE,
     YEAR,
     format_terms,
-    provenance,
 )
 from reebayes.kernels import CERTAIN, EITHER, POINT, record_terms
 from reebayes.layout import Floats, Layout
+from reebayes.provenance import provenance
 from reebayes.study import STEP_GROUPS, Record, Study
 
 DIMENSIONS = {

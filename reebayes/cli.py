@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from reebayes.conventions import package_version, provenance
 from reebayes.errors import FitError, ReebayesError
+from reebayes.provenance import package_version, provenance
 from reebayes.study import TABLE_FILES, Study, describe_study, read_study
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _unread(code: int = UNREAD) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.out_dir
     arguments.out = folder / "fit.nc"
-    from reebayes.results import sole_writer
+    from reebayes.files import sole_writer
 
     study = _announced(arguments)
     with sole_writer(arguments.out):
@@ -120,7 +120,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _describe(arguments: argparse.Namespace) -> int:
-    from reebayes.results import write_whole
+    from reebayes.files import write_whole
 
     study = read_study(arguments.directory)
     out: Path = arguments.out or study.path / "datapackage.json"
@@ -131,7 +131,7 @@ def _describe(arguments: argparse.Namespace) -> int:
 
 
 def _fit(arguments: argparse.Namespace) -> int:
-    from reebayes.results import sole_writer
+    from reebayes.files import sole_writer
 
     study = _announced(arguments)
     with sole_writer(arguments.out):  # a fit that cannot be saved is not worth starting
@@ -209,8 +209,8 @@ def _compare(arguments: argparse.Namespace) -> int:
     names = arguments.variants or list(study.variants)
     # Imported here: the sampler takes seconds to load.
     from reebayes.comparison import compare
+    from reebayes.files import make_folder, sole_writer
     from reebayes.refits import Workshop, variants_of
-    from reebayes.results import make_folder, sole_writer
     from reebayes.sampling import CHAINS, DRAWS, THIN, TUNE, Run
     from reebayes.tables import write_csv
 
@@ -271,8 +271,9 @@ def _report_file(
     file: Path, out: Path, *, year: int | None, force: bool, compared: Path | None = None
 ) -> int:
     from reebayes.comparison import read_comparison
+    from reebayes.files import sole_writer
     from reebayes.reporting import write_report
-    from reebayes.results import open_fit, sole_writer
+    from reebayes.results import open_fit
 
     _spare(out, [file])
     comparison = None if compared is None else read_comparison(compared)
@@ -283,7 +284,8 @@ def _report_file(
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from reebayes.results import open_fit, sole_writer
+    from reebayes.files import sole_writer
+    from reebayes.results import open_fit
     from reebayes.tables import export_tables, write_csv, write_xlsx
 
     file: Path = arguments.file
@@ -304,8 +306,9 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _learnt(arguments: argparse.Namespace) -> int:
+    from reebayes.files import sole_writer
     from reebayes.lessons import lesson_tables, lesson_text
-    from reebayes.results import open_fit, sole_writer
+    from reebayes.results import open_fit
     from reebayes.tables import write_csv
 
     fit = open_fit(arguments.file)
@@ -334,8 +337,8 @@ def _rank(directory: Path | None, fit: DataTree, *, recalled: bool) -> str:
 
 def _harmonise(arguments: argparse.Namespace) -> int:
     # Imported here: data frames take a while to load.
+    from reebayes.files import sole_writer, write_whole
     from reebayes.harmonisation import harmonise
-    from reebayes.results import sole_writer, write_whole
     from reebayes.tables import write_table
 
     study = read_study(arguments.data)
@@ -364,7 +367,7 @@ def _harmonise(arguments: argparse.Namespace) -> int:
 
 def _calibrate(arguments: argparse.Namespace) -> int:
     from reebayes.calibration import WORLDS, calibrate
-    from reebayes.results import sole_writer
+    from reebayes.files import sole_writer
 
     study = read_study(arguments.data, recalled=arguments.recalled)
     _say(_described(study))
@@ -387,12 +390,12 @@ def _inputs(arguments: argparse.Namespace, study: Study) -> list[Path]:
 
 def _fetched(arguments: argparse.Namespace, study: Study) -> list[Path]:
     from reebayes.harmonisation import common_codes, fetch_comtrade
-    from reebayes.results import write_whole
 
     codes = arguments.fetch_codes or common_codes(arguments.codes, study)
     years = range(arguments.years[0], arguments.years[-1] + 1)
-    return fetch_comtrade(arguments.fetch, years, codes=codes, folder=arguments.out.parent,
-                          save=write_whole, key=arguments.key)  # fmt: skip
+    return fetch_comtrade(
+        arguments.fetch, years, codes=codes, folder=arguments.out.parent, key=arguments.key
+    )
 
 
 def _folder(out: Path) -> Path:

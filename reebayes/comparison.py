@@ -15,9 +15,10 @@ import pandas as pd
 import xarray as xr
 from arviz_stats.utils import ELPDDataLOO
 
-from reebayes.conventions import CI_PROB, POSTERIOR, RATIO_UNITS, RECORD, format_band
+from reebayes.conventions import CI_PROB, POSTERIOR, RATIO_UNITS, RECORD
 from reebayes.errors import FitError, ResultError
 from reebayes.results import bands, cumulative, group_of, quantity, report_settings
+from reebayes.wording import format_band
 
 LOO = "loo"
 """Name of the score that leaves out one record at a time; others leave out whole groups."""

@@ -4,14 +4,7 @@ A dimension is spelt in one place, the default credible interval is set in one p
 form of a quantity (which flows it adds up) is written and read in one place.
 """
 
-import hashlib
-import json
-import math
-import platform
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 CHAIN = "chain"
 DRAW = "draw"
@@ -62,57 +55,8 @@ GATE: Mapping[str, tuple[str, float]] = {
 }
 """What a fit must satisfy to count as converged, by attribute of the fit."""
 
-PROVENANCE_PACKAGES = (
-    "arviz",
-    "matplotlib",
-    "netCDF4",
-    "numba",
-    "numpy",
-    "nutpie",
-    "pandas",
-    "pymc",
-    "pytensor",
-    "scipy",
-    "xarray",
-)
 
 type Terms = Sequence[tuple[str, float]]
-
-
-def package_version(name: str = "reebayes") -> str:
-    """Return the installed version of a distribution, or ``"unknown"``."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def code_hash() -> str:
-    """Return a digest of the package's own files: a version number says less in a clone."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def provenance() -> dict[str, str | int]:
-    """Return the attributes that say when, and with which packages, a result was made.
-
-    Returns
-    -------
-    dict
-        ``reebayes_version``, ``code_hash``, ``fit_format``, ``created`` (UTC, ISO 8601) and
-        ``versions`` (JSON object).
-    """
-    versions = {"python": platform.python_version()}
-    versions |= {name: package_version(name) for name in PROVENANCE_PACKAGES}
-    return {
-        "reebayes_version": package_version(),
-        "code_hash": code_hash(),
-        "fit_format": FIT_FORMAT,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": json.dumps(versions, sort_keys=True),
-    }
 
 
 def format_terms(numerator: Terms, denominator: Terms = ()) -> str:
@@ -177,31 +121,3 @@ def _is_number(word: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def without_per_year(unit: str) -> str:
-    """Return the unit of a sum over years: ``"kt REO/yr"`` becomes ``"kt REO"``."""
-    return unit.removesuffix(PER_YEAR).strip()
-
-
-def format_value(value: float) -> str:
-    """Write a number with three significant digits and no exponent."""
-    if not math.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    if abs(value) < 0.0005:
-        return "<0.001" if value > 0 else ">-0.001"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{min(digits, 3)}f}"
-
-
-def format_band(median: float, lower: float, upper: float) -> str:
-    """Write a median with its band: ``"12.3 (8.1 to 17.9)"``."""
-    return f"{format_value(median)} ({format_value(lower)} to {format_value(upper)})"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Join names for a sentence: ``"a"``, ``"a and b"``, ``"a, b and c"``."""
-    *head, last = list(names) or [""]
-    return f"{', '.join(head)} and {last}" if head else last

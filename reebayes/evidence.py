@@ -13,7 +13,8 @@ import numpy as np
 import xarray as xr
 
 from reebayes.conventions import KIND, QUANTITY, REGION, STAGE, YEAR
-from reebayes.study import RECORD_KINDS, Flow, Prior, Quantity, Record, Study, years_text
+from reebayes.study import RECORD_KINDS, Flow, Prior, Quantity, Record, Study
+from reebayes.wording import years_text
 
 TRADE, USE = "trade", "use"
 

@@ -13,18 +13,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import logit, ndtri
 
-from reebayes.conventions import (
-    CI_PROB,
-    POSTERIOR,
-    PRIOR,
-    QUANTITY,
-    RATIO_UNITS,
-    REPORTER,
-    YEAR,
-    listed,
-)
+from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, RATIO_UNITS, REPORTER, YEAR
 from reebayes.errors import ResultError
 from reebayes.results import cumulative, group_of, quantity
+from reebayes.wording import listed
 
 LEARNT, PARTLY, PRIOR_ONLY, ABSENT = "learnt", "partly", "prior only", "absent"
 LABELS = (LEARNT, PARTLY, PRIOR_ONLY)

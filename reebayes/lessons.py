@@ -17,12 +17,11 @@ from reebayes.conventions import (
     RECORD,
     REPORTER,
     YEAR,
-    format_band,
-    format_value,
 )
 from reebayes.deletion import Span, disagreement, influences
 from reebayes.learning import label_shares, label_spans, learnt, ridge_sentences, ridges
 from reebayes.results import group_of, report_settings
+from reebayes.wording import format_band, format_value
 
 SHOWN = 5
 """Records listed for each headline figure, and records that disagree most."""

@@ -7,18 +7,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from reebayes.conventions import (
-    CI_PROB,
-    FLOW,
-    POSTERIOR,
-    PRIOR,
-    PUBLISHED,
-    YEAR,
-    parse_terms,
-    without_per_year,
-)
+from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, PRIOR, PUBLISHED, YEAR, parse_terms
 from reebayes.results import bands, group_of
 from reebayes.study import Estimate, Table
+from reebayes.wording import without_per_year
 
 NUMBERS = ("value", "low", "high")
 TEXTS = ("quantity", "kind", "source", "note", "why")

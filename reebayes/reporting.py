@@ -30,13 +30,10 @@ from reebayes.conventions import (
     QUANTITY,
     RATIO_UNITS,
     YEAR,
-    format_band,
-    format_value,
-    listed,
     parse_terms,
-    without_per_year,
 )
 from reebayes.errors import FitError, ResultError
+from reebayes.files import write_whole
 from reebayes.learning import contraction_text, label_spans
 from reebayes.lessons import (
     SHOWN,
@@ -57,12 +54,12 @@ from reebayes.results import (
     quantity,
     report_settings,
     require_known,
-    write_whole,
 )
 from reebayes.sankey import draw_sankey
 from reebayes.scrutiny import predictive_block, published_rows, score_blocks
 from reebayes.study import FaultList, read_report
 from reebayes.tables import record_table, source_table
+from reebayes.wording import format_band, format_value, listed, without_per_year
 
 if TYPE_CHECKING:
     from reebayes.comparison import Comparison

@@ -15,9 +15,10 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from reebayes.conventions import CI_PROB, FLOW, YEAR, format_band
+from reebayes.conventions import CI_PROB, FLOW, YEAR
 from reebayes.errors import ResultError
 from reebayes.results import bands, group_of
+from reebayes.wording import format_band
 
 REGISTERED_COLOUR = "#5b84b1"
 UNREGISTERED_COLOUR = "#d9822b"

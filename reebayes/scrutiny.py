@@ -6,11 +6,12 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from reebayes.conventions import POSTERIOR, RATIO_UNITS, format_band, format_value
+from reebayes.conventions import POSTERIOR, RATIO_UNITS
 from reebayes.errors import ResultError
 from reebayes.mirror import beside_published
 from reebayes.plots import plot_predictive
 from reebayes.prediction import ALL, predictive_check
+from reebayes.wording import format_band, format_value
 
 if TYPE_CHECKING:
     from reebayes.comparison import Comparison

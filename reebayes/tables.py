@@ -24,10 +24,11 @@ from reebayes.conventions import (
     RECORD,
     SOURCE,
     YEAR,
-    without_per_year,
 )
+from reebayes.files import write_whole
 from reebayes.lessons import lesson_tables
-from reebayes.results import bands, cumulative, group_of, write_whole
+from reebayes.results import bands, cumulative, group_of
+from reebayes.wording import without_per_year
 
 POINT_KINDS = frozenset({"value", "quota", "cumulative", "mean"})
 """Kinds of record that print one figure (the others print a bound or an interval)."""

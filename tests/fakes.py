@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from reebayes.conventions import format_terms, provenance
+from reebayes.conventions import format_terms
+from reebayes.provenance import provenance
 
 YEARS = np.arange(2010, 2016)
 

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from reebayes import results
+from reebayes import files
 from reebayes.cli import main
 from reebayes.errors import ResultError
-from reebayes.results import open_fit, save_fit, sole_writer, write_whole
+from reebayes.files import sole_writer, write_whole
+from reebayes.results import open_fit, save_fit
 from reebayes.sampling import CHAINS, DRAWS, TUNE
 from tests.fakes import fake_fit
 from tests.tiny import write_tables
@@ -140,7 +141,7 @@ def test_what_a_killed_run_left_is_removed_once_it_is_old(fit_file: Path) -> Non
     for path in (old, new, other):
         path.write_text("half")
     for path in (old, other):
-        os.utime(path, (0, time.time() - 2 * results.LEFTOVER_SECONDS))
+        os.utime(path, (0, time.time() - 2 * files.LEFTOVER_SECONDS))
     assert main(["report", str(fit_file)]) == 0
     assert not old.exists()
     assert new.exists()  # perhaps of a run that is writing now

@@ -24,7 +24,6 @@ from reebayes.cli import main
 from reebayes.errors import ReebayesError, StudyError
 from reebayes.harmonisation import Harmonised, fetch_comtrade
 from reebayes.harmonisation.shipments import Line
-from reebayes.results import write_whole
 
 CUSTOMS = Path(__file__).parent / "customs"
 PLUS = CUSTOMS / "comtrade_plus_china_exports_2019.csv"
@@ -696,7 +695,7 @@ def test_a_failed_call_tells_why_and_not_the_key(
 
     monkeypatch.setattr(comtradeapicall, "getFinalData", refuse)
     with pytest.raises(ReebayesError, match="reporter 156, 2019: Request error") as raised:
-        fetch_comtrade(["156"], [2019], codes=["2846"], folder=tmp_path, save=write_whole, key="s3")
+        fetch_comtrade(["156"], [2019], codes=["2846"], folder=tmp_path, key="s3")
     assert "s3" not in str(raised.value) + capsys.readouterr().out
 
 

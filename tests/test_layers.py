@@ -15,6 +15,8 @@ PACKAGE = ROOT / "reebayes"
 # Lowest first. A module imports from lower layers, never from its own or a higher one.
 LAYERS = (
     ("errors", "conventions", "kernels"),
+    ("wording",),
+    ("files", "provenance"),
     ("study",),
     ("simulation", "evidence", "layout", "diagnostics", "harmonisation"),
     ("density", "geometry", "operations", "assembly", "identification"),

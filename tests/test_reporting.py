@@ -9,10 +9,10 @@ import pytest
 import xarray as xr
 
 from reebayes.comparison import compare
-from reebayes.conventions import format_band
 from reebayes.errors import FitError, ResultError
 from reebayes.reporting import write_report
 from reebayes.results import bands, cumulative, quantity
+from reebayes.wording import format_band
 from tests.fakes import RECORDS, REPORT, SOURCES, YEARS, fake_fit
 
 VOID = {"meta", "img", "br", "link"}

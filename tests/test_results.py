@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 
 from reebayes import results
-from reebayes.conventions import CI_PROB, format_band, format_terms, format_value, parse_terms
+from reebayes.conventions import CI_PROB, format_terms, parse_terms
 from reebayes.errors import ResultError
+from reebayes.wording import format_band, format_value
 from tests.fakes import PROCESSES, fake_fit
 
 

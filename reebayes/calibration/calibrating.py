@@ -24,11 +24,12 @@ from reebayes.calibration.figures import Figure, headline_quantities, list_figur
 from reebayes.calibration.refitting import Effort, Task, marks_of
 from reebayes.calibration.running import read_outcomes, run_tasks
 from reebayes.calibration.worlds import DESCRIPTIONS, WELL_SPECIFIED, WORLDS, Seeds, make_trial
-from reebayes.conventions import CI_PROB, listed
+from reebayes.conventions import CI_PROB
 from reebayes.errors import ReebayesError
+from reebayes.files import write_whole
 from reebayes.layout import Floats
-from reebayes.results import write_whole
 from reebayes.study import Study
+from reebayes.wording import listed
 
 FAILING = 0.05
 """Part of the refits that may fail their gate before a calibration says nothing."""

@@ -24,9 +24,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from reebayes.calibration.refitting import Task, refit, warm_up
-from reebayes.conventions import package_version
 from reebayes.errors import ReebayesError, ResultError
-from reebayes.results import write_whole
+from reebayes.files import write_whole
+from reebayes.provenance import package_version
 
 SETTINGS = "run.json"
 _PATIENCE = "10s"  # for a cluster to answer

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reebayes.errors import ReebayesError
+from reebayes.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +18,6 @@ KEY_VARIABLE = "COMTRADE_API_KEY"
 MOST_ROWS = 250_000
 """A reply holds no more rows, and does not say that it was cut."""
 
-type Saver = Callable[[Path, Callable[[Path], object]], Path]
-
 
 def fetch_comtrade(
     reporters: Sequence[str],
@@ -26,7 +25,6 @@ def fetch_comtrade(
     *,
     codes: Sequence[str],
     folder: Path,
-    save: Saver,
     key: str | None = None,
 ) -> list[Path]:
     """Fetch trade of some reporters and years from UN Comtrade, one file for each.
@@ -43,8 +41,6 @@ def fetch_comtrade(
         Commodity codes of two, four or six digits.
     folder : Path
         Where the replies go.
-    save : callable
-        Writes a file whole: takes the path, and what writes the content to a path.
     key : str, optional
         The user's key; by default that of the environment variable ``COMTRADE_API_KEY``.
 
@@ -62,7 +58,7 @@ def fetch_comtrade(
     if not key:
         raise ReebayesError(f"UN Comtrade needs a key; give --key, or set {KEY_VARIABLE}.")
     ask = _library()
-    return list(_replies(ask, key, reporters, years, codes, folder, save))
+    return list(_replies(ask, key, reporters, years, codes, folder))
 
 
 def _library() -> "Callable[..., pd.DataFrame | None]":
@@ -82,13 +78,12 @@ def _replies(
     years: Sequence[int],
     codes: Sequence[str],
     folder: Path,
-    save: Saver,
 ) -> Iterator[Path]:
     for reporter in reporters:
         for year in years:
             table = _reply(ask, key, reporter, year, codes)
             target = folder / f"comtrade_{reporter}_{year}.csv"
-            yield save(target, partial(table.to_csv, index=False))
+            yield write_whole(target, partial(table.to_csv, index=False))
             if len(table) >= MOST_ROWS:
                 message = f"{target}: the reply was cut at {MOST_ROWS:,} rows; ask for fewer codes."
                 raise ReebayesError(message)

@@ -8,7 +8,7 @@ from reebayes.errors import Fault, StudyError
 from reebayes.harmonisation import comtrade, dataweb, gacc, plain
 from reebayes.harmonisation.grids import Document, Rows
 from reebayes.harmonisation.shipments import Shipment
-from reebayes.study import quoted
+from reebayes.wording import quoted
 
 LINES_SEARCHED = 40
 """How far down a header is looked for; DataWeb puts its query above it."""

@@ -6,7 +6,8 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from reebayes.errors import Fault, StudyError
-from reebayes.study import Cells, FaultList, quoted, read_lines
+from reebayes.study import Cells, FaultList, read_lines
+from reebayes.wording import quoted
 
 ANYWHERE = "HS"
 """Jurisdiction of the codes that all countries share."""

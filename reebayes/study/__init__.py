@@ -20,7 +20,6 @@ from reebayes.study.rows import (
 from reebayes.study.settings import TABLE
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
-from reebayes.study.wording import quoted, years_text
 
 TABLE_FILES = (TABLE, *COLUMNS)
 """Names of the files of a study directory."""
@@ -43,10 +42,8 @@ __all__ = [
     "Table",
     "Term",
     "describe_study",
-    "quoted",
     "read_bytes",
     "read_lines",
     "read_report",
     "read_study",
-    "years_text",
 ]

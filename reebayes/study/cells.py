@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from reebayes.errors import Fault
 from reebayes.study.csvfiles import FaultList, Line, hidden_characters, strange_characters
-from reebayes.study.wording import quoted, suggestion
+from reebayes.wording import quoted, suggestion
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 YEAR = re.compile(r"[0-9]{4}")

@@ -11,7 +11,7 @@ from reebayes.study.frozen import Settings
 from reebayes.study.rows import Prior, Record
 from reebayes.study.settings import TABLE
 from reebayes.study.variants import CHANGES
-from reebayes.study.wording import quoted, suggestion
+from reebayes.wording import quoted, suggestion
 
 
 def changed(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:

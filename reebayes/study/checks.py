@@ -14,8 +14,8 @@ from reebayes.study.published import check_published
 from reebayes.study.records import check_records
 from reebayes.study.report import named_quantities, named_years
 from reebayes.study.settings import TABLE
-from reebayes.study.wording import quoted, suggestion
 from reebayes.study.world import World, build_world, place, unknown_name
+from reebayes.wording import quoted, suggestion
 
 TYPES = {
     str: "text",

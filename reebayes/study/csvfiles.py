@@ -10,7 +10,7 @@ from pathlib import Path
 from unicodedata import category
 
 from reebayes.errors import Fault
-from reebayes.study.wording import nearest, quoted
+from reebayes.wording import nearest, quoted
 
 MOST_BYTES = 200_000_000
 """Tables are written by hand or by a script; a larger file is another file by mistake."""

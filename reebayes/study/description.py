@@ -24,7 +24,7 @@ from reebayes.study.rows import (
 )
 from reebayes.study.settings import TABLE
 from reebayes.study.study import Study
-from reebayes.study.wording import quoted, suggestion
+from reebayes.wording import quoted, suggestion
 
 PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reebayes.study.csvfiles import FaultList, hidden_characters
-from reebayes.study.wording import quoted, suggestion
+from reebayes.wording import quoted, suggestion
 
 type Fits = Callable[[Any], bool]
 type Form = tuple[str, Fits]

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from reebayes.errors import Fault
 from reebayes.study.cells import table_fault
 from reebayes.study.drafts import Draft, unreadable
-from reebayes.study.wording import spans_text, years_text
 from reebayes.study.world import Edge, World, listing, unknown_name
+from reebayes.wording import spans_text, years_text
 
 PASSING_KINDS = ("market", "conversion")
 END_KINDS = ("use", "loss")

@@ -7,8 +7,8 @@ from reebayes.errors import Fault
 from reebayes.study.cells import Entry, table_fault
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.rows import Prior
-from reebayes.study.wording import nearest, quoted, suggestion, years_text
 from reebayes.study.world import Edge, World, listing, unknown_name
+from reebayes.wording import nearest, quoted, suggestion, years_text
 
 TABLE = "priors.csv"
 GROUPS = ("bias", "noise", "route", "shared", "step")

@@ -6,8 +6,8 @@ from reebayes.errors import Fault
 from reebayes.study.cells import Entry, table_fault
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.rows import MASS_SCALES, RATIO_UNITS, Estimate
-from reebayes.study.wording import quoted
 from reebayes.study.world import World, unknown_name
+from reebayes.wording import quoted
 
 TABLE = "published_estimates.csv"
 NEEDS = {"value": ("value",), "range": ("low", "high"), "upper": ("high",), "lower": ("low",)}

@@ -7,8 +7,8 @@ from reebayes.errors import Fault
 from reebayes.study.cells import Entry, table_fault
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.rows import GROSS, MASS_SCALES, RATIO_UNITS, SPAN_KINDS, VALUE_KINDS, Record
-from reebayes.study.wording import quoted, suggestion, years_text
 from reebayes.study.world import World, place, unknown_name
+from reebayes.wording import quoted, suggestion, years_text
 
 TABLE = "records.csv"
 MAX_SD = 2.0

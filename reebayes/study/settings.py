@@ -12,7 +12,7 @@ from reebayes.study.package import read_package
 from reebayes.study.report import read_report
 from reebayes.study.rows import MASS_SCALES
 from reebayes.study.variants import read_variants
-from reebayes.study.wording import nearest, quoted, suggestion
+from reebayes.wording import nearest, quoted, suggestion
 
 TABLE = "study.toml"
 KEYS = {"name": str, "unit": str, "first_year": int, "last_year": int}

@@ -28,7 +28,7 @@ from reebayes.study.rows import (
 )
 from reebayes.study.settings import TABLE, Header
 from reebayes.study.table import Table
-from reebayes.study.wording import suggestion
+from reebayes.wording import suggestion
 
 PACKAGE = Path(__file__).resolve().parents[1]
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from reebayes.conventions import format_terms
-from reebayes.study.wording import spans_text, suggestion
+from reebayes.wording import spans_text, suggestion
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from typing import Any
 
 from reebayes.study.csvfiles import FaultList
 from reebayes.study.forms import Form, is_number, is_text, is_year, list_of, read_forms, table_with
-from reebayes.study.wording import quoted
+from reebayes.wording import quoted
 
 CHANGES = ("median", "sd", "step")
 BASE = "base"

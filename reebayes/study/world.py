@@ -8,7 +8,7 @@ from reebayes.errors import Fault
 from reebayes.study.cells import Entry
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.rows import Flow, Process, Term, route_name
-from reebayes.study.wording import nearest, quoted, suggestion
+from reebayes.wording import nearest, quoted, suggestion
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ import xarray as xr
 
 from reebayes.assembly import draws_dataset
 from reebayes.diagnostics import judge
+from reebayes.files import write_whole
 from reebayes.layout import lay_out
-from reebayes.results import write_whole
 from reebayes.sampling import THIN, Run, draw, find_coordinates
 from reebayes.study import read_study
 

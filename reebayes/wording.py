@@ -1,7 +1,10 @@
 """Words shared by the messages: the nearest name, lists of years, quoted values."""
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+from reebayes.conventions import PER_YEAR
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -42,3 +45,31 @@ def years_text(years: Iterable[int]) -> str:
 def quoted(value: str, *, limit: int = 60) -> str:
     """Quote a value for a message: control characters escaped, long text cut."""
     return repr(value if len(value) <= limit else value[: limit - 3] + "...")
+
+
+def without_per_year(unit: str) -> str:
+    """Return the unit of a sum over years: ``"kt REO/yr"`` becomes ``"kt REO"``."""
+    return unit.removesuffix(PER_YEAR).strip()
+
+
+def format_value(value: float) -> str:
+    """Write a number with three significant digits and no exponent."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) < 0.0005:
+        return "<0.001" if value > 0 else ">-0.001"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(digits, 3)}f}"
+
+
+def format_band(median: float, lower: float, upper: float) -> str:
+    """Write a median with its band: ``"12.3 (8.1 to 17.9)"``."""
+    return f"{format_value(median)} ({format_value(lower)} to {format_value(upper)})"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names for a sentence: ``"a"``, ``"a and b"``, ``"a, b and c"``."""
+    *head, last = list(names) or [""]
+    return f"{', '.join(head)} and {last}" if head else last
