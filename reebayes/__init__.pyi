@@ -1,6 +1,7 @@
 from .calibration import calibrate as calibrate
 from .comparison import compare as compare
 from .comparison import read_comparison as read_comparison
+from .customs import harmonise as harmonise
 from .deletion import disagreement as disagreement
 from .deletion import influence as influence
 from .errors import FitError as FitError
@@ -8,7 +9,6 @@ from .errors import ReebayesError as ReebayesError
 from .errors import ResultError as ResultError
 from .errors import StudyError as StudyError
 from .evidence import coverage as coverage
-from .harmonisation import harmonise as harmonise
 from .identification import identify as identify
 from .learning import learnt as learnt
 from .mirror import beside_published as beside_published

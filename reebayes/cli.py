@@ -337,8 +337,8 @@ def _rank(directory: Path | None, fit: DataTree, *, recalled: bool) -> str:
 
 def _harmonise(arguments: argparse.Namespace) -> int:
     # Imported here: data frames take a while to load.
+    from reebayes.customs import harmonise
     from reebayes.files import sole_writer, write_whole
-    from reebayes.harmonisation import harmonise
     from reebayes.tables import write_table
 
     study = read_study(arguments.data)
@@ -389,7 +389,7 @@ def _inputs(arguments: argparse.Namespace, study: Study) -> list[Path]:
 
 
 def _fetched(arguments: argparse.Namespace, study: Study) -> list[Path]:
-    from reebayes.harmonisation import common_codes, fetch_comtrade
+    from reebayes.customs import common_codes, fetch_comtrade
 
     codes = arguments.fetch_codes or common_codes(arguments.codes, study)
     years = range(arguments.years[0], arguments.years[-1] + 1)

@@ -66,7 +66,7 @@ def _bug(
 
 
 LAYOUT, KERNELS = "reebayes/layout.py", "reebayes/kernels.py"
-HARMONISING, SIEVES = "reebayes/harmonisation/harmonising.py", "reebayes/harmonisation/sieves.py"
+HARMONISING, SIEVES = "reebayes/customs/harmonising.py", "reebayes/customs/exclusions.py"
 
 MUTATIONS: tuple[Mutation, ...] = (
     # --- the model ---
@@ -208,12 +208,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("exporter and importer swapped", HARMONISING,
          "exporter, importer = (reporter, partner) if out else (partner, reporter)",
          "exporter, importer = (partner, reporter) if out else (reporter, partner)", HARMONISATION),
-    _bug("grams counted as kilograms", "reebayes/harmonisation/shipments.py",
+    _bug("grams counted as kilograms", "reebayes/customs/shipments.py",
          '("g", "gram", "grams", "克"), 1e-3)', '("g", "gram", "grams", "克"), 1.0)',
          HARMONISATION),
-    _bug("customs figures booked to the year after", "reebayes/harmonisation/shipments.py",
+    _bug("customs figures booked to the year after", "reebayes/customs/shipments.py",
          "return int(text[:4])", "return int(text[:4]) + 1", HARMONISATION),
-    _bug("total of all partners counted beside them", "reebayes/harmonisation/totals.py",
+    _bug("total of all partners counted beside them", "reebayes/customs/aggregation.py",
          '        frame["is_world"],\n        "partner",\n        "total of all partners"',
          '        frame["is_world"] & False,\n        "partner",\n        "total of all partners"',
          HARMONISATION),
@@ -224,7 +224,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          'beside = pd.Series(cells.isin(years), frame.index) & (frame["month"] > 0)',
          'beside = pd.Series(cells.isin(years), frame.index) & (frame["month"] < 0)',
          HARMONISATION),
-    _bug("content of a code written as the weight", "reebayes/harmonisation/totals.py",
+    _bug("content of a code written as the weight", "reebayes/customs/aggregation.py",
          "figure = round(tonnes, 6)", "figure = round(content, 6)", HARMONISATION),
     # --- results and reporting ---
     _bug("bands of 80 % called 90 %", "reebayes/results.py",

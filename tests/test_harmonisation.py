@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 import reebayes
 from reebayes import read_study
 from reebayes.cli import main
+from reebayes.customs import Harmonised, fetch_comtrade
+from reebayes.customs.shipments import Line
 from reebayes.errors import ReebayesError, StudyError
-from reebayes.harmonisation import Harmonised, fetch_comtrade
-from reebayes.harmonisation.shipments import Line
 
 CUSTOMS = Path(__file__).parent / "customs"
 PLUS = CUSTOMS / "comtrade_plus_china_exports_2019.csv"
@@ -444,7 +444,7 @@ def test_a_figure_in_two_editions_of_the_classification_counts_once(tmp_path: Pa
 def test_a_download_as_long_as_the_site_allows_is_suspected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("reebayes.harmonisation.gacc.MOST_ROWS", 12)
+    monkeypatch.setattr("reebayes.customs.gacc.MOST_ROWS", 12)
     result = harmonise([], imports=[GACC_ENGLISH])
     assert result.rejected["reason"].str.contains("may be cut").sum() == 12
     assert len(result.records) == 1

@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from reebayes.cli import main
+from reebayes.customs import harmonise
 from reebayes.density import gradients
 from reebayes.errors import ResultError, StudyError
 from reebayes.geometry import identity
-from reebayes.harmonisation import harmonise
 from reebayes.layout import lay_out
 from reebayes.reporting import write_report
 from reebayes.results import save_fit

@@ -7,13 +7,18 @@ from typing import Literal
 
 import pandas as pd
 
-from reebayes.errors import Fault, StudyError
-from reebayes.harmonisation import gacc
-from reebayes.harmonisation.grids import Document, read_document
-from reebayes.harmonisation.layouts import read_shipments
-from reebayes.harmonisation.shipments import EXPORT, IMPORT, Shipment
-from reebayes.harmonisation.sieves import SIEVES, mark, mark_outliers, remarks
-from reebayes.harmonisation.tables import (
+from reebayes.customs import gacc
+from reebayes.customs.aggregation import (
+    TONNES,
+    Rules,
+    coverage_of,
+    mark_incomplete,
+    mark_quantities,
+    mark_second_offices,
+    rejected_rows,
+    sum_records,
+)
+from reebayes.customs.codebooks import (
     AREAS,
     CODES,
     QUANTITIES,
@@ -26,16 +31,11 @@ from reebayes.harmonisation.tables import (
     read_codes,
     read_targets,
 )
-from reebayes.harmonisation.totals import (
-    TONNES,
-    Rules,
-    coverage_of,
-    mark_incomplete,
-    mark_quantities,
-    mark_second_offices,
-    rejected_rows,
-    sum_records,
-)
+from reebayes.customs.exclusions import SIEVES, mark, mark_outliers, remarks
+from reebayes.customs.formats import read_shipments
+from reebayes.customs.grids import Document, read_document
+from reebayes.customs.shipments import EXPORT, IMPORT, Shipment
+from reebayes.errors import Fault, StudyError
 from reebayes.study import Study, read_study
 
 SOURCES: Mapping[str, str] = {

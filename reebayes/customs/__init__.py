@@ -6,7 +6,7 @@ tables, ``sieves`` mark what cannot be counted, ``totals`` add up the rest, and 
 joins them. ``downloads`` fetches from UN Comtrade.
 """
 
-from reebayes.harmonisation.downloads import fetch_comtrade
-from reebayes.harmonisation.harmonising import Harmonised, common_codes, harmonise
+from reebayes.customs.downloads import fetch_comtrade
+from reebayes.customs.harmonising import Harmonised, common_codes, harmonise
 
 __all__ = ["Harmonised", "common_codes", "fetch_comtrade", "harmonise"]

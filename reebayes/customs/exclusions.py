@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from reebayes.harmonisation.shipments import EXPORT, IMPORT
+from reebayes.customs.shipments import EXPORT, IMPORT
 from reebayes.study import Study
 
 CELL = ["series", "flow", "reporter_area", "partner_area", "code", "year"]

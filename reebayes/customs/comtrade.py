@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from reebayes.harmonisation.grids import Rows
-from reebayes.harmonisation.shipments import EXPORT, IMPORT, Line, Shipment, rows_below
+from reebayes.customs.grids import Rows
+from reebayes.customs.shipments import EXPORT, IMPORT, Line, Shipment, rows_below
 
 PLUS = ("refYear", "reporterCode", "flowCode", "partnerCode", "cmdCode", "netWgt")
 LEGACY = ("Year", "Trade Flow", "Reporter", "Partner", "Commodity Code", "Netweight (kg)")

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from reebayes.harmonisation.grids import Rows
-from reebayes.harmonisation.shipments import Line, Shipment, rows_below
+from reebayes.customs.grids import Rows
+from reebayes.customs.shipments import Line, Shipment, rows_below
 
 ENGLISH: Mapping[str, str] = {
     "数据年月": "Date of data",

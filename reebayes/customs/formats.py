@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from reebayes.customs import comtrade, dataweb, gacc, plain
+from reebayes.customs.grids import Document, Rows
+from reebayes.customs.shipments import Shipment
 from reebayes.errors import Fault, StudyError
-from reebayes.harmonisation import comtrade, dataweb, gacc, plain
-from reebayes.harmonisation.grids import Document, Rows
-from reebayes.harmonisation.shipments import Shipment
 from reebayes.wording import quoted
 
 LINES_SEARCHED = 40

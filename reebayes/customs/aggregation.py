@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from reebayes.conventions import CI_PROB
-from reebayes.harmonisation.shipments import EXPORT
-from reebayes.harmonisation.sieves import TOLERANCE, alive, mark
+from reebayes.customs.exclusions import TOLERANCE, alive, mark
+from reebayes.customs.shipments import EXPORT
 from reebayes.study import Study
 
 COLUMNS = (

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from reebayes.customs.grids import Document
+from reebayes.customs.shipments import EXPORT, IMPORT, Line, Problem, Shipment
 from reebayes.errors import Fault, StudyError
-from reebayes.harmonisation.grids import Document
-from reebayes.harmonisation.shipments import EXPORT, IMPORT, Line, Problem, Shipment
 
 NEEDED = ("Data Type", "HTS Number", "Country")
 DESCRIPTIVE = (*NEEDED, "Description", "Year", "Quantity Description")

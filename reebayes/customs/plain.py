@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from reebayes.harmonisation.grids import Rows
-from reebayes.harmonisation.shipments import EXPORT, IMPORT, Line, Shipment, rows_below
+from reebayes.customs.grids import Rows
+from reebayes.customs.shipments import EXPORT, IMPORT, Line, Shipment, rows_below
 
 NEEDED = ("year", "reporter", "partner", "flow", "code", "weight_kg", "source")
 OPTIONAL = ("value_usd",)
