@@ -19,10 +19,10 @@ import numpy as np
 from benchmarks import refits, scaling, targets
 from benchmarks.floor import count_operations, floor
 from benchmarks.timing import best, machine, run_command, run_process
-from reebayes.density import gradients
+from reebayes.inference.density import gradients
+from reebayes.inference.sampling import DRAWS, find_coordinates
 from reebayes.layout import lay_out
-from reebayes.results import open_fit
-from reebayes.sampling import DRAWS, find_coordinates
+from reebayes.results.fitfile import open_fit
 from reebayes.study import read_study
 
 HERE = Path(__file__).parent

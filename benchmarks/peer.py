@@ -20,8 +20,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from benchmarks.aluminium import KT, Problem, build_study, read_problem
-from reebayes.diagnostics import ess_bulk, ess_tail, rhat
-from reebayes.sampling import DRAWS, TUNE, fit
+from reebayes.inference.convergence import ess_bulk, ess_tail, rhat
+from reebayes.inference.sampling import DRAWS, TUNE, fit
 from reebayes.study import read_study
 
 type Floats = NDArray[np.float64]

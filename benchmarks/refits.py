@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.timing import watch_compilations
-from reebayes.sampling import DRAWS, fit
+from reebayes.inference.sampling import DRAWS, fit
 from reebayes.study import Study
 from reebayes.study.frozen import Settings
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from scipy.sparse import coo_array, csr_array
 
 from benchmarks.timing import best, watch_compilations
-from reebayes.density import Density
+from reebayes.inference.density import Density
 from reebayes.kernels import (
     Centres,
     Errors,

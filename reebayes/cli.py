@@ -148,7 +148,7 @@ def _announced(arguments: argparse.Namespace) -> Study:
 
 
 def _fitted(study: Study, arguments: argparse.Namespace) -> int:
-    from reebayes.results import save_fit
+    from reebayes.results.fitfile import save_fit
 
     out: Path = arguments.out
     result = _sampling().fit(
@@ -161,7 +161,7 @@ def _fitted(study: Study, arguments: argparse.Namespace) -> int:
 def _sampling() -> ModuleType:
     """Load the sampler, which takes seconds and which no other command needs."""
     try:
-        return import_module("reebayes.sampling")
+        return import_module("reebayes.inference.sampling")
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
@@ -189,7 +189,7 @@ def _told(out: Path, attrs: Mapping[Any, Any]) -> int:
 
 def _finished(study: Study, arguments: argparse.Namespace) -> int | None:
     """Tell of the very fit that is asked for, if it is there: it is not made twice."""
-    from reebayes.results import fit_attributes
+    from reebayes.results.fitfile import fit_attributes
 
     found = {} if arguments.again else fit_attributes(arguments.out)
     made_by = provenance()
@@ -210,8 +210,8 @@ def _compare(arguments: argparse.Namespace) -> int:
     # Imported here: the sampler takes seconds to load.
     from reebayes.comparison import compare
     from reebayes.files import make_folder, sole_writer
+    from reebayes.inference.sampling import CHAINS, DRAWS, THIN, TUNE, Run
     from reebayes.refits import Workshop, variants_of
-    from reebayes.sampling import CHAINS, DRAWS, THIN, TUNE, Run
     from reebayes.tables import write_csv
 
     variants = variants_of(study, names)
@@ -273,7 +273,7 @@ def _report_file(
     from reebayes.comparison import read_comparison
     from reebayes.files import sole_writer
     from reebayes.reporting import write_report
-    from reebayes.results import open_fit
+    from reebayes.results.fitfile import open_fit
 
     _spare(out, [file])
     comparison = None if compared is None else read_comparison(compared)
@@ -285,7 +285,7 @@ def _report_file(
 
 def _export(arguments: argparse.Namespace) -> int:
     from reebayes.files import sole_writer
-    from reebayes.results import open_fit
+    from reebayes.results.fitfile import open_fit
     from reebayes.tables import export_tables, write_csv, write_xlsx
 
     file: Path = arguments.file
@@ -308,7 +308,7 @@ def _export(arguments: argparse.Namespace) -> int:
 def _learnt(arguments: argparse.Namespace) -> int:
     from reebayes.files import sole_writer
     from reebayes.lessons import lesson_tables, lesson_text
-    from reebayes.results import open_fit
+    from reebayes.results.fitfile import open_fit
     from reebayes.tables import write_csv
 
     fit = open_fit(arguments.file)
@@ -330,7 +330,7 @@ def _rank(directory: Path | None, fit: DataTree, *, recalled: bool) -> str:
     study = read_study(directory, recalled=recalled)
     if directory is None and study.hash != fit.attrs.get("study_hash"):
         return "Give the study that was fitted (--data) to count what its records see."
-    from reebayes.identification import identify, rank_sentence
+    from reebayes.inference.identifiability import identify, rank_sentence
 
     return rank_sentence(identify(study, fit))
 

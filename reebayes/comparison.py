@@ -17,7 +17,9 @@ from arviz_stats.utils import ELPDDataLOO
 
 from reebayes.conventions import CI_PROB, POSTERIOR, RATIO_UNITS, RECORD
 from reebayes.errors import FitError, ResultError
-from reebayes.results import bands, cumulative, group_of, quantity, report_settings
+from reebayes.results.contents import group_of, report_settings
+from reebayes.results.selection import quantity
+from reebayes.results.summaries import bands, cumulative
 from reebayes.wording import format_band
 
 LOO = "loo"

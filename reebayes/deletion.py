@@ -24,8 +24,9 @@ from scipy.special import logsumexp, ndtr, ndtri
 
 from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER, STANDING_VARIANCE, YEAR
 from reebayes.errors import ResultError
-from reebayes.results import cumulative, group_of
-from reebayes.results import quantity as select
+from reebayes.results.contents import group_of
+from reebayes.results.selection import quantity as select
+from reebayes.results.summaries import cumulative
 
 KHAT_LIMIT = 0.7
 """k-hat above which weights are dominated by a few draws, however many there are."""

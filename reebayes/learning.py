@@ -15,7 +15,9 @@ from scipy.special import logit, ndtri
 
 from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, RATIO_UNITS, REPORTER, YEAR
 from reebayes.errors import ResultError
-from reebayes.results import cumulative, group_of, quantity
+from reebayes.results.contents import group_of
+from reebayes.results.selection import quantity
+from reebayes.results.summaries import cumulative
 from reebayes.wording import listed
 
 LEARNT, PARTLY, PRIOR_ONLY, ABSENT = "learnt", "partly", "prior only", "absent"

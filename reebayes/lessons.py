@@ -20,7 +20,7 @@ from reebayes.conventions import (
 )
 from reebayes.deletion import Span, disagreement, influences
 from reebayes.learning import label_shares, label_spans, learnt, ridge_sentences, ridges
-from reebayes.results import group_of, report_settings
+from reebayes.results.contents import group_of, report_settings
 from reebayes.wording import format_band, format_value
 
 SHOWN = 5

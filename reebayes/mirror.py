@@ -8,7 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, PRIOR, PUBLISHED, YEAR, parse_terms
-from reebayes.results import bands, group_of
+from reebayes.results.contents import group_of
+from reebayes.results.summaries import bands
 from reebayes.study import Estimate, Table
 from reebayes.wording import without_per_year
 

@@ -20,7 +20,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 from reebayes.conventions import CI_PROB, KIND, QUANTITY, YEAR
 from reebayes.evidence import STAGE_MARKS, coverage, stage_marks
 from reebayes.learning import ABSENT, LEARNT, PARTLY, PRIOR_ONLY, contraction_text
-from reebayes.results import bands
+from reebayes.results.summaries import bands
 from reebayes.study import Study
 
 POSTERIOR_COLOUR = "#1f5f9e"

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from reebayes.conventions import POSTERIOR, PRIOR, RECORD, REPORTER
-from reebayes.results import group_of
+from reebayes.results.contents import group_of
 
 LEVELS = (0.5, 0.9)
 ALL = "all"

@@ -15,16 +15,16 @@ import pandas as pd
 import xarray as xr
 from scipy.special import logsumexp
 
-from reebayes.assembly import draws_dataset, log_likelihood
 from reebayes.conventions import RECORD
-from reebayes.diagnostics import judge
 from reebayes.errors import FitError, ResultError
 from reebayes.files import write_whole
+from reebayes.inference.convergence import judge
+from reebayes.inference.datatree import draws_dataset, log_likelihood
+from reebayes.inference.sampling import Run, draw, find_coordinates, fit
 from reebayes.kernels import CERTAIN
 from reebayes.layout import lay_out
 from reebayes.provenance import package_version
-from reebayes.results import open_fit, save_fit
-from reebayes.sampling import Run, draw, find_coordinates, fit
+from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.study import Study
 
 BASE = "base"

@@ -46,15 +46,9 @@ from reebayes.lessons import (
     z_text,
 )
 from reebayes.plots import plain_text, plot_bands, plot_totals, stated_values
-from reebayes.results import (
-    bands,
-    cumulative,
-    group_of,
-    probability_above,
-    quantity,
-    report_settings,
-    require_known,
-)
+from reebayes.results.contents import group_of, report_settings
+from reebayes.results.selection import quantity, require_known
+from reebayes.results.summaries import bands, cumulative, probability_above
 from reebayes.sankey import draw_sankey
 from reebayes.scrutiny import predictive_block, published_rows, score_blocks
 from reebayes.study import FaultList, read_report

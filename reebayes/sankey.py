@@ -17,7 +17,8 @@ import xarray as xr
 
 from reebayes.conventions import CI_PROB, FLOW, YEAR
 from reebayes.errors import ResultError
-from reebayes.results import bands, group_of
+from reebayes.results.contents import group_of
+from reebayes.results.summaries import bands
 from reebayes.wording import format_band
 
 REGISTERED_COLOUR = "#5b84b1"

@@ -27,7 +27,8 @@ from reebayes.conventions import (
 )
 from reebayes.files import write_whole
 from reebayes.lessons import lesson_tables
-from reebayes.results import bands, cumulative, group_of
+from reebayes.results.contents import group_of
+from reebayes.results.summaries import bands, cumulative
 from reebayes.wording import without_per_year
 
 POINT_KINDS = frozenset({"value", "quota", "cumulative", "mean"})

@@ -15,7 +15,7 @@ import xarray as xr
 from reebayes.cli import main
 from reebayes.errors import FitError
 from reebayes.layout import lay_out
-from reebayes.results import open_fit, save_fit
+from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
 from tests.test_variants import study_with
@@ -39,9 +39,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         answer: Callable[[], xr.DataTree] = seen["answer"]
         return answer()
 
-    module = ModuleType("reebayes.sampling")
+    module = ModuleType("reebayes.inference.sampling")
     module.__dict__.update(fit=fit, DRAWS=1000, TUNE=250, CHAINS=4)
-    monkeypatch.setitem(sys.modules, "reebayes.sampling", module)
+    monkeypatch.setitem(sys.modules, "reebayes.inference.sampling", module)
     return seen
 
 

@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 from scipy.stats import norm
 
-from reebayes.assembly import constant_data
 from reebayes.deletion import disagreement, influence, influences
 from reebayes.errors import ResultError
+from reebayes.inference.datatree import constant_data
 from reebayes.study import read_study
 from tests.fakes import fake_fit
 from tests.tiny import shared_tables, write_tables

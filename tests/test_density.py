@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pytensor.compile.mode import Mode
 
 from reebayes import kernels
-from reebayes.density import gradients
-from reebayes.geometry import Frame, at_mode, identity
+from reebayes.inference.coordinates import Frame, at_mode, identity
+from reebayes.inference.density import gradients
 from reebayes.kernels import Whitening, unfold
 from reebayes.layout import Layout, lay_out
 from reebayes.model import build_model

@@ -9,8 +9,8 @@ from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from reebayes import diagnostics
 from reebayes.conventions import GATE
+from reebayes.inference import convergence as diagnostics
 
 type Floats = NDArray[np.float64]
 

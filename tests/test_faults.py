@@ -21,8 +21,8 @@ from reebayes import files
 from reebayes.cli import main
 from reebayes.errors import ResultError
 from reebayes.files import sole_writer, write_whole
-from reebayes.results import open_fit, save_fit
-from reebayes.sampling import CHAINS, DRAWS, TUNE
+from reebayes.inference.sampling import CHAINS, DRAWS, TUNE
+from reebayes.results.fitfile import open_fit, save_fit
 from tests.fakes import fake_fit
 from tests.tiny import write_tables
 
@@ -51,9 +51,9 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         tree.attrs |= settings | {"study_hash": study.hash}
         return tree
 
-    module = ModuleType("reebayes.sampling")
+    module = ModuleType("reebayes.inference.sampling")
     module.__dict__.update(fit=fit, DRAWS=DRAWS, TUNE=TUNE, CHAINS=CHAINS)
-    monkeypatch.setitem(sys.modules, "reebayes.sampling", module)
+    monkeypatch.setitem(sys.modules, "reebayes.inference.sampling", module)
     return seen
 
 
@@ -585,7 +585,7 @@ def test_tables_may_go_into_the_folder_one_stands_in(
 
 def test_a_run_that_was_killed_holds_nothing(fit_file: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from reebayes.results import sole_writer\n"
+        "import sys, time; from pathlib import Path; from reebayes.results.fitfile import sole_writer\n"
         "with sole_writer(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"
     )
     page = fit_file.with_suffix(".html")

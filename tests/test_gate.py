@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from nutpie.compiled_pyfunc import from_pyfunc
 
-from reebayes.diagnostics import judge
+from reebayes.inference.convergence import judge
 
 type Floats = NDArray[np.float64]
 type Density = Callable[[Floats], tuple[float, Floats]]

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reebayes import geometry, kernels
-from reebayes.density import gradients
+from reebayes import kernels
 from reebayes.errors import FitError
-from reebayes.geometry import Frame, Gradient, at_mode, identity, over_draws
+from reebayes.inference import coordinates as geometry
+from reebayes.inference.coordinates import Frame, Gradient, at_mode, identity, over_draws
+from reebayes.inference.density import gradients
 from reebayes.kernels import Whitening, states, unfold
 from reebayes.layout import Layout, Unknowns, lay_out
 from reebayes.study import Study, read_study

@@ -25,12 +25,12 @@ from openpyxl import load_workbook
 
 from reebayes.cli import main
 from reebayes.customs import harmonise
-from reebayes.density import gradients
 from reebayes.errors import ResultError, StudyError
-from reebayes.geometry import identity
+from reebayes.inference.coordinates import identity
+from reebayes.inference.density import gradients
 from reebayes.layout import lay_out
 from reebayes.reporting import write_report
-from reebayes.results import save_fit
+from reebayes.results.fitfile import save_fit
 from reebayes.study import csvfiles, read_study
 from reebayes.tables import export_tables, write_csv, write_table, write_xlsx
 from tests.fakes import REPORT, fake_fit

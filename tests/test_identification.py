@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from reebayes.errors import ResultError
-from reebayes.identification import identify, rank_sentence
+from reebayes.inference.identifiability import identify, rank_sentence
 from reebayes.kernels import observe, record_terms, states
 from reebayes.layout import Layout, lay_out
 from reebayes.study import Study, read_study

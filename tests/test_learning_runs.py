@@ -8,10 +8,11 @@ import xarray as xr
 
 from reebayes.conventions import CI_PROB
 from reebayes.deletion import disagreement, influence
-from reebayes.identification import identify
+from reebayes.inference.identifiability import identify
+from reebayes.inference.sampling import fit
 from reebayes.learning import LEARNT, RIDGE, learnt, ridge_sentences, ridges
-from reebayes.results import cumulative, quantity
-from reebayes.sampling import fit
+from reebayes.results.selection import quantity
+from reebayes.results.summaries import cumulative
 from reebayes.study import Study, read_study
 from tests.tiny import without_anchor, write_tables
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from pytensor.compile.mode import Mode
 
 from reebayes import kernels
-from reebayes.assembly import quantity_draws
+from reebayes.inference.datatree import quantity_draws
+from reebayes.inference.sampling import fit
 from reebayes.layout import lay_out
 from reebayes.model import build_model
 from reebayes.operations import apply
-from reebayes.sampling import fit
 from reebayes.simulation import (
     flows_from,
     mass_balance_error,

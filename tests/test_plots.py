@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from reebayes.errors import ResultError
 from reebayes.learning import contraction_text, learnt
 from reebayes.plots import plot_bands, plot_learnt, plot_totals, stated_values
-from reebayes.results import bands, cumulative, quantity
+from reebayes.results.selection import quantity
+from reebayes.results.summaries import bands, cumulative
 from reebayes.sankey import draw_sankey
 from reebayes.tables import record_table
 from tests.fakes import FLOWS, fake_fit

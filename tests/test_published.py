@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reebayes.assembly import constant_data
 from reebayes.errors import StudyError
+from reebayes.inference.datatree import constant_data
 from reebayes.layout import lay_out
 from reebayes.mirror import beside_published
 from reebayes.study import Estimate, Study, Table, read_study

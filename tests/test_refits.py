@@ -16,9 +16,10 @@ import pytest
 import xarray as xr
 
 import reebayes.refits as refits
-from reebayes import sampling
 from reebayes.comparison import record_scores
 from reebayes.errors import FitError, ResultError
+from reebayes.inference import sampling
+from reebayes.inference.sampling import Run
 from reebayes.kernels import CERTAIN
 from reebayes.layout import Layout, lay_out
 from reebayes.refits import (
@@ -29,7 +30,6 @@ from reebayes.refits import (
     score_held_out,
     variants_of,
 )
-from reebayes.sampling import Run
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
 from tests.test_variants import study_with

@@ -11,7 +11,8 @@ import xarray as xr
 from reebayes.comparison import compare
 from reebayes.errors import FitError, ResultError
 from reebayes.reporting import write_report
-from reebayes.results import bands, cumulative, quantity
+from reebayes.results.selection import quantity
+from reebayes.results.summaries import bands, cumulative
 from reebayes.wording import format_band
 from tests.fakes import RECORDS, REPORT, SOURCES, YEARS, fake_fit
 

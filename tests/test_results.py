@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from reebayes import results
 from reebayes.conventions import CI_PROB, format_terms, parse_terms
 from reebayes.errors import ResultError
+from reebayes.results import fitfile as results
 from reebayes.wording import format_band, format_value
 from tests.fakes import PROCESSES, fake_fit
 
@@ -225,7 +225,7 @@ def test_bands_are_written_with_both_ends() -> None:
 
 def test_reading_results_needs_no_sampler() -> None:
     code = (
-        "import sys, reebayes.results, reebayes.tables, reebayes.reporting\n"
+        "import sys, reebayes.results.fitfile, reebayes.tables, reebayes.reporting\n"
         "raise SystemExit(bool({'pymc', 'pytensor', 'nutpie', 'numba'} & set(sys.modules)))"
     )
     root = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from reebayes.inference.sampling import PILOT, THIN, WHITE, fit
 from reebayes.layout import lay_out
-from reebayes.sampling import PILOT, THIN, WHITE, fit
 from reebayes.study import Study, read_study
 from tests.tiny import shared_tables, write_tables
 

@@ -11,11 +11,12 @@ import xarray as xr
 
 from reebayes import kernels
 from reebayes.conventions import CI_PROB, GATE
-from reebayes.density import gradients
 from reebayes.errors import FitError
+from reebayes.inference.density import gradients
+from reebayes.inference.sampling import PRIOR_DRAWS, find_coordinates, fit
 from reebayes.layout import lay_out
-from reebayes.results import bands, open_fit, save_fit
-from reebayes.sampling import PRIOR_DRAWS, find_coordinates, fit
+from reebayes.results.fitfile import open_fit, save_fit
+from reebayes.results.summaries import bands
 from reebayes.simulation import (
     mass_balance_error,
     quantities_from,

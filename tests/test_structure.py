@@ -15,10 +15,10 @@ from benchmarks.floor import count_operations
 from benchmarks.scaling import positions, repeat
 from benchmarks.timing import Compilations, watch_compilations
 from reebayes import kernels
-from reebayes.density import Density, gradients
-from reebayes.geometry import at_mode, identity
+from reebayes.inference.coordinates import at_mode, identity
+from reebayes.inference.density import Density, gradients
+from reebayes.inference.sampling import fit
 from reebayes.layout import Layout, lay_out
-from reebayes.sampling import fit
 from reebayes.study import Study, read_study
 from tests.tiny import write_tables
 

@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 from openpyxl import load_workbook
 
-from reebayes import results, tables
+from reebayes import tables
+from reebayes.results import fitfile as results
 from tests.fakes import FLOWS, RECORDS, SUMS, YEARS, fake_fit
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from reebayes.assembly import quantity_draws
 from reebayes.conventions import FLOW, QUANTITY, REPORTER, SHARED, YEAR
+from reebayes.inference.datatree import quantity_draws
 from reebayes.kernels import record_terms
 from reebayes.layout import Floats, Layout
 from reebayes.simulation import World, record_log_likelihood

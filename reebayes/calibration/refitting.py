@@ -22,11 +22,11 @@ from reebayes.calibration.figures import (
     stacked,
 )
 from reebayes.calibration.worlds import Seeds, make_trial
-from reebayes.density import gradients
-from reebayes.diagnostics import ess_bulk, rhat
-from reebayes.geometry import at_mode, over_draws
+from reebayes.inference.convergence import ess_bulk, rhat
+from reebayes.inference.coordinates import at_mode, over_draws
+from reebayes.inference.density import gradients
+from reebayes.inference.sampling import Run, draw
 from reebayes.layout import Floats, Layout, lay_out
-from reebayes.sampling import Run, draw
 from reebayes.study import Study
 
 

@@ -17,7 +17,10 @@ import nutpie
 import xarray as xr
 from nutpie.compile_pymc import CompiledPyMCModel
 
-from reebayes.assembly import (
+from reebayes.errors import FitError
+from reebayes.inference.convergence import judge
+from reebayes.inference.coordinates import at_mode, identity, over_draws
+from reebayes.inference.datatree import (
     constant_data,
     draws_dataset,
     log_likelihood,
@@ -25,10 +28,7 @@ from reebayes.assembly import (
     replicate,
     root_attributes,
 )
-from reebayes.density import Density, gradients
-from reebayes.diagnostics import judge
-from reebayes.errors import FitError
-from reebayes.geometry import at_mode, identity, over_draws
+from reebayes.inference.density import Density, gradients
 from reebayes.kernels import Whitening, density_at, keep_at, observe, states, unfold
 from reebayes.layout import Floats, Layout, lay_out
 from reebayes.study import Study

@@ -1,0 +1,1 @@
+"""From a study to a checked posterior: coordinates, sampler, convergence gate, DataTree."""

@@ -1,0 +1,1 @@
+"""What a fit holds, and how it is saved, opened, selected and summarised."""

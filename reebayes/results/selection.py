@@ -1,0 +1,88 @@
+"""Draws of quantities and flows, selected by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+import xarray as xr
+
+from reebayes.conventions import FLOW, POSTERIOR, QUANTITY
+from reebayes.errors import ResultError
+from reebayes.results.contents import group_of
+from reebayes.results.summaries import UNIT_SEPARATOR
+
+
+def quantity(
+    fit: xr.DataTree, name: str | Sequence[str], *, group: str = POSTERIOR
+) -> xr.DataArray:
+    """Select a named quantity (or several) of a fit.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    name : str or sequence of str
+        Quantity; a sequence keeps the quantity dimension.
+    group : str
+        ``"posterior"`` or ``"prior"``.
+
+    Returns
+    -------
+    DataArray (chain, draw, year) or (chain, draw, year, quantity)
+        In the unit of its ``units`` attribute.
+
+    Raises
+    ------
+    ResultError
+        If the name is unknown (the nearest one is offered) or the group is missing.
+    """
+    draws = _select(group_of(fit, group)["quantities"], QUANTITY, name)
+    units = group_of(fit, "constant_data")["quantity_unit"].sel({QUANTITY: draws[QUANTITY]})
+    distinct = sorted({str(unit) for unit in units.values.ravel()})
+    return draws.assign_attrs(
+        long_name=name if isinstance(name, str) else "quantities",
+        units=UNIT_SEPARATOR.join(distinct),
+    )
+
+
+def flow(fit: xr.DataTree, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.DataArray:
+    """Select a flow (or several) of a fit.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    name : str or sequence of str
+        Flow; a sequence keeps the flow dimension.
+    group : str
+        ``"posterior"`` or ``"prior"``.
+
+    Returns
+    -------
+    DataArray (chain, draw, year) or (chain, draw, year, flow)
+        In the unit of its ``units`` attribute.
+
+    Raises
+    ------
+    ResultError
+        If the name is unknown (the nearest one is offered) or the group is missing.
+    """
+    draws = _select(group_of(fit, group)["flows"], FLOW, name)
+    long_name = name if isinstance(name, str) else "flows"
+    return draws.assign_attrs(long_name=long_name, units=str(fit.attrs.get("unit", "")))
+
+
+def require_known(names: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Raise a `ResultError` that offers the nearest name unless all names are known."""
+    known = {str(name) for name in known}
+    for name in names:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ResultError(f"Unknown {what} {name!r}.{hint}")
+
+
+def _select(draws: xr.DataArray, dim: str, name: str | Sequence[str]) -> xr.DataArray:
+    require_known([name] if isinstance(name, str) else name, draws[dim].values, dim)
+    return draws.sel({dim: name if isinstance(name, str) else list(name)})
