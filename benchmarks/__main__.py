@@ -21,7 +21,7 @@ from benchmarks.floor import count_operations, floor
 from benchmarks.timing import best, machine, run_command, run_process
 from reebayes.inference.density import gradients
 from reebayes.inference.sampling import DRAWS, find_coordinates
-from reebayes.layout import lay_out
+from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit
 from reebayes.study import read_study
 

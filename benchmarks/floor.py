@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 import numba
 import numpy as np
 
-from reebayes.kernels import CERTAIN, EITHER, LOWER, POINT, RANGE, UPPER, Whitening
-from reebayes.layout import Layout
+from reebayes.model.kernels import CERTAIN, EITHER, LOWER, POINT, RANGE, UPPER, Whitening
+from reebayes.model.layout import Layout
 
 STATE_FMAS = 36
 """Of the smoother and its slope, per series and year: 18 forwards, 12 backwards, 6 adjoint."""

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.timing import watch_compilations
 from reebayes.inference.sampling import DRAWS, fit
 from reebayes.study import Study
-from reebayes.study.frozen import Settings
+from reebayes.study.header.frozen import Settings
 
 
 def changed_studies(study: Study) -> Iterator[tuple[str, Study]]:

@@ -15,16 +15,9 @@ from scipy.sparse import coo_array, csr_array
 
 from benchmarks.timing import best, watch_compilations
 from reebayes.inference.density import Density
-from reebayes.kernels import (
-    Centres,
-    Errors,
-    Graph,
-    Rows,
-    Structure,
-    Sums,
-    Whitening,
-)
-from reebayes.layout import Floats, Integers, Layout
+from reebayes.model.kernels import Centres, Errors, Graph, Rows, Structure, Sums, Whitening
+from reebayes.model.layout import Layout
+from reebayes.model.unknowns import Floats, Integers
 
 TIMES = (1, 3, 10, 30, 100)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from numba.core import event
 
-from reebayes import kernels
+from reebayes.model import kernels
 from reebayes.provenance import PROVENANCE_PACKAGES, package_version
 
 MAIN = "import sys; from reebayes.cli import main; sys.exit(main(sys.argv[1:]))"

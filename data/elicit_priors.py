@@ -30,9 +30,9 @@ import preliz as pz
 from reebayes.errors import StudyError
 from reebayes.files import write_whole
 from reebayes.study import Prior, read_study
-from reebayes.study.cells import Cells
-from reebayes.study.csvfiles import FaultList, Line, read_lines
 from reebayes.study.drafts import COLUMNS
+from reebayes.study.reading.cells import Cells
+from reebayes.study.reading.csvfiles import FaultList, Line, read_lines
 from reebayes.study.rows import DISTRIBUTIONS
 
 TABLE = "elicitation.csv"

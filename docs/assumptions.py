@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 import reebayes as rb
-from reebayes.kernels import persistences
-from reebayes.layout import Layout, lay_out
+from reebayes.model.kernels import persistences
+from reebayes.model.layout import Layout, lay_out
 
 MOST = 10
 

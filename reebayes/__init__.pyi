@@ -13,7 +13,7 @@ from .inference.identifiability import identify as identify
 from .inference.sampling import fit as fit
 from .learning import learnt as learnt
 from .mirror import beside_published as beside_published
-from .model import build_model as build_model
+from .model.graph import build_model as build_model
 from .plots import plot_bands as plot_bands
 from .plots import plot_coverage as plot_coverage
 from .plots import plot_learnt as plot_learnt

@@ -21,8 +21,8 @@ from reebayes.files import write_whole
 from reebayes.inference.convergence import judge
 from reebayes.inference.datatree import draws_dataset, log_likelihood
 from reebayes.inference.sampling import Run, draw, find_coordinates, fit
-from reebayes.kernels import CERTAIN
-from reebayes.layout import lay_out
+from reebayes.model.kernels import CERTAIN
+from reebayes.model.layout import lay_out
 from reebayes.provenance import package_version
 from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.study import Study

@@ -65,7 +65,7 @@ def _bug(
     return Mutation(name, file, ((old, new),), tuple(tests), compiled)
 
 
-LAYOUT, KERNELS = "reebayes/layout.py", "reebayes/kernels.py"
+LAYOUT, KERNELS = "reebayes/model/layout.py", "reebayes/model/kernels.py"
 HARMONISING, SIEVES = "reebayes/customs/harmonising.py", "reebayes/customs/exclusions.py"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -192,7 +192,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          'weight=abs(cells.needed_number("weight", 1.0))', ("tests/test_study.py",)),
     _bug("recalled records kept unasked", "reebayes/study/study.py",
          "if recalled or not any(", "if not recalled or not any(", ("tests/test_study.py",)),
-    _bug("name that is given twice accepted", "reebayes/study/checks.py",
+    _bug("name that is given twice accepted", "reebayes/study/checks/whole.py",
          "if first is not entry and not unreadable(entry, key):",
          "if first is entry and unreadable(entry, key):", ("tests/test_bad_tables.py",)),
     _bug("unregistered trade lies at the border it enters", "reebayes/study/rows.py",

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
-from reebayes.kernels import Rows, Steps, Whitening, conditional_factors, persistences, unfold
-from reebayes.layout import Layout
+from reebayes.model.kernels import Rows, Steps, Whitening, conditional_factors, persistences, unfold
+from reebayes.model.layout import Layout
 
 type Floats = NDArray[np.float64]
 

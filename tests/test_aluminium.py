@@ -17,7 +17,7 @@ from benchmarks.aluminium import (
     positive,
     read_problem,
 )
-from reebayes.layout import lay_out
+from reebayes.model.layout import lay_out
 from reebayes.study import Study, read_study
 
 # A mine, a mill whose scrap goes round, a use with a stock, and two ends.

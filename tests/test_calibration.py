@@ -47,8 +47,8 @@ from reebayes.calibration.refitting import Effort, Task, refit
 from reebayes.calibration.worlds import DRIFT, JUMP, KEPT, Seeds, Trial, make_trial
 from reebayes.cli import main
 from reebayes.errors import ReebayesError, ResultError
-from reebayes.kernels import innovations, observe, persistences, states
-from reebayes.layout import lay_out
+from reebayes.model.kernels import innovations, observe, persistences, states
+from reebayes.model.layout import lay_out
 from reebayes.simulation import record_log_likelihood, simulate_world
 from reebayes.study import Study, read_study
 from tests.tiny import write_tables

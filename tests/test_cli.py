@@ -14,7 +14,7 @@ import xarray as xr
 
 from reebayes.cli import main
 from reebayes.errors import FitError
-from reebayes.layout import lay_out
+from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit

@@ -12,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from pytensor.compile.mode import Mode
 
-from reebayes import kernels
 from reebayes.inference.coordinates import Frame, at_mode, identity
 from reebayes.inference.density import gradients
-from reebayes.kernels import Whitening, unfold
-from reebayes.layout import Layout, lay_out
-from reebayes.model import build_model
+from reebayes.model import kernels
+from reebayes.model.graph import build_model
+from reebayes.model.kernels import Whitening, unfold
+from reebayes.model.layout import Layout, lay_out
 from reebayes.study import Study, read_study
 from tests.numerics import close, differences, log_volume, random_whitening
 from tests.tiny import (

@@ -585,7 +585,7 @@ def test_tables_may_go_into_the_folder_one_stands_in(
 
 def test_a_run_that_was_killed_holds_nothing(fit_file: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from reebayes.results.fitfile import sole_writer\n"
+        "import sys, time; from pathlib import Path; from reebayes.files import sole_writer\n"
         "with sole_writer(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"
     )
     page = fit_file.with_suffix(".html")

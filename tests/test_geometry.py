@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reebayes import kernels
 from reebayes.errors import FitError
 from reebayes.inference import coordinates as geometry
 from reebayes.inference.coordinates import Frame, Gradient, at_mode, identity, over_draws
 from reebayes.inference.density import gradients
-from reebayes.kernels import Whitening, states, unfold
-from reebayes.layout import Layout, Unknowns, lay_out
+from reebayes.model import kernels
+from reebayes.model.kernels import Whitening, states, unfold
+from reebayes.model.layout import Layout, lay_out
+from reebayes.model.unknowns import Unknowns
 from reebayes.study import Study, read_study
 from tests.numerics import ar1_covariance, jacobian, log_volume, random_factor
 from tests.tiny import write_tables

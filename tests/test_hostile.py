@@ -28,10 +28,11 @@ from reebayes.customs import harmonise
 from reebayes.errors import ResultError, StudyError
 from reebayes.inference.coordinates import identity
 from reebayes.inference.density import gradients
-from reebayes.layout import lay_out
+from reebayes.model.layout import lay_out
 from reebayes.reporting import write_report
 from reebayes.results.fitfile import save_fit
-from reebayes.study import csvfiles, read_study
+from reebayes.study import read_study
+from reebayes.study.reading import csvfiles
 from reebayes.tables import export_tables, write_csv, write_table, write_xlsx
 from tests.fakes import REPORT, fake_fit
 from tests.tiny import RECORDS, STUDY, TABLES, shared_tables, write_tables

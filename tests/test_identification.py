@@ -9,8 +9,8 @@ import xarray as xr
 
 from reebayes.errors import ResultError
 from reebayes.inference.identifiability import identify, rank_sentence
-from reebayes.kernels import observe, record_terms, states
-from reebayes.layout import Layout, lay_out
+from reebayes.model.kernels import observe, record_terms, states
+from reebayes.model.layout import Layout, lay_out
 from reebayes.study import Study, read_study
 from tests.tiny import without_anchor
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import integrate, stats
 
-from reebayes import kernels
-from reebayes.kernels import (
+from reebayes.model import kernels
+from reebayes.model.kernels import (
     CERTAIN,
     EITHER,
     LOWER,

@@ -12,12 +12,12 @@ from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 from pytensor.compile.mode import Mode
 
-from reebayes import kernels
 from reebayes.inference.datatree import quantity_draws
 from reebayes.inference.sampling import fit
-from reebayes.layout import lay_out
-from reebayes.model import build_model
-from reebayes.operations import apply
+from reebayes.model import kernels
+from reebayes.model.graph import build_model
+from reebayes.model.layout import lay_out
+from reebayes.model.operations import apply
 from reebayes.simulation import (
     flows_from,
     mass_balance_error,

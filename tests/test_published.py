@@ -8,8 +8,8 @@ import pytest
 
 from reebayes.errors import StudyError
 from reebayes.inference.datatree import constant_data
-from reebayes.layout import lay_out
 from reebayes.mirror import beside_published
+from reebayes.model.layout import lay_out
 from reebayes.study import Estimate, Study, Table, read_study
 from reebayes.study.description import FILLED
 from reebayes.study.drafts import COLUMNS

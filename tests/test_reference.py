@@ -13,7 +13,7 @@ from reebayes.inference.convergence import ess_bulk
 from reebayes.inference.coordinates import identity
 from reebayes.inference.density import gradients
 from reebayes.inference.sampling import fit
-from reebayes.layout import lay_out
+from reebayes.model.layout import lay_out
 from reebayes.study import Study, read_study
 from tests.golden.make import FILE, HEADLINE, golden_table, read_golden
 from tests.tiny import RECORDS, TABLES, write_tables

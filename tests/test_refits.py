@@ -20,8 +20,8 @@ from reebayes.comparison import record_scores
 from reebayes.errors import FitError, ResultError
 from reebayes.inference import sampling
 from reebayes.inference.sampling import Run
-from reebayes.kernels import CERTAIN
-from reebayes.layout import Layout, lay_out
+from reebayes.model.kernels import CERTAIN
+from reebayes.model.layout import Layout, lay_out
 from reebayes.refits import (
     Workshop,
     folds_at_random,

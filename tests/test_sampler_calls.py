@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from reebayes.inference.sampling import PILOT, THIN, WHITE, fit
-from reebayes.layout import lay_out
+from reebayes.model.layout import lay_out
 from reebayes.study import Study, read_study
 from tests.tiny import shared_tables, write_tables
 

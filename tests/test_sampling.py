@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from reebayes import kernels
 from reebayes.conventions import CI_PROB, GATE
 from reebayes.errors import FitError
 from reebayes.inference.density import gradients
 from reebayes.inference.sampling import PRIOR_DRAWS, find_coordinates, fit
-from reebayes.layout import lay_out
+from reebayes.model import kernels
+from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.results.summaries import bands
 from reebayes.simulation import (

@@ -14,11 +14,11 @@ import xarray as xr
 from benchmarks.floor import count_operations
 from benchmarks.scaling import positions, repeat
 from benchmarks.timing import Compilations, watch_compilations
-from reebayes import kernels
 from reebayes.inference.coordinates import at_mode, identity
 from reebayes.inference.density import Density, gradients
 from reebayes.inference.sampling import fit
-from reebayes.layout import Layout, lay_out
+from reebayes.model import kernels
+from reebayes.model.layout import Layout, lay_out
 from reebayes.study import Study, read_study
 from tests.tiny import write_tables
 

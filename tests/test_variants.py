@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reebayes.errors import StudyError
-from reebayes.layout import lay_out
+from reebayes.model.layout import lay_out
 from reebayes.study import Study, read_study
 from tests.tiny import STUDY, write_tables
 

@@ -16,7 +16,7 @@ from scipy.special import betaincinv
 from scipy.stats import binom, poisson
 
 from reebayes.calibration.figures import SUM, YEARLY, Figure
-from reebayes.layout import Floats
+from reebayes.model.unknowns import Floats
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Probabilities of the bands whose coverage is counted."""

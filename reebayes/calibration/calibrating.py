@@ -27,7 +27,7 @@ from reebayes.calibration.worlds import DESCRIPTIONS, WELL_SPECIFIED, WORLDS, Se
 from reebayes.conventions import CI_PROB
 from reebayes.errors import ReebayesError
 from reebayes.files import write_whole
-from reebayes.layout import Floats
+from reebayes.model.unknowns import Floats
 from reebayes.study import Study
 from reebayes.wording import listed
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from reebayes.calibration.assessing import FEW, LEVELS, SIZE, distribution, envelope, is_inside
 from reebayes.calibration.figures import FAMILIES, YEARLY, Figure
 from reebayes.calibration.worlds import WELL_SPECIFIED
-from reebayes.layout import Floats
+from reebayes.model.unknowns import Floats
 
 _LINE, _BAND, _OUT = "#1f5f9e", "#d9dde2", "#b5460f"
 _TITLES = {

@@ -11,8 +11,9 @@ import numpy as np
 
 from reebayes.conventions import FLOW, QUANTITY, REPORTER, SHARED, YEAR
 from reebayes.inference.datatree import quantity_draws
-from reebayes.kernels import record_terms
-from reebayes.layout import Floats, Layout
+from reebayes.model.kernels import record_terms
+from reebayes.model.layout import Layout
+from reebayes.model.unknowns import Floats
 from reebayes.simulation import World, record_log_likelihood
 from reebayes.study import ALL, STEP_GROUPS, Study
 

@@ -26,7 +26,8 @@ from reebayes.inference.convergence import ess_bulk, rhat
 from reebayes.inference.coordinates import at_mode, over_draws
 from reebayes.inference.density import gradients
 from reebayes.inference.sampling import Run, draw
-from reebayes.layout import Floats, Layout, lay_out
+from reebayes.model.layout import Layout, lay_out
+from reebayes.model.unknowns import Floats
 from reebayes.study import Study
 
 

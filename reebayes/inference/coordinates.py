@@ -16,8 +16,16 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
 from reebayes.errors import FitError
-from reebayes.kernels import Rows, Whitening, conditional_factors, persistences, smooth, states
-from reebayes.layout import Floats, Integers, Layout, Unknowns
+from reebayes.model.kernels import (
+    Rows,
+    Whitening,
+    conditional_factors,
+    persistences,
+    smooth,
+    states,
+)
+from reebayes.model.layout import Layout
+from reebayes.model.unknowns import Floats, Integers, Unknowns
 
 _BLENDS = (0.0, 0.05, 0.2, 0.5, 1.0)
 """Weights tried for a precision that is surely positive, where the measured one is not."""

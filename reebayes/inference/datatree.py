@@ -30,8 +30,9 @@ from reebayes.conventions import (
     YEAR,
     format_terms,
 )
-from reebayes.kernels import CERTAIN, EITHER, POINT, record_terms
-from reebayes.layout import Floats, Layout
+from reebayes.model.kernels import CERTAIN, EITHER, POINT, record_terms
+from reebayes.model.layout import Layout
+from reebayes.model.unknowns import Floats
 from reebayes.provenance import provenance
 from reebayes.study import STEP_GROUPS, Record, Study
 

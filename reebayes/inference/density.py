@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from reebayes import kernels
-from reebayes.kernels import Structure, Whitening
-from reebayes.layout import Floats, Layout
+from reebayes.model import kernels
+from reebayes.model.kernels import Structure, Whitening
+from reebayes.model.layout import Layout
+from reebayes.model.unknowns import Floats
 
 _CALL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)
 

@@ -13,7 +13,7 @@ from scipy.linalg import svd
 
 from reebayes.conventions import LATENT, POSTERIOR, QUANTITY, YEAR
 from reebayes.errors import ResultError
-from reebayes.kernels import (
+from reebayes.model.kernels import (
     balance,
     balance_adjoint,
     levels,
@@ -25,7 +25,8 @@ from reebayes.kernels import (
     states,
     states_adjoint,
 )
-from reebayes.layout import Floats, Layout, lay_out
+from reebayes.model.layout import Layout, lay_out
+from reebayes.model.unknowns import Floats
 from reebayes.study import Study
 
 DIRECTION = "direction"

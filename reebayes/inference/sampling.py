@@ -29,8 +29,9 @@ from reebayes.inference.datatree import (
     root_attributes,
 )
 from reebayes.inference.density import Density, gradients
-from reebayes.kernels import Whitening, density_at, keep_at, observe, states, unfold
-from reebayes.layout import Floats, Layout, lay_out
+from reebayes.model.kernels import Whitening, density_at, keep_at, observe, states, unfold
+from reebayes.model.layout import Layout, lay_out
+from reebayes.model.unknowns import Floats
 from reebayes.study import Study
 
 DRAWS, TUNE, CHAINS = 1000, 250, 4

@@ -1,11 +1,12 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
-from reebayes.study.cells import Cells
-from reebayes.study.csvfiles import FaultList, read_bytes, read_lines
+from reebayes.study.checks.priors import ALL, STEP_GROUPS
 from reebayes.study.description import describe_study
 from reebayes.study.drafts import COLUMNS
-from reebayes.study.priors import ALL, STEP_GROUPS
-from reebayes.study.report import read_report
+from reebayes.study.header.report import read_report
+from reebayes.study.header.settings import TABLE
+from reebayes.study.reading.cells import Cells
+from reebayes.study.reading.csvfiles import FaultList, read_bytes, read_lines
 from reebayes.study.rows import (
     RECORD_KINDS,
     Estimate,
@@ -17,7 +18,6 @@ from reebayes.study.rows import (
     Source,
     Term,
 )
-from reebayes.study.settings import TABLE
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.cells import Entry
 from reebayes.study.drafts import Draft
-from reebayes.study.frozen import Settings
+from reebayes.study.header.frozen import Settings
+from reebayes.study.header.settings import TABLE
+from reebayes.study.header.variants import CHANGES
+from reebayes.study.reading.cells import Entry
 from reebayes.study.rows import Prior, Record
-from reebayes.study.settings import TABLE
-from reebayes.study.variants import CHANGES
 from reebayes.wording import quoted, suggestion
 
 

@@ -6,8 +6,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, get_type_hints
 
 from reebayes.errors import Fault, StudyError
-from reebayes.study.csvfiles import FaultList, read_text
 from reebayes.study.drafts import COLUMNS, OPTIONAL_TABLES
+from reebayes.study.header.settings import TABLE
+from reebayes.study.reading.csvfiles import FaultList, read_text
 from reebayes.study.rows import (
     DISTRIBUTIONS,
     ESTIMATE_KINDS,
@@ -22,7 +23,6 @@ from reebayes.study.rows import (
     Source,
     Term,
 )
-from reebayes.study.settings import TABLE
 from reebayes.study.study import Study
 from reebayes.wording import quoted, suggestion
 

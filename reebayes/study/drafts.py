@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.cells import Cells, Entry
-from reebayes.study.csvfiles import FaultList, read_lines
+from reebayes.study.header.settings import Header, read_header
+from reebayes.study.reading.cells import Cells, Entry
+from reebayes.study.reading.csvfiles import FaultList, read_lines
 from reebayes.study.rows import (
     DISTRIBUTIONS,
     ESTIMATE_KINDS,
@@ -23,7 +24,6 @@ from reebayes.study.rows import (
     Source,
     Term,
 )
-from reebayes.study.settings import Header, read_header
 
 COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "processes.csv": (("process", "kind", "region", "label"), ()),

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from reebayes.errors import Fault, StudyError
-from reebayes.study.cells import Entry
 from reebayes.study.changes import changed, check_variants, unheard
-from reebayes.study.checks import check_draft, check_types
+from reebayes.study.checks.whole import check_draft, check_types
 from reebayes.study.drafts import COLUMNS, Draft, read_draft
-from reebayes.study.frozen import Settings
+from reebayes.study.header.frozen import Settings
+from reebayes.study.header.settings import TABLE, Header
+from reebayes.study.reading.cells import Entry
 from reebayes.study.rows import (
     RECALLED,
     Estimate,
@@ -26,7 +27,6 @@ from reebayes.study.rows import (
     Term,
     route_name,
 )
-from reebayes.study.settings import TABLE, Header
 from reebayes.study.table import Table
 from reebayes.wording import suggestion
 

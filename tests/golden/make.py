@@ -17,7 +17,7 @@ from reebayes.files import write_whole
 from reebayes.inference.convergence import judge
 from reebayes.inference.datatree import draws_dataset
 from reebayes.inference.sampling import THIN, Run, draw, find_coordinates
-from reebayes.layout import lay_out
+from reebayes.model.layout import lay_out
 from reebayes.study import read_study
 
 FILE = Path(__file__).with_name("rare_earths.csv")

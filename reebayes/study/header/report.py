@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reebayes.study.csvfiles import FaultList
-from reebayes.study.forms import (
+from reebayes.study.header.forms import (
     Form,
     is_number,
     is_text,
@@ -14,6 +13,7 @@ from reebayes.study.forms import (
     table_of,
     table_with,
 )
+from reebayes.study.reading.csvfiles import FaultList
 
 FORMS: Mapping[str, Form] = {
     "headline": ("a list of quantities, each once", list_of(is_text)),

@@ -12,7 +12,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import generate_fallback_impl, numba_funcify
 
-from reebayes import kernels
+from reebayes.model import kernels
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from unicodedata import normalize
 
 from reebayes.errors import Fault
-from reebayes.study.csvfiles import FaultList, Line, hidden_characters, strange_characters
+from reebayes.study.reading.csvfiles import FaultList, Line, hidden_characters, strange_characters
 from reebayes.wording import quoted, suggestion
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reebayes.errors import Fault
-from reebayes.study.cells import Entry, table_fault
+from reebayes.study.checks.context import Edge, World, listing, unknown_name
 from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import Prior
-from reebayes.study.world import Edge, World, listing, unknown_name
 from reebayes.wording import nearest, quoted, suggestion, years_text
 
 TABLE = "priors.csv"

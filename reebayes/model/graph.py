@@ -12,8 +12,8 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from reebayes.conventions import FLOW, GROUP, LATENT, RECORD, REPORTER, SHARED, YEAR
-from reebayes.layout import Layout, lay_out
-from reebayes.operations import apply
+from reebayes.model.layout import Layout, lay_out
+from reebayes.model.operations import apply
 from reebayes.study import STEP_GROUPS, Study
 
 

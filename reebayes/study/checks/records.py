@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.cells import Entry, table_fault
+from reebayes.study.checks.context import World, place, unknown_name
 from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import GROSS, MASS_SCALES, RATIO_UNITS, SPAN_KINDS, VALUE_KINDS, Record
-from reebayes.study.world import World, place, unknown_name
 from reebayes.wording import quoted, suggestion, years_text
 
 TABLE = "records.csv"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from reebayes.errors import Fault
-from reebayes.study.cells import Entry, table_fault
+from reebayes.study.checks.context import World, unknown_name
 from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import MASS_SCALES, RATIO_UNITS, Estimate
-from reebayes.study.world import World, unknown_name
 from reebayes.wording import quoted
 
 TABLE = "published_estimates.csv"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.cells import Entry
 from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.reading.cells import Entry
 from reebayes.study.rows import Flow, Process, Term, route_name
 from reebayes.wording import nearest, quoted, suggestion
 

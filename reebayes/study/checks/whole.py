@@ -5,16 +5,16 @@ from math import isfinite
 from typing import Any, get_type_hints
 
 from reebayes.errors import Fault
-from reebayes.study.cells import Entry, table_fault
 from reebayes.study.changes import changed, check_variants
+from reebayes.study.checks.context import World, build_world, place, unknown_name
+from reebayes.study.checks.graph import check_graph
+from reebayes.study.checks.priors import check_priors
+from reebayes.study.checks.published import check_published
+from reebayes.study.checks.records import check_records
 from reebayes.study.drafts import Draft, unreadable
-from reebayes.study.graph import check_graph
-from reebayes.study.priors import check_priors
-from reebayes.study.published import check_published
-from reebayes.study.records import check_records
-from reebayes.study.report import named_quantities, named_years
-from reebayes.study.settings import TABLE
-from reebayes.study.world import World, build_world, place, unknown_name
+from reebayes.study.header.report import named_quantities, named_years
+from reebayes.study.header.settings import TABLE
+from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.wording import quoted, suggestion
 
 TYPES = {

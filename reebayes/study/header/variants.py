@@ -3,8 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reebayes.study.csvfiles import FaultList
-from reebayes.study.forms import Form, is_number, is_text, is_year, list_of, read_forms, table_with
+from reebayes.study.header.forms import (
+    Form,
+    is_number,
+    is_text,
+    is_year,
+    list_of,
+    read_forms,
+    table_with,
+)
+from reebayes.study.reading.csvfiles import FaultList
 from reebayes.wording import quoted
 
 CHANGES = ("median", "sd", "step")

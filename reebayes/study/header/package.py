@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reebayes.study.csvfiles import FaultList
-from reebayes.study.forms import Form, is_text, list_of, read_forms, table_of, table_with
+from reebayes.study.header.forms import Form, is_text, list_of, read_forms, table_of, table_with
+from reebayes.study.reading.csvfiles import FaultList
 
 COLUMN_TYPES = ("string", "number", "year", "boolean")
 """What the cells of a column hold, as Table Schema calls it."""

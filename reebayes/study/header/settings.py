@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.csvfiles import FaultList, hidden_characters, read_text
-from reebayes.study.frozen import Settings
-from reebayes.study.package import read_package
-from reebayes.study.report import read_report
+from reebayes.study.header.frozen import Settings
+from reebayes.study.header.package import read_package
+from reebayes.study.header.report import read_report
+from reebayes.study.header.variants import read_variants
+from reebayes.study.reading.csvfiles import FaultList, hidden_characters, read_text
 from reebayes.study.rows import MASS_SCALES
-from reebayes.study.variants import read_variants
 from reebayes.wording import nearest, quoted, suggestion
 
 TABLE = "study.toml"

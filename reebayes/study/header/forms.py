@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reebayes.study.csvfiles import FaultList, hidden_characters
+from reebayes.study.reading.csvfiles import FaultList, hidden_characters
 from reebayes.wording import quoted, suggestion
 
 type Fits = Callable[[Any], bool]

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from reebayes.errors import Fault
-from reebayes.study.cells import table_fault
+from reebayes.study.checks.context import Edge, World, listing, unknown_name
 from reebayes.study.drafts import Draft, unreadable
-from reebayes.study.world import Edge, World, listing, unknown_name
+from reebayes.study.reading.cells import table_fault
 from reebayes.wording import spans_text, years_text
 
 PASSING_KINDS = ("market", "conversion")

@@ -175,7 +175,7 @@ class Figures(NamedTuple):
 
 
 class Whitening(NamedTuple):
-    """White coordinates; see `reebayes.kernels.whitening`.
+    """White coordinates; see `reebayes.model.kernels.whitening`.
 
     The factor L is stored below its diagonal, by rows and by columns, and as the ``inverse`` of
     its diagonal. ``diagonal0`` and ``below0`` are the bands of every series' own factor at the

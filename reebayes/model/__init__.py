@@ -1,0 +1,1 @@
+"""A study as arrays, and the kernels and the graph that compute with them."""

@@ -1,0 +1,124 @@
+"""A study as arrays: the unknowns, the graph in stage order, the records as sums of flows.
+
+Everything the compiled model, the geometry and the results need to agree on is fixed here once.
+No PyMC, no randomness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reebayes.model.kernels import (
+    Centres,
+    Errors,
+    Figures,
+    Graph,
+    Steps,
+    Sums,
+)
+from reebayes.model.network import _graph
+from reebayes.model.observations import _errors, _figures, _quantity_weights, _sums
+from reebayes.model.unknowns import (
+    Floats,
+    Integers,
+    Unknowns,
+    _centres,
+    _series,
+    _sorted_columns,
+    _steps,
+)
+from reebayes.study import ALL, STEP_GROUPS, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A study as arrays, with the names that label them.
+
+    ``steps``, ``centres``, ``graph``, ``sums``, ``errors`` and ``figures`` are what the kernels
+    take; `numerators`, `denominators` (flow, quantity) and ``ratio`` make quantities of flows.
+    """
+
+    years: tuple[int, ...]
+    flows: tuple[str, ...]
+    quantities: tuple[str, ...]
+    reporters: tuple[str, ...]
+    shared: tuple[str, ...]
+    records: tuple[str, ...]
+    unknowns: Unknowns
+    steps: Steps
+    centres: Centres
+    graph: Graph
+    sums: Sums
+    errors: Errors
+    figures: Figures
+    numerators: Floats
+    denominators: Floats
+    ratio: NDArray[np.bool_]
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """Names of the entries of the latent vector."""
+        unknowns = self.unknowns
+        varying = unknowns.columns[: unknowns.varying]
+        constant = unknowns.columns[unknowns.varying : unknowns.varying + unknowns.constant]
+        return (
+            *(f"{name}[{year}]" for year in self.years for name in varying),
+            *constant,
+            *(f"noise:{name}" for name in (*self.reporters, ALL)),
+            *(f"step:{name}" for name in STEP_GROUPS),
+        )
+
+    def rows(self, kind: str, names: Sequence[str]) -> Integers:
+        """Rows of the levels that hold ``kind:name``, such as a reporter's bias."""
+        return np.array([self.unknowns.columns.index(f"{kind}:{n}") for n in names], dtype=np.int64)
+
+
+def lay_out(study: Study) -> Layout:
+    """Arrange a study for computing.
+
+    Parameters
+    ----------
+    study : Study
+        A checked study, as `read_study` returns it.
+
+    Returns
+    -------
+    Layout
+    """
+    series = _series(study)
+    columns, varying, constant = _sorted_columns(series)
+    flows = tuple(flow.flow for flow in study.flows)
+    numerators, denominators = _quantity_weights(study, flows)
+    unknowns = Unknowns(columns, len(study.years), varying, constant, len(study.reporters))
+    sums = _sums(study, columns)
+    return Layout(
+        years=tuple(study.years),
+        flows=flows,
+        quantities=tuple(quantity.quantity for quantity in study.quantities),
+        reporters=tuple(study.reporters),
+        shared=tuple(study.shared),
+        records=tuple(record.record for record in study.records),
+        unknowns=unknowns,
+        steps=_steps(study, series, columns[:varying]),
+        centres=_centres(study, series, unknowns),
+        graph=_graph(study, columns),
+        sums=sums,
+        errors=_errors(study, unknowns),
+        figures=_figures(study, sums.offset == 1.0),
+        numerators=numerators,
+        denominators=denominators,
+        ratio=np.array([quantity.is_ratio for quantity in study.quantities]),
+    )
+
+
+# --- unknowns -----------------------------------------------------------------------------------
+
+
+# --- graph --------------------------------------------------------------------------------------
+
+
+# --- quantities and records -----------------------------------------------------------------------

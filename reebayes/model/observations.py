@@ -1,0 +1,152 @@
+"""Records as sums of flows, with their errors and printed figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reebayes.conventions import STANDING_VARIANCE
+from reebayes.model.kernels import (
+    CERTAIN,
+    EITHER,
+    LOWER,
+    POINT,
+    RANGE,
+    UPPER,
+    Errors,
+    Figures,
+    Rows,
+    Sums,
+)
+from reebayes.model.unknowns import Floats, Unknowns, _rows_by_target
+from reebayes.study import ALL, Flow, Record, Study
+
+POINT_KINDS = frozenset({"value", "quota", "cumulative", "mean"})
+
+
+def _quantity_weights(study: Study, flows: Sequence[str]) -> tuple[Floats, Floats]:
+    position = {name: n for n, name in enumerate(flows)}
+    numerators = np.zeros((len(flows), len(study.quantities)))
+    denominators = np.zeros_like(numerators)
+    for column, quantity in enumerate(study.quantities):
+        for name, weight in quantity.numerator:
+            numerators[position[name], column] += weight
+        for name, weight in quantity.denominator:
+            denominators[position[name], column] += weight
+    return numerators, denominators
+
+
+def _sums(study: Study, columns: Sequence[str]) -> Sums:
+    position = {name: n for n, name in enumerate(columns)}
+    flows = {flow.flow: (n, flow) for n, flow in enumerate(study.flows)}
+    above, below, shift = [], [], []
+    for record in study.records:
+        quantity = study.quantities[record.quantity]
+        above.append(_above(study, record, flows))
+        below.append(_weights(study, quantity.denominator, flows, _span(record)))
+        shift.append(_shifts(study, record, position))
+    return Sums(
+        above=_packed(above),
+        below=_packed(below),
+        shift=_packed(shift),
+        offset=np.array([0.0 if row else 1.0 for row in above]),
+        over=np.array([0.0 if row else 1.0 for row in below]),
+    )
+
+
+def _packed(rows: Iterable[Mapping[int, float]]) -> Rows:
+    """Rows of {index: weight} as arrays."""
+    rows = list(rows)
+    start = np.cumsum([0, *(len(row) for row in rows)]).astype(np.int64)
+    index = np.array([n for row in rows for n in row], dtype=np.int64)
+    weight = np.array([w for row in rows for w in row.values()], dtype=np.float64)
+    return Rows(start, index, weight)
+
+
+def _span(record: Record) -> dict[int, float]:
+    return dict.fromkeys(range(record.year, record.year_end + 1), 1.0)
+
+
+def _above(study: Study, record: Record, flows: Mapping[str, tuple[int, Flow]]) -> dict[int, float]:
+    """What a record adds up: a mean divides by its years, late arrivals are of the year before."""
+    quantity = study.quantities[record.quantity]
+    years = _span(record)
+    if record.kind == "mean" and not quantity.is_ratio:
+        years = dict.fromkeys(years, 1.0 / len(years))
+    if record.lag and record.year > study.first_year:
+        years = {record.year: 1.0 - record.lag, record.year - 1: record.lag}
+    return _weights(study, quantity.numerator, flows, years)
+
+
+def _weights(
+    study: Study,
+    terms: Sequence[tuple[str, float]],
+    flows: Mapping[str, tuple[int, Flow]],
+    years: Mapping[int, float],
+) -> dict[int, float]:
+    """Positions in the flat (flow, year) array that terms add up, over the years given."""
+    weights: dict[int, float] = {}
+    for year, part in years.items():
+        for name, weight in terms:
+            row, flow = flows[name]
+            if flow.is_active(year):
+                at = row * len(study.years) + year - study.first_year
+                weights[at] = weights.get(at, 0.0) + weight * part
+    return weights
+
+
+def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[int, float]:
+    """Positions in the flat (column, year) array: a reporter's mean bias, and shared errors."""
+    years = _span(record)
+    first = position[f"bias:{record.reporter}"] * len(study.years) - study.first_year
+    shifts = {first + year: 1.0 / len(years) for year in years}
+    return shifts | {position[f"shared:{name}"] * len(study.years): 1.0 for name in record.shared}
+
+
+def _errors(study: Study, unknowns: Unknowns) -> Errors:
+    rows = _rows_by_target(study)
+    noise = [rows.get(f"noise:{name}", rows.get("noise:*", [])) for name in study.reporters]
+    noise.append(rows.get(f"noise:{ALL}", []))
+    reporter = {name: n for n, name in enumerate(study.reporters)}
+    return Errors(
+        standing=np.array([STANDING_VARIANCE]),
+        noise_start=np.array([unknowns.scales_start]),
+        noise_mean=np.array([math.log(row[0].median) if row else 0.0 for row in noise]),
+        noise_sd=np.array([row[0].sd if row else 0.0 for row in noise]),
+        record_sd=np.array([record.sd for record in study.records]),
+        reporter=np.array([reporter[r.reporter] for r in study.records], dtype=np.int64),
+    )
+
+
+def _figures(study: Study, certain: NDArray[np.bool_]) -> Figures:
+    """Logs of printed figures in the unit of the study; the first reading of two in ``low``."""
+    settings, records = study.settings, study.records
+    heavy = settings.get("error_distribution", "normal") == "student_t"
+    kind = np.array([_kind_code(record) for record in records], dtype=np.int64)
+    kind[certain] = CERTAIN
+    printed = np.isin(kind, (POINT, EITHER))
+    value, other = _log_figures(records, "value"), _log_figures(records, "other")
+    return Figures(
+        kind=kind,
+        low=np.where(printed, value, _log_figures(records, "low")),
+        high=np.where(printed, other, _log_figures(records, "high")),
+        freedom=float(settings.get("degrees_of_freedom", 5)) if heavy else 0.0,
+    )
+
+
+def _kind_code(record: Record) -> int:
+    if record.kind in POINT_KINDS:
+        return POINT if record.other is None else EITHER
+    return {"upper": UPPER, "zero": UPPER, "lower": LOWER, "range": RANGE}[record.kind]
+
+
+def _log_figures(records: Iterable[Record], field: str) -> Floats:
+    """Logs of the printed figures in the unit of the study; 0 where a record has none."""
+    figures = []
+    for record in records:
+        printed = getattr(record, field)
+        figures.append(math.log(printed * record.scale) if printed else 0.0)
+    return np.array(figures)

@@ -1,0 +1,1 @@
+"""``study.toml``: its tables, their forms and what they may hold."""

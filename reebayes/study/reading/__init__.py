@@ -1,0 +1,1 @@
+"""Cells of CSV files as values."""
