@@ -79,7 +79,7 @@ def measure_refit(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def measure_calibration(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Refit a few simulated worlds, and from the time of one more draw on to 500."""
-    if importlib.util.find_spec("reebayes.calibration") is None:
+    if importlib.util.find_spec("reebayes.experiments.calibration") is None:
         return {}
     few, many = (1, 2) if options.quick else (4, 20)
     seconds = [

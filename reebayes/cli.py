@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from xarray import DataTree
 
-    from reebayes.refits import FitFiles, Workshop
+    from reebayes.experiments.runs import FitFiles, Workshop
 
 DONE, WRONG_INPUT, NOT_CONVERGED, INTERRUPTED, UNREAD = 0, 2, 3, 130, 141
 
@@ -113,7 +113,7 @@ def _check(arguments: argparse.Namespace) -> int:
     study = read_study(arguments.directory, recalled=arguments.recalled)
     _say(f"{_described(study)}\nNo faults found.")
     if arguments.coverage:
-        from reebayes.evidence import coverage_text
+        from reebayes.answers.availability import coverage_text
 
         _say(f"\n{coverage_text(study)}")
     return DONE
@@ -208,11 +208,11 @@ def _compare(arguments: argparse.Namespace) -> int:
     study = read_study(arguments.data, recalled=arguments.recalled)
     names = arguments.variants or list(study.variants)
     # Imported here: the sampler takes seconds to load.
-    from reebayes.comparison import compare
+    from reebayes.answers.scores import compare
+    from reebayes.experiments.runs import Workshop, variants_of
     from reebayes.files import make_folder, sole_writer
     from reebayes.inference.sampling import CHAINS, DRAWS, THIN, TUNE, Run
-    from reebayes.refits import Workshop, variants_of
-    from reebayes.tables import write_csv
+    from reebayes.reporting.spreadsheets import write_csv
 
     variants = variants_of(study, names)
     _say(_described(study))
@@ -243,8 +243,8 @@ def _refits(
     fits: FitFiles,
 ) -> dict[str, dict[str, pd.Series]]:
     """Refit what the arguments ask for: by score, by variant."""
-    from reebayes.comparison import LOO, untrusted
-    from reebayes.refits import folds_at_random, folds_by_reporter, future_fold
+    from reebayes.answers.scores import LOO, untrusted
+    from reebayes.experiments.runs import folds_at_random, folds_by_reporter, future_fold
 
     study = next(iter(variants.values()))
     refits = {}
@@ -270,9 +270,9 @@ def _report(arguments: argparse.Namespace) -> int:
 def _report_file(
     file: Path, out: Path, *, year: int | None, force: bool, compared: Path | None = None
 ) -> int:
-    from reebayes.comparison import read_comparison
+    from reebayes.answers.scores import read_comparison
     from reebayes.files import sole_writer
-    from reebayes.reporting import write_report
+    from reebayes.reporting.page import write_report
     from reebayes.results.fitfile import open_fit
 
     _spare(out, [file])
@@ -285,8 +285,9 @@ def _report_file(
 
 def _export(arguments: argparse.Namespace) -> int:
     from reebayes.files import sole_writer
+    from reebayes.reporting.spreadsheets import write_csv, write_xlsx
+    from reebayes.reporting.tables import export_tables
     from reebayes.results.fitfile import open_fit
-    from reebayes.tables import export_tables, write_csv, write_xlsx
 
     file: Path = arguments.file
     workbook = arguments.to == "xlsx"
@@ -306,10 +307,10 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _learnt(arguments: argparse.Namespace) -> int:
+    from reebayes.answers.drivers import lesson_tables, lesson_text
     from reebayes.files import sole_writer
-    from reebayes.lessons import lesson_tables, lesson_text
+    from reebayes.reporting.spreadsheets import write_csv
     from reebayes.results.fitfile import open_fit
-    from reebayes.tables import write_csv
 
     fit = open_fit(arguments.file)
     if fit.attrs.get("converged") != "yes":
@@ -339,7 +340,7 @@ def _harmonise(arguments: argparse.Namespace) -> int:
     # Imported here: data frames take a while to load.
     from reebayes.customs import harmonise
     from reebayes.files import sole_writer, write_whole
-    from reebayes.tables import write_table
+    from reebayes.reporting.spreadsheets import write_table
 
     study = read_study(arguments.data)
     out: Path = arguments.out
@@ -366,7 +367,7 @@ def _harmonise(arguments: argparse.Namespace) -> int:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from reebayes.calibration import WORLDS, calibrate
+    from reebayes.experiments.calibration import WORLDS, calibrate
     from reebayes.files import sole_writer
 
     study = read_study(arguments.data, recalled=arguments.recalled)

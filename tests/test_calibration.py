@@ -21,9 +21,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from reebayes import calibration
-from reebayes.calibration import WELL_SPECIFIED, WORLDS, calibrate, calibrating, running
-from reebayes.calibration.assessing import (
+from reebayes.cli import main
+from reebayes.errors import ReebayesError, ResultError
+from reebayes.experiments import calibration
+from reebayes.experiments.calibration import WELL_SPECIFIED, WORLDS, calibrate, calibrating, running
+from reebayes.experiments.calibration.assessing import (
     coverage_table,
     covered,
     envelope,
@@ -32,8 +34,8 @@ from reebayes.calibration.assessing import (
     stay_inside,
     uniformity,
 )
-from reebayes.calibration.drawing import draw_coverage, draw_ranks
-from reebayes.calibration.figures import (
+from reebayes.experiments.calibration.drawing import draw_coverage, draw_ranks
+from reebayes.experiments.calibration.estimands import (
     SUM,
     YEARLY,
     Figure,
@@ -43,13 +45,12 @@ from reebayes.calibration.figures import (
     ranks,
     stacked,
 )
-from reebayes.calibration.refitting import Effort, Task, refit
-from reebayes.calibration.worlds import DRIFT, JUMP, KEPT, Seeds, Trial, make_trial
-from reebayes.cli import main
-from reebayes.errors import ReebayesError, ResultError
+from reebayes.experiments.calibration.refitting import Effort, Task, refit
+from reebayes.experiments.calibration.worlds import DRIFT, JUMP, KEPT, Seeds, Trial, make_trial
 from reebayes.model.kernels import innovations, observe, persistences, states
 from reebayes.model.layout import lay_out
-from reebayes.simulation import record_log_likelihood, simulate_world
+from reebayes.simulation.records import record_log_likelihood
+from reebayes.simulation.worlds import simulate_world
 from reebayes.study import Study, read_study
 from tests.tiny import write_tables
 

@@ -280,7 +280,7 @@ def test_the_sampler_is_not_loaded_for_help() -> None:
 @pytest.fixture
 def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Replace the sampler where variants are fitted; return a study with variants."""
-    import reebayes.refits as refits
+    import reebayes.experiments.runs as refits
 
     def fit(study: Study, **given: Any) -> xr.DataTree:
         found = fake_fit(chains=2, draws=given["draws"], seed=len(study.name))

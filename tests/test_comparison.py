@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 from scipy.special import logsumexp
 
-from reebayes.comparison import LOO, compare, read_comparison, record_scores, untrusted
+from reebayes.answers.scores import LOO, compare, read_comparison, record_scores, untrusted
 from reebayes.errors import FitError, ResultError
-from reebayes.tables import write_csv
+from reebayes.reporting.spreadsheets import write_csv
 from tests.fakes import RECORDS, fake_fit
 
 NAMES = [str(name) for name in RECORDS.index]

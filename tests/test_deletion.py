@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from scipy.stats import norm
 
-from reebayes.deletion import disagreement, influence, influences
+from reebayes.answers.leave_one_out import disagreement, influence, influences
 from reebayes.errors import ResultError
 from reebayes.inference.datatree import constant_data
 from reebayes.study import read_study

@@ -236,7 +236,7 @@ def test_interrupt_while_a_file_is_written_keeps_those_before(
     tiny_study: Path, tmp_path: Path, sampler: dict[str, Any],
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("reebayes.reporting.write_whole", interrupting())
+    monkeypatch.setattr("reebayes.reporting.page.write_whole", interrupting())
     command = ["run", "--data", str(tiny_study), "--out-dir", str(tmp_path / "results")]
     assert main(command) == 130
     assert "stay" in one_line(capsys.readouterr().err)
@@ -247,7 +247,7 @@ def test_interrupt_while_a_file_is_written_keeps_those_before(
 def test_interrupt_of_an_export_keeps_the_tables_before(
     fit_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reebayes.tables.write_whole", interrupting(after=2))
+    monkeypatch.setattr("reebayes.reporting.tables.write_whole", interrupting(after=2))
     assert (
         main(["export", str(fit_file), "--to", "csv", "--out", str(fit_file.parent / "t")]) == 130
     )

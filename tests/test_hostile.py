@@ -29,11 +29,12 @@ from reebayes.errors import ResultError, StudyError
 from reebayes.inference.coordinates import identity
 from reebayes.inference.density import gradients
 from reebayes.model.layout import lay_out
-from reebayes.reporting import write_report
+from reebayes.reporting.page import write_report
+from reebayes.reporting.spreadsheets import write_csv, write_table, write_xlsx
+from reebayes.reporting.tables import export_tables
 from reebayes.results.fitfile import save_fit
 from reebayes.study import read_study
 from reebayes.study.reading import csvfiles
-from reebayes.tables import export_tables, write_csv, write_table, write_xlsx
 from tests.fakes import REPORT, fake_fit
 from tests.tiny import RECORDS, STUDY, TABLES, shared_tables, write_tables
 

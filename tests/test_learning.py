@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from reebayes.errors import ResultError
-from reebayes.learning import (
+from reebayes.answers.contraction import (
     ABSENT,
     ANCHORED,
     LABELS,
@@ -20,6 +19,7 @@ from reebayes.learning import (
     ridge_sentences,
     ridges,
 )
+from reebayes.errors import ResultError
 from tests.fakes import RECORDS, fake_fit
 from tests.toys import draws_fit
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from reebayes.answers.contraction import LEARNT, RIDGE, learnt, ridge_sentences, ridges
+from reebayes.answers.leave_one_out import disagreement, influence
 from reebayes.conventions import CI_PROB
-from reebayes.deletion import disagreement, influence
 from reebayes.inference.identifiability import identify
 from reebayes.inference.sampling import fit
-from reebayes.learning import LEARNT, RIDGE, learnt, ridge_sentences, ridges
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import cumulative
 from reebayes.study import Study, read_study

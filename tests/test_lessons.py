@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reebayes.lessons import gather_lessons, headline, lesson_tables, lesson_text
+from reebayes.answers.drivers import gather_lessons, headline, lesson_tables, lesson_text
 from tests.fakes import RECORDS, SUMS, YEARS, fake_fit
 
 

@@ -18,13 +18,9 @@ from reebayes.model import kernels
 from reebayes.model.graph import build_model
 from reebayes.model.layout import lay_out
 from reebayes.model.operations import apply
-from reebayes.simulation import (
-    flows_from,
-    mass_balance_error,
-    quantities_from,
-    record_log_likelihood,
-    unknowns_from,
-)
+from reebayes.simulation.flows import flows_from, mass_balance_error, quantities_from
+from reebayes.simulation.records import record_log_likelihood
+from reebayes.simulation.worlds import unknowns_from
 from reebayes.study import STEP_GROUPS, Study, read_study
 from tests.numerics import close, differences
 from tests.tiny import STUDY, shared_tables, write_tables

@@ -10,13 +10,14 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from reebayes.answers.contraction import contraction_text, learnt
 from reebayes.errors import ResultError
-from reebayes.learning import contraction_text, learnt
-from reebayes.plots import plot_bands, plot_learnt, plot_totals, stated_values
+from reebayes.figures.curves import plot_bands, plot_totals, stated_values
+from reebayes.figures.heatmaps import plot_learnt
+from reebayes.figures.sankey import draw_sankey
+from reebayes.reporting.tables import record_table
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
-from reebayes.sankey import draw_sankey
-from reebayes.tables import record_table
 from tests.fakes import FLOWS, fake_fit
 
 
@@ -113,7 +114,7 @@ def test_sankey_escapes_labels_and_writes_bands(fit: xr.DataTree) -> None:
 
 def test_sankey_ribbons_fill_their_boxes(fit: xr.DataTree) -> None:
     """What enters and what leaves a market box is equally wide."""
-    from reebayes.sankey import _flow_table, _process_table, _ribbons
+    from reebayes.figures.sankey import _flow_table, _process_table, _ribbons
 
     draws = fit["posterior"].to_dataset()["flows"].sel(year=2013)
     table = _flow_table(fit, draws, 0.9)

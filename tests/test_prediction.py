@@ -6,9 +6,9 @@ import pytest
 import xarray as xr
 from scipy.stats import norm
 
+from reebayes.answers.predictive import ALL, predictive_check
 from reebayes.errors import ResultError
-from reebayes.plots import plot_predictive
-from reebayes.prediction import ALL, predictive_check
+from reebayes.figures.ranks import plot_predictive
 from tests.fakes import RECORDS, fake_fit
 
 mpl.use("agg")

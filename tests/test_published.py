@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reebayes.answers.literature import beside_published
 from reebayes.errors import StudyError
 from reebayes.inference.datatree import constant_data
-from reebayes.mirror import beside_published
 from reebayes.model.layout import lay_out
 from reebayes.study import Estimate, Study, Table, read_study
 from reebayes.study.description import FILLED

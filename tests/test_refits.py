@@ -15,14 +15,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-import reebayes.refits as refits
-from reebayes.comparison import record_scores
+import reebayes.experiments.runs as refits
+from reebayes.answers.scores import record_scores
 from reebayes.errors import FitError, ResultError
-from reebayes.inference import sampling
-from reebayes.inference.sampling import Run
-from reebayes.model.kernels import CERTAIN
-from reebayes.model.layout import Layout, lay_out
-from reebayes.refits import (
+from reebayes.experiments.runs import (
     Workshop,
     folds_at_random,
     folds_by_reporter,
@@ -30,6 +26,10 @@ from reebayes.refits import (
     score_held_out,
     variants_of,
 )
+from reebayes.inference import sampling
+from reebayes.inference.sampling import Run
+from reebayes.model.kernels import CERTAIN
+from reebayes.model.layout import Layout, lay_out
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
 from tests.test_variants import study_with

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from reebayes.comparison import compare
+from reebayes.answers.scores import compare
 from reebayes.errors import FitError, ResultError
-from reebayes.reporting import write_report
+from reebayes.reporting.page import write_report
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
 from reebayes.wording import format_band

@@ -225,7 +225,7 @@ def test_bands_are_written_with_both_ends() -> None:
 
 def test_reading_results_needs_no_sampler() -> None:
     code = (
-        "import sys, reebayes.results.fitfile, reebayes.tables, reebayes.reporting\n"
+        "import sys, reebayes.results.fitfile, reebayes.reporting.tables, reebayes.reporting.page\n"
         "raise SystemExit(bool({'pymc', 'pytensor', 'nutpie', 'numba'} & set(sys.modules)))"
     )
     root = Path(__file__).parents[1]

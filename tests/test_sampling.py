@@ -17,13 +17,9 @@ from reebayes.model import kernels
 from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.results.summaries import bands
-from reebayes.simulation import (
-    mass_balance_error,
-    quantities_from,
-    record_log_likelihood,
-    simulate_records,
-    simulate_world,
-)
+from reebayes.simulation.flows import mass_balance_error, quantities_from
+from reebayes.simulation.records import record_log_likelihood, simulate_records
+from reebayes.simulation.worlds import simulate_world
 from reebayes.study import STEP_GROUPS, Study, read_study
 from tests.tiny import STUDY, shared_tables, write_tables
 

@@ -16,16 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from reebayes import simulation
-from reebayes.simulation import (
-    flows_from,
-    mass_balance_error,
-    quantities_from,
-    record_log_likelihood,
-    simulate_records,
-    simulate_world,
-    unknowns_from,
-)
+from reebayes.simulation import records as simulation
+from reebayes.simulation.flows import flows_from, mass_balance_error, quantities_from
+from reebayes.simulation.records import record_log_likelihood, simulate_records
+from reebayes.simulation.worlds import simulate_world, unknowns_from
 from reebayes.study import Record, Study, read_study
 
 FIRST, LAST = 2000, 2005

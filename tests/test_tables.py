@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from openpyxl import load_workbook
 
-from reebayes import tables
+from reebayes.reporting import tables
 from reebayes.results import fitfile as results
 from tests.fakes import FLOWS, RECORDS, SUMS, YEARS, fake_fit
 

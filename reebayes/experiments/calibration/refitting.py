@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from reebayes.calibration.figures import (
+from reebayes.experiments.calibration.estimands import (
     SUM,
     YEARLY,
     Figure,
@@ -21,7 +21,7 @@ from reebayes.calibration.figures import (
     ranks,
     stacked,
 )
-from reebayes.calibration.worlds import Seeds, make_trial
+from reebayes.experiments.calibration.worlds import Seeds, make_trial
 from reebayes.inference.convergence import ess_bulk, rhat
 from reebayes.inference.coordinates import at_mode, over_draws
 from reebayes.inference.density import gradients

@@ -11,7 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from reebayes.calibration.assessing import (
+from reebayes.conventions import CI_PROB
+from reebayes.errors import ReebayesError
+from reebayes.experiments.calibration.assessing import (
     FEW,
     SIZE,
     coverage_table,
@@ -19,13 +21,17 @@ from reebayes.calibration.assessing import (
     summary_table,
     uniformity,
 )
-from reebayes.calibration.drawing import draw_coverage, draw_ranks
-from reebayes.calibration.figures import Figure, headline_quantities, list_figures
-from reebayes.calibration.refitting import Effort, Task, marks_of
-from reebayes.calibration.running import read_outcomes, run_tasks
-from reebayes.calibration.worlds import DESCRIPTIONS, WELL_SPECIFIED, WORLDS, Seeds, make_trial
-from reebayes.conventions import CI_PROB
-from reebayes.errors import ReebayesError
+from reebayes.experiments.calibration.drawing import draw_coverage, draw_ranks
+from reebayes.experiments.calibration.estimands import Figure, headline_quantities, list_figures
+from reebayes.experiments.calibration.refitting import Effort, Task, marks_of
+from reebayes.experiments.calibration.running import read_outcomes, run_tasks
+from reebayes.experiments.calibration.worlds import (
+    DESCRIPTIONS,
+    WELL_SPECIFIED,
+    WORLDS,
+    Seeds,
+    make_trial,
+)
 from reebayes.files import write_whole
 from reebayes.model.unknowns import Floats
 from reebayes.study import Study

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import betaincinv
 from scipy.stats import binom, poisson
 
-from reebayes.calibration.figures import SUM, YEARLY, Figure
+from reebayes.experiments.calibration.estimands import SUM, YEARLY, Figure
 from reebayes.model.unknowns import Floats
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import xarray as xr
 
+from reebayes.answers.contraction import label_shares, label_spans, learnt, ridge_sentences, ridges
+from reebayes.answers.leave_one_out import Span, disagreement, influences
 from reebayes.conventions import (
     CI_PROB,
     POSTERIOR,
@@ -18,8 +20,6 @@ from reebayes.conventions import (
     REPORTER,
     YEAR,
 )
-from reebayes.deletion import Span, disagreement, influences
-from reebayes.learning import label_shares, label_spans, learnt, ridge_sentences, ridges
 from reebayes.results.contents import group_of, report_settings
 from reebayes.wording import format_band, format_value
 

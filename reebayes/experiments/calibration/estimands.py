@@ -14,7 +14,8 @@ from reebayes.inference.datatree import quantity_draws
 from reebayes.model.kernels import record_terms
 from reebayes.model.layout import Layout
 from reebayes.model.unknowns import Floats
-from reebayes.simulation import World, record_log_likelihood
+from reebayes.simulation.records import record_log_likelihood
+from reebayes.simulation.worlds import World
 from reebayes.study import ALL, STEP_GROUPS, Study
 
 NOISE, BIAS, SHARED_ERROR, STEP = "noise", "bias", "shared error", "step"

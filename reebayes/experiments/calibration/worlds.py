@@ -16,7 +16,8 @@ import xarray as xr
 
 from reebayes.conventions import REPORTER, STANDING_VARIANCE, YEAR
 from reebayes.errors import ReebayesError
-from reebayes.simulation import World, simulate_records, simulate_world
+from reebayes.simulation.records import simulate_records
+from reebayes.simulation.worlds import World, simulate_world
 from reebayes.study import Study
 
 WELL_SPECIFIED = "well_specified"

@@ -11,8 +11,8 @@ Modrák et al. (2023), Bayesian Analysis, doi:10.1214/23-BA1404: the joint log-l
 figure.
 """
 
-from reebayes.calibration.calibrating import Calibration, calibrate
-from reebayes.calibration.refitting import Effort
-from reebayes.calibration.worlds import DESCRIPTIONS, WELL_SPECIFIED, WORLDS
+from reebayes.experiments.calibration.calibrating import Calibration, calibrate
+from reebayes.experiments.calibration.refitting import Effort
+from reebayes.experiments.calibration.worlds import DESCRIPTIONS, WELL_SPECIFIED, WORLDS
 
 __all__ = ["DESCRIPTIONS", "WELL_SPECIFIED", "WORLDS", "Calibration", "Effort", "calibrate"]

@@ -23,8 +23,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from reebayes.calibration.refitting import Task, refit, warm_up
 from reebayes.errors import ReebayesError, ResultError
+from reebayes.experiments.calibration.refitting import Task, refit, warm_up
 from reebayes.files import write_whole
 from reebayes.provenance import package_version
 

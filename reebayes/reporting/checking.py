@@ -6,15 +6,15 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from reebayes.answers.literature import beside_published
+from reebayes.answers.predictive import ALL, predictive_check
 from reebayes.conventions import POSTERIOR, RATIO_UNITS
 from reebayes.errors import ResultError
-from reebayes.mirror import beside_published
-from reebayes.plots import plot_predictive
-from reebayes.prediction import ALL, predictive_check
+from reebayes.figures.ranks import plot_predictive
 from reebayes.wording import format_band, format_value
 
 if TYPE_CHECKING:
-    from reebayes.comparison import Comparison
+    from reebayes.answers.scores import Comparison
 
 BOUND = {"upper": "at most ", "lower": "at least "}
 

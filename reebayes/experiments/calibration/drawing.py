@@ -10,9 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from reebayes.calibration.assessing import FEW, LEVELS, SIZE, distribution, envelope, is_inside
-from reebayes.calibration.figures import FAMILIES, YEARLY, Figure
-from reebayes.calibration.worlds import WELL_SPECIFIED
+from reebayes.experiments.calibration.assessing import (
+    FEW,
+    LEVELS,
+    SIZE,
+    distribution,
+    envelope,
+    is_inside,
+)
+from reebayes.experiments.calibration.estimands import FAMILIES, YEARLY, Figure
+from reebayes.experiments.calibration.worlds import WELL_SPECIFIED
 from reebayes.model.unknowns import Floats
 
 _LINE, _BAND, _OUT = "#1f5f9e", "#d9dde2", "#b5460f"

@@ -11,30 +11,22 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from reebayes.conventions import CI_PROB, KIND, QUANTITY, YEAR
-from reebayes.evidence import STAGE_MARKS, coverage, stage_marks
-from reebayes.learning import ABSENT, LEARNT, PARTLY, PRIOR_ONLY, contraction_text
+from reebayes.conventions import CI_PROB, YEAR
+from reebayes.figures.style import (
+    _MARKERS,
+    _STATED,
+    POSTERIOR_COLOUR,
+    PRIOR_COLOUR,
+    SOURCE_COLOURS,
+    plain_text,
+)
 from reebayes.results.summaries import bands
-from reebayes.study import Study
-
-POSTERIOR_COLOUR = "#1f5f9e"
-PRIOR_COLOUR = "#8a8a8a"
-SOURCE_COLOURS = (
-    "#b5460f", "#0b7a5c", "#8a3f8f", "#a07400", "#35353a", "#c2185b", "#4b6b00", "#5b4bb0",
-    "#d9534f", "#00838f", "#7a4b2a", "#e07b00", "#7f9a00", "#a66bbe",
-)  # fmt: skip
-"""Dark enough to read on white; cycled when a panel has more sources."""
 
 NORMAL_90 = 1.6449  # standard normal quantile that leaves 5 % in each tail
-
-_MARKERS = {"value": "o", "quota": "D", "zero": "v", "upper": "v", "lower": "^"}
-_STATED = {"value": "value", "quota": "value", "zero": "high", "upper": "high", "lower": "low"}
 
 
 def plot_bands(
@@ -176,53 +168,6 @@ def plot_totals(
     return ax
 
 
-def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = None) -> Axes:
-    """Draw where printed figures fall among the figures that a fit expects, by reporter.
-
-    Parameters
-    ----------
-    records : DataFrame
-        ``records`` of `predictive_check`: ``reporter`` and ``pit``, the share of replicated
-        figures below the printed one. Bounds and ranges have none and are not drawn.
-    least : int
-        Reporters with fewer figures share one line.
-    ax : Axes, optional
-        Axes to draw in; a new figure if left out.
-
-    Returns
-    -------
-    Axes
-        The axes drawn in.
-    """
-    shown = records.dropna(subset=["pit"])
-    counts = shown["reporter"].value_counts()
-    few = f"fewer than {least} figures"
-    names = shown["reporter"].where(shown["reporter"].map(counts) >= least, few)
-    order = [*counts.index[counts >= least], *([few] if (names == few).any() else [])]
-    if ax is None:
-        size = (7, 1.2 + 0.22 * len(order))
-        _, ax = plt.subplots(figsize=size, layout="constrained")
-    for low, high, shade in ((0.05, 0.95, 0.10), (0.25, 0.75, 0.14)):
-        ax.axvspan(low, high, color=POSTERIOR_COLOUR, alpha=shade, linewidth=0)
-    rows = names.map({name: row for row, name in enumerate(order)})
-    ax.plot(shown["pit"], rows, "|", color=SOURCE_COLOURS[0], markersize=9, markeredgewidth=1.4)
-    ax.set_yticks(
-        range(len(order)), [f"{plain_text(name)} ({int((names == name).sum())})" for name in order]
-    )
-    ax.set_ylim(len(order) - 0.4, -0.6)
-    ax.set_xlim(-0.01, 1.01)
-    ax.set_xlabel("share of replicated figures below the printed one; shaded: 50 and 90 %")
-    ax.tick_params(axis="y", length=0, labelsize=8)
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    return ax
-
-
-def plain_text(text: object) -> str:
-    """Return text that figures show as it is: a dollar sign opens no formula in it."""
-    shown = str(text).replace("$", r"\$")
-    return f" {shown}" if shown.startswith("_") else shown  # a legend leaves such names out
-
-
 def _as_bands(da: xr.DataArray | xr.Dataset, ci_prob: float) -> xr.Dataset:
     return da if isinstance(da, xr.Dataset) else bands(da, ci_prob=ci_prob)
 
@@ -323,145 +268,5 @@ def _draw_strips(
 
 # --- coverage -------------------------------------------------------------------------------------
 
-_KIND_COLOURS = {
-    "value": "#1f5f9e", "quota": "#8a3f8f", "zero": "#35353a", "upper": "#e07b00",
-    "lower": "#0b7a5c", "range": "#a07400", "cumulative": "#00838f", "mean": "#5b4bb0",
-    "several kinds": "#c2185b",
-}  # fmt: skip
-_EVIDENCE_COLOURS = {
-    "a record": "#1f5f9e", "a record that covers others too": "#8fb3d9",
-    "a sourced prior only": "#d9c9a3", "neither": "#d62728",
-}  # fmt: skip
-_EMPTY, _IMPOSSIBLE, _EDGE = "#ececec", "white", "#bbbbbb"
-
-
-def plot_coverage(study: Study) -> Figure:
-    """Draw where the records of a study stand, by quantity and by stage of each region.
-
-    Parameters
-    ----------
-    study : Study
-
-    Returns
-    -------
-    Figure
-        Two maps over the years. Above, one row for each observed quantity, coloured by the kind of
-        its records, with their number where there are several. Below, one row for each stage of
-        each region: a record, a record that covers other stages or regions too, a sourced prior
-        only, or neither. Years in which a quantity or stage cannot exist are blank.
-    """
-    counted = coverage(study)
-    records = counted["records"]
-    marks = stage_marks(counted)
-    rows = (records.sizes[QUANTITY], len(marks))
-    figure = Figure(figsize=(9, 1.8 + 0.17 * sum(rows)), layout="constrained")
-    upper, lower = figure.subplots(2, 1, height_ratios=rows, sharex=True)
-    _draw_map(upper, counted[YEAR].values, _kind_cells(counted), f"{len(study.records)} records")
-    for row, column in np.argwhere(records.sum(KIND).values > 1):
-        number = int(records[row, column].sum())
-        upper.text(
-            float(counted[YEAR][column]), row, str(number), color="white", fontsize=6,
-            ha="center", va="center",
-        )  # fmt: skip
-    _draw_map(lower, counted[YEAR].values, _evidence_cells(marks), "Stages of each region")
-    _add_key(upper, {**_KIND_COLOURS, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
-    _add_key(lower, {**_EVIDENCE_COLOURS, "cannot exist": _IMPOSSIBLE})
-    return figure
-
-
-def _kind_cells(counted: xr.Dataset) -> dict[str, list[str]]:
-    """Return the colours of every observed quantity, by year."""
-    kinds = counted[KIND].values.tolist()
-    cells: dict[str, list[str]] = {}
-    for row, name in enumerate(counted[QUANTITY].values.tolist()):
-        cells[name] = []
-        for counts, may in zip(
-            counted["records"].values[row], counted["possible"].values[row], strict=True
-        ):
-            found = [kind for kind, count in zip(kinds, counts, strict=True) if count]
-            kind = found[0] if len(found) == 1 else "several kinds"
-            empty = _EMPTY if may else _IMPOSSIBLE
-            cells[name].append(_KIND_COLOURS[kind] if found else empty)
-    return cells
-
-
-def _evidence_cells(marks: Mapping[str, str]) -> dict[str, list[str]]:
-    colours = dict(zip(STAGE_MARKS, _EVIDENCE_COLOURS.values(), strict=True))
-    return {name: [colours.get(mark, _IMPOSSIBLE) for mark in row] for name, row in marks.items()}
-
-
-def _draw_map(ax: Axes, years: np.ndarray, cells: Mapping[str, Sequence[str]], title: str) -> None:
-    colours = np.array([[to_rgb(colour) for colour in row] for row in cells.values()])
-    extent = (years[0] - 0.5, years[-1] + 0.5, len(cells) - 0.5, -0.5)
-    ax.imshow(colours, aspect="auto", extent=extent, interpolation="none")
-    ax.set_yticks(range(len(cells)), list(cells), fontsize=7)
-    ax.set_xticks(years[years % 5 == 0])
-    ax.set_xticks(years - 0.5, minor=True)
-    ax.set_yticks(np.arange(len(cells)) - 0.5, minor=True)
-    ax.grid(which="minor", color="white", linewidth=0.8)
-    ax.tick_params(which="both", length=0, labelbottom=True)
-    ax.tick_params(axis="x", labelsize=8)
-    ax.spines[:].set_visible(False)
-    ax.set_title(title, fontsize=10, loc="left", weight="bold")
-
-
-def _add_key(ax: Axes, colours: Mapping[str, str]) -> None:
-    handles = [
-        Patch(facecolor=colour, edgecolor=_EDGE, linewidth=0.5, label=label)
-        for label, colour in colours.items()
-    ]
-    ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, frameon=False
-    )
-
 
 # --- what was learnt ------------------------------------------------------------------------------
-
-_LABEL_COLOURS = {
-    LEARNT: "#1f5f9e", PARTLY: "#bcd4ea", PRIOR_ONLY: "#eee3c8", ABSENT: "white",
-}  # fmt: skip
-_LABEL_INK = {LEARNT: "white", PARTLY: "#1c1f23", PRIOR_ONLY: "#1c1f23", ABSENT: "white"}
-
-
-def plot_learnt(
-    table: xr.Dataset, *, labels: Mapping[str, str] | None = None, ax: Axes | None = None
-) -> Axes:
-    """Draw what the records taught of each quantity and year.
-
-    Parameters
-    ----------
-    table : Dataset (quantity, year)
-        As `learnt` returns it.
-    labels : mapping of quantity to text, optional
-        Readable names.
-    ax : Axes, optional
-        Axes to draw in; a new figure if left out.
-
-    Returns
-    -------
-    Axes
-        The axes drawn in: a row for each quantity, coloured by its label, with the contraction of
-        the band in per cent, and an arrow where the median moved by a prior standard deviation or
-        more. Years in which there is nothing to learn are blank.
-    """
-    names = table[QUANTITY].values.tolist()
-    if ax is None:
-        size = (3.2 + 0.33 * table.sizes[YEAR], 1.1 + 0.3 * len(names))
-        _, ax = plt.subplots(figsize=size, layout="constrained")
-    ordered = table.transpose(QUANTITY, YEAR)
-    marks, contraction = ordered["label"].values, ordered["contraction"].values
-    shift = ordered["shift"].values
-    readable = [plain_text((labels or {}).get(name, name)) for name in names]
-    cells = {
-        name: [_LABEL_COLOURS[mark] for mark in row]
-        for name, row in zip(readable, marks, strict=True)
-    }
-    _draw_map(ax, table[YEAR].values, cells, "Narrower than the prior's band by, %")
-    for row, column in np.argwhere(np.isfinite(contraction)):
-        text = contraction_text(contraction[row, column], shift[row, column])
-        ax.text(
-            float(table[YEAR][column]), row, text, fontsize=6, color=_LABEL_INK[marks[row, column]],
-            ha="center", va="center",
-        )  # fmt: skip
-    _add_key(ax, _LABEL_COLOURS)
-    return ax

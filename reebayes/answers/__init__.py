@@ -1,0 +1,1 @@
+"""What a fit says, from its draws alone."""

@@ -1,0 +1,1 @@
+"""Many fits: variants, held-out records, simulated data sets."""

@@ -1,0 +1,151 @@
+"""Heat maps over quantities and years: where records stand, and what they taught."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from reebayes.answers.availability import STAGE_MARKS, coverage, stage_marks
+from reebayes.answers.contraction import contraction_text
+from reebayes.conventions import KIND, QUANTITY, YEAR
+from reebayes.figures.style import _KIND_COLOURS, _LABEL_COLOURS, _LABEL_INK, plain_text
+from reebayes.study import Study
+
+_EVIDENCE_COLOURS = {
+    "a record": "#1f5f9e", "a record that covers others too": "#8fb3d9",
+    "a sourced prior only": "#d9c9a3", "neither": "#d62728",
+}  # fmt: skip
+
+
+_EMPTY, _IMPOSSIBLE, _EDGE = "#ececec", "white", "#bbbbbb"
+
+
+def plot_coverage(study: Study) -> Figure:
+    """Draw where the records of a study stand, by quantity and by stage of each region.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    Figure
+        Two maps over the years. Above, one row for each observed quantity, coloured by the kind of
+        its records, with their number where there are several. Below, one row for each stage of
+        each region: a record, a record that covers other stages or regions too, a sourced prior
+        only, or neither. Years in which a quantity or stage cannot exist are blank.
+    """
+    counted = coverage(study)
+    records = counted["records"]
+    marks = stage_marks(counted)
+    rows = (records.sizes[QUANTITY], len(marks))
+    figure = Figure(figsize=(9, 1.8 + 0.17 * sum(rows)), layout="constrained")
+    upper, lower = figure.subplots(2, 1, height_ratios=rows, sharex=True)
+    _draw_map(upper, counted[YEAR].values, _kind_cells(counted), f"{len(study.records)} records")
+    for row, column in np.argwhere(records.sum(KIND).values > 1):
+        number = int(records[row, column].sum())
+        upper.text(
+            float(counted[YEAR][column]), row, str(number), color="white", fontsize=6,
+            ha="center", va="center",
+        )  # fmt: skip
+    _draw_map(lower, counted[YEAR].values, _evidence_cells(marks), "Stages of each region")
+    _add_key(upper, {**_KIND_COLOURS, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
+    _add_key(lower, {**_EVIDENCE_COLOURS, "cannot exist": _IMPOSSIBLE})
+    return figure
+
+
+def _kind_cells(counted: xr.Dataset) -> dict[str, list[str]]:
+    """Return the colours of every observed quantity, by year."""
+    kinds = counted[KIND].values.tolist()
+    cells: dict[str, list[str]] = {}
+    for row, name in enumerate(counted[QUANTITY].values.tolist()):
+        cells[name] = []
+        for counts, may in zip(
+            counted["records"].values[row], counted["possible"].values[row], strict=True
+        ):
+            found = [kind for kind, count in zip(kinds, counts, strict=True) if count]
+            kind = found[0] if len(found) == 1 else "several kinds"
+            empty = _EMPTY if may else _IMPOSSIBLE
+            cells[name].append(_KIND_COLOURS[kind] if found else empty)
+    return cells
+
+
+def _evidence_cells(marks: Mapping[str, str]) -> dict[str, list[str]]:
+    colours = dict(zip(STAGE_MARKS, _EVIDENCE_COLOURS.values(), strict=True))
+    return {name: [colours.get(mark, _IMPOSSIBLE) for mark in row] for name, row in marks.items()}
+
+
+def _draw_map(ax: Axes, years: np.ndarray, cells: Mapping[str, Sequence[str]], title: str) -> None:
+    colours = np.array([[to_rgb(colour) for colour in row] for row in cells.values()])
+    extent = (years[0] - 0.5, years[-1] + 0.5, len(cells) - 0.5, -0.5)
+    ax.imshow(colours, aspect="auto", extent=extent, interpolation="none")
+    ax.set_yticks(range(len(cells)), list(cells), fontsize=7)
+    ax.set_xticks(years[years % 5 == 0])
+    ax.set_xticks(years - 0.5, minor=True)
+    ax.set_yticks(np.arange(len(cells)) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=0.8)
+    ax.tick_params(which="both", length=0, labelbottom=True)
+    ax.tick_params(axis="x", labelsize=8)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title, fontsize=10, loc="left", weight="bold")
+
+
+def _add_key(ax: Axes, colours: Mapping[str, str]) -> None:
+    handles = [
+        Patch(facecolor=colour, edgecolor=_EDGE, linewidth=0.5, label=label)
+        for label, colour in colours.items()
+    ]
+    ax.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, frameon=False
+    )
+
+
+def plot_learnt(
+    table: xr.Dataset, *, labels: Mapping[str, str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw what the records taught of each quantity and year.
+
+    Parameters
+    ----------
+    table : Dataset (quantity, year)
+        As `learnt` returns it.
+    labels : mapping of quantity to text, optional
+        Readable names.
+    ax : Axes, optional
+        Axes to draw in; a new figure if left out.
+
+    Returns
+    -------
+    Axes
+        The axes drawn in: a row for each quantity, coloured by its label, with the contraction of
+        the band in per cent, and an arrow where the median moved by a prior standard deviation or
+        more. Years in which there is nothing to learn are blank.
+    """
+    names = table[QUANTITY].values.tolist()
+    if ax is None:
+        size = (3.2 + 0.33 * table.sizes[YEAR], 1.1 + 0.3 * len(names))
+        _, ax = plt.subplots(figsize=size, layout="constrained")
+    ordered = table.transpose(QUANTITY, YEAR)
+    marks, contraction = ordered["label"].values, ordered["contraction"].values
+    shift = ordered["shift"].values
+    readable = [plain_text((labels or {}).get(name, name)) for name in names]
+    cells = {
+        name: [_LABEL_COLOURS[mark] for mark in row]
+        for name, row in zip(readable, marks, strict=True)
+    }
+    _draw_map(ax, table[YEAR].values, cells, "Narrower than the prior's band by, %")
+    for row, column in np.argwhere(np.isfinite(contraction)):
+        text = contraction_text(contraction[row, column], shift[row, column])
+        ax.text(
+            float(table[YEAR][column]), row, text, fontsize=6, color=_LABEL_INK[marks[row, column]],
+            ha="center", va="center",
+        )  # fmt: skip
+    _add_key(ax, _LABEL_COLOURS)
+    return ax

@@ -1,0 +1,138 @@
+"""Figures of a report, embedded as pictures with words beside them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reebayes.conventions import POSTERIOR, PRIOR, YEAR, parse_terms
+from reebayes.figures.curves import plot_bands, plot_totals, stated_values
+from reebayes.figures.style import plain_text
+from reebayes.reporting.plan import Plan
+from reebayes.reporting.sections import _groups
+from reebayes.results.contents import group_of
+from reebayes.results.selection import quantity
+from reebayes.results.summaries import bands, cumulative
+from reebayes.wording import format_band, listed
+
+
+def _totals_figure(fit: xr.DataTree, plan: Plan, ratios: set[str]) -> dict[str, str] | None:
+    names = [name for name in plan.headline if name not in ratios]
+    if not names:
+        return None
+    strips = {
+        group: {
+            plan.label(name): bands(cumulative(quantity(fit, name, group=group))) for name in names
+        }
+        for group in _groups(fit)
+    }
+    unit = str(strips[POSTERIOR][plan.label(names[0])].attrs["units"])
+    figure, axes = _new_figure(1, 1, (9.0, 0.9 + 0.55 * len(names)))
+    plot_totals(strips[POSTERIOR], strips.get(PRIOR), unit=unit, ax=axes[0])
+    parts = (
+        f"{label} {format_band(*(float(strip[key]) for key in ('median', 'lower', 'upper')))}"
+        for label, strip in strips[POSTERIOR].items()
+    )
+    return _embedded(figure, f"Sums over all years in {unit}: {'; '.join(parts)}.")
+
+
+def _figure(
+    fit: xr.DataTree, plan: Plan, names: Sequence[str], records: pd.DataFrame, *, others: bool
+) -> dict[str, str]:
+    columns = min(3, len(names))
+    rows = math.ceil(len(names) / columns)
+    size = (9.0, 4.6) if len(names) == 1 else (3.9 * columns, 3.7 * rows)
+    figure, axes = _new_figure(rows, columns, size)
+    notes, alternatives = [], []
+    for name, ax in zip(names, axes, strict=False):
+        wanted = {name} | (
+            _containing(fit, name) | {*plan.beside.get(name, ())} if others else set()
+        )
+        shown = records[records["quantity"].isin(wanted)]
+        shown = shown.assign(hollow=shown["quantity"] != name)
+        draws = {group: quantity(fit, name, group=group) for group in _groups(fit)}
+        plot_bands(draws[POSTERIOR], shown, prior=draws.get(PRIOR), ax=ax)
+        ax.set_title(plain_text(plan.label(name)), fontsize=10, loc="left", weight="bold")
+        if len(names) > 1:
+            _small(ax)
+        notes += _off_scale(ax, shown, plan.label(name))
+        alternatives.append(_alternative(plan.label(name), bands(draws[POSTERIOR])))
+    for ax in axes[len(names) :]:
+        ax.set_visible(False)
+    return _embedded(figure, " ".join(alternatives)) | {"note": " ".join(notes)}
+
+
+def _small(ax: Axes) -> None:
+    """Legend for a panel: the sources only, in small type."""
+    legend = ax.get_legend()
+    if legend is None:
+        return
+    handles = [handle for handle in legend.legend_handles if isinstance(handle, Line2D)]
+    legend.remove()
+    ax.legend(
+        handles=handles, fontsize=7, frameon=False, ncols=2, loc="upper left",
+        bbox_to_anchor=(0, -0.1), handlelength=1.2, columnspacing=1.0,
+    )  # fmt: skip
+
+
+def _containing(fit: xr.DataTree, name: str) -> set[str]:
+    """Quantities that add something to all flows of the named one."""
+    texts = group_of(fit, "constant_data")["quantity_terms"].to_series().astype(str)
+    wanted, below = parse_terms(texts[name])
+    if below or not all(weight > 0 for weight in wanted.values()):
+        return set()
+    found = set()
+    for other, text in texts.items():
+        terms, below = parse_terms(text)
+        adds = not below and all(weight > 0 for weight in terms.values())
+        if adds and len(terms) > len(wanted) and wanted.items() <= terms.items():
+            found.add(str(other))
+    return found
+
+
+def _off_scale(ax: Axes, records: pd.DataFrame, label: str) -> list[str]:
+    above = records[stated_values(records) > ax.get_ylim()[1]]
+    hollow = int(above["hollow"].sum())
+    counts = {"": len(above) - hollow, " of other quantities": hollow}
+    parts = [
+        f"{count} {'record' if count == 1 else 'records'}{kind}"
+        for kind, count in counts.items()
+        if count
+    ]
+    return [f"{label}: above the scale, {listed(parts)}."] if parts else []
+
+
+def _alternative(label: str, band: xr.Dataset) -> str:
+    """Text for readers who do not see the plot: first, middle and last year."""
+    years = band[YEAR].values
+    chosen = dict.fromkeys(int(years[i]) for i in (0, len(years) // 2, -1))
+    texts = []
+    for year in chosen:
+        at = band.sel({YEAR: year})
+        values = (float(at[name]) for name in ("median", "lower", "upper"))
+        texts.append(f"{year} {format_band(*values)}")
+    return f"{label}, {band.attrs.get('units', '')}: {'; '.join(texts)}."
+
+
+def _new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(grid.ravel())
+
+
+def _embedded(figure: Figure, alternative: str) -> dict[str, str]:
+    """Figure as a data address: text stays text, and the same fit gives the same bytes."""
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reebayes"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return {"address": f"data:image/svg+xml;base64,{data}", "alternative": alternative}

@@ -1,0 +1,96 @@
+"""What a report shows: the ``[report]`` table of ``study.toml``, or its fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from reebayes.conventions import POSTERIOR, QUANTITY, YEAR
+from reebayes.errors import ResultError
+from reebayes.results.contents import group_of, report_settings
+from reebayes.results.selection import require_known
+from reebayes.study import FaultList, read_report
+from reebayes.wording import listed
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a report shows: the ``[report]`` table of ``study.toml``, or its fallback.
+
+    Parameters
+    ----------
+    headline : list of str
+        Quantities of the first table and of the large plots (fallback: the first three).
+    labels : mapping of quantity to text
+        Readable names (fallback: the quantity's own name).
+    exceeds : mapping of quantity to list of float
+        Thresholds x of P(sum over all years > x), in the unit of the sum (fallback: round numbers
+        about the prior median).
+    beside : mapping of quantity to list of quantity
+        Other quantities whose records are drawn, hollow, beside a headline quantity; larger totals
+        of which it is a part always are.
+    panels : list of {title, quantities}
+        Small plots side by side.
+    table, table_years : list
+        Rows and columns of the table of yearly values (fallback: all quantities, six years).
+    sankey_year : int
+        Year of the Sankey diagram (fallback: the last).
+    limits : list of str
+        Paragraphs on what this study cannot tell.
+    """
+
+    headline: Sequence[str]
+    sankey_year: int
+    table: Sequence[str]
+    table_years: Sequence[int]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    exceeds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    panels: Sequence[Mapping[str, Any]] = ()
+    limits: Sequence[str] = ()
+
+    def label(self, name: str) -> str:
+        """Readable name of a quantity."""
+        return self.labels.get(name, name)
+
+
+def _plan(fit: xr.DataTree, year: int | None) -> Plan:
+    settings = report_settings(fit)
+    draws = group_of(fit, POSTERIOR)["quantities"]
+    names = [str(name) for name in draws[QUANTITY].values]
+    years = [int(value) for value in draws[YEAR].values]
+    spread = np.linspace(0, len(years) - 1, min(6, len(years))).round().astype(int)
+    fallback: dict[str, Any] = {
+        "headline": names[:3],
+        "sankey_year": years[-1],
+        "table": names,
+        "table_years": [years[i] for i in spread],
+    }
+    unknown = settings.keys() - Plan.__dataclass_fields__.keys()
+    if unknown:
+        raise ResultError(
+            f"study.toml, [report]: unknown key {listed(sorted(unknown))}; "
+            f"known are {listed(Plan.__dataclass_fields__)}."
+        )
+    found = FaultList("study.toml")
+    read_report(settings, found)
+    if found.faults:
+        raise ResultError("\n".join(f"study.toml, {fault}" for fault in found.faults))
+    if year is not None and year not in years:
+        raise ResultError(f"{year} is not a year of this fit, {years[0]}-{years[-1]}.")
+    chosen = fallback | settings
+    plan = Plan(**(chosen if year is None else chosen | {"sankey_year": year}))
+    require_known(_named(plan), names, "quantity in study.toml, [report]:")
+    require_known(map(str, plan.table_years), map(str, years), "year in study.toml, [report]:")
+    return plan
+
+
+def _named(plan: Plan) -> Iterable[str]:
+    """Every quantity that a plan names."""
+    lists = [plan.headline, plan.table, plan.labels, plan.exceeds, plan.beside]
+    lists += [*plan.beside.values(), *(panel["quantities"] for panel in plan.panels)]
+    return (name for names in lists for name in names)

@@ -1,0 +1,359 @@
+"""The world of a study, simulated in NumPy.
+
+The same equations as the model, written a second time and solved another way: unknowns are drawn
+series by series, mass balance is a dense linear solve of every year, and the likelihood is one
+plain formula per kind of record. Nothing here knows the model, so agreement between the two says
+something. It serves to plant a truth and recover it, to calibrate, and to check the package's own
+solve and likelihood.
+
+Every unknown is a series ``x = mean + sd * s`` over the years. The unit state ``s`` is one standard
+normal for the whole study where the prior gives no step, and a stationary AR(1) where it does. The
+scale of ``x`` is the one the prior is normal on:
+
+=======================  =====================================  ===========================
+target                   ``x``, as in `World.unknowns`          natural, as in ``overrides``
+=======================  =====================================  ===========================
+flow from an environment log of the flow                        kt (study unit)
+flow with a share prior  log of its share over the remainder's  share of the throughput
+``route:<A>:<B>``        added to the log ratios of its flows   the same
+``bias:<reporter>``      log bias                               log bias
+``shared:<name>``        log error that records have in common  log error
+``noise:<reporter>``     log multiplier                         multiplier
+``noise:all``            log multiplier                         multiplier
+``step:<group>``         log multiplier                         multiplier
+=======================  =====================================  ===========================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from reebayes.conventions import (
+    FLOW,
+    RECORD,
+    REPORTER,
+    SHARED,
+    STANDING_VARIANCE,
+)
+from reebayes.simulation.flows import (
+    _columns,
+    _parts,
+)
+from reebayes.simulation.worlds import World
+from reebayes.study import Record, Study
+
+"""Groups of series whose year-to-year steps may share a learnt multiplier."""
+
+# Printed bounds lie up to a factor of ten from the figure they bound (see simulate_records).
+_BOUND_SLACK = math.log(10.0)
+# Below this many standard deviations erfc loses its digits and then underflows.
+_TAIL = -30.0
+
+
+# --- priors -----------------------------------------------------------------------------------
+
+
+# --- the world --------------------------------------------------------------------------------
+
+
+# --- planting ---------------------------------------------------------------------------------
+
+
+# --- flows and quantities ---------------------------------------------------------------------
+
+
+# --- records ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Printing:
+    """How a record's figure is spread: centre and scale on the log scale."""
+
+    location: float
+    scale: float
+
+
+def _printings(
+    study: Study,
+    records: Iterable[Record],
+    flows: xr.DataArray,
+    bias: xr.DataArray,
+    noise: xr.DataArray,
+    shared: xr.DataArray | None,
+) -> list[_Printing]:
+    ratios = {quantity.quantity for quantity in study.quantities if quantity.is_ratio}
+    flow_columns = _columns(study, flows, FLOW)
+    parts = {quantity.quantity: _parts(quantity, flow_columns) for quantity in study.quantities}
+    bias_columns = _columns(study, bias, REPORTER)
+    standing = STANDING_VARIANCE
+    factors = {
+        str(name): math.sqrt(standing + (1 - standing) * float(value) ** 2)
+        for name, value in noise.to_series().items()
+    }
+    errors = _errors(shared)
+    printings = []
+    for record in records:
+        first, last = record.year - study.first_year, record.year_end - study.first_year
+        span = slice(first, last + 1)
+        numerator, denominator = parts[record.quantity]
+        # The ones below a plain sum add up to the number of years, which makes it a mean.
+        is_total = record.kind == "cumulative" and record.quantity not in ratios
+        below = 1.0 if is_total else float(denominator[span].sum())
+        above = float(numerator[span].sum())
+        if record.lag and first > 0:
+            # What left last year and was counted on arrival; before the study, nothing is known.
+            above = (1 - record.lag) * above + record.lag * float(numerator[first - 1])
+        figure = above / below if below != 0 else math.nan
+        location = _log(figure) + float(bias_columns[record.reporter][span].mean())
+        location += sum(errors[name] for name in record.shared)
+        printings.append(_Printing(location, record.sd * factors[record.reporter]))
+    return printings
+
+
+def _errors(shared: xr.DataArray | None) -> dict[str, float]:
+    """Value of each shared error, by name."""
+    if shared is None:
+        return {}
+    values = zip(shared[SHARED].values, shared.values, strict=True)
+    return {str(name): float(value) for name, value in values}
+
+
+def _log(value: float) -> float:
+    """Logarithm that takes zero to minus infinity and keeps NaN."""
+    return -math.inf if value == 0 else math.log(value)
+
+
+def _degrees_of_freedom(study: Study) -> float | None:
+    """Degrees of freedom of the declared Student-t errors; None for normal errors."""
+    if study.settings.get("error_distribution", "normal") == "student_t":
+        return float(study.settings.get("degrees_of_freedom", 5))
+    return None
+
+
+def record_log_likelihood(
+    study: Study,
+    flows: xr.DataArray,
+    bias: xr.DataArray,
+    noise: xr.DataArray,
+    shared: xr.DataArray | None = None,
+) -> xr.DataArray:
+    """Log-likelihood of every record of a study in a given world.
+
+    Figures (value, quota, cumulative, mean) have the density of their *logarithm*: normal, or
+    Student-t if the study's settings say so, around log quantity plus the reporter's mean bias
+    over the record's years plus the errors it shares with other records. A figure with a second
+    reading has the mean of the two densities. A record with a lag observes part of the year
+    before in place of as much of its own; in the first year of the study, its own alone. Bounds
+    are the normal probability of a figure on the stated side or inside the stated range, also
+    where figures are Student-t. A zero is a figure below the printing unit, and says nothing
+    where the quantity itself is zero or undefined.
+
+    Parameters
+    ----------
+    study : Study
+    flows : DataArray (year, flow), study unit
+    bias : DataArray (year, reporter), log scale
+    noise : DataArray (reporter), multiplier
+    shared : DataArray (shared), log scale, optional
+        Needed if records share errors.
+
+    Returns
+    -------
+    DataArray (record)
+
+    Raises
+    ------
+    KeyError
+        If a record's reporter or shared error has no value.
+    """
+    freedom = _degrees_of_freedom(study)
+    printings = _printings(study, study.records, flows, bias, noise, shared)
+    values = [
+        _log_likelihood(record, printing, freedom)
+        for record, printing in zip(study.records, printings, strict=True)
+    ]
+    names = np.array([record.record for record in study.records], dtype=object)
+    return xr.DataArray(np.array(values), dims=RECORD, coords={RECORD: names})
+
+
+def _log_likelihood(record: Record, printing: _Printing, freedom: float | None) -> float:
+    def score(printed: float | None) -> float:
+        if printed is None:
+            raise ValueError(f"Record {record.record} of kind {record.kind} lacks its figure")
+        return (math.log(printed * record.scale) - printing.location) / printing.scale
+
+    match record.kind:
+        case "value" if record.other is not None:
+            first = _log_density(score(record.value), freedom)
+            second = _log_density(score(record.other), freedom)
+            return float(np.logaddexp(first, second)) - math.log(2 * printing.scale)
+        case "value" | "quota" | "cumulative" | "mean":
+            return _log_density(score(record.value), freedom) - math.log(printing.scale)
+        case "zero" if math.isnan(printing.location):
+            return 0.0
+        case "zero" | "upper":
+            return _log_phi(score(record.high))
+        case "lower":
+            return _log_phi(-score(record.low))
+        case "range":
+            return _log_phi_between(score(record.low), score(record.high))
+        case _:
+            raise ValueError(f"Record {record.record} has unknown kind {record.kind!r}")
+
+
+def _log_density(z: float, freedom: float | None) -> float:
+    """Log density of a standard normal, or of a standard Student-t."""
+    if freedom is None:
+        return -0.5 * z * z - 0.5 * math.log(2 * math.pi)
+    constant = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)
+    constant -= 0.5 * math.log(freedom * math.pi)
+    return constant - (freedom + 1) / 2 * math.log1p(z * z / freedom)
+
+
+def _log_phi(z: float) -> float:
+    """Log of the standard normal distribution function, exact far into both tails."""
+    if z == -math.inf:
+        return -math.inf
+    if z > 0:
+        return math.log1p(-0.5 * math.erfc(z / math.sqrt(2)))
+    if z > _TAIL:
+        return math.log(0.5 * math.erfc(-z / math.sqrt(2)))
+    # erfc underflows further out; here the first terms of its asymptotic series are exact.
+    series = -1 / z**2 + 3 / z**4 - 15 / z**6
+    return -0.5 * z * z - math.log(-z) - 0.5 * math.log(2 * math.pi) + math.log1p(series)
+
+
+def _log_phi_between(low: float, high: float) -> float:
+    """Log of Phi(high) - Phi(low), taken in the lower tail where both are small."""
+    if low > 0:
+        low, high = -high, -low
+    log_low, log_high = _log_phi(low), _log_phi(high)
+    if log_high == -math.inf:
+        return -math.inf
+    return log_high + math.log(-math.expm1(log_low - log_high))
+
+
+def simulate_records(
+    study: Study,
+    world: World,
+    *,
+    seed: int,
+    design: Iterable[Record] | None = None,
+    exact: bool = False,
+    freedom: float | None = None,
+) -> Study:
+    """Copy of a study whose records are what this world would have printed.
+
+    Every record keeps its quantity, years, lag, kind, scale, standard error, reporter, shared
+    errors and source; its figures are new. A replicated figure ``y`` is drawn around log quantity
+    plus bias and shared errors, with the record's standard error, of whose variance the reporter's
+    noise multiplies three quarters. Then
+
+    - value, quota, cumulative, mean print ``y`` (normal, or Student-t by the settings); a second
+      reading keeps its ratio to the first;
+    - range prints an interval as wide as the original, as a ratio, with ``log y`` at a uniform
+      position inside it: the likelihood of the printed range is then exactly the model's;
+    - upper prints ``y * exp(delta)`` and lower ``y * exp(-delta)``, delta uniform between 0 and
+      the larger of log 10 and four standard errors. The model's likelihood is the limit of a
+      wide delta; how loose the original bound was cannot be known, so it is not kept;
+    - zero stays zero where ``y`` is not above the printing unit (or the quantity is zero or
+      undefined that year), and else becomes a record of kind value with ``y``.
+
+    Replicates of bounds and zeros are normal, as in the likelihood. Figures are not rounded. A
+    fraction whose replicate exceeds one is printed in unit ratio, as a study refuses it otherwise.
+
+    Parameters
+    ----------
+    study : Study
+    world : World
+        Drawn from this study or from one with the same flows, years, reporters and shared errors.
+    seed : int
+        Seed of ``numpy.random.default_rng``.
+    design : iterable of Record, optional
+        Records to print instead of the study's own; their reporters and shared errors must be in
+        the world.
+    exact : bool
+        Print by rules under which the likelihood is exactly the probability of what is printed,
+        as calibration needs: an upper or lower bound keeps its figure and becomes the one or the
+        other by the side on which ``y`` falls, and of two readings either is ``y``, at even odds.
+    freedom : float, optional
+        Degrees of freedom of Student-t errors, in place of the study's own errors.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    KeyError
+        If a record's quantity, reporter or shared error is not in the world.
+    ValueError
+        If the figure of a value record is zero or undefined in this world.
+    """
+    rng = np.random.default_rng(seed)
+    freedom = freedom or _degrees_of_freedom(study)
+    records = list(study.records if design is None else design)
+    printings = _printings(study, records, world.flows, world.bias, world.noise, world.shared)
+    printed = []
+    for record, printing in zip(records, printings, strict=True):
+        normal, position = float(rng.standard_normal()), float(rng.uniform())
+        is_figure = record.kind in ("value", "quota", "cumulative", "mean")
+        if is_figure and freedom is not None:
+            normal = float(rng.standard_t(freedom))
+        log_figure = printing.location + printing.scale * normal
+        write = _print_exactly if exact else _print_record
+        printed.append(_allow_above_one(write(record, log_figure, position)))
+    return study.with_records(printed)
+
+
+def _print_record(record: Record, log_figure: float, position: float) -> Record:
+    """The record as it would print ``exp(log_figure)``; `position` is uniform on (0, 1)."""
+    if record.kind == "zero" and not log_figure > _log((record.high or 0.0) * record.scale):
+        return record  # also where the figure is undefined, for NaN is above nothing
+    if not math.isfinite(log_figure):
+        raise ValueError(f"{record.record}: {record.quantity} is zero or undefined in this world")
+    figure = math.exp(log_figure) / record.scale
+    slack = position * max(_BOUND_SLACK, 4 * record.sd)
+    match record.kind:
+        case "value" if record.other is not None and record.value is not None:
+            return replace(record, value=figure, other=figure * record.other / record.value)
+        case "value" | "quota" | "cumulative" | "mean":
+            return replace(record, value=figure)
+        case "zero":
+            return replace(record, kind="value", value=figure, low=None, high=None)
+        case "upper":
+            return replace(record, high=figure * math.exp(slack))
+        case "lower":
+            return replace(record, low=figure * math.exp(-slack))
+        case "range" if record.low is not None and record.high is not None:
+            width = math.log(record.high / record.low)
+            low = figure * math.exp(-position * width)
+            return replace(record, low=low, high=low * math.exp(width))
+        case _:
+            raise ValueError(f"Record {record.record}: cannot print kind {record.kind!r}")
+
+
+def _print_exactly(record: Record, log_figure: float, position: float) -> Record:
+    """The record as printed by a rule that the likelihood knows."""
+    if record.kind in ("upper", "lower"):
+        bound = record.high if record.kind == "upper" else record.low
+        assert bound is not None
+        if log_figure <= math.log(bound * record.scale):
+            return replace(record, kind="upper", low=None, high=bound)
+        return replace(record, kind="lower", low=bound, high=None)
+    if record.other is not None and record.value is not None and position < 0.5:
+        swapped = replace(record, value=record.other, other=record.value)
+        printed = _print_record(swapped, log_figure, position)
+        return replace(printed, value=printed.other, other=printed.value)
+    return _print_record(record, log_figure, position)
+
+
+def _allow_above_one(record: Record) -> Record:
+    figures = (record.value, record.low, record.high, record.other)
+    above = any(figure is not None and figure > 1 for figure in figures)
+    return replace(record, unit="ratio") if above and record.unit == "fraction" else record
