@@ -17,7 +17,7 @@ from numba.core import event
 from reebayes.model import kernels
 from reebayes.provenance import PROVENANCE_PACKAGES, package_version
 
-MAIN = "import sys; from reebayes.cli import main; sys.exit(main(sys.argv[1:]))"
+MAIN = "import sys; from reebayes.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ def main() -> int:
         Exit code, see `reebayes.cli.main`.
     """
     signal.signal(signal.SIGINT, _stop)
-    from reebayes.cli import main as run
+    from reebayes.cli.main import main as run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code = run()

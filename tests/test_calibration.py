@@ -21,7 +21,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from reebayes.cli import main
+from reebayes.cli.main import main
 from reebayes.errors import ReebayesError, ResultError
 from reebayes.experiments import calibration
 from reebayes.experiments.calibration import WELL_SPECIFIED, WORLDS, calibrate, calibrating, running
@@ -611,7 +611,7 @@ def test_seeds_are_the_same_in_every_kind_of_world(tiny: Study) -> None:
 # --- real runs ------------------------------------------------------------------------------------
 
 
-COMMAND = "from reebayes.cli import main; raise SystemExit(main())"
+COMMAND = "from reebayes.cli.main import main; raise SystemExit(main())"
 
 
 @pytest.mark.slow_ci

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from reebayes.cli import main
+from reebayes.cli.main import main
 from reebayes.errors import FitError
 from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit, save_fit
@@ -263,7 +263,7 @@ def test_wrong_arguments_exit_with_2(
 
 def test_the_sampler_is_not_loaded_for_help() -> None:
     code = (
-        "import sys\nfrom reebayes.cli import main\n"
+        "import sys\nfrom reebayes.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
         "raise SystemExit(bool({'pymc', 'nutpie', 'matplotlib'} & set(sys.modules)))"
     )

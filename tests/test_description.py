@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from frictionless import Package
 
-from reebayes.cli import main
+from reebayes.cli.main import main
 from reebayes.errors import StudyError
 from reebayes.study import describe_study, read_study
 from reebayes.study.description import FILLED, MEANINGS

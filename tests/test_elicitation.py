@@ -1,7 +1,6 @@
 """Priors from elicited quantiles: the bundled table is reproduced, and the arithmetic is right."""
 
 import csv
-import runpy
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +10,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from reebayes.elicitation.quantiles import prior_of, read_statements, spread, statement_of
+from reebayes.elicitation.rewriting import _run, main
 from reebayes.errors import StudyError
 from reebayes.study import Prior, read_study
 
 DATA = Path(__file__).parents[1] / "data"
-SCRIPT: dict[str, Any] = runpy.run_path(str(DATA / "elicit_priors.py"))
 LOG_ODDS = stats.logistic.ppf
 
 SHARE = Prior("salt", None, None, "share", 0.9, 0.4, None, "share", "judgement-a")
@@ -39,13 +39,13 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def test_every_prior_follows_from_its_statement() -> None:
-    statements = SCRIPT["read_statements"](DATA / "elicitation.csv")
-    found = [SCRIPT["prior_of"](statement) for statement in statements]
-    assert found == list(read_study().priors), "run `python data/elicit_priors.py`"
+    statements = read_statements(DATA / "elicitation.csv")
+    found = [prior_of(statement) for statement in statements]
+    assert found == list(read_study().priors), "run `python -m reebayes.elicitation`"
 
 
 def test_every_statement_says_whose_it_is_and_what_it_rests_on() -> None:
-    statements = SCRIPT["read_statements"](DATA / "elicitation.csv")
+    statements = read_statements(DATA / "elicitation.csv")
     sources = read_study().sources
     for statement in statements:
         assert statement.whose
@@ -59,32 +59,32 @@ def test_every_statement_says_whose_it_is_and_what_it_rests_on() -> None:
     "prior", [SHARE, MINE, BIAS, NARROW, ANCHOR], ids=lambda prior: prior.target
 )
 def test_a_prior_as_statement_leads_back_to_it(prior: Prior) -> None:
-    statement = SCRIPT["statement_of"](prior)
-    assert SCRIPT["prior_of"](statement) == prior
+    statement = statement_of(prior)
+    assert prior_of(statement) == prior
 
 
 @pytest.mark.parametrize(
     ("prior", "scale"), [(SHARE, LOG_ODDS), (MINE, np.log)], ids=["share", "lognormal"]
 )
 def test_a_statement_holds_nine_tenths_of_its_prior(prior: Prior, scale: Any) -> None:
-    statement = SCRIPT["statement_of"](prior)
-    spread = SCRIPT["spread"](statement)
-    normal = stats.norm(scale(statement.middle), spread)
+    statement = statement_of(prior)
+    found = spread(statement)
+    normal = stats.norm(scale(statement.middle), found)
     inside = normal.cdf(scale(statement.high)) - normal.cdf(scale(statement.low))
     assert inside == pytest.approx(0.9, abs=1e-3)
-    assert spread == pytest.approx(prior.sd, abs=0.005)
+    assert found == pytest.approx(prior.sd, abs=0.005)
 
 
 def test_a_lopsided_statement_keeps_its_median_and_its_mass() -> None:
-    statement = replace(SCRIPT["statement_of"](SHARE), low=0.70, middle=0.92, high=0.95)
-    spread = SCRIPT["spread"](statement)
-    normal = stats.norm(LOG_ODDS(0.92), spread)
+    statement = replace(statement_of(SHARE), low=0.70, middle=0.92, high=0.95)
+    found = spread(statement)
+    normal = stats.norm(LOG_ODDS(0.92), found)
     assert normal.cdf(LOG_ODDS(0.95)) - normal.cdf(LOG_ODDS(0.70)) == pytest.approx(0.9, abs=1e-3)
-    assert SCRIPT["prior_of"](statement).median == 0.92
+    assert prior_of(statement).median == 0.92
 
 
 def test_a_yearly_change_is_nine_tenths_of_the_steps() -> None:
-    statement = SCRIPT["statement_of"](MINE)
+    statement = statement_of(MINE)
     assert stats.norm(0, 0.3).cdf(np.log(statement.change)) == pytest.approx(0.95, abs=2e-3)
 
 
@@ -93,17 +93,17 @@ def test_differences_are_listed_and_written_when_asked(
 ) -> None:
     before = (folder / "priors.csv").read_bytes()
     edit(folder / "elicitation.csv", "\nmine_loss_US,,,share,0.255,", "\nmine_loss_US,,,share,0.2,")
-    assert SCRIPT["main"]([str(folder)]) == 1
+    assert main([str(folder)]) == 1
     assert "mine_loss_US: sd 0.25 -> 0.31" in capsys.readouterr().out
     assert (folder / "priors.csv").read_bytes() == before
-    assert SCRIPT["main"]([str(folder), "--write"]) == 0
+    assert main([str(folder), "--write"]) == 0
     assert read_study(folder).priors["mine_loss_US"].sd == 0.31
     changed = set((folder / "priors.csv").read_text().splitlines()) - set(
         before.decode().split("\n")
     )
     assert len(changed) == 1
     capsys.readouterr()
-    assert SCRIPT["main"]([str(folder)]) == 0
+    assert main([str(folder)]) == 0
     assert capsys.readouterr().out == "priors.csv agrees.\n"
 
 
@@ -111,9 +111,9 @@ def test_lacking_statements_are_printed(folder: Path, capsys: pytest.CaptureFixt
     path = folder / "elicitation.csv"
     kept = [line for line in path.read_text().splitlines(True) if not line.startswith("salt_US,")]
     path.write_text("".join(kept))
-    assert SCRIPT["main"]([str(folder)]) == 1
+    assert main([str(folder)]) == 1
     assert "- salt_US\n" in capsys.readouterr().out
-    assert SCRIPT["main"]([str(folder), "--missing"]) == 0
+    assert main([str(folder), "--missing"]) == 0
     (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
     assert (row["target"], row["middle"], row["whose"]) == ("salt_US", "0.9", "authors")
 
@@ -137,7 +137,7 @@ def test_faults_of_statements_are_told(
     folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str
 ) -> None:
     edit(folder / "elicitation.csv", old, new)
-    assert SCRIPT["main"]([str(folder), "--write"]) == 2
+    assert main([str(folder), "--write"]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -145,5 +145,5 @@ def test_priors_that_make_no_study_are_not_written(folder: Path) -> None:
     before = (folder / "priors.csv").read_bytes()
     edit(folder / "elicitation.csv", "\nsalt_US,", "\nsalt_UK,")
     with pytest.raises(StudyError, match="salt_UK"):
-        SCRIPT["_run"](folder, write=True, lacking=False)
+        _run(folder, write=True, lacking=False)
     assert (folder / "priors.csv").read_bytes() == before

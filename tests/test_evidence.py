@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from reebayes.answers.availability import KIND_MARKS, coverage, coverage_text, stage_marks
-from reebayes.cli import main
+from reebayes.cli.main import main
 from reebayes.figures.heatmaps import plot_coverage
 from reebayes.study import RECORD_KINDS, Study, read_study
 from tests.tiny import FLOWS, PRIORS, PROCESSES, QUANTITIES, RECORDS, write_tables

@@ -18,7 +18,7 @@ import pytest
 import xarray as xr
 
 from reebayes import files
-from reebayes.cli import main
+from reebayes.cli.main import main
 from reebayes.errors import ResultError
 from reebayes.files import sole_writer, write_whole
 from reebayes.inference.sampling import CHAINS, DRAWS, TUNE
@@ -84,7 +84,7 @@ def names(folder: Path) -> list[str]:
 KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
-from reebayes.cli import main
+from reebayes.cli.main import main
 from reebayes.results import save_fit
 from tests.fakes import fake_fit
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import reebayes
 from reebayes import read_study
-from reebayes.cli import main
+from reebayes.cli.main import main
 from reebayes.customs import Harmonised, fetch_comtrade
 from reebayes.customs.shipments import Line
 from reebayes.errors import ReebayesError, StudyError

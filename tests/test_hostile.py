@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from reebayes.cli import main
+from reebayes.cli.main import main
 from reebayes.customs import harmonise
 from reebayes.errors import ResultError, StudyError
 from reebayes.inference.coordinates import identity

@@ -1,4 +1,4 @@
-"""Imports only go down: the order of the modules, and which of them may load what."""
+"""Imports only go down: the order of folders and of modules in them, doors, and who loads what."""
 
 import ast
 import graphlib
@@ -12,51 +12,79 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "reebayes"
 
-# Lowest first. A module imports from lower layers, never from its own or a higher one.
+# Lowest first. A module imports from lower layers or from its own folder, never from beside it.
 LAYERS = (
-    ("errors", "conventions", "kernels"),
+    ("errors", "conventions"),
     ("wording",),
     ("files", "provenance"),
     ("study",),
-    ("simulation", "evidence", "layout", "diagnostics", "harmonisation"),
-    ("density", "geometry", "operations", "assembly", "identification"),
-    ("model",),
-    ("sampling",),
-    ("results",),
-    ("learning", "deletion", "comparison", "prediction", "mirror"),
-    ("lessons",),
-    ("tables", "plots", "sankey"),
-    ("scrutiny", "refits", "calibration"),
+    ("customs", "simulation", "model", "results"),
+    ("elicitation", "inference", "answers"),
+    ("figures", "experiments"),
     ("reporting",),
     ("cli",),
     ("__main__",),
 )
 
+# Within a folder, lowest first: a module imports from modules before it only.
+ORDER = {
+    "study": (
+        *("header.frozen", "rows", "reading.csvfiles", "table", "header.forms", "reading.cells"),
+        *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
+        *("changes", "checks.context", "checks.graph", "checks.priors", "checks.published"),
+        *("checks.records", "checks.whole", "study", "description"),
+    ),
+    "customs": (
+        *("shipments", "downloads", "codebooks", "exclusions", "grids", "aggregation"),
+        *("comtrade", "dataweb", "gacc", "plain", "formats", "harmonising"),
+    ),
+    "simulation": ("flows", "worlds", "records"),
+    "model": (
+        *("kernels", "operations", "unknowns", "network", "observations", "layout", "graph"),
+    ),
+    "results": ("contents", "summaries", "selection", "fitfile"),
+    "elicitation": ("quantiles", "rewriting", "__main__"),
+    "inference": (
+        *("convergence", "density", "coordinates", "datatree", "identifiability", "sampling"),
+    ),
+    "answers": (
+        *("availability", "contraction", "leave_one_out", "literature", "predictive", "scores"),
+        "drivers",
+    ),
+    "figures": ("style", "curves", "heatmaps", "ranks", "sankey"),
+    "experiments": (
+        *("runs", "calibration.worlds", "calibration.estimands", "calibration.assessing"),
+        *("calibration.refitting", "calibration.drawing", "calibration.running"),
+        *("calibration.calibrating", "calibration"),
+    ),
+    "reporting": (*("plan", "spreadsheets", "tables", "checking", "sections", "pictures", "page"),),
+    "cli": ("main",),
+}
+
+# What of a folder others may import; the others are its own affair.
+DOORS = {
+    "study": {"study"},
+    "customs": {"customs"},
+    "simulation": {"simulation.worlds", "simulation.records"},
+    "model": {"model.kernels", "model.layout", "model.unknowns"},
+    "results": {"results.contents", "results.summaries", "results.selection", "results.fitfile"},
+    "elicitation": set(),
+    "inference": {f"inference.{name}" for name in ORDER["inference"]},
+    "answers": {f"answers.{name}" for name in ORDER["answers"]},
+    "figures": {f"figures.{name}" for name in ORDER["figures"]},
+    "experiments": {"experiments.runs", "experiments.calibration"},
+    "reporting": {"reporting.page", "reporting.tables", "reporting.spreadsheets"},
+    "cli": {"cli.main"},
+}
+
 # Who may import the sampling libraries.
 SAMPLERS = {"pymc", "pytensor", "nutpie"}
-MAY_SAMPLE = {"operations", "model", "sampling"}
+MAY_SAMPLE = {"model.operations", "model.graph", "inference.sampling"}
 
 # The model as compiled, which must stay out of what checks it and of what reads its results.
-MODEL_SIDE = {
-    *("kernels", "layout", "diagnostics", "density", "geometry", "operations", "assembly"),
-    *("model", "identification", "sampling"),
-}
+MODEL_SIDE = {"model", "inference"}
 APART = (
-    "study",
-    "simulation",
-    "evidence",
-    "harmonisation",
-    "results",
-    "learning",
-    "deletion",
-    "lessons",
-    "tables",
-    "plots",
-    "sankey",
-    "comparison",
-    "prediction",
-    "mirror",
-    "scrutiny",
+    *("study", "simulation", "customs", "results", "elicitation", "answers", "figures"),
     "reporting",
 )
 
@@ -64,15 +92,15 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def unit_of(path: Path) -> str:
-    """Return the layer's name of a file: a module, or the folder it lies in."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
 def module_of(path: Path) -> str:
-    """Return the dotted name of a file."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    """Return the dotted name of a file below the package, such as ``study.rows``."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
+
+
+def unit_of(name: str) -> str:
+    """Return the folder of a module, or the module itself if it lies in none."""
+    return name.partition(".")[0]
 
 
 def is_module(name: str) -> bool:
@@ -96,31 +124,57 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 def inner_imports(path: Path) -> set[str]:
-    """Return the modules of the package that a file imports."""
-    return {name for name in imports_of(path) if name.partition(".")[0] == "reebayes"}
+    """Return the modules of the package that a file imports, by their names below it."""
+    found = {name for name in imports_of(path) if name.partition(".")[0] == "reebayes"}
+    assert "reebayes" not in found, f"{path.name} imports the package from inside"
+    return {name.removeprefix("reebayes.") for name in found}
 
 
-def test_every_module_has_a_layer() -> None:
-    assert {unit_of(path) for path in FILES} == set(LEVEL)
+def place_of(name: str) -> int:
+    """Return where a module stands in the order of its folder; the folder itself stands last."""
+    unit, _, inside = name.partition(".")
+    order = ORDER.get(unit, ())
+    return order.index(inside) if inside in order else len(order)
+
+
+def test_every_module_has_a_layer_and_a_place() -> None:
+    assert {unit_of(module_of(path)) for path in FILES} == set(LEVEL)
+    for unit, order in ORDER.items():
+        inside = {module_of(path).partition(".")[2] for path in (PACKAGE / unit).rglob("*.py")}
+        folders = {
+            module_of(path).partition(".")[2] for path in (PACKAGE / unit).rglob("__init__.py")
+        }
+        assert inside - folders <= set(order) <= inside, unit
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_imports_go_down(path: Path) -> None:
-    unit = unit_of(path)
-    for name in inner_imports(path):
-        assert name != "reebayes", f"{path.name} imports the package from inside"
-        other = name.split(".")[1]
-        assert other == unit or LEVEL[other] < LEVEL[unit], f"{unit} imports {other}"
+    name = module_of(path)
+    for other in inner_imports(path):
+        if unit_of(other) != unit_of(name):
+            assert LEVEL[unit_of(other)] < LEVEL[unit_of(name)], f"{name} imports {other}"
+        else:
+            assert place_of(other) < place_of(name), f"{name} imports {other}"
 
 
-def test_a_folder_is_entered_by_its_front_door() -> None:
+def test_a_folder_is_entered_by_its_doors() -> None:
     inside = [
         f"{module_of(path)}: {name}"
         for path in FILES
         for name in inner_imports(path)
-        if name.count(".") > 1 and name.split(".")[1] != unit_of(path)
+        if unit_of(name) in DOORS
+        and unit_of(name) != unit_of(module_of(path))
+        and name not in DOORS[unit_of(name)]
     ]
     assert not inside
+
+
+def test_every_door_is_used_or_public() -> None:
+    """A door that nobody goes through is a wall; public names come through the package's stub."""
+    stub = (PACKAGE / "__init__.pyi").read_text("utf-8")
+    used = {name for path in FILES for name in inner_imports(path)}
+    used |= set(re.findall(r"^from \.([\w.]+) import", stub, re.MULTILINE))
+    assert {door for doors in DOORS.values() for door in doors} <= used
 
 
 def test_no_cycles() -> None:
@@ -131,7 +185,7 @@ def test_no_cycles() -> None:
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_samplers_are_imported_by_few(path: Path) -> None:
     loaded = {name.partition(".")[0] for name in imports_of(path)}
-    assert unit_of(path) in MAY_SAMPLE or not loaded & SAMPLERS
+    assert module_of(path) in MAY_SAMPLE or not loaded & SAMPLERS
 
 
 @pytest.mark.parametrize("unit", APART)
@@ -139,13 +193,19 @@ def test_readers_and_the_oracle_never_reach_the_model(unit: str) -> None:
     reached, waiting = set(), [unit]
     while waiting:
         for path in FILES:
-            if unit_of(path) != waiting[-1]:
+            if unit_of(module_of(path)) != waiting[-1]:
                 continue
-            new = {name.split(".")[1] for name in inner_imports(path)} - reached - {unit}
+            new = {unit_of(name) for name in inner_imports(path)} - reached - {unit}
             reached |= new
             waiting[:0] = new
         waiting.pop()
     assert not reached & MODEL_SIDE
+
+
+def test_no_module_is_long() -> None:
+    """The kernels stand in one file, because compiled code is kept by file."""
+    lines = {module_of(path): len(path.read_text("utf-8").splitlines()) for path in FILES}
+    assert {name for name, count in lines.items() if count > 600} == {"model.kernels"}
 
 
 def test_the_page_on_architecture_gives_the_same_order() -> None:
@@ -155,10 +215,10 @@ def test_the_page_on_architecture_gives_the_same_order() -> None:
     assert "\n".join(listed) in text
 
 
-def test_the_page_on_architecture_names_every_module() -> None:
+def test_the_page_on_architecture_names_every_folder_and_module() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    listed = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
-    assert sorted(listed) == sorted(LEVEL)
+    rows = re.findall(r"^\| `([\w/]+)` \|", text, re.MULTILINE)
+    assert sorted(name.strip("/") for name in rows) == sorted(LEVEL)
 
 
 def test_the_invariants_name_what_is_there() -> None:
@@ -168,9 +228,15 @@ def test_the_invariants_name_what_is_there() -> None:
     assert len(rows) > 15
     for _, _, where, tests, _ in rows:
         for name in re.findall(r"`([\w.]+)`", where):
-            unit, _, rest = name.partition(".")
-            if unit in LEVEL:
-                module = importlib.import_module(f"reebayes.{unit}")
-                assert not rest or is_module(f"reebayes.{name}") or hasattr(module, rest), name
+            if unit_of(name) in LEVEL:
+                assert is_place(name), name
         for name in re.findall(r"`(\w+)`", tests):
             assert (ROOT / "tests" / f"{name}.py").is_file(), name
+
+
+def is_place(name: str) -> bool:
+    """Return whether a dotted name is a module of the package, or something defined in one."""
+    if is_module(f"reebayes.{name}"):
+        return True
+    module, _, attribute = f"reebayes.{name}".rpartition(".")
+    return is_module(module) and hasattr(importlib.import_module(module), attribute)

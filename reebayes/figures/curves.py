@@ -17,11 +17,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 
 from reebayes.conventions import CI_PROB, YEAR
 from reebayes.figures.style import (
-    _MARKERS,
-    _STATED,
+    MARKERS,
     POSTERIOR_COLOUR,
     PRIOR_COLOUR,
     SOURCE_COLOURS,
+    STATED,
     plain_text,
 )
 from reebayes.results.summaries import bands
@@ -214,7 +214,7 @@ def _draw_source(ax: Axes, rows: pd.DataFrame, colour: str, *, hollow: bool) -> 
                 part["year"], part["low"], part["high"], colors=colour, linewidth=3, alpha=0.6
             )
         else:
-            stated = part[_STATED[kind]].to_numpy(dtype=float)
+            stated = part[STATED[kind]].to_numpy(dtype=float)
             if kind in {"value", "quota"}:
                 error = np.exp(NORMAL_90 * part["sd"].to_numpy(dtype=float))
                 ax.vlines(
@@ -222,7 +222,7 @@ def _draw_source(ax: Axes, rows: pd.DataFrame, colour: str, *, hollow: bool) -> 
                     alpha=0.6,
                 )  # fmt: skip
             ax.plot(
-                part["year"], stated, _MARKERS[kind], color=colour, markerfacecolor=face,
+                part["year"], stated, MARKERS[kind], color=colour, markerfacecolor=face,
                 markersize=4.5, linestyle="none",
             )  # fmt: skip
 
@@ -264,9 +264,3 @@ def _draw_strips(
     )
     ax.hlines(rows, low, high, colors=colour, linewidth=6, alpha=0.45, label=f"{label} band")
     ax.plot(middle, rows, "|", color=colour, markersize=11, markeredgewidth=2)
-
-
-# --- coverage -------------------------------------------------------------------------------------
-
-
-# --- what was learnt ------------------------------------------------------------------------------

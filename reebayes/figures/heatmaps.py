@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from reebayes.answers.availability import STAGE_MARKS, coverage, stage_marks
 from reebayes.answers.contraction import contraction_text
 from reebayes.conventions import KIND, QUANTITY, YEAR
-from reebayes.figures.style import _KIND_COLOURS, _LABEL_COLOURS, _LABEL_INK, plain_text
+from reebayes.figures.style import KIND_COLOURS, LABEL_COLOURS, LABEL_INK, plain_text
 from reebayes.study import Study
 
 _EVIDENCE_COLOURS = {
@@ -56,7 +56,7 @@ def plot_coverage(study: Study) -> Figure:
             ha="center", va="center",
         )  # fmt: skip
     _draw_map(lower, counted[YEAR].values, _evidence_cells(marks), "Stages of each region")
-    _add_key(upper, {**_KIND_COLOURS, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
+    _add_key(upper, {**KIND_COLOURS, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
     _add_key(lower, {**_EVIDENCE_COLOURS, "cannot exist": _IMPOSSIBLE})
     return figure
 
@@ -73,7 +73,7 @@ def _kind_cells(counted: xr.Dataset) -> dict[str, list[str]]:
             found = [kind for kind, count in zip(kinds, counts, strict=True) if count]
             kind = found[0] if len(found) == 1 else "several kinds"
             empty = _EMPTY if may else _IMPOSSIBLE
-            cells[name].append(_KIND_COLOURS[kind] if found else empty)
+            cells[name].append(KIND_COLOURS[kind] if found else empty)
     return cells
 
 
@@ -137,15 +137,15 @@ def plot_learnt(
     shift = ordered["shift"].values
     readable = [plain_text((labels or {}).get(name, name)) for name in names]
     cells = {
-        name: [_LABEL_COLOURS[mark] for mark in row]
+        name: [LABEL_COLOURS[mark] for mark in row]
         for name, row in zip(readable, marks, strict=True)
     }
     _draw_map(ax, table[YEAR].values, cells, "Narrower than the prior's band by, %")
     for row, column in np.argwhere(np.isfinite(contraction)):
         text = contraction_text(contraction[row, column], shift[row, column])
         ax.text(
-            float(table[YEAR][column]), row, text, fontsize=6, color=_LABEL_INK[marks[row, column]],
+            float(table[YEAR][column]), row, text, fontsize=6, color=LABEL_INK[marks[row, column]],
             ha="center", va="center",
         )  # fmt: skip
-    _add_key(ax, _LABEL_COLOURS)
+    _add_key(ax, LABEL_COLOURS)
     return ax

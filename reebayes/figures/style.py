@@ -17,10 +17,10 @@ SOURCE_COLOURS = (
 """Dark enough to read on white; cycled when a panel has more sources."""
 
 
-_MARKERS = {"value": "o", "quota": "D", "zero": "v", "upper": "v", "lower": "^"}
+MARKERS = {"value": "o", "quota": "D", "zero": "v", "upper": "v", "lower": "^"}
 
 
-_STATED = {"value": "value", "quota": "value", "zero": "high", "upper": "high", "lower": "low"}
+STATED = {"value": "value", "quota": "value", "zero": "high", "upper": "high", "lower": "low"}
 
 
 def plain_text(text: object) -> str:
@@ -29,16 +29,16 @@ def plain_text(text: object) -> str:
     return f" {shown}" if shown.startswith("_") else shown  # a legend leaves such names out
 
 
-_KIND_COLOURS = {
+KIND_COLOURS = {
     "value": "#1f5f9e", "quota": "#8a3f8f", "zero": "#35353a", "upper": "#e07b00",
     "lower": "#0b7a5c", "range": "#a07400", "cumulative": "#00838f", "mean": "#5b4bb0",
     "several kinds": "#c2185b",
 }  # fmt: skip
 
 
-_LABEL_COLOURS = {
+LABEL_COLOURS = {
     LEARNT: "#1f5f9e", PARTLY: "#bcd4ea", PRIOR_ONLY: "#eee3c8", ABSENT: "white",
 }  # fmt: skip
 
 
-_LABEL_INK = {LEARNT: "white", PARTLY: "#1c1f23", PRIOR_ONLY: "#1c1f23", ABSENT: "white"}
+LABEL_INK = {LEARNT: "white", PARTLY: "#1c1f23", PRIOR_ONLY: "#1c1f23", ABSENT: "white"}

@@ -20,16 +20,16 @@ from reebayes.model.kernels import (
     Steps,
     Sums,
 )
-from reebayes.model.network import _graph
-from reebayes.model.observations import _errors, _figures, _quantity_weights, _sums
+from reebayes.model.network import graph_of
+from reebayes.model.observations import errors_of, figures_of, quantity_weights, sums_of
 from reebayes.model.unknowns import (
     Floats,
     Integers,
     Unknowns,
-    _centres,
-    _series,
-    _sorted_columns,
-    _steps,
+    centres_of,
+    series_of,
+    sorted_columns,
+    steps_of,
 )
 from reebayes.study import ALL, STEP_GROUPS, Study
 
@@ -89,12 +89,12 @@ def lay_out(study: Study) -> Layout:
     -------
     Layout
     """
-    series = _series(study)
-    columns, varying, constant = _sorted_columns(series)
+    series = series_of(study)
+    columns, varying, constant = sorted_columns(series)
     flows = tuple(flow.flow for flow in study.flows)
-    numerators, denominators = _quantity_weights(study, flows)
+    numerators, denominators = quantity_weights(study, flows)
     unknowns = Unknowns(columns, len(study.years), varying, constant, len(study.reporters))
-    sums = _sums(study, columns)
+    sums = sums_of(study, columns)
     return Layout(
         years=tuple(study.years),
         flows=flows,
@@ -103,22 +103,13 @@ def lay_out(study: Study) -> Layout:
         shared=tuple(study.shared),
         records=tuple(record.record for record in study.records),
         unknowns=unknowns,
-        steps=_steps(study, series, columns[:varying]),
-        centres=_centres(study, series, unknowns),
-        graph=_graph(study, columns),
+        steps=steps_of(study, series, columns[:varying]),
+        centres=centres_of(study, series, unknowns),
+        graph=graph_of(study, columns),
         sums=sums,
-        errors=_errors(study, unknowns),
-        figures=_figures(study, sums.offset == 1.0),
+        errors=errors_of(study, unknowns),
+        figures=figures_of(study, sums.offset == 1.0),
         numerators=numerators,
         denominators=denominators,
         ratio=np.array([quantity.is_ratio for quantity in study.quantities]),
     )
-
-
-# --- unknowns -----------------------------------------------------------------------------------
-
-
-# --- graph --------------------------------------------------------------------------------------
-
-
-# --- quantities and records -----------------------------------------------------------------------

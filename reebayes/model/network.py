@@ -10,18 +10,19 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from reebayes.model.kernels import Graph
-from reebayes.model.unknowns import Integers, _drivers, _is_exogenous
+from reebayes.model.unknowns import Integers, drivers_of, is_exogenous
 from reebayes.study import Study
 
 
-def _graph(study: Study, columns: Sequence[str]) -> Graph:
+def graph_of(study: Study, columns: Sequence[str]) -> Graph:
+    """Return who flows where, in stage order; a flow that a product drives has its column."""
     position = {process.process: n for n, process in enumerate(study.processes)}
     column = {name: n for n, name in enumerate(columns)}
-    for inflow, product in _drivers(study).items():
+    for inflow, product in drivers_of(study).items():
         column[inflow] = column.pop(product)
     source = np.array([position[flow.source] for flow in study.flows], dtype=np.int64)
     target = np.array([position[flow.target] for flow in study.flows], dtype=np.int64)
-    exogenous = np.array([_is_exogenous(study, flow) for flow in study.flows])
+    exogenous = np.array([is_exogenous(study, flow) for flow in study.flows])
     order, stage_start = _stages(source[~exogenous], target[~exogenous], len(position))
     inner = np.flatnonzero(~exogenous)
     out_flow = inner[np.argsort(source[inner], kind="stable")]

@@ -21,13 +21,14 @@ from reebayes.model.kernels import (
     Rows,
     Sums,
 )
-from reebayes.model.unknowns import Floats, Unknowns, _rows_by_target
+from reebayes.model.unknowns import Floats, Unknowns, rows_by_target
 from reebayes.study import ALL, Flow, Record, Study
 
 POINT_KINDS = frozenset({"value", "quota", "cumulative", "mean"})
 
 
-def _quantity_weights(study: Study, flows: Sequence[str]) -> tuple[Floats, Floats]:
+def quantity_weights(study: Study, flows: Sequence[str]) -> tuple[Floats, Floats]:
+    """Return weights (flow, quantity) of the numerators and of the denominators."""
     position = {name: n for n, name in enumerate(flows)}
     numerators = np.zeros((len(flows), len(study.quantities)))
     denominators = np.zeros_like(numerators)
@@ -39,7 +40,8 @@ def _quantity_weights(study: Study, flows: Sequence[str]) -> tuple[Floats, Float
     return numerators, denominators
 
 
-def _sums(study: Study, columns: Sequence[str]) -> Sums:
+def sums_of(study: Study, columns: Sequence[str]) -> Sums:
+    """Return which flows and levels each record adds up."""
     position = {name: n for n, name in enumerate(columns)}
     flows = {flow.flow: (n, flow) for n, flow in enumerate(study.flows)}
     above, below, shift = [], [], []
@@ -106,8 +108,9 @@ def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[i
     return shifts | {position[f"shared:{name}"] * len(study.years): 1.0 for name in record.shared}
 
 
-def _errors(study: Study, unknowns: Unknowns) -> Errors:
-    rows = _rows_by_target(study)
+def errors_of(study: Study, unknowns: Unknowns) -> Errors:
+    """Return the scales of records, and the priors of the noise that moves them."""
+    rows = rows_by_target(study)
     noise = [rows.get(f"noise:{name}", rows.get("noise:*", [])) for name in study.reporters]
     noise.append(rows.get(f"noise:{ALL}", []))
     reporter = {name: n for n, name in enumerate(study.reporters)}
@@ -121,7 +124,7 @@ def _errors(study: Study, unknowns: Unknowns) -> Errors:
     )
 
 
-def _figures(study: Study, certain: NDArray[np.bool_]) -> Figures:
+def figures_of(study: Study, certain: NDArray[np.bool_]) -> Figures:
     """Logs of printed figures in the unit of the study; the first reading of two in ``low``."""
     settings, records = study.settings, study.records
     heavy = settings.get("error_distribution", "normal") == "student_t"

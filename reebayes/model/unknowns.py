@@ -60,9 +60,9 @@ class Unknowns:
         return self.steps_start + len(STEP_GROUPS)
 
 
-def _series(study: Study) -> dict[str, list[Prior]]:
+def series_of(study: Study) -> dict[str, list[Prior]]:
     """Prior rows of every column of the levels."""
-    rows = _rows_by_target(study)
+    rows = rows_by_target(study)
     series = {flow.flow: rows[flow.flow] for flow in study.flows if flow.flow in rows}
     for reporter in study.reporters:
         series[f"bias:{reporter}"] = rows.get(f"bias:{reporter}", rows.get("bias:*", []))
@@ -71,14 +71,15 @@ def _series(study: Study) -> dict[str, list[Prior]]:
     }
 
 
-def _rows_by_target(study: Study) -> dict[str, list[Prior]]:
+def rows_by_target(study: Study) -> dict[str, list[Prior]]:
+    """Return the prior rows of every target."""
     rows: dict[str, list[Prior]] = {}
     for prior in study.priors:
         rows.setdefault(prior.target, []).append(prior)
     return rows
 
 
-def _sorted_columns(series: Mapping[str, Sequence[Prior]]) -> tuple[tuple[str, ...], int, int]:
+def sorted_columns(series: Mapping[str, Sequence[Prior]]) -> tuple[tuple[str, ...], int, int]:
     """Columns that vary, constants, fixed ones; and how many of the first two there are."""
     varying = [name for name, found in series.items() if found and found[0].step is not None]
     fixed = [name for name, found in series.items() if all(row.sd == 0 for row in found)]
@@ -86,14 +87,14 @@ def _sorted_columns(series: Mapping[str, Sequence[Prior]]) -> tuple[tuple[str, .
     return (*varying, *constant, *fixed), len(varying), len(constant)
 
 
-def _steps(study: Study, series: Mapping[str, Sequence[Prior]], varying: Sequence[str]) -> Steps:
+def steps_of(study: Study, series: Mapping[str, Sequence[Prior]], varying: Sequence[str]) -> Steps:
     """How series move; the few different ratios of step to spread stand in a table."""
     years = study.years
     step = _by_column(varying, series, years, "step")
     ratio = step / _by_column(varying, series, years, "sd")
     keys = np.stack([np.broadcast_to(_groups(study, varying)[:, None], ratio.shape), ratio])
     table, which = np.unique(keys.reshape(2, -1), axis=1, return_inverse=True)
-    rows = _rows_by_target(study)
+    rows = rows_by_target(study)
     multipliers = [rows.get(f"step:{name}", []) for name in STEP_GROUPS]
     return Steps(
         which=np.ascontiguousarray(which.reshape(ratio.shape).T, dtype=np.int64),
@@ -105,11 +106,11 @@ def _steps(study: Study, series: Mapping[str, Sequence[Prior]], varying: Sequenc
     )
 
 
-def _centres(study: Study, series: Mapping[str, Sequence[Prior]], unknowns: Unknowns) -> Centres:
+def centres_of(study: Study, series: Mapping[str, Sequence[Prior]], unknowns: Unknowns) -> Centres:
     """Prior mean and spread of every column by year, and which columns move others."""
     years, columns = study.years, unknowns.columns
-    drivers = _drivers(study)
-    inputs = {f.flow for f in study.flows if _is_exogenous(study, f)} | set(drivers.values())
+    drivers = drivers_of(study)
+    inputs = {f.flow for f in study.flows if is_exogenous(study, f)} | set(drivers.values())
     medians = {name: _by_year(series[name], years, "median") for name in columns}
     remainder = _remainder_medians(study, {k: v for k, v in medians.items() if k not in inputs})
     return Centres(
@@ -123,7 +124,7 @@ def _centres(study: Study, series: Mapping[str, Sequence[Prior]], unknowns: Unkn
     )  # fmt: skip
 
 
-def _drivers(study: Study) -> dict[str, str]:
+def drivers_of(study: Study) -> dict[str, str]:
     """Product whose prior sets the inflow of a conversion, by that inflow."""
     lognormal = {prior.target for prior in study.priors if prior.distribution == "lognormal"}
     product = {
@@ -161,21 +162,22 @@ def _routes(study: Study, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
     }
 
 
-def _is_exogenous(study: Study, flow: Flow) -> bool:
+def is_exogenous(study: Study, flow: Flow) -> bool:
+    """Return whether a flow enters the system, so that its input has a prior of its own."""
     return study.processes[flow.source].kind == "environment"
 
 
 def _groups(study: Study, names: Sequence[str]) -> Integers:
     """Step group of each varying column; what crosses a border moves with trade."""
     flows = {flow.flow: flow for flow in study.flows}
-    driving = set(_drivers(study).values())
+    driving = set(drivers_of(study).values())
 
     def group(name: str) -> str:
         if name.startswith("bias:"):
             return "bias"
         if name.startswith("route:"):
             return "trade"
-        if _is_exogenous(study, flows[name]) or name in driving:
+        if is_exogenous(study, flows[name]) or name in driving:
             return "input"
         return "market" if study.route(flows[name]) is None else "trade"
 

@@ -22,8 +22,8 @@ from reebayes.errors import FitError
 from reebayes.figures.sankey import draw_sankey
 from reebayes.files import write_whole
 from reebayes.reporting.checking import predictive_block, published_rows, score_blocks
-from reebayes.reporting.pictures import _embedded, _figure, _totals_figure
-from reebayes.reporting.plan import Plan, _plan
+from reebayes.reporting.pictures import band_figure, embedded, totals_figure
+from reebayes.reporting.plan import Plan, plan_of
 from reebayes.reporting.sections import (
     _convergence,
     _exceeding,
@@ -83,7 +83,7 @@ def write_report(
             f"The fit did not converge: {fit.attrs.get('verdict', 'no verdict in the file')} "
             "No report was written. Draw longer, or ask for the report by force."
         )
-    plan = _plan(fit, year)
+    plan = plan_of(fit, year)
     environment = Environment(
         loader=PackageLoader("reebayes.reporting"),
         autoescape=True,
@@ -117,14 +117,14 @@ def _context(fit: xr.DataTree, plan: Plan) -> dict[str, Any]:
             if name not in ratios
             for row in _exceeding(fit, plan, name)
         ],
-        "totals": _totals_figure(fit, plan, ratios),
+        "totals": totals_figure(fit, plan, ratios),
         "headline_figures": [
-            _figure(fit, plan, [name], records, others=True) for name in plan.headline
+            band_figure(fit, plan, [name], records, others=True) for name in plan.headline
         ],
         "panels": [
             {
                 "title": panel["title"],
-                "figure": _figure(fit, plan, panel["quantities"], records, others=False),
+                "figure": band_figure(fit, plan, panel["quantities"], records, others=False),
             }
             for panel in plan.panels
         ],
@@ -149,11 +149,5 @@ def _checking(fit: xr.DataTree, comparison: "Comparison | None") -> dict[str, An
     }
     if context["check"] is not None:
         check = context["check"]
-        check["plot"] = _embedded(check["figure"], check["alternative"])
+        check["plot"] = embedded(check["figure"], check["alternative"])
     return context
-
-
-# --- tables -------------------------------------------------------------------------------------
-
-
-# --- figures ------------------------------------------------------------------------------------

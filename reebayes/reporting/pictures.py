@@ -18,14 +18,15 @@ from reebayes.conventions import POSTERIOR, PRIOR, YEAR, parse_terms
 from reebayes.figures.curves import plot_bands, plot_totals, stated_values
 from reebayes.figures.style import plain_text
 from reebayes.reporting.plan import Plan
-from reebayes.reporting.sections import _groups
+from reebayes.reporting.sections import shown_groups
 from reebayes.results.contents import group_of
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
 from reebayes.wording import format_band, listed
 
 
-def _totals_figure(fit: xr.DataTree, plan: Plan, ratios: set[str]) -> dict[str, str] | None:
+def totals_figure(fit: xr.DataTree, plan: Plan, ratios: set[str]) -> dict[str, str] | None:
+    """Return the sums of the headline quantities as a picture; None if all are ratios."""
     names = [name for name in plan.headline if name not in ratios]
     if not names:
         return None
@@ -33,7 +34,7 @@ def _totals_figure(fit: xr.DataTree, plan: Plan, ratios: set[str]) -> dict[str, 
         group: {
             plan.label(name): bands(cumulative(quantity(fit, name, group=group))) for name in names
         }
-        for group in _groups(fit)
+        for group in shown_groups(fit)
     }
     unit = str(strips[POSTERIOR][plan.label(names[0])].attrs["units"])
     figure, axes = _new_figure(1, 1, (9.0, 0.9 + 0.55 * len(names)))
@@ -42,12 +43,13 @@ def _totals_figure(fit: xr.DataTree, plan: Plan, ratios: set[str]) -> dict[str, 
         f"{label} {format_band(*(float(strip[key]) for key in ('median', 'lower', 'upper')))}"
         for label, strip in strips[POSTERIOR].items()
     )
-    return _embedded(figure, f"Sums over all years in {unit}: {'; '.join(parts)}.")
+    return embedded(figure, f"Sums over all years in {unit}: {'; '.join(parts)}.")
 
 
-def _figure(
+def band_figure(
     fit: xr.DataTree, plan: Plan, names: Sequence[str], records: pd.DataFrame, *, others: bool
 ) -> dict[str, str]:
+    """Return quantities over the years as a picture, with notes on records beyond the scale."""
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
     size = (9.0, 4.6) if len(names) == 1 else (3.9 * columns, 3.7 * rows)
@@ -59,7 +61,7 @@ def _figure(
         )
         shown = records[records["quantity"].isin(wanted)]
         shown = shown.assign(hollow=shown["quantity"] != name)
-        draws = {group: quantity(fit, name, group=group) for group in _groups(fit)}
+        draws = {group: quantity(fit, name, group=group) for group in shown_groups(fit)}
         plot_bands(draws[POSTERIOR], shown, prior=draws.get(PRIOR), ax=ax)
         ax.set_title(plain_text(plan.label(name)), fontsize=10, loc="left", weight="bold")
         if len(names) > 1:
@@ -68,7 +70,7 @@ def _figure(
         alternatives.append(_alternative(plan.label(name), bands(draws[POSTERIOR])))
     for ax in axes[len(names) :]:
         ax.set_visible(False)
-    return _embedded(figure, " ".join(alternatives)) | {"note": " ".join(notes)}
+    return embedded(figure, " ".join(alternatives)) | {"note": " ".join(notes)}
 
 
 def _small(ax: Axes) -> None:
@@ -129,7 +131,7 @@ def _new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Fig
     return figure, list(grid.ravel())
 
 
-def _embedded(figure: Figure, alternative: str) -> dict[str, str]:
+def embedded(figure: Figure, alternative: str) -> dict[str, str]:
     """Figure as a data address: text stays text, and the same fit gives the same bytes."""
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reebayes"}):

@@ -58,7 +58,8 @@ class Plan:
         return self.labels.get(name, name)
 
 
-def _plan(fit: xr.DataTree, year: int | None) -> Plan:
+def plan_of(fit: xr.DataTree, year: int | None) -> Plan:
+    """Return what a report of a fit shows, and in which year its Sankey diagram is."""
     settings = report_settings(fit)
     draws = group_of(fit, POSTERIOR)["quantities"]
     names = [str(name) for name in draws[QUANTITY].values]

@@ -64,7 +64,7 @@ def _text(da: xr.DataArray) -> str:
 
 def _headline_row(fit: xr.DataTree, plan: Plan, name: str, ratio: bool) -> dict[str, str]:
     row = {"label": plan.label(name), "name": name}
-    for group in _groups(fit):
+    for group in shown_groups(fit):
         draws = quantity(fit, name, group=group)
         row["unit"] = str(draws.attrs["units"])
         row["unit_total"] = "" if ratio else without_per_year(row["unit"])
@@ -74,8 +74,10 @@ def _headline_row(fit: xr.DataTree, plan: Plan, name: str, ratio: bool) -> dict[
 
 
 def _exceeding(fit: xr.DataTree, plan: Plan, name: str) -> Iterable[dict[str, str]]:
-    totals = {group: cumulative(quantity(fit, name, group=group)) for group in _groups(fit)}
-    thresholds = plan.exceeds.get(name) or _round_numbers(float(totals[_groups(fit)[-1]].median()))
+    totals = {group: cumulative(quantity(fit, name, group=group)) for group in shown_groups(fit)}
+    thresholds = plan.exceeds.get(name) or _round_numbers(
+        float(totals[shown_groups(fit)[-1]].median())
+    )
     for x in thresholds:
         shares = {g: _percent(float(probability_above(da, x))) for g, da in totals.items()}
         yield {
@@ -92,7 +94,7 @@ def _percent(share: float) -> str:
     return ">99 %" if share > 0.99 else f"{100 * share:.0f} %"
 
 
-def _groups(fit: xr.DataTree) -> list[str]:
+def shown_groups(fit: xr.DataTree) -> list[str]:
     """Groups to show: the posterior, then the prior if the file has one."""
     return [group for group in (POSTERIOR, PRIOR) if group in fit.children]
 

@@ -23,15 +23,6 @@ _CHUNKS = 2**20
 """Bytes of a variable that a file keeps in memory while it is written."""
 
 
-# --- summaries ----------------------------------------------------------------------------------
-
-
-# --- selection ----------------------------------------------------------------------------------
-
-
-# --- files --------------------------------------------------------------------------------------
-
-
 def save_fit(fit: xr.DataTree, path: str | Path) -> Path:
     """Write a fit to a netCDF file, whole or not at all.
 

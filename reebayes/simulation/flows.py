@@ -17,11 +17,12 @@ type Array = npt.NDArray[np.float64]
 type YearValues = float | Sequence[float] | Array | xr.DataArray
 
 
-def _active(study: Study, flow: Flow) -> npt.NDArray[np.bool_]:
+def active_years(study: Study, flow: Flow) -> npt.NDArray[np.bool_]:
+    """Return in which years a flow can exist."""
     return np.array([flow.is_active(year) for year in study.years])
 
 
-def _products(study: Study) -> set[str]:
+def products_of(study: Study) -> set[str]:
     """Outputs of conversions whose prior is on the output itself; the inflow follows from it."""
     kinds = {process.process: process.kind for process in study.processes}
     lognormal = {prior.target for prior in study.priors if prior.distribution == "lognormal"}
@@ -32,12 +33,14 @@ def _products(study: Study) -> set[str]:
     }
 
 
-def _labelled(values: Array, study: Study, dim: str, names: Sequence[str]) -> xr.DataArray:
+def labelled(values: Array, study: Study, dim: str, names: Sequence[str]) -> xr.DataArray:
+    """Return values (year, `dim`) with their labels."""
     coords = {YEAR: list(study.years), dim: np.array(names, dtype=object)}
     return xr.DataArray(values, dims=(YEAR, dim), coords=coords)
 
 
-def _by_year(study: Study, target: str, values: YearValues) -> Array:
+def by_year(study: Study, target: str, values: YearValues) -> Array:
+    """Return the values of a target, one a year."""
     if isinstance(values, xr.DataArray):
         values = values.sel({YEAR: list(study.years)}).values if values.ndim else float(values)
     array = np.asarray(values, dtype=float)
@@ -48,7 +51,7 @@ def _by_year(study: Study, target: str, values: YearValues) -> Array:
     return np.array(np.broadcast_to(array, len(study.years)))
 
 
-def _incidence(study: Study, end: str) -> Array:
+def incidence(study: Study, end: str) -> Array:
     """(flow, process): 1 where the flow's `end` ("source" or "target") is the process."""
     position = {process.process: i for i, process in enumerate(study.processes)}
     matrix = np.zeros((len(study.flows), len(position)))
@@ -57,29 +60,29 @@ def _incidence(study: Study, end: str) -> Array:
     return matrix
 
 
-def _inputs_and_shares(study: Study, unknowns: Mapping[str, YearValues]) -> tuple[Array, Array]:
+def inputs_and_shares(study: Study, unknowns: Mapping[str, YearValues]) -> tuple[Array, Array]:
     """Exogenous flow, and share of its source's throughput, of every flow: both (year, flow)."""
     kinds = {process.process: process.kind for process in study.processes}
-    products = _products(study)
+    products = products_of(study)
     inputs = np.zeros((len(study.years), len(study.flows)))
     weights = np.zeros_like(inputs)
     for column, flow in enumerate(study.flows):
-        active = _active(study, flow)
-        logs = np.where(active, _by_year(study, flow.flow, unknowns.get(flow.flow, 0.0)), 0.0)
+        active = active_years(study, flow)
+        logs = np.where(active, by_year(study, flow.flow, unknowns.get(flow.flow, 0.0)), 0.0)
         if flow.flow in products:
             weights[:, column] = active
         elif kinds[flow.source] == "environment":
             inputs[:, column] = np.where(active, np.exp(logs), 0.0)
         else:
             weights[:, column] = np.where(active, np.exp(logs), 0.0)
-    source = _incidence(study, "source")
+    source = incidence(study, "source")
     total = (weights @ source) @ source.T
     shares = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
     made = {flow.source: n for n, flow in enumerate(study.flows) if flow.flow in products}
     for column, flow in enumerate(study.flows):
         if flow.target in made:
             product = made[flow.target]
-            output = np.exp(_by_year(study, study.flows[product].flow,
+            output = np.exp(by_year(study, study.flows[product].flow,
                                      unknowns[study.flows[product].flow]))  # fmt: skip
             share = shares[:, product]
             inputs[:, column] = np.divide(output, share, out=np.zeros_like(share), where=share > 0)
@@ -112,7 +115,7 @@ def flows_from(study: Study, unknowns: Mapping[str, YearValues]) -> xr.DataArray
         If a flow out of an environment has no value.
     """
     kinds = {process.process: process.kind for process in study.processes}
-    products = _products(study)
+    products = products_of(study)
     driven = {flow.source for flow in study.flows if flow.flow in products}
     exogenous = [
         flow.flow
@@ -122,13 +125,13 @@ def flows_from(study: Study, unknowns: Mapping[str, YearValues]) -> xr.DataArray
     absent = sorted({*exogenous, *products} - set(unknowns))
     if absent:
         raise KeyError(f"No log input for {', '.join(absent)}")
-    inputs, shares = _inputs_and_shares(study, unknowns)
-    source, target = _incidence(study, "source"), _incidence(study, "target")
+    inputs, shares = inputs_and_shares(study, unknowns)
+    source, target = incidence(study, "source"), incidence(study, "target")
     sent = np.einsum("yf,fp,fq->yqp", shares, source, target, optimize=True)
     inflow = inputs @ target
     throughput = np.linalg.solve(np.eye(inflow.shape[1]) - sent, inflow[:, :, None])[:, :, 0]
     flows = inputs + shares * (throughput @ source.T)
-    return _labelled(flows, study, FLOW, [flow.flow for flow in study.flows])
+    return labelled(flows, study, FLOW, [flow.flow for flow in study.flows])
 
 
 def quantities_from(study: Study, flows: xr.DataArray) -> xr.DataArray:
@@ -144,14 +147,14 @@ def quantities_from(study: Study, flows: xr.DataArray) -> xr.DataArray:
     DataArray (year, quantity), study unit or ratio
         A ratio whose denominator is zero is NaN.
     """
-    columns = _columns(study, flows, FLOW)
+    columns = columns_of(study, flows, FLOW)
     values = np.empty((len(study.years), len(study.quantities)))
     for column, quantity in enumerate(study.quantities):
-        numerator, denominator = _parts(quantity, columns)
+        numerator, denominator = parts_of(quantity, columns)
         defined = denominator != 0
         values[:, column] = np.where(defined, numerator / np.where(defined, denominator, 1), np.nan)
     names = [quantity.quantity for quantity in study.quantities]
-    return _labelled(values, study, QUANTITY, names)
+    return labelled(values, study, QUANTITY, names)
 
 
 def mass_balance_error(study: Study, flows: xr.DataArray) -> xr.DataArray:
@@ -175,7 +178,7 @@ def mass_balance_error(study: Study, flows: xr.DataArray) -> xr.DataArray:
     }
 
     def total(end: str) -> xr.DataArray:
-        matrix = xr.DataArray(_incidence(study, end), dims=(FLOW, PROCESS), coords=coords)
+        matrix = xr.DataArray(incidence(study, end), dims=(FLOW, PROCESS), coords=coords)
         summed: xr.DataArray = xr.dot(flows, matrix.sel({PROCESS: closed}), dim=FLOW)
         return summed
 
@@ -184,13 +187,13 @@ def mass_balance_error(study: Study, flows: xr.DataArray) -> xr.DataArray:
     return (inflow - outflow) / larger.where(larger > 0, 1.0)
 
 
-def _columns(study: Study, values: xr.DataArray, dim: str) -> dict[str, Array]:
+def columns_of(study: Study, values: xr.DataArray, dim: str) -> dict[str, Array]:
     """Year series of each name along `dim`, in the order of the study's years."""
     ordered = values.transpose(YEAR, dim).sel({YEAR: list(study.years)})
     return {str(name): ordered.values[:, i] for i, name in enumerate(values[dim].values)}
 
 
-def _parts(quantity: Quantity, columns: Mapping[str, Array]) -> tuple[Array, Array]:
+def parts_of(quantity: Quantity, columns: Mapping[str, Array]) -> tuple[Array, Array]:
     """Numerator and denominator of a quantity by year; the denominator of a plain sum is 1."""
     numerator = np.sum([weight * columns[flow] for flow, weight in quantity.numerator], axis=0)
     if not quantity.is_ratio:

@@ -1,28 +1,4 @@
-"""The world of a study, simulated in NumPy.
-
-The same equations as the model, written a second time and solved another way: unknowns are drawn
-series by series, mass balance is a dense linear solve of every year, and the likelihood is one
-plain formula per kind of record. Nothing here knows the model, so agreement between the two says
-something. It serves to plant a truth and recover it, to calibrate, and to check the package's own
-solve and likelihood.
-
-Every unknown is a series ``x = mean + sd * s`` over the years. The unit state ``s`` is one standard
-normal for the whole study where the prior gives no step, and a stationary AR(1) where it does. The
-scale of ``x`` is the one the prior is normal on:
-
-=======================  =====================================  ===========================
-target                   ``x``, as in `World.unknowns`          natural, as in ``overrides``
-=======================  =====================================  ===========================
-flow from an environment log of the flow                        kt (study unit)
-flow with a share prior  log of its share over the remainder's  share of the throughput
-``route:<A>:<B>``        added to the log ratios of its flows   the same
-``bias:<reporter>``      log bias                               log bias
-``shared:<name>``        log error that records have in common  log error
-``noise:<reporter>``     log multiplier                         multiplier
-``noise:all``            log multiplier                         multiplier
-``step:<group>``         log multiplier                         multiplier
-=======================  =====================================  ===========================
-"""
+"""What reporters print of a world, and how probable it is that they print it."""
 
 from __future__ import annotations
 
@@ -41,30 +17,16 @@ from reebayes.conventions import (
     STANDING_VARIANCE,
 )
 from reebayes.simulation.flows import (
-    _columns,
-    _parts,
+    columns_of,
+    parts_of,
 )
 from reebayes.simulation.worlds import World
 from reebayes.study import Record, Study
-
-"""Groups of series whose year-to-year steps may share a learnt multiplier."""
 
 # Printed bounds lie up to a factor of ten from the figure they bound (see simulate_records).
 _BOUND_SLACK = math.log(10.0)
 # Below this many standard deviations erfc loses its digits and then underflows.
 _TAIL = -30.0
-
-
-# --- priors -----------------------------------------------------------------------------------
-
-
-# --- the world --------------------------------------------------------------------------------
-
-
-# --- planting ---------------------------------------------------------------------------------
-
-
-# --- flows and quantities ---------------------------------------------------------------------
 
 
 # --- records ----------------------------------------------------------------------------------
@@ -87,9 +49,9 @@ def _printings(
     shared: xr.DataArray | None,
 ) -> list[_Printing]:
     ratios = {quantity.quantity for quantity in study.quantities if quantity.is_ratio}
-    flow_columns = _columns(study, flows, FLOW)
-    parts = {quantity.quantity: _parts(quantity, flow_columns) for quantity in study.quantities}
-    bias_columns = _columns(study, bias, REPORTER)
+    flow_columns = columns_of(study, flows, FLOW)
+    parts = {quantity.quantity: parts_of(quantity, flow_columns) for quantity in study.quantities}
+    bias_columns = columns_of(study, bias, REPORTER)
     standing = STANDING_VARIANCE
     factors = {
         str(name): math.sqrt(standing + (1 - standing) * float(value) ** 2)

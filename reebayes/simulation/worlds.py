@@ -13,12 +13,12 @@ from reebayes.conventions import FLOW, GROUP, PROCESS, QUANTITY, REPORTER, SHARE
 from reebayes.simulation.flows import (
     Array,
     YearValues,
-    _active,
-    _by_year,
-    _incidence,
-    _labelled,
-    _products,
+    active_years,
+    by_year,
     flows_from,
+    incidence,
+    labelled,
+    products_of,
     quantities_from,
 )
 from reebayes.study import ALL, STEP_GROUPS, Prior, Study
@@ -107,13 +107,13 @@ def _make_series(study: Study, rows: Sequence[Prior], group: str, mean: Array) -
 def _flow_series(study: Study, rows: Mapping[str, Sequence[Prior]]) -> dict[str, _Series]:
     kinds = {process.process: process.kind for process in study.processes}
     given = [flow for flow in study.flows if flow.flow in rows]
-    products = _products(study)
+    products = products_of(study)
     medians = {flow.flow: _medians(study, rows[flow.flow]) for flow in given}
     remainder = {name: np.ones(len(study.years)) for name in kinds}
     for flow in given:
         if flow.flow in products:
             continue
-        remainder[flow.source] -= np.where(_active(study, flow), medians[flow.flow], 0.0)
+        remainder[flow.source] -= np.where(active_years(study, flow), medians[flow.flow], 0.0)
     series = {}
     for flow in given:
         kind = kinds[flow.source]
@@ -267,7 +267,7 @@ def unknowns_from(study: Study, normals: Mapping[str, YearValues]) -> dict[str, 
     """
     all_series = _all_series(study)
     _refuse_unknown_targets(normals, all_series)
-    given = {name: _by_year(study, name, normals.get(name, 0.0)) for name in all_series}
+    given = {name: by_year(study, name, normals.get(name, 0.0)) for name in all_series}
     unknowns = _states(all_series, given, {})
     _add_routes(study, unknowns)
     return _labelled_unknowns(study, unknowns)
@@ -275,12 +275,12 @@ def unknowns_from(study: Study, normals: Mapping[str, YearValues]) -> dict[str, 
 
 def _world(study: Study, unknowns: Mapping[str, Array]) -> World:
     flows = flows_from(study, unknowns)
-    throughput = flows.values @ _incidence(study, "target")
+    throughput = flows.values @ incidence(study, "target")
     noise_of_all = _first_year(unknowns, "noise", REPORTER, [ALL]).squeeze(drop=True)
     return World(
         flows=flows,
         quantities=quantities_from(study, flows),
-        throughput=_labelled(throughput, study, PROCESS, [p.process for p in study.processes]),
+        throughput=labelled(throughput, study, PROCESS, [p.process for p in study.processes]),
         bias=_reporter_bias(study, unknowns),
         noise=noise_of_all * _first_year(unknowns, "noise", REPORTER, study.reporters),
         noise_of_all=noise_of_all,
@@ -295,7 +295,7 @@ def _labelled_unknowns(study: Study, unknowns: Mapping[str, Array]) -> dict[str,
     years = xr.DataArray(np.zeros(len(study.years)), dims=YEAR, coords={YEAR: list(study.years)})
     labelled = {}
     for target, values in sorted(unknowns.items()):
-        active = _active(study, flows[target]) if target in flows else True
+        active = active_years(study, flows[target]) if target in flows else True
         labelled[target] = years.copy(deep=False, data=np.where(active, values, np.nan))
     return labelled
 
@@ -304,7 +304,7 @@ def _reporter_bias(study: Study, unknowns: Mapping[str, Array]) -> xr.DataArray:
     values = np.zeros((len(study.years), len(study.reporters)))
     for column, reporter in enumerate(study.reporters):
         values[:, column] = unknowns.get(f"bias:{reporter}", 0.0)
-    return _labelled(values, study, REPORTER, study.reporters)
+    return labelled(values, study, REPORTER, study.reporters)
 
 
 def _first_year(
@@ -336,9 +336,9 @@ def _planted(
     planted = {}
     for target, given in overrides.items():
         group = all_series[target].group
-        values = _by_year(study, target, given)
+        values = by_year(study, target, given)
         if target in flows:
-            values = np.where(_active(study, flows[target]), values, 0.5)
+            values = np.where(active_years(study, flows[target]), values, 0.5)
         if group in ("noise", "shared", "step") and np.ptp(values) > 0:
             raise ValueError(f"{target} is one number for all years")
         is_signed = group in ("bias", "shared") or all_series[target].is_route
@@ -355,7 +355,7 @@ def _plant_shares(study: Study, unknowns: dict[str, Array], shares: Mapping[str,
     The free outflows of a process keep their proportions and divide what is left, so the planted
     share comes out as given whatever the others drew.
     """
-    products = _products(study)
+    products = products_of(study)
     for source in {flow.source for flow in study.flows if flow.flow in shares}:
         taken = np.zeros(len(study.years))
         free = np.zeros(len(study.years))
@@ -365,12 +365,12 @@ def _plant_shares(study: Study, unknowns: dict[str, Array], shares: Mapping[str,
                 is_remainder = flow.flow in products or flow.flow not in unknowns
                 ratio = np.zeros(len(study.years)) if is_remainder else unknowns[flow.flow]
                 weight = np.exp(ratio)
-                taken += _active(study, flow) * (0.0 if share is None else share)
-                free += _active(study, flow) * (weight if share is None else 0.0)
+                taken += active_years(study, flow) * (0.0 if share is None else share)
+                free += active_years(study, flow) * (weight if share is None else 0.0)
         if np.any(taken >= 1):
             raise ValueError(f"Planted shares of {source} leave nothing to its other outflows")
         for flow in study.flows:
             if flow.source == source and flow.flow in shares:
                 # free is the sum of ratios to the remainder, so (1 - taken) / free is its share.
                 ratio = np.divide(shares[flow.flow] * free, 1 - taken)
-                unknowns[flow.flow] = np.log(np.where(_active(study, flow), ratio, 1.0))
+                unknowns[flow.flow] = np.log(np.where(active_years(study, flow), ratio, 1.0))

@@ -6,8 +6,9 @@ from reebayes.study.drafts import COLUMNS
 from reebayes.study.header.report import read_report
 from reebayes.study.header.settings import TABLE
 from reebayes.study.reading.cells import Cells
-from reebayes.study.reading.csvfiles import FaultList, read_bytes, read_lines
+from reebayes.study.reading.csvfiles import FaultList, Line, read_bytes, read_lines
 from reebayes.study.rows import (
+    DISTRIBUTIONS,
     RECORD_KINDS,
     Estimate,
     Flow,
@@ -26,6 +27,7 @@ TABLE_FILES = (TABLE, *COLUMNS)
 
 __all__ = [
     "ALL",
+    "DISTRIBUTIONS",
     "RECORD_KINDS",
     "STEP_GROUPS",
     "TABLE_FILES",
@@ -33,6 +35,7 @@ __all__ = [
     "Estimate",
     "FaultList",
     "Flow",
+    "Line",
     "Prior",
     "Process",
     "Quantity",

@@ -1,4 +1,4 @@
-"""Turn elicited quantiles into priors.csv: python data/elicit_priors.py [--write] [DIR].
+"""Judgements as quantiles, and the priors that they amount to.
 
 elicitation.csv states what is believed as quantiles that a person can judge: the target lies
 below ``low``, ``middle`` and ``high`` with 5, 50 and 95 % probability, in ``unit``. A bias or a
@@ -7,36 +7,19 @@ or figure stay from one year to the next, nine times in ten; it is empty where n
 The quantiles of a share hold while the flows beside it keep their proportions to one another.
 
 Each row becomes a row of priors.csv: the normal distribution of maximum entropy with that median
-and 90 % between the outer quantiles, on the log scale, or on the log odds of a share. Without
---write, differences from the present priors.csv are listed, and the exit code is 1 if there are
-any. With --missing, rows of priors.csv that elicitation.csv lacks are printed as statements, to
-be judged and added.
+and 90 % between the outer quantiles, on the log scale, or on the log odds of a share.
 """
 
-import argparse
-import csv
-import io
 import math
-import shutil
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import preliz as pz
-
-from reebayes.errors import StudyError
-from reebayes.files import write_whole
-from reebayes.study import Prior, read_study
-from reebayes.study.drafts import COLUMNS
-from reebayes.study.reading.cells import Cells
-from reebayes.study.reading.csvfiles import FaultList, Line, read_lines
-from reebayes.study.rows import DISTRIBUTIONS
+from reebayes.errors import ReebayesError, StudyError
+from reebayes.study import DISTRIBUTIONS, Cells, FaultList, Line, Prior, read_lines
 
 TABLE = "elicitation.csv"
-PRIOR_COLUMNS = tuple(field.name for field in fields(Prior))
 FACTORS = {"factor": "log scale", "factor of odds": "log odds"}
 """Units of statements about factors, and those of their logarithms in priors.csv."""
 
@@ -142,6 +125,12 @@ def spread(stated: Statement) -> float:
 
 @cache
 def _fitted_spread(low: float, middle: float, high: float) -> float:
+    try:
+        import preliz as pz  # takes seconds to load
+    except ImportError as error:
+        raise ReebayesError(
+            "Quantiles need a library; install it with: pip install 'reebayes[elicitation]'"
+        ) from error
     # The median is given as a parameter: maxent's fixed_stat only penalises it, and may miss it.
     fitted = pz.maxent(pz.Normal(mu=middle), lower=low, upper=high, mass=MASS, plot=False)
     return float(fitted.sigma)
@@ -191,94 +180,3 @@ def statement_of(prior: Prior) -> Statement:
 
 def _share(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds))
-
-
-# --- files and differences ------------------------------------------------------------------------
-
-
-def table_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write a table as the study's files are written."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_text(value) for value in row] for row in rows)
-    return out.getvalue()
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.7g}" if isinstance(value, float) else str(value)
-
-
-def differences(old: Sequence[Prior], new: Sequence[Prior]) -> list[str]:
-    """List what changes from one set of priors to the other."""
-    before = {(prior.target, prior.year): prior for prior in old}
-    after = {(prior.target, prior.year): prior for prior in new}
-    lines = [f"- {_named(before[key])}" for key in before if key not in after]
-    lines += [f"+ {_named(after[key])}" for key in after if key not in before]
-    for key in before.keys() & after.keys():
-        changed = [
-            f"{name} {_text(getattr(before[key], name))} -> {_text(getattr(after[key], name))}"
-            for name in PRIOR_COLUMNS
-            if getattr(before[key], name) != getattr(after[key], name)
-        ]
-        if changed:
-            lines.append(f"  {_named(after[key])}: {', '.join(changed)}")
-    return sorted(lines, key=lambda line: line[2:])
-
-
-def _named(prior: Prior) -> str:
-    years = "" if prior.year is None else f" {prior.year}-{prior.year_end or prior.year}"
-    return f"{prior.target}{years}"
-
-
-def missing(statements: Iterable[Statement], priors: Iterable[Prior]) -> list[Statement]:
-    """Return the priors that no statement is about, as statements."""
-    stated = {(item.target, item.year) for item in statements}
-    return [statement_of(prior) for prior in priors if (prior.target, prior.year) not in stated]
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Compare or rewrite; return 0 if priors.csv agrees or was written, 1 if not, 2 on a fault."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("directory", nargs="?", type=Path, default=Path(__file__).parent)
-    parser.add_argument("--write", action="store_true", help="rewrite priors.csv whole")
-    parser.add_argument("--missing", action="store_true", help="print statements that are lacking")
-    arguments = parser.parse_args(argv)
-    try:
-        return _run(arguments.directory, write=arguments.write, lacking=arguments.missing)
-    except StudyError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-
-
-def _run(folder: Path, *, write: bool, lacking: bool) -> int:
-    path = folder / TABLE
-    if lacking:
-        statements = read_statements(path) if path.exists() else []
-        rows = [astuple(item) for item in missing(statements, read_study(folder).priors)]
-        sys.stdout.write(table_text([field.name for field in fields(Statement)], rows))
-        return 0
-    priors = [prior_of(item) for item in read_statements(path)]
-    found = differences(read_study(folder).priors, priors)
-    sys.stdout.write("".join(f"{line}\n" for line in found) or "priors.csv agrees.\n")
-    if not write:
-        return int(bool(found))
-    data = table_text(PRIOR_COLUMNS, map(astuple, priors)).encode()
-    _check(folder, data)
-    write_whole(folder / "priors.csv", lambda part: part.write_bytes(data))
-    return 0
-
-
-def _check(folder: Path, priors: bytes) -> None:
-    """Raise every fault that a study would have with these priors."""
-    with TemporaryDirectory() as trial:
-        for name in ("study.toml", *COLUMNS):
-            shutil.copy(folder / name, trial)
-        Path(trial, "priors.csv").write_bytes(priors)
-        read_study(trial)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

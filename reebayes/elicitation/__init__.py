@@ -1,0 +1,1 @@
+"""Judgements as quantiles, turned into priors."""
