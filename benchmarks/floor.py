@@ -55,7 +55,7 @@ def count_operations(layout: Layout, whitening: Whitening) -> Counts:
 
 def _coordinates(layout: Layout, whitening: Whitening) -> Counts:
     """Unwhitening both ways, persistences, and every series' smoother."""
-    unknowns, rows = layout.unknowns, layout.steps.ratio.size
+    unknowns, rows = layout.unknowns, layout.equations.steps.ratio.size
     return Counts(
         exp=3 * rows,
         log=rows + unknowns.varying,
@@ -67,15 +67,15 @@ def _coordinates(layout: Layout, whitening: Whitening) -> Counts:
 
 
 def _levels(layout: Layout) -> Counts:
-    unknowns, driven = layout.unknowns, layout.centres.driven.size * layout.unknowns.years
+    unknowns, driven = layout.unknowns, layout.equations.centres.driven.size * layout.unknowns.years
     free = (unknowns.varying + unknowns.constant) * unknowns.years
-    routed = int(layout.centres.on_route.astype(bool).sum()) * unknowns.years
+    routed = int(layout.equations.centres.on_route.astype(bool).sum()) * unknowns.years
     return Counts(driven, driven, 0, 0, driven, fma=2 * (free + routed + driven))
 
 
 def _balance(layout: Layout) -> Counts:
     """One exponential for each inflow and each share but the one that takes the remainder."""
-    graph = layout.graph
+    graph = layout.equations.graph
     exps, splits = int(graph.active[graph.exogenous].sum()), 0
     for process in range(graph.order.size):
         out = graph.out_flow[graph.out_start[process] : graph.out_start[process + 1]]
@@ -87,7 +87,7 @@ def _balance(layout: Layout) -> Counts:
 
 def _cycles(layout: Layout) -> Counts:
     """Elimination of every cycle once a year, and two solutions: forwards and transposed."""
-    sizes = np.diff(layout.graph.stage_start)
+    sizes = np.diff(layout.equations.graph.stage_start)
     sizes = sizes[sizes > 1]
     eliminate = sum(int(np.square(np.arange(n)).sum()) for n in sizes)
     solve = int(2 * np.square(sizes).sum())
@@ -96,7 +96,7 @@ def _cycles(layout: Layout) -> Counts:
 
 
 def _records(layout: Layout) -> Counts:
-    figures, sums = layout.figures, layout.sums
+    figures, sums = layout.equations.figures, layout.equations.sums
     kinds = {kind: int((figures.kind == kind).sum()) for kind in range(EITHER + 1)}
     seen = figures.kind.size - kinds[CERTAIN]
     bounds = kinds[UPPER] + kinds[LOWER]

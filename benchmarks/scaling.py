@@ -15,7 +15,16 @@ from scipy.sparse import coo_array, csr_array
 
 from benchmarks.timing import best, watch_compilations
 from reebayes.inference.density import Density
-from reebayes.model.kernels import Centres, Errors, Graph, Rows, Structure, Sums, Whitening
+from reebayes.model.kernels import (
+    Centres,
+    Equations,
+    Errors,
+    Graph,
+    Rows,
+    Structure,
+    Sums,
+    Whitening,
+)
 from reebayes.model.layout import Layout
 from reebayes.model.unknowns import Floats, Integers
 
@@ -36,19 +45,20 @@ def repeat(layout: Layout, whitening: Whitening, times: int) -> Structure:
     Structure
     """
     columns = _columns(layout, times)
-    return Structure(
-        steps=layout.steps._replace(which=np.tile(layout.steps.which, (1, times))),
+    steps, figures = layout.equations.steps, layout.equations.figures
+    equations = Equations(
+        steps=steps._replace(which=np.tile(steps.which, (1, times))),
         centres=_centres(layout, columns),
         graph=_graph(layout, columns),
         sums=_sums(layout, columns),
         errors=_errors(layout, times),
-        figures=layout.figures._replace(
-            kind=np.tile(layout.figures.kind, times),
-            low=np.tile(layout.figures.low, times),
-            high=np.tile(layout.figures.high, times),
+        figures=figures._replace(
+            kind=np.tile(figures.kind, times),
+            low=np.tile(figures.low, times),
+            high=np.tile(figures.high, times),
         ),
-        whitening=_whitening(layout, whitening, times),
     )
+    return Structure(equations, _whitening(layout, whitening, times))
 
 
 def positions(layout: Layout, times: int) -> Integers:
@@ -88,7 +98,7 @@ def _spread(values: Floats, places: Integers) -> Floats:
 
 
 def _centres(layout: Layout, columns: Integers) -> Centres:
-    centres, times = layout.centres, len(columns)
+    centres, times = layout.equations.centres, len(columns)
     route = np.empty(columns.size, dtype=np.int64)
     route[columns] = columns[:, centres.route]
     return Centres(
@@ -103,7 +113,7 @@ def _centres(layout: Layout, columns: Integers) -> Centres:
 
 
 def _graph(layout: Layout, columns: Integers) -> Graph:
-    graph, times = layout.graph, len(columns)
+    graph, times = layout.equations.graph, len(columns)
     copy = np.arange(times)[:, None]
     processes, inner = graph.order.size, graph.out_flow.size
     column = np.where(graph.column < 0, -1, columns[:, graph.column])
@@ -121,10 +131,10 @@ def _graph(layout: Layout, columns: Integers) -> Graph:
 
 
 def _sums(layout: Layout, columns: Integers) -> Sums:
-    sums, times = layout.sums, len(columns)
+    sums, times = layout.equations.sums, len(columns)
     years = layout.unknowns.years
     copy = np.arange(times)[:, None]
-    cells = copy * layout.graph.active.size
+    cells = copy * layout.equations.graph.active.size
     column, year = np.divmod(sums.shift.index, years)
     return Sums(
         above=_repeated(sums.above, sums.above.index + cells),
@@ -142,10 +152,10 @@ def _repeated(rows: Rows, index: Integers) -> Rows:
 
 
 def _errors(layout: Layout, times: int) -> Errors:
-    errors, reporters = layout.errors, layout.unknowns.reporters
+    errors, reporters = layout.equations.errors, layout.unknowns.reporters
     copy = np.arange(times)[:, None]
     return Errors(
-        standing=errors.standing,
+        floor=errors.floor,
         noise_start=times * errors.noise_start,
         noise_mean=np.append(np.tile(errors.noise_mean[:-1], times), errors.noise_mean[-1]),
         noise_sd=np.append(np.tile(errors.noise_sd[:-1], times), errors.noise_sd[-1]),

@@ -35,14 +35,7 @@ RATIO_UNITS = frozenset({"ratio", "fraction"})
 
 PER_YEAR = "/yr"
 
-STANDING_VARIANCE = 0.25
-"""Share of a record's stated variance that its reporter's noise leaves as it is.
-
-Rounding, conversion and definition stay when a reporter is better than stated: no record is taken
-to err by less than half its stated error.
-"""
-
-FIT_FORMAT = 1
+FIT_FORMAT = 2
 """Form of the file of a fit; raised when older versions cannot read it any more."""
 
 GATE: Mapping[str, tuple[str, float]] = {

@@ -10,6 +10,7 @@ import xarray as xr
 
 from reebayes.conventions import format_terms
 from reebayes.provenance import provenance
+from reebayes.results.intervals import interval_group
 
 YEARS = np.arange(2010, 2016)
 
@@ -56,7 +57,7 @@ SUMS = {
 
 RECORDS = pd.read_csv(
     StringIO("""\
-quantity,year,year_end,kind,value,low,high,unit,printed,sd,reporter,source,note
+quantity,year,year_end,kind,value,low,high,unit,printed,sd,reporter,source,note,other
 mined_world,2010,2010,value,1.2,,,kt REO,1.2,0.1,survey,book,
 mined_world,2011,2011,quota,1.3,,,t REO,1300,0.1,office,decree,
 mined_world,2010,2012,mean,1.25,,,kt REO,1.25,0.1,survey,book,
@@ -77,6 +78,17 @@ SOURCES = {
     "decree": ("Decree on Ore", 2011, "", "public domain"),
     "news": ("A Newspaper", 2014, "http://example.org/news", "quoted"),
     "evil": ("=cmd|' /C calc'!A0", 2015, "javascript:alert(1)", "none"),
+}
+
+PRIORS = {
+    "target": ["dig_A", "bias:office"],
+    "years": ["", ""],
+    "distribution": ["lognormal", "normal"],
+    "median": [1.2, 0.0],
+    "sd": [0.5, 0.1],
+    "step": [0.1, np.nan],
+    "unit": ["kt REO/yr", "log scale"],
+    "source": ["book", "book"],
 }
 
 REPORT = {
@@ -102,19 +114,21 @@ def fake_fit(
     rng = np.random.default_rng(seed)
     posterior = _draws(rng, (chains, draws), spread=0.1)
     prior = _draws(rng, (1, draws), spread=0.6)
+    terms, units = (
+        dict(zip(SUMS, _constant()[f"quantity_{name}"].values, strict=True))
+        for name in ("terms", "unit")
+    )
+    draws_of = {"posterior": posterior, "prior": prior}
     fit = xr.DataTree.from_dict(
         {
-            "posterior": posterior,
-            "prior": prior,
-            "sample_stats": xr.Dataset(
-                {"diverging": (("chain", "draw"), np.zeros((chains, draws), dtype=bool))},
-                coords={"chain": np.arange(chains), "draw": np.arange(draws)},
-            ),
+            **draws_of,
+            "sample_stats": _statistics(chains, draws),
             "posterior_predictive": _replicates(rng, posterior),
             "prior_predictive": _replicates(rng, prior),
             "log_likelihood": _replicates(rng, posterior),
             "observed_data": _observed(),
             "constant_data": _constant(),
+            "bands": interval_group(draws_of, terms, units, "kt REO/yr"),
         }
     )
     fit.attrs = _attrs(chains, draws, converged) | (
@@ -133,8 +147,11 @@ def _draws(rng: np.random.Generator, shape: tuple[int, int], *, spread: float) -
         {
             "flows": ((*dims, "flow"), values),
             "quantities": ((*dims, "quantity"), _quantities(flows)),
-            "bias": ((*dims, "reporter"), rng.normal(0, 0.1, (*size, 3))),
+            "bias": (("chain", "draw", "reporter"), rng.normal(0, 0.1, (*shape, 3))),
+            "drifting_bias": ((*dims, "drifting"), rng.normal(0, 0.1, (*size, 1))),
+            "shared_error": (("chain", "draw", "shared"), rng.normal(0, 0.1, (*shape, 1))),
             "noise": (("chain", "draw", "reporter"), rng.lognormal(0, 0.1, (*shape, 3))),
+            "noise_of_all": (("chain", "draw"), rng.lognormal(0, 0.1, shape)),
             "step_scale": (("chain", "draw", "group"), rng.lognormal(0, 0.1, (*shape, 2))),
             "latents": (("chain", "draw", "latent"), rng.normal(size=(*shape, 4))),
         },
@@ -143,9 +160,20 @@ def _draws(rng: np.random.Generator, shape: tuple[int, int], *, spread: float) -
             "flow": list(FLOWS),
             "quantity": list(SUMS),
             "reporter": ["office", "police", "survey"],
+            "drifting": ["survey"],
+            "shared": ["copied"],
             "group": ["input", "market"],
+            "latent": ["a", "b", "c", "d"],
         },
     )
+
+
+def _statistics(chains: int, draws: int) -> xr.Dataset:
+    names = ("diverging", "maxdepth_reached", "n_steps", "depth", "energy", "logp", "step_size")
+    none = np.zeros((chains, draws))
+    variables = {name: (("chain", "draw"), none) for name in (*names, "mean_tree_accept")}
+    found = xr.Dataset(variables, coords={"chain": np.arange(chains), "draw": np.arange(draws)})
+    return found.astype({"diverging": bool, "maxdepth_reached": bool})
 
 
 def _balanced(
@@ -228,11 +256,19 @@ def _constant() -> xr.Dataset:
     variables["quantity_unit"] = ("quantity", np.array(units, dtype=object))
     terms = [format_terms(*pair) for pair in SUMS.values()]
     variables["quantity_terms"] = ("quantity", np.array(terms, dtype=object))
-    variables |= {
-        "prior_target": ("prior_row", np.array(["dig_A", "bias:office"], dtype=object)),
-        "prior_median": ("prior_row", np.array([1.2, 0.0])),
+    for name, values in PRIORS.items():
+        variables[f"prior_{name}"] = ("prior_row", _plain(np.array(values)))
+    for name in ("quantity", "kind", "source", "note", "why"):
+        variables[f"published_{name}"] = ("published", np.array([], dtype=object))
+    for name in ("year", "year_end", "value", "low", "high"):
+        variables[f"published_{name}"] = ("published", np.array([]))
+    variables["variance_floor"] = ((), 0.25)
+    coords = {
+        "published": np.array([], dtype=object),
+        "record": _names(),
+        "flow": list(FLOWS),
+        "process": list(PROCESSES),
     }
-    coords = {"record": _names(), "flow": list(FLOWS), "process": list(PROCESSES)}
     return xr.Dataset(variables, coords=coords | {"source": list(SOURCES), "quantity": list(SUMS)})
 
 
@@ -245,6 +281,8 @@ def _attrs(chains: int, draws: int, converged: bool) -> dict[str, Any]:
     return provenance() | {
         "study_name": "A study of two <lands>",
         "study_hash": "0" * 64,
+        "description_hash": "1" * 64,
+        "digest": "2" * 16,
         "unit": "kt REO/yr",
         "seed": 1,
         "draws": draws,

@@ -90,7 +90,7 @@ def random_factor(rng: np.random.Generator, size: int, filled: float = 0.15) -> 
 def random_whitening(layout: Layout, seed: int) -> Whitening:
     """Return coordinates that suit nothing: bent, pulled, mixed and off the mode."""
     rng = np.random.default_rng(seed)
-    unknowns, steps = layout.unknowns, layout.steps
+    unknowns, steps = layout.unknowns, layout.equations.steps
     mode = 0.2 * rng.normal(size=unknowns.size)
     reference = persistences(mode, steps)[0][steps.which]
     diagonal, coupling = prior_bands(reference)

@@ -198,13 +198,12 @@ def test_figures_of_a_world_are_those_of_a_draw_at_it(bundled: Study) -> None:
     layout = lay_out(bundled)
     latents = latents_of(world, layout)
     level, flow, location, scale = observe(
-        states(latents, layout.steps), latents, layout.centres, layout.graph, layout.sums,
-        layout.errors,
+        states(latents, layout.equations.steps), latents, layout.equations
     )  # fmt: skip
     bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
     own = latents[layout.unknowns.scales_start : layout.unknowns.steps_start]
     step = latents[layout.unknowns.steps_start :]
-    errors, steps = layout.errors, layout.steps
+    errors, steps = layout.equations.errors, layout.equations.steps
     noise = np.exp(errors.noise_mean + errors.noise_sd * own)
     parts = {
         "flows": flow.T, "bias": level[bias].T, "shared_error": level[shared, 0],
@@ -221,7 +220,8 @@ def test_figures_of_a_world_are_those_of_a_draw_at_it(bundled: Study) -> None:
 
 def latents_of(world: Any, layout: Any) -> np.ndarray:
     """Latent vector of a world: its unknowns taken back through their priors."""
-    unknowns, centres, errors, steps = layout.unknowns, layout.centres, layout.errors, layout.steps
+    unknowns, equations = layout.unknowns, layout.equations
+    centres, errors, steps = equations.centres, equations.errors, equations.steps
     given = np.stack([
         world.unknowns[name].values if name in world.unknowns else centres.mean[n]
         for n, name in enumerate(unknowns.columns)

@@ -97,8 +97,10 @@ def test_density_is_that_of_the_model_and_the_volume_of_the_map(
     whitening = COORDINATES[name](layout)
     point = some_point(layout, 1)
     density, _ = gradients(layout)(whitening)(point)
-    latent = unfold(point, layout.steps, whitening)[1]
-    expected = float(model_density(which)(latent)) + log_volume(point, layout.steps, whitening)
+    latent = unfold(point, layout.equations.steps, whitening)[1]
+    expected = float(model_density(which)(latent)) + log_volume(
+        point, layout.equations.steps, whitening
+    )
     expected += 0.5 * point.size * np.log(2 * np.pi)
     assert density == pytest.approx(expected, rel=1e-8, abs=1e-5)
 
@@ -115,12 +117,17 @@ def test_gradient_is_that_of_the_density(which: str, name: str, studies: dict[st
 def test_arrays_of_another_type_are_refused(studies: dict[str, Study]) -> None:
     """The compiled function reads memory as it was told to, so nothing else may reach it."""
     layout = lay_out(studies["tiny"])
-    narrow = layout.errors._replace(record_sd=layout.errors.record_sd.astype(np.float32))
+    errors = layout.equations.errors
+    narrow = errors._replace(record_sd=errors.record_sd.astype(np.float32))
     with pytest.raises(TypeError, match="float32"):
-        gradients(replace(layout, errors=narrow))(identity(layout))
-    table = np.asfortranarray(layout.centres.mean)
+        gradients(replace(layout, equations=layout.equations._replace(errors=narrow)))(
+            identity(layout)
+        )
+    table = np.asfortranarray(layout.equations.centres.mean)
+    centres = layout.equations.centres._replace(mean=table)
+    equations = layout.equations._replace(centres=centres)
     with pytest.raises(TypeError, match="F"):
-        gradients(replace(layout, centres=layout.centres._replace(mean=table)))(identity(layout))
+        gradients(replace(layout, equations=equations))(identity(layout))
 
 
 def test_a_point_of_another_size_is_refused(studies: dict[str, Study]) -> None:
@@ -147,10 +154,8 @@ def test_what_is_observed_is_what_the_model_says(which: str, studies: dict[str, 
     study = studies[which]
     layout = lay_out(study)
     whitening = random_whitening(layout, 3)
-    state, latent = unfold(some_point(layout, 3), layout.steps, whitening)
-    level, flow, location, scale = kernels.observe(
-        state, latent, layout.centres, layout.graph, layout.sums, layout.errors
-    )
+    state, latent = unfold(some_point(layout, 3), layout.equations.steps, whitening)
+    level, flow, location, scale = kernels.observe(state, latent, layout.equations)
     model = build_model(study)
     names = ("flows", "location", "scale", "bias", "shared_error")
     function = pytensor.function([model["latents"]], [model[name] for name in names], mode=PLAIN)

@@ -43,7 +43,7 @@ class Density:
 
     def unfold(self, white: Floats, whitening: Whitening) -> tuple[Floats, Floats]:
         """Return states (year, series) and latent vector."""
-        state, latent = unfold(white, self.layout.steps, whitening)
+        state, latent = unfold(white, self.layout.equations.steps, whitening)
         return state, latent
 
 
@@ -105,7 +105,9 @@ def test_the_prior_is_spherical_in_the_identity(density: Density) -> None:
     for white in points:
         latent = density.unfold(white, spherical)[1]
         assert latent @ latent == pytest.approx(white @ white, rel=1e-10)
-        assert log_volume(white, density.layout.steps, spherical) == pytest.approx(0, abs=1e-6)
+        assert log_volume(white, density.layout.equations.steps, spherical) == pytest.approx(
+            0, abs=1e-6
+        )
 
 
 def test_without_records_the_identity_has_a_standard_normal_density(study: Study) -> None:
@@ -123,8 +125,8 @@ def test_a_frame_holds_the_precision_of_the_states(density: Density, seed: int) 
     frame = Frame.at(density.layout, scales)
     np.testing.assert_array_equal(frame.held[density.unknowns.scales_start :], scales)
     assert not frame.held[: density.unknowns.scales_start].any()
-    persistence = kernels.persistences(frame.held, density.layout.steps)[0]
-    for series, rows in enumerate(density.layout.steps.which.T):
+    persistence = kernels.persistences(frame.held, density.layout.equations.steps)[0]
+    for series, rows in enumerate(density.layout.equations.steps.which.T):
         expected = np.linalg.inv(ar1_covariance(persistence[rows]))
         bands = np.diag(frame.precision[:, series]) + np.diag(frame.coupling[1:, series], -1)
         np.testing.assert_allclose(bands, np.tril(expected), rtol=1e-7, atol=1e-7)
@@ -202,7 +204,7 @@ def test_a_density_that_is_nowhere_finite_is_a_fit_error(density: Density) -> No
 def test_the_centre_is_the_mean_of_the_draws(
     density: Density, pilot: Floats, averaged: Whitening
 ) -> None:
-    states_of = np.array([states(latent, density.layout.steps) for latent in pilot])
+    states_of = np.array([states(latent, density.layout.equations.steps) for latent in pilot])
     state, latent = density.unfold(np.zeros(density.unknowns.size), averaged)
     np.testing.assert_allclose(state, states_of.mean(axis=0), atol=1e-8)
     rest = slice(density.unknowns.states, None)
@@ -233,7 +235,7 @@ def test_curvature_is_the_average_over_the_draws(
     mean = np.zeros((free, free))
     for latent in pilot:
         point = np.zeros(unknowns.size)
-        point[: unknowns.states] = states(latent, density.layout.steps).ravel()
+        point[: unknowns.states] = states(latent, density.layout.equations.steps).ravel()
         point[unknowns.states : free] = latent[unknowns.states : free]
         mean += dense_precision(gradient, point)[:free, :free] / len(pilot)
     moved = unwhitening(averaged)[:free, :free]
@@ -245,7 +247,7 @@ def test_curvature_is_the_average_over_the_draws(
 def test_draws_of_one_point_do(density: Density, pilot: Floats) -> None:
     found = over_draws(density.gradient_at, density.layout, pilot[:1])
     state, _ = density.unfold(np.zeros(density.unknowns.size), found)
-    np.testing.assert_allclose(state, states(pilot[0], density.layout.steps), atol=1e-8)
+    np.testing.assert_allclose(state, states(pilot[0], density.layout.equations.steps), atol=1e-8)
 
 
 # --- the factor, without what weighs nothing ------------------------------------------------------

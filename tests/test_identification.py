@@ -24,10 +24,8 @@ def study(tiny_study: Path) -> Study:
 
 def expected_of(layout: Layout, latent: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Locations and scales of records, and quantities (year, quantity), of one latent vector."""
-    state = states(latent, layout.steps)
-    _, flow, location, scale = observe(
-        state, latent, layout.centres, layout.graph, layout.sums, layout.errors
-    )
+    state = states(latent, layout.equations.steps)
+    _, flow, location, scale = observe(state, latent, layout.equations)
     total = flow.T @ layout.numerators
     below = flow.T @ layout.denominators
     return location, scale, np.where(layout.ratio, total / np.where(below > 0, below, 1), total)
@@ -50,7 +48,9 @@ def slopes(layout: Layout, latent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def precisions(layout: Layout, location: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Curvature of every record's log-likelihood about its location, by second differences."""
     step = 1e-3 * scale
-    ends = [record_terms(location + sign * step, scale, layout.figures) for sign in (-1, 0, 1)]
+    ends = [
+        record_terms(location + sign * step, scale, layout.equations.figures) for sign in (-1, 0, 1)
+    ]
     return np.maximum((2 * ends[1] - ends[0] - ends[2]) / step**2, 0)
 
 

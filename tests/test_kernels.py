@@ -462,7 +462,7 @@ def test_spreads_are_stated_errors_times_noise_and_their_adjoint() -> None:
     rng = np.random.default_rng(1)
     latent, bar = rng.normal(size=9), rng.normal(size=7)
     errors = Errors(
-        standing=np.array([0.25]),
+        floor=np.array([0.25]),
         noise_start=np.array([4]),
         noise_mean=rng.normal(size=4),
         noise_sd=np.array([0.3, 0.0, 0.5, 0.4]),

@@ -29,7 +29,8 @@ LAYERS = (
 # Within a folder, lowest first: a module imports from modules before it only.
 ORDER = {
     "study": (
-        *("header.frozen", "rows", "reading.csvfiles", "table", "header.forms", "reading.cells"),
+        *("header.frozen", "kinds", "targets", "rows", "reading.csvfiles", "table"),
+        *("reading.cells", "schema", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
         *("changes", "checks.context", "checks.graph", "checks.priors", "checks.published"),
         *("checks.records", "checks.whole", "study", "description"),
@@ -42,7 +43,7 @@ ORDER = {
     "model": (
         *("kernels", "operations", "unknowns", "network", "observations", "layout", "graph"),
     ),
-    "results": ("contents", "summaries", "selection", "fitfile"),
+    "results": ("contents", "summaries", "intervals", "selection", "fitfile"),
     "elicitation": ("quantiles", "rewriting", "__main__"),
     "inference": (
         *("convergence", "density", "coordinates", "datatree", "identifiability", "sampling"),
@@ -57,17 +58,17 @@ ORDER = {
         *("calibration.refitting", "calibration.drawing", "calibration.running"),
         *("calibration.calibrating", "calibration"),
     ),
-    "reporting": (*("plan", "spreadsheets", "tables", "checking", "sections", "pictures", "page"),),
+    "reporting": (*("plan", "spreadsheets", "tables", "checking", "pictures", "sections", "page"),),
     "cli": ("main",),
 }
 
 # What of a folder others may import; the others are its own affair.
 DOORS = {
-    "study": {"study"},
+    "study": {"study", "study.kinds", "study.targets", "study.schema"},
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
     "model": {"model.kernels", "model.layout", "model.unknowns"},
-    "results": {"results.contents", "results.summaries", "results.selection", "results.fitfile"},
+    "results": {f"results.{name}" for name in ORDER["results"]},
     "elicitation": set(),
     "inference": {f"inference.{name}" for name in ORDER["inference"]},
     "answers": {f"answers.{name}" for name in ORDER["answers"]},

@@ -233,7 +233,7 @@ def test_operations_alike_but_for_their_structure_keep_apart(
     mode: object, studies: dict[str, Study]
 ) -> None:
     """Told apart by name only, one would stand for the other in a graph or in compiled code."""
-    figures = lay_out(studies["tiny"]).figures
+    figures = lay_out(studies["tiny"]).equations.figures
     moved = figures._replace(low=figures.low + 1.0, high=figures.high + 1.0)
     location, scale = pt.dvector("location"), pt.dvector("scale")
     terms = [apply("record_terms", one, location, scale) for one in (figures, moved)]

@@ -50,8 +50,10 @@ def test_a_study_may_have_none(tiny_study: Path) -> None:
 def evidence(study: Study) -> list[np.ndarray]:
     """Return every array that the likelihood and the priors are computed from."""
     layout = lay_out(study)
-    parts = (layout.steps, layout.centres, layout.graph, layout.errors, layout.figures)
-    sums = (*layout.sums.above, *layout.sums.below, *layout.sums.shift)
+    equations = layout.equations
+    names = ("steps", "centres", "graph", "errors", "figures")
+    parts = [getattr(equations, name) for name in names]
+    sums = (*equations.sums.above, *equations.sums.below, *equations.sums.shift)
     return [np.asarray(array) for part in (*parts, sums) for array in part]
 
 

@@ -171,8 +171,8 @@ def test_held_out_records_count_for_nothing_in_the_fit(tiny_study: Path, sampler
     study = read_study(tiny_study)
     scores = score_held_out(study, ["r_value", "r_range"], RUN)
     (layout,) = sampler.layouts
-    kinds = dict(zip(layout.records, layout.figures.kind, strict=True))
-    before = dict(zip(layout.records, lay_out(study).figures.kind, strict=True))
+    kinds = dict(zip(layout.records, layout.equations.figures.kind, strict=True))
+    before = dict(zip(layout.records, lay_out(study).equations.figures.kind, strict=True))
     assert kinds["r_value"] == kinds["r_range"] == CERTAIN
     assert all(kinds[name] == before[name] for name in kinds if name not in scores.index)
     assert list(scores.index) == ["r_value", "r_range"]

@@ -229,7 +229,7 @@ def test_replicated_figures_lie_around_the_locations(study: Study, fitted: xr.Da
     """A reporter's figure scatters by its error times the noise; certain zeros have none."""
     layout = lay_out(study)
     replicates = fitted["posterior_predictive"]["value"]
-    certain = layout.figures.kind == kernels.CERTAIN
+    certain = layout.equations.figures.kind == kernels.CERTAIN
     assert certain.any()
     assert np.isnan(replicates.values[..., certain]).all()
     assert np.isfinite(replicates.values[..., ~certain]).all()

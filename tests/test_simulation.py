@@ -906,11 +906,13 @@ def test_the_bundled_study_closes_and_prints_records_its_own_likelihood_accepts(
 
 
 def test_the_oracle_does_not_know_the_model():
-    tree = ast.parse(Path(simulation.__file__).read_text(encoding="utf-8"))
-    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    imported |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
-    own = {name for name in imported if name and name.startswith("reebayes")}
-    assert own <= {"reebayes.conventions", "reebayes.errors", "reebayes.study"}
+    folder = Path(simulation.__file__).parent
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.glob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported |= {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
+    own = {name.split(".")[1] for name in imported if name and name.startswith("reebayes")}
+    assert own <= {"conventions", "errors", "study", "simulation"}
     assert not {"pymc", "pytensor", "numba", "scipy"} & imported
 
 

@@ -99,9 +99,10 @@ def test_one_gradient_is_counted(bundled: Layout) -> None:
     assert counts.sqrt == unknowns.states
     # each figure is compared with a logarithm, each share but a remainder's is an exponential
     assert counts.log >= len(bundled.records)
-    assert counts.exp <= bundled.graph.active.sum() + 3 * unknowns.size
-    assert counts.erfc == (np.isin(bundled.figures.kind, (kernels.UPPER, kernels.LOWER)).sum()
-                           + 2 * (bundled.figures.kind == kernels.RANGE).sum())  # fmt: skip
+    assert counts.exp <= bundled.equations.graph.active.sum() + 3 * unknowns.size
+    kind = bundled.equations.figures.kind
+    bounds = np.isin(kind, (kernels.UPPER, kernels.LOWER)).sum()
+    assert counts.erfc == bounds + 2 * (kind == kernels.RANGE).sum()
 
 
 @pytest.mark.slow_ci
@@ -129,9 +130,12 @@ def test_copies_side_by_side_are_the_study_itself(layout: Layout) -> None:
 def test_work_grows_with_the_flows(bundled: Layout) -> None:
     whitening = identity(bundled)
     many = repeat(bundled, whitening, 10)
-    assert many.graph.column.size == 10 * bundled.graph.column.size
-    assert many.sums.above.index.size == 10 * bundled.sums.above.index.size
-    assert np.diff(many.graph.stage_start).max() == np.diff(bundled.graph.stage_start).max()
+    assert many.equations.graph.column.size == 10 * bundled.equations.graph.column.size
+    assert many.equations.sums.above.index.size == 10 * bundled.equations.sums.above.index.size
+    assert (
+        np.diff(many.equations.graph.stage_start).max()
+        == np.diff(bundled.equations.graph.stage_start).max()
+    )
 
 
 def test_folder_is_no_part_of_the_package() -> None:

@@ -52,8 +52,8 @@ def test_a_setting_changes(tmp_path: Path) -> None:
     base = study_with(tmp_path)
     heavy = base.variant("heavy")
     assert heavy.settings["error_distribution"] == "student_t"
-    assert lay_out(heavy).figures.freedom == 4
-    assert lay_out(base).figures.freedom == 0
+    assert lay_out(heavy).equations.figures.freedom == 4
+    assert lay_out(base).equations.figures.freedom == 0
     assert heavy.name == "Tiny: heavy tails"
 
 

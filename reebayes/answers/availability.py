@@ -13,22 +13,11 @@ import numpy as np
 import xarray as xr
 
 from reebayes.conventions import KIND, QUANTITY, REGION, STAGE, YEAR
-from reebayes.study import RECORD_KINDS, Flow, Prior, Quantity, Record, Study
+from reebayes.study import Flow, Prior, Quantity, Record, Study
+from reebayes.study.kinds import RECORD_KINDS, kind_of
 from reebayes.wording import years_text
 
 TRADE, USE = "trade", "use"
-
-KIND_MARKS: Mapping[str, str] = {
-    "value": "o",
-    "quota": "q",
-    "zero": "0",
-    "upper": "<",
-    "lower": ">",
-    "range": "~",
-    "cumulative": "+",
-    "mean": "=",
-}
-"""How each kind of record is drawn in the map of quantities."""
 
 SEVERAL, ABSENT, IMPOSSIBLE = "*", ".", " "
 OWN, SHARED, PRIOR_ONLY, NEITHER = "o", "+", "p", "!"
@@ -96,9 +85,10 @@ def _by_quantity(study: Study) -> xr.Dataset:
     observed = {record.quantity for record in study.records}
     quantities = [item for item in study.quantities if item.quantity in observed]
     names = [item.quantity for item in quantities]
-    counts = np.zeros((len(names), len(study.years), len(RECORD_KINDS)), dtype=int)
+    kinds = list(RECORD_KINDS)
+    counts = np.zeros((len(names), len(study.years), len(kinds)), dtype=int)
     for record in study.records:
-        row, kind = names.index(record.quantity), RECORD_KINDS.index(record.kind)
+        row, kind = names.index(record.quantity), kinds.index(kind_of(record.kind).name)
         counts[row, _span(study, record), kind] += 1
     possible = np.array([_possible(study, item) for item in quantities], dtype=bool)
     return xr.Dataset(
@@ -106,7 +96,7 @@ def _by_quantity(study: Study) -> xr.Dataset:
             "records": ((QUANTITY, YEAR, KIND), counts),
             "possible": ((QUANTITY, YEAR), possible.reshape(counts.shape[:2])),
         },
-        coords={QUANTITY: names, YEAR: list(study.years), KIND: list(RECORD_KINDS)},
+        coords={QUANTITY: names, YEAR: list(study.years), KIND: kinds},
     )
 
 
@@ -246,7 +236,7 @@ def _quantity_block(study: Study, counted: xr.Dataset) -> str:
     ]
     title = f"Records by quantity: {len(study.records)} records of {len(rows)} quantities"
     kinds = {record.kind for record in study.records}
-    legend = [f"{mark} {kind}" for kind, mark in KIND_MARKS.items() if kind in kinds]
+    legend = [f"{kind.mark} {kind.name}" for kind in RECORD_KINDS.values() if kind.name in kinds]
     legend += [f"{SEVERAL} several kinds", f"{ABSENT} none", "blank: cannot exist"]
     silent = len(study.quantities) - len(rows)
     below = f"{silent} of {len(study.quantities)} quantities have no record of their own."
@@ -265,7 +255,7 @@ def _kind_mark(counts: np.ndarray, possible: bool) -> str:
     kinds = [kind for kind, count in zip(RECORD_KINDS, counts, strict=True) if count]
     if not kinds:
         return ABSENT if possible else IMPOSSIBLE
-    return KIND_MARKS[kinds[0]] if len(kinds) == 1 else SEVERAL
+    return kind_of(kinds[0]).mark if len(kinds) == 1 else SEVERAL
 
 
 def stage_marks(counted: xr.Dataset) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import logit, ndtri
 
-from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, RATIO_UNITS, REPORTER, YEAR
+from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, REPORTER, YEAR
 from reebayes.errors import ResultError
-from reebayes.results.contents import group_of
+from reebayes.results.contents import Contents, Fit, contents_of
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import cumulative
 from reebayes.wording import listed
@@ -39,10 +39,10 @@ narrower: what weighs too little to contract it by 0.15 shifts it less in 19 of 
 NOISE = 2.0
 """Standard errors that a contraction must exceed to count: draws are finite."""
 
-RIDGE, ANCHORED = "ridge", "anchored"
+CONFOUNDED, ANCHORED = "confounded", "anchored"
 """What a bias and its quantity may be: both unlearnt, or the one fixed by the other's prior."""
 
-RIDGE_CORRELATION = -0.8
+CONFOUNDED_FROM = -0.8
 """Correlation of a bias with what it distorts from which the two are known together only: two
 thirds of what is uncertain about the one is then the other."""
 
@@ -52,7 +52,7 @@ _EDGE = 1e-6  # shares closer to 0 or 1 are taken as that close: their log odds 
 
 
 def learnt(
-    fit: xr.DataTree,
+    fit: Fit,
     quantities: str | Sequence[str] | None = None,
     *,
     total: bool = False,
@@ -95,27 +95,31 @@ def learnt(
     >>> taught["label"].sel(quantity="smuggled_CN", year=2014).item()  # doctest: +SKIP
     'learnt'
     """
-    units = group_of(fit, "constant_data")["quantity_unit"].to_series().astype(str)
+    contents = contents_of(fit)
+    names = _names(contents, quantities, total=total)
+    compared = [_compare(contents, name, total=total, ci_prob=ci_prob) for name in names]
+    years = [] if total else [YEAR]
+    coordinates: dict[str, Any] = {QUANTITY: names} | ({} if total else {YEAR: contents.years})
+    columns = {
+        key: ((QUANTITY, *years), np.stack([columns[key] for columns, _ in compared]))
+        for key in compared[0][0]
+    }
+    scales = np.array([scale for _, scale in compared], dtype=object)
+    units = contents.units[names].to_numpy(dtype=object)
+    about = {"scale": (QUANTITY, scales), "unit": (QUANTITY, units)}
+    attrs = {"ci_prob": ci_prob, "ci_kind": "eti"}
+    return xr.Dataset({**columns, **about}, coords=coordinates, attrs=attrs)
+
+
+def _names(contents: Contents, quantities: str | Sequence[str] | None, *, total: bool) -> list[str]:
+    """Quantities to compare."""
     if quantities is None:
-        names = [str(name) for name in units.index if not (total and units[name] in RATIO_UNITS)]
+        names = [str(n) for n in contents.units.index if not (total and n in contents.ratios)]
     else:
         names = [quantities] if isinstance(quantities, str) else list(quantities)
     if not names:
         raise ResultError("No quantity to compare; name one, or leave the names out for all.")
-    draws = {group: quantity(fit, names, group=group) for group in (PRIOR, POSTERIOR)}
-    if total:
-        draws = {group: cumulative(da) for group, da in draws.items()}
-    effective = float(fit.attrs.get("ess_tail_min", np.inf))
-    parts = [
-        _compare(
-            *(draws[group].sel({QUANTITY: [name]}) for group in (PRIOR, POSTERIOR)),
-            share=units[name] in RATIO_UNITS, effective=effective, ci_prob=ci_prob,
-        )
-        for name in names
-    ]  # fmt: skip
-    table = xr.concat(parts, dim=QUANTITY).transpose(QUANTITY, ...)
-    table["unit"] = (QUANTITY, units[names].to_numpy(dtype=object))
-    return table.assign_attrs(ci_prob=ci_prob, ci_kind="eti")
+    return names
 
 
 def label_shares(table: xr.Dataset) -> dict[str, float]:
@@ -197,28 +201,31 @@ class _Band:
 
 
 def _compare(
-    prior: xr.DataArray, posterior: xr.DataArray, *, share: bool, effective: float, ci_prob: float
-) -> xr.Dataset:
-    before, after = _flat(prior), _flat(posterior)
+    contents: Contents, name: str, *, total: bool, ci_prob: float
+) -> tuple[dict[str, NDArray[Any]], str]:
+    """Columns of one quantity, by year or of the sum, and the scale on which it is compared."""
+    draws = (quantity(contents, name, group=group) for group in (PRIOR, POSTERIOR))
+    before, after = (_sorted(cumulative(da) if total else da) for da in draws)
     # A value that never changes, or never exists, has nothing to be learnt.
-    absent = ~(np.ptp(before, axis=0) > 0)
-    scale = _scale(before[:, ~absent], after[:, ~absent], share)
+    absent = ~(before[-1] - before[0] > 0)
+    scale = _scale(before[:, ~absent], after[:, ~absent], name in contents.ratios)
     plain = {"prior": before, "posterior": after}
-    columns = {
-        f"{group}_{name}": values
-        for group, draws in plain.items()
-        for name, values in zip(
-            ("median", "lower", "upper"), _quantiles(draws, ci_prob), strict=True
+    columns: dict[str, NDArray[Any]] = {
+        f"{group}_{key}": values
+        for group, values_of in plain.items()
+        for key, values in zip(
+            ("median", "lower", "upper"), _quantiles(values_of, _ends(ci_prob), "plain"),
+            strict=True,
         )
-    }
+    }  # fmt: skip
+    effective = min(contents.effective_draws, len(after))
     columns |= _figures(
-        _band(_on_scale(before, scale), ci_prob, len(before)),
-        _band(_on_scale(after, scale), ci_prob, min(effective, len(after))),
+        _band(before, scale, ci_prob, len(before)), _band(after, scale, ci_prob, effective),
         absent, ci_prob,
     )  # fmt: skip
-    like = posterior.isel({dim: 0 for dim in ("chain", "draw")}, drop=True)
-    data = {name: like.copy(data=values.reshape(like.shape)) for name, values in columns.items()}
-    return xr.Dataset(data).drop_attrs().assign(scale=(QUANTITY, np.array([scale], dtype=object)))
+    if total:
+        columns = {key: values[0] for key, values in columns.items()}
+    return columns, scale
 
 
 def _figures(
@@ -245,6 +252,11 @@ def _labels(contraction: Floats, error: Floats, shift: Floats) -> NDArray[np.str
     return np.where(sure & (contraction >= LEARNT_FROM), LEARNT, np.where(some, PARTLY, PRIOR_ONLY))
 
 
+def _sorted(da: xr.DataArray) -> Floats:
+    """Draws (draw, value), each value's in rising order; undefined ones stand last."""
+    return np.sort(_flat(da), axis=0)
+
+
 def _flat(da: xr.DataArray) -> Floats:
     """Draws (draw, value)."""
     ordered = da.transpose("chain", "draw", ...).values
@@ -253,8 +265,8 @@ def _flat(da: xr.DataArray) -> Floats:
 
 def _scale(before: Floats, after: Floats, share: bool) -> str:
     """Scale on which a quantity is compared: one for all its years."""
-    least = min(before.min(initial=np.inf), after.min(initial=np.inf))
-    most = max(before.max(initial=-np.inf), after.max(initial=-np.inf))
+    least = min(before[:1].min(initial=np.inf), after[:1].min(initial=np.inf))
+    most = max(before[-1:].max(initial=-np.inf), after[-1:].max(initial=-np.inf))
     if share and least >= 0 and most <= 1:
         return "logit"
     return "log" if least > 0 else "plain"
@@ -268,12 +280,27 @@ def _on_scale(draws: Floats, scale: str) -> Floats:
     return np.log(np.where(draws > 0, draws, np.nan))
 
 
-def _quantiles(draws: Floats, ci_prob: float) -> Floats:
+def _ends(ci_prob: float) -> list[float]:
     tail = (1 - ci_prob) / 2
-    return np.asarray(np.quantile(draws, [0.5, tail, 1 - tail], axis=0))
+    return [0.5, tail, 1 - tail]
 
 
-def _band(draws: Floats, ci_prob: float, effective: float) -> _Band:
+def _quantiles(ordered: Floats, levels: Sequence[float], scale: str) -> list[Floats]:
+    """Quantiles of draws (draw, value) in rising order, on a scale that keeps their order.
+
+    Only the draws beside a quantile need to be taken to the scale.
+    """
+    found = []
+    for level in levels:
+        place = (len(ordered) - 1) * level
+        below = int(place)
+        above = min(below + 1, len(ordered) - 1)
+        low, high = (_on_scale(ordered[n], scale) for n in (below, above))
+        found.append(np.where(np.isnan(ordered[-1]), np.nan, low + (high - low) * (place - below)))
+    return found
+
+
+def _band(ordered: Floats, scale: str, ci_prob: float, effective: float) -> _Band:
     """Band with the error of its width from the order statistics around its ends.
 
     The share of so many independent draws below an end is known to `reach`; draws that far to
@@ -281,9 +308,9 @@ def _band(draws: Floats, ci_prob: float, effective: float) -> _Band:
     """
     tail = (1 - ci_prob) / 2
     reach = min(np.sqrt(tail * (1 - tail) / effective), tail)
-    levels = [0.5, tail, 1 - tail, tail - reach, tail + reach, 1 - tail - reach, 1 - tail + reach]
-    median, lower, upper, *around = np.quantile(draws, levels, axis=0)
-    errors = np.hypot(around[1] - around[0], around[3] - around[2]) / 2
+    around = [tail - reach, tail + reach, 1 - tail - reach, 1 - tail + reach]
+    median, lower, upper, *ends = _quantiles(ordered, [*_ends(ci_prob), *around], scale)
+    errors = np.hypot(ends[1] - ends[0], ends[3] - ends[2]) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         return _Band(median, lower, upper, errors / (upper - lower))
 
@@ -291,8 +318,8 @@ def _band(draws: Floats, ci_prob: float, effective: float) -> _Band:
 # --- biases ---------------------------------------------------------------------------------------
 
 
-def ridges(fit: xr.DataTree) -> pd.DataFrame:
-    """List reporters whose bias is known only together with what they report.
+def confounding(fit: Fit) -> pd.DataFrame:
+    """List reporters whose bias is confounded with what they report.
 
     A record fixes the product of a flow and its reporter's bias. If neither is fixed by anything
     else, the posterior keeps a ridge: the one can be larger if the other is smaller, as far as
@@ -309,41 +336,41 @@ def ridges(fit: xr.DataTree) -> pd.DataFrame:
         One row per reporter and quantity, means over the years of its records: posterior
         ``correlation`` of bias and log quantity, ``bias_contraction``, ``quantity_contraction``,
         ``bias_label`` and ``quantity_label`` as in `learnt`, and a ``state`` where the correlation
-        is below `RIDGE_CORRELATION` and the bias is not learnt: ``ridge`` if the quantity is not
-        either, ``anchored`` if it is, by the prior of the bias. Sorted by correlation.
+        is below `CONFOUNDED_FROM` and the bias is not learnt: ``confounded`` if the quantity is
+        not either, ``anchored`` if it is, by the prior of the bias. Sorted by correlation.
     """
-    effective = float(fit.attrs.get("ess_tail_min", np.inf))
+    contents = contents_of(fit)
     rows = [
-        {"reporter": reporter, "quantity": name, **_joint(fit, reporter, name, years, effective)}
-        for (reporter, name), years in _reported(fit).items()
+        {"reporter": reporter, "quantity": name, **_joint(contents, reporter, name, years)}
+        for (reporter, name), years in _reported(contents).items()
     ]
     columns = ["correlation", "bias_label", "quantity_label"]  # also where no reporter is left
     table = pd.DataFrame(rows, columns=None if rows else [REPORTER, QUANTITY, *columns])
     table = table.dropna(subset=["correlation"])
-    tied = (table["correlation"] <= RIDGE_CORRELATION) & (table["bias_label"] != LEARNT)
-    state = np.where(table["quantity_label"] == LEARNT, ANCHORED, RIDGE)
+    tied = (table["correlation"] <= CONFOUNDED_FROM) & (table["bias_label"] != LEARNT)
+    state = np.where(table["quantity_label"] == LEARNT, ANCHORED, CONFOUNDED)
     table["state"] = np.where(tied, state, "")
     return table.sort_values("correlation", ignore_index=True)
 
 
-def ridge_sentences(table: pd.DataFrame) -> str:
-    """Say in words which biases are known only together with what their reporters report.
+def confounding_sentences(table: pd.DataFrame) -> str:
+    """Say in words which biases are confounded with what their reporters report.
 
     Parameters
     ----------
     table : DataFrame
-        As `ridges` returns it.
+        As `confounding` returns it.
     """
-    ridge, anchored = _pairs(table, RIDGE), _pairs(table, ANCHORED)
+    confounded, anchored = _pairs(table, CONFOUNDED), _pairs(table, ANCHORED)
     sentences = [
-        f"Neither bias nor quantity is learnt of {ridge}: the records fix the product of the two, "
-        "and how it divides rests on their priors."
-        if ridge
-        else "Of no reporter are bias and quantity both unlearnt and known only together."
+        f"The records fix only the product of bias and quantity for {confounded}: how it divides "
+        "rests on the priors."
+        if confounded
+        else "No reporter's bias is confounded with the flow it reports."
     ]
     if anchored:
         sentences.append(
-            f"Learnt, but only as far as the prior of the reporter's bias allows: {anchored}."
+            f"The prior of the reporter's bias limits what the records teach of {anchored}."
         )
     return " ".join(sentences)
 
@@ -353,33 +380,35 @@ def _pairs(table: pd.DataFrame, state: str) -> str:
     return listed(f"{reporter} ({listed(names)})" for reporter, names in found)
 
 
-def _reported(fit: xr.DataTree) -> dict[tuple[str, str], list[int]]:
+def _reported(contents: Contents) -> dict[tuple[str, str], list[int]]:
     """Years of the records of every quantity and reporter that has a bias."""
-    biased = set(group_of(fit, POSTERIOR)[REPORTER].values.tolist())
-    constant = group_of(fit, "constant_data")
-    columns = ("record_reporter", "record_quantity", "record_year", "record_year_end")
+    biased = {str(name) for name in contents.group(POSTERIOR)[REPORTER].values}
     years: dict[tuple[str, str], set[int]] = {}
-    for reporter, name, first, last in zip(*(constant[c].values for c in columns), strict=True):
-        if reporter in biased:
-            years.setdefault((str(reporter), str(name)), set()).update(range(first, last + 1))
+    rows: Iterable[Any] = contents.records.itertuples()
+    for row in rows:
+        if row.reporter in biased:
+            span = range(int(row.year), int(row.year_end) + 1)
+            years.setdefault((str(row.reporter), str(row.quantity)), set()).update(span)
     return {pair: sorted(found) for pair, found in years.items()}
 
 
 def _joint(
-    fit: xr.DataTree, reporter: str, name: str, years: list[int], effective: float
+    contents: Contents, reporter: str, name: str, years: list[int]
 ) -> dict[str, float | str]:
     """Mean bias beside mean log quantity over some years."""
     (bias_before, before), (bias, after) = (
-        _means(group_of(fit, group), reporter, name, years) for group in (PRIOR, POSTERIOR)
+        _means(contents, group, reporter, name, years) for group in (PRIOR, POSTERIOR)
     )
     moves = np.ptp(bias) > 0 and np.ptp(after) > 0  # not so where undefined
     row: dict[str, float | str] = {
         "correlation": float(np.corrcoef(bias, after)[0, 1]) if moves else np.nan
     }
     for what, pair in (("bias", (bias_before, bias)), ("quantity", (before, after))):
+        ordered = [np.sort(values)[:, None] for values in pair]
+        effective = min(contents.effective_draws, len(pair[1]))
         figures = _figures(
-            _band(pair[0][:, None], CI_PROB, len(pair[0])),
-            _band(pair[1][:, None], CI_PROB, min(effective, len(pair[1]))),
+            _band(ordered[0], "plain", CI_PROB, len(pair[0])),
+            _band(ordered[1], "plain", CI_PROB, effective),
             np.array([not np.ptp(pair[0]) > 0]), CI_PROB,
         )  # fmt: skip
         row[f"{what}_contraction"] = float(figures["contraction"][0])
@@ -387,10 +416,12 @@ def _joint(
     return row
 
 
-def _means(draws: xr.Dataset, reporter: str, name: str, years: list[int]) -> tuple[Floats, Floats]:
+def _means(
+    contents: Contents, group: str, reporter: str, name: str, years: list[int]
+) -> tuple[Floats, Floats]:
     """Draws of the mean bias, and of the mean log quantity where it exists."""
-    level = _flat(draws["quantities"].sel({QUANTITY: name, YEAR: years}))
+    level = _flat(quantity(contents, name, group=group).sel({YEAR: years}))
     level = level[:, (level > 0).all(axis=0)]
-    bias = _flat(draws["bias"].sel({REPORTER: reporter, YEAR: years})).mean(axis=1)
+    bias = _flat(contents.bias(group, reporter, years))[:, 0]
     undefined = np.full(len(level), np.nan)
     return bias, np.log(level).mean(axis=1) if level.shape[1] else undefined

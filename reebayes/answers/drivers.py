@@ -8,30 +8,32 @@ from dataclasses import dataclass
 import pandas as pd
 import xarray as xr
 
-from reebayes.answers.contraction import label_shares, label_spans, learnt, ridge_sentences, ridges
-from reebayes.answers.leave_one_out import Span, disagreement, influences
+from reebayes.answers.contraction import (
+    confounding,
+    confounding_sentences,
+    label_shares,
+    label_spans,
+    learnt,
+)
+from reebayes.answers.leave_one_out import LeftOut, Span, disagreement, influences
 from reebayes.conventions import (
     CI_PROB,
     POSTERIOR,
     PRIOR,
     QUANTITY,
-    RATIO_UNITS,
     RECORD,
     REPORTER,
     YEAR,
 )
-from reebayes.results.contents import group_of, report_settings
+from reebayes.results.contents import PREDICTIVE, Contents, Fit, contents_of
 from reebayes.wording import format_band, format_value
 
 SHOWN = 5
 """Records listed for each headline figure, and records that disagree most."""
 
-FALLBACK = 3
-"""Quantities taken as headline figures where a study names none."""
-
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class Drivers:
     """What a fit rests on.
 
     Parameters
@@ -42,8 +44,8 @@ class Lessons:
         `learnt` of the headline quantities; None without prior draws, or where all are ratios.
     shares : dict
         Share of headline quantity-years by label.
-    ridge : str
-        `ridge_sentences` of the fit; empty without prior draws.
+    confounding : str
+        `confounding_sentences` of the fit; empty without prior draws.
     records, reporters : dict of DataFrame
         `influence` on every headline quantity, of records and of reporters.
     disagreement : DataFrame
@@ -54,7 +56,7 @@ class Lessons:
     yearly: xr.Dataset | None
     sums: xr.Dataset | None
     shares: Mapping[str, float]
-    ridge: str
+    confounding: str
     records: Mapping[str, pd.DataFrame]
     reporters: Mapping[str, pd.DataFrame]
     disagreement: pd.DataFrame
@@ -68,7 +70,7 @@ class Lessons:
         return f"Of the headline quantities and years: {parts}."
 
 
-def gather_lessons(fit: xr.DataTree, names: Sequence[str] | None = None) -> Lessons:
+def gather_drivers(fit: Fit, names: Sequence[str] | None = None) -> Drivers:
     """Gather what the headline figures of a fit rest on.
 
     Parameters
@@ -80,48 +82,43 @@ def gather_lessons(fit: xr.DataTree, names: Sequence[str] | None = None) -> Less
 
     Returns
     -------
-    Lessons
+    Drivers
 
     Raises
     ------
     ResultError
         If a name is unknown.
     """
-    names = list(names) if names is not None else headline(fit)
-    spans = {name: _span(fit, name) for name in names}
+    contents = contents_of(fit)
+    names = list(names) if names is not None else contents.headline()
+    spans = {name: _span(contents, name) for name in names}
     summable = [name for name in names if spans[name] is None]
-    has_prior = PRIOR in fit.children
-    yearly = learnt(fit, names) if has_prior else None
-    predicted = "posterior_predictive" in fit.children
-    return Lessons(
+    has_prior = contents.has(PRIOR)
+    yearly = learnt(contents, names) if has_prior else None
+    without = LeftOut.of(contents)
+    return Drivers(
         names=names,
         yearly=yearly,
-        sums=learnt(fit, summable, total=True) if has_prior and summable else None,
+        sums=learnt(contents, summable, total=True) if has_prior and summable else None,
         shares={} if yearly is None else label_shares(yearly),
-        ridge=ridge_sentences(ridges(fit)) if has_prior else "",
-        records=influences(fit, spans),
-        reporters=influences(fit, spans, by=REPORTER),
-        disagreement=disagreement(fit) if predicted else pd.DataFrame(),
+        confounding=confounding_sentences(confounding(contents)) if has_prior else "",
+        records=influences(contents, spans, left_out=without),
+        reporters=influences(contents, spans, by=REPORTER),
+        disagreement=disagreement(contents, left_out=without)
+        if contents.has(PREDICTIVE)
+        else pd.DataFrame(),
     )
 
 
-def headline(fit: xr.DataTree) -> list[str]:
-    """Return the quantities that the study's report puts first."""
-    names = group_of(fit, POSTERIOR)[QUANTITY].values[:FALLBACK]
-    return list(report_settings(fit).get("headline") or map(str, names))
-
-
-def _span(fit: xr.DataTree, name: str) -> Span:
+def _span(contents: Contents, name: str) -> Span:
     """Years of which influence is asked: a sum over all, or the last one of a ratio."""
-    draws = group_of(fit, POSTERIOR)["quantities"]
-    unit = group_of(fit, "constant_data")["quantity_unit"].sel({QUANTITY: name}).item()
-    return int(draws[YEAR].values[-1]) if unit in RATIO_UNITS else None
+    return contents.years[-1] if name in contents.ratios else None
 
 
 # --- tables ---------------------------------------------------------------------------------------
 
 
-def lesson_tables(fit: xr.DataTree) -> dict[str, pd.DataFrame]:
+def driver_tables(fit: Fit) -> dict[str, pd.DataFrame]:
     """Return what a fit rests on as tidy tables.
 
     Parameters
@@ -136,20 +133,22 @@ def lesson_tables(fit: xr.DataTree) -> dict[str, pd.DataFrame]:
         and reporters on the headline quantities) and ``disagreement``. Without prior draws there
         is no ``learnt``, without predictive draws no ``disagreement``.
     """
-    lessons = gather_lessons(fit)
+    contents = contents_of(fit)
+    drivers = gather_drivers(contents)
     tables = {}
-    if PRIOR in fit.children:
-        tables = {"learnt": _tidy(learnt(fit)), "learnt_sums": _tidy(learnt(fit, total=True))}
+    if contents.has(PRIOR):
+        yearly, sums = learnt(contents), learnt(contents, total=True)
+        tables = {"learnt": _tidy(yearly), "learnt_sums": _tidy(sums)}
     tables["influence"] = pd.concat(
         [
             _named(table, name, by)
-            for by, found in ((RECORD, lessons.records), (REPORTER, lessons.reporters))
+            for by, found in ((RECORD, drivers.records), (REPORTER, drivers.reporters))
             for name, table in found.items()
         ],
         ignore_index=True,
     )
-    if not lessons.disagreement.empty:
-        tables["disagreement"] = lessons.disagreement.reset_index()
+    if not drivers.disagreement.empty:
+        tables["disagreement"] = drivers.disagreement.reset_index()
     return tables
 
 
@@ -169,7 +168,7 @@ def _tidy(table: xr.Dataset) -> pd.DataFrame:
 # --- text -----------------------------------------------------------------------------------------
 
 
-def lesson_text(fit: xr.DataTree) -> str:
+def driver_text(fit: Fit) -> str:
     """Write what a fit rests on as lines for a terminal.
 
     Parameters
@@ -184,24 +183,24 @@ def lesson_text(fit: xr.DataTree) -> str:
         records and reporters that move each headline quantity most, and the records that the rest
         disagrees with most.
     """
-    lessons = gather_lessons(fit)
-    blocks = [_learnt_block(lessons)]
-    if lessons.ridge:
-        blocks.append(lessons.ridge)
-    blocks += [_influence_block(lessons, name) for name in lessons.names]
-    if not lessons.disagreement.empty:
-        blocks.append(_disagreement_block(lessons.disagreement))
+    drivers = gather_drivers(fit)
+    blocks = [_learnt_block(drivers)]
+    if drivers.confounding:
+        blocks.append(drivers.confounding)
+    blocks += [_influence_block(drivers, name) for name in drivers.names]
+    if not drivers.disagreement.empty:
+        blocks.append(_disagreement_block(drivers.disagreement))
     return "\n\n".join(blocks)
 
 
-def _learnt_block(lessons: Lessons) -> str:
-    lines = [lessons.verdict]
-    if lessons.yearly is None:
+def _learnt_block(drivers: Drivers) -> str:
+    lines = [drivers.verdict]
+    if drivers.yearly is None:
         return lines[0]
-    for name in lessons.names:
-        lines.append(f"{name}: {label_spans(lessons.yearly['label'].sel({QUANTITY: name}))}")
-        if lessons.sums is not None and name in lessons.sums[QUANTITY].values:
-            lines.append(f"  sum over all years: {sum_text(lessons.sums.sel({QUANTITY: name}))}")
+    for name in drivers.names:
+        lines.append(f"{name}: {label_spans(drivers.yearly['label'].sel({QUANTITY: name}))}")
+        if drivers.sums is not None and name in drivers.sums[QUANTITY].values:
+            lines.append(f"  sum over all years: {sum_text(drivers.sums.sel({QUANTITY: name}))}")
     return "\n".join(lines)
 
 
@@ -217,8 +216,8 @@ def sum_text(one: xr.Dataset) -> str:
     )
 
 
-def _influence_block(lessons: Lessons, name: str) -> str:
-    records, reporters = lessons.records[name], lessons.reporters[name]
+def _influence_block(drivers: Drivers, name: str) -> str:
+    records, reporters = drivers.records[name], drivers.reporters[name]
     unit = records["unit"].iloc[0]
     lines = [f"What moves {name} most (mean with it less mean without it, {unit})"]
     for heading, table in (("record", records), ("reporter", reporters)):
@@ -242,7 +241,7 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _disagreement_block(table: pd.DataFrame) -> str:
     rows = [
-        (str(index), z_text(row), stated_text(row), expected_text(row))
+        (str(index), z_text(row), reading_text(row), expected_text(row))
         for index, row in table.head(SHOWN).iterrows()
     ]
     title = "Records that the rest would have put elsewhere (z in standard deviations)"
@@ -270,7 +269,7 @@ def signed(value: float) -> str:
     return f"{'+' if value > 0 else '−' if value < 0 else ''}{format_value(abs(value))}"
 
 
-def stated_text(row: pd.Series) -> str:
+def reading_text(row: pd.Series) -> str:
     """Write a record's figure, or the kind of its bound."""
     return str(row["kind"]) if pd.isna(row["stated"]) else format_value(row["stated"])
 

@@ -11,9 +11,8 @@ Vehtari, Simpson, Gelman, Yao, Gabry (2024), Journal of Machine Learning Researc
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -22,11 +21,19 @@ from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr, ndtri
 
-from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER, STANDING_VARIANCE, YEAR
+from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER, YEAR
 from reebayes.errors import ResultError
-from reebayes.results.contents import group_of
+from reebayes.results.contents import (
+    LIKELIHOOD,
+    OBSERVED,
+    PREDICTIVE,
+    Contents,
+    Fit,
+    contents_of,
+)
 from reebayes.results.selection import quantity as select
 from reebayes.results.summaries import cumulative
+from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader
 
 KHAT_LIMIT = 0.7
 """k-hat above which weights are dominated by a few draws, however many there are."""
@@ -52,7 +59,7 @@ _KEYS = ("quantity", "year", "year_end", "kind", "reporter", "source")
 
 
 def influence(
-    fit: xr.DataTree,
+    fit: Fit,
     quantity: str,
     years: Span = None,
     *,
@@ -93,7 +100,11 @@ def influence(
 
 
 def influences(
-    fit: xr.DataTree, years: Mapping[str, Span], *, by: str = RECORD
+    fit: Fit,
+    years: Mapping[str, Span],
+    *,
+    by: str = RECORD,
+    left_out: LeftOut | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return `influence` for several quantities at the cost of one.
 
@@ -105,6 +116,8 @@ def influences(
         The years of each quantity, as in `influence`.
     by : {"record", "reporter"}
         What is taken out at a time.
+    left_out : LeftOut, optional
+        The same, if the weights are known already.
 
     Returns
     -------
@@ -115,20 +128,50 @@ def influences(
     ResultError
         As `influence`.
     """
-    if by not in (RECORD, REPORTER):
-        raise ResultError(f"by must be 'record' or 'reporter', not {by!r}.")
-    draws = {name: _draws_of(fit, name, span) for name, span in years.items()}
-    terms, table = _terms(fit, by)
-    weights, khat = _all_weights(terms)
-    table["khat"], table["reliable"] = khat, _reliable(khat, len(terms))
-    return {
-        name: _pulls(values, terms, weights, table).assign(unit=unit)
-        for name, (values, unit) in draws.items()
-    }
+    contents = contents_of(fit)
+    draws = {name: _draws_of(contents, name, span) for name, span in years.items()}
+    known = left_out or LeftOut.of(contents, by)
+    return {name: _pulls(values, known).assign(unit=unit) for name, (values, unit) in draws.items()}
 
 
-def _pulls(draws: Floats, terms: Floats, weights: Floats, table: pd.DataFrame) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOut:
+    """Draws weighted as if one record, or all of one reporter, had never been published.
+
+    Parameters
+    ----------
+    terms : array (draw, record or reporter)
+        Log-likelihoods.
+    weights : array of the same shape
+        Normalised weights of the draws without each of them.
+    table : DataFrame
+        What is known of each, with the ``khat`` of its weights and whether they are ``reliable``.
+    """
+
+    terms: Floats
+    weights: Floats
+    table: pd.DataFrame
+
+    @classmethod
+    def of(cls, contents: Contents, by: str = RECORD) -> LeftOut:
+        """Weigh the draws of a fit.
+
+        Raises
+        ------
+        ResultError
+            If `by` is neither record nor reporter.
+        """
+        if by not in (RECORD, REPORTER):
+            raise ResultError(f"by must be 'record' or 'reporter', not {by!r}.")
+        terms, table = _terms(contents, by)
+        weights, khat = _all_weights(terms)
+        table["khat"], table["reliable"] = khat, _reliable(khat, len(terms))
+        return cls(terms, weights, table)
+
+
+def _pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
     """Rows of `influence`, by the size of the pull."""
+    terms, weights, table = known.terms, known.weights, known.table
     moved = draws - draws.mean()
     products = moved[:, None] * (terms - terms.mean(axis=0))
     left_out = -moved @ weights
@@ -158,7 +201,7 @@ def _batch_error(series: Floats) -> Floats:
     return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(len(means)))
 
 
-def _draws_of(fit: xr.DataTree, name: str, years: Span) -> tuple[Floats, str]:
+def _draws_of(fit: Contents, name: str, years: Span) -> tuple[Floats, str]:
     """Draws of one quantity in one year or summed over several, and their unit."""
     values = select(fit, name)
     if isinstance(years, int):
@@ -174,10 +217,10 @@ def _draws_of(fit: xr.DataTree, name: str, years: Span) -> tuple[Floats, str]:
     return draws, str(values.attrs["units"])
 
 
-def _terms(fit: xr.DataTree, by: str) -> tuple[Floats, pd.DataFrame]:
+def _terms(contents: Contents, by: str) -> tuple[Floats, pd.DataFrame]:
     """Log-likelihoods (draw, record or reporter), and what is known of each."""
-    terms = _flat(group_of(fit, "log_likelihood")["value"])
-    records = _records(fit)
+    terms = _flat(contents.group(LIKELIHOOD)["value"])
+    records = contents.records
     if by == RECORD:
         return terms, records[list(_KEYS)].copy()
     reporters = records[REPORTER]
@@ -190,17 +233,6 @@ def _flat(da: xr.DataArray) -> Floats:
     """Draws (draw, record)."""
     ordered = da.transpose("chain", "draw", ...).values
     return ordered.reshape(-1, ordered.shape[-1]).astype(np.float64)
-
-
-def _records(fit: xr.DataTree) -> pd.DataFrame:
-    constant = group_of(fit, "constant_data")
-    prefix = f"{RECORD}_"
-    columns = {
-        str(name).removeprefix(prefix): variable.values
-        for name, variable in constant.data_vars.items()
-        if str(name).startswith(prefix)
-    }
-    return pd.DataFrame(columns, index=pd.Index(constant[RECORD].values.astype(str), name=RECORD))
 
 
 # --- weights --------------------------------------------------------------------------------------
@@ -235,8 +267,10 @@ def _reliable(khat: Floats, draws: int) -> NDArray[np.bool_]:
 # --- disagreement ---------------------------------------------------------------------------------
 
 
-def disagreement(fit: xr.DataTree, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
-    """List the records by how far the rest of the records would have put them.
+def disagreement(
+    fit: Fit, *, ci_prob: float = CI_PROB, left_out: LeftOut | None = None
+) -> pd.DataFrame:
+    """List the records by their leave-one-out predictive conflict: how far the rest puts them.
 
     Parameters
     ----------
@@ -244,6 +278,8 @@ def disagreement(fit: xr.DataTree, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
         A fit as returned by `fit` or `open_fit`.
     ci_prob : float
         Probability inside the band of what the rest expects.
+    left_out : LeftOut, optional
+        Draws without each record, if their weights are known already.
 
     Returns
     -------
@@ -262,10 +298,9 @@ def disagreement(fit: xr.DataTree, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
     -----
     A figure with two readings is held against the nearer one.
     """
-    terms, replicates, table = _observable(fit)
-    weights, khat = _all_weights(terms)
-    table["khat"], table["reliable"] = khat, _reliable(khat, len(terms))
-    noise = _noise_variance(fit, table)
+    contents = contents_of(fit)
+    terms, weights, replicates, table = _observable(contents, left_out or LeftOut.of(contents))
+    noise = _noise_variance(contents, table)
     rows = []
     for column, (_, record) in enumerate(table.iterrows()):
         centre, spread = _rest(record, replicates[:, column], weights[:, column], noise[column])
@@ -277,22 +312,21 @@ def disagreement(fit: xr.DataTree, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
     return table.sort_values("z", key=abs, ascending=False, kind="stable")
 
 
-def _observable(fit: xr.DataTree) -> tuple[Floats, Floats, pd.DataFrame]:
-    """Log-likelihoods and replicates (draw, record) of the records that tell the model anything."""
-    terms = _flat(group_of(fit, "log_likelihood")["value"])
-    replicates = _flat(group_of(fit, "posterior_predictive")["value"])
-    table = _records(fit)
-    table["stated"] = group_of(fit, "observed_data")["value"].values
-    table["other"] = np.log(table["other"]) if "other" in table else np.nan
+def _observable(contents: Contents, known: LeftOut) -> tuple[Floats, Floats, Floats, pd.DataFrame]:
+    """Log-likelihoods, weights and replicates (draw, record) of records that tell anything."""
+    replicates = _flat(contents.group(PREDICTIVE)["value"])
+    table = contents.records.join(known.table[["khat", "reliable"]])
+    table["stated"] = contents.group(OBSERVED)["value"].values
+    table["other"] = np.log(table["other"])
     kept = np.isfinite(replicates).all(axis=0)
-    return terms[:, kept], replicates[:, kept], table[kept]
+    return known.terms[:, kept], known.weights[:, kept], replicates[:, kept], table[kept]
 
 
-def _noise_variance(fit: xr.DataTree, table: pd.DataFrame) -> Floats:
+def _noise_variance(contents: Contents, table: pd.DataFrame) -> Floats:
     """Posterior mean of the variance of each record's own error."""
-    noise = group_of(fit, POSTERIOR)["noise"]
-    square = STANDING_VARIANCE + (1 - STANDING_VARIANCE) * (noise**2).mean(("chain", "draw"))
-    settings: dict[str, Any] = json.loads(str(fit.attrs.get("settings", "{}")))
+    noise, floor = contents.group(POSTERIOR)["noise"], contents.variance_floor
+    square = floor + (1 - floor) * (noise**2).mean(("chain", "draw"))
+    settings = contents.settings
     # a reporter without a multiplier has its errors as stated
     variance = table[REPORTER].map(square.to_series()).fillna(1.0).to_numpy() * np.square(
         table["sd"].to_numpy()
@@ -331,11 +365,27 @@ def _score(
         return {"z": z, "tail": 2 * float(ndtr(-abs(z))), "stated": float(np.exp(stated))}
     # the probability that such a figure lies on the stated side, without the record
     tail = float(np.exp(term) @ weights)
-    above = {"upper": -1.0, "zero": -1.0, "lower": 1.0}.get(record["kind"])
-    if above is None:
-        above = float(np.sign(np.log(record["low"] * record["high"]) / 2 - centre))
+    above = _side_of(record["kind"])(record, centre)
     z = -above * float(ndtri(max(tail, np.finfo(float).tiny) / 2))
     return {"z": z, "tail": tail, "stated": float("nan")}
+
+
+def _no_side(record: pd.Series, centre: float) -> float:
+    """A figure that is no figure: it tells nothing of a side."""
+    return 0.0
+
+
+_side_of: KindReader[Callable[[pd.Series, float], float]] = KindReader(
+    "side of what the rest expects on which a record lies",
+    {
+        FIGURE: _no_side,
+        AT_MOST: lambda record, centre: -1.0,
+        AT_LEAST: lambda record, centre: 1.0,
+        BETWEEN: lambda record, centre: float(
+            np.sign(np.log(record["low"] * record["high"]) / 2 - centre)
+        ),
+    },
+)
 
 
 def _expected(centre: float, spread: float, ci_prob: float) -> dict[str, float]:

@@ -1,16 +1,17 @@
 """Published estimates beside a fit that has never seen them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, PRIOR, PUBLISHED, YEAR, parse_terms
-from reebayes.results.contents import group_of
+from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, YEAR
+from reebayes.results.contents import Contents, Fit, contents_of
 from reebayes.results.summaries import bands
 from reebayes.study import Estimate, Table
+from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader, stated_interval
 from reebayes.wording import without_per_year
 
 NUMBERS = ("value", "low", "high")
@@ -18,7 +19,7 @@ TEXTS = ("quantity", "kind", "source", "note", "why")
 
 
 def beside_published(
-    fit: xr.DataTree, *, published: Table[Estimate] | None = None, ci_prob: float = CI_PROB
+    fit: Fit, *, published: Table[Estimate] | None = None, ci_prob: float = CI_PROB
 ) -> pd.DataFrame:
     """Set what others concluded beside what a fit concludes.
 
@@ -41,31 +42,21 @@ def beside_published(
         the share of our draws below that figure; ``source``, ``note`` and ``why`` they differ.
         Over several years masses are sums, ratios the ratio of sums.
     """
-    table = _carried(fit) if published is None else _listed(published)
-    units = group_of(fit, "constant_data")["quantity_unit"].to_series().astype(str)
+    contents = contents_of(fit)
+    table = contents.published if published is None else _listed(published)
     rows = []
     for name, item in table.iterrows():
         years = (int(item["year"]), int(item["year_end"]))
         draws = {
-            group: _over_years(fit, str(item["quantity"]), years, group)
-            for group in (POSTERIOR, PRIOR)
-            if group in fit.children
+            group: _over_years(contents, str(item["quantity"]), years, group)
+            for group in contents.distributions
         }
-        unit = units[item["quantity"]]
+        unit = contents.units[item["quantity"]]
         row = {"name": name, **item.to_dict()}
         row["unit"] = without_per_year(unit) if years[1] > years[0] else unit
         rows.append(row | _beside(item, draws, ci_prob))
     columns = ["name", *TEXTS, "year", "year_end", *NUMBERS]
     return pd.DataFrame(rows, columns=None if rows else columns).set_index("name")
-
-
-def _carried(fit: xr.DataTree) -> pd.DataFrame:
-    constant = group_of(fit, "constant_data")
-    names = [*TEXTS, "year", "year_end", *NUMBERS]
-    if PUBLISHED not in constant.coords:
-        return pd.DataFrame(columns=names)
-    columns = {name: constant[f"{PUBLISHED}_{name}"].values for name in names}
-    return pd.DataFrame(columns, index=constant[PUBLISHED].values.astype(str))
 
 
 def _listed(published: Iterable[Estimate]) -> pd.DataFrame:
@@ -86,12 +77,11 @@ def _scaled(figure: float | None, scale: float) -> float:
 
 
 def _over_years(
-    fit: xr.DataTree, quantity: str, years: tuple[int, int], group: str
+    contents: Contents, quantity: str, years: tuple[int, int], group: str
 ) -> xr.DataArray:
     """Sum of a quantity over years, draw by draw; of a ratio, the ratio of sums."""
-    terms = group_of(fit, "constant_data")["quantity_terms"].to_series().astype(str)
-    above, below = parse_terms(terms[quantity])
-    flows = group_of(fit, group)["flows"].sel({YEAR: slice(*years)})
+    above, below = contents.terms[quantity]
+    flows = contents.group(group)["flows"].sel({YEAR: slice(*years)})
     total = _weighted(flows, above)
     return total / _weighted(flows, below) if below else total
 
@@ -107,8 +97,8 @@ def _beside(item: pd.Series, draws: Mapping[str, xr.DataArray], ci_prob: float) 
         band = bands(total, ci_prob=ci_prob)
         prefix = "" if group == POSTERIOR else f"{group}_"
         columns |= {f"{prefix}{key}": float(band[key]) for key in ("median", "lower", "upper")}
-    low, high = _stated(item)
-    figure = _figure(item)
+    low, high = stated_interval(item)
+    figure = _figure_of(item["kind"])(item)
     return columns | {
         "ci_prob": ci_prob,
         "inside": bool(low <= columns["upper"] and high >= columns["lower"]),
@@ -117,18 +107,12 @@ def _beside(item: pd.Series, draws: Mapping[str, xr.DataArray], ci_prob: float) 
     }
 
 
-def _stated(item: pd.Series) -> tuple[float, float]:
-    """Interval that an estimate states: a figure is an interval of no width."""
-    if item["kind"] == "value":
-        return float(item["value"]), float(item["value"])
-    low = float(item["low"]) if item["kind"] in ("range", "lower") else 0.0
-    high = float(item["high"]) if item["kind"] in ("range", "upper") else float("inf")
-    return low, high
-
-
-def _figure(item: pd.Series) -> float:
-    if item["kind"] == "value":
-        return float(item["value"])
-    if item["kind"] == "range":
-        return float(np.sqrt(item["low"] * item["high"]))
-    return float(item["high"] if item["kind"] == "upper" else item["low"])
+_figure_of: KindReader[Callable[[pd.Series], float]] = KindReader(
+    "one figure of what an estimate states",
+    {
+        FIGURE: lambda item: float(item["value"]),
+        AT_MOST: lambda item: float(item["high"]),
+        AT_LEAST: lambda item: float(item["low"]),
+        BETWEEN: lambda item: float(np.sqrt(item["low"] * item["high"])),
+    },
+)

@@ -5,15 +5,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
-from reebayes.conventions import POSTERIOR, PRIOR, RECORD, REPORTER
-from reebayes.results.contents import group_of
+from reebayes.conventions import PRIOR, RECORD, REPORTER
+from reebayes.results.contents import (
+    PREDICTIVE,
+    PRIOR_PREDICTIVE,
+    Fit,
+    contents_of,
+    stated_ends,
+)
+from reebayes.study.kinds import kind_of
 
 LEVELS = (0.5, 0.9)
 ALL = "all"
 FIGURES = ("value", "low", "high", "other")
-POINT_KINDS = ("value", "quota", "cumulative", "mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class PredictiveCheck:
     summary: pd.DataFrame
 
 
-def predictive_check(fit: xr.DataTree) -> PredictiveCheck:
+def predictive_check(fit: Fit) -> PredictiveCheck:
     """Compare records with figures replicated from the posterior and from the prior.
 
     A fit has seen its records, so that posterior shares somewhat above 50 and 90 % are ordinary;
@@ -57,21 +62,13 @@ def predictive_check(fit: xr.DataTree) -> PredictiveCheck:
     ResultError
         If the fit holds no replicated figures.
     """
-    constant = group_of(fit, "constant_data")
-    names = pd.Index(constant[RECORD].values.astype(str), name=RECORD)
-    columns = (REPORTER, "kind", "quantity", "year", *FIGURES)
-    about = {
-        name: constant[f"{RECORD}_{name}"].values
-        for name in columns
-        if f"{RECORD}_{name}" in constant
-    }
-    table = pd.DataFrame(about, index=names)
-    for group in (POSTERIOR, PRIOR):
-        if group == PRIOR and f"{group}_predictive" not in fit.children:
+    contents = contents_of(fit)
+    table = contents.records[[REPORTER, "kind", "quantity", "year", *FIGURES]]
+    for group, prefix in ((PREDICTIVE, ""), (PRIOR_PREDICTIVE, f"{PRIOR}_")):
+        if group == PRIOR_PREDICTIVE and not contents.has(group):
             continue
-        prefix = "" if group == POSTERIOR else f"{group}_"
-        replicas = group_of(fit, f"{group}_predictive")["value"].stack(sample=("chain", "draw"))
-        found = _ranks(replicas.transpose(RECORD, "sample").values, table)
+        replicas = contents.group(group)["value"].transpose(RECORD, "chain", "draw").values
+        found = _ranks(replicas.reshape(len(table), -1), table)
         table = table.join(found.add_prefix(prefix))
     kept = [name for name in table if name not in FIGURES]
     return PredictiveCheck(table[kept], _summary(table))
@@ -80,13 +77,11 @@ def predictive_check(fit: xr.DataTree) -> PredictiveCheck:
 def _ranks(replicas: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
     """Rank of each figure among its replicas, and how many replicas obey each bound."""
     # Half of what is exactly equal counts as below; a record that says nothing has no replicas.
-    point = table["kind"].isin(POINT_KINDS).to_numpy()
+    point = np.array([kind_of(kind).is_figure for kind in table["kind"]], dtype=bool)
     silent = np.isnan(replicas).all(axis=1)
-    low, high = (_logs(table[name])[:, None] for name in ("low", "high"))
-    pit = _rank(replicas, table["value"])
-    if "other" in table:
-        other = _rank(replicas, table["other"])
-        pit = np.where(np.abs(other - 0.5) < np.abs(pit - 0.5), other, pit)
+    low, high = (_logs(ends)[:, None] for ends in stated_ends(table))
+    pit, other = _rank(replicas, table["value"]), _rank(replicas, table["other"])
+    pit = np.where(np.abs(other - 0.5) < np.abs(pit - 0.5), other, pit)
     obeyed = ~(replicas < low) & ~(replicas > high)
     return pd.DataFrame(
         {
@@ -104,9 +99,9 @@ def _rank(replicas: np.ndarray, figures: pd.Series) -> np.ndarray:
     return np.where(np.isnan(figure[:, 0]), np.nan, rank)
 
 
-def _logs(figures: pd.Series) -> np.ndarray:
+def _logs(figures: pd.Series | np.ndarray) -> np.ndarray:
     """Logs, NaN where there is no figure: comparisons with NaN are false."""
-    values = figures.to_numpy(dtype=float)
+    values = np.asarray(figures, dtype=float)
     return np.log(np.where(values > 0, values, np.nan))
 
 

@@ -15,9 +15,9 @@ import pandas as pd
 import xarray as xr
 from arviz_stats.utils import ELPDDataLOO
 
-from reebayes.conventions import CI_PROB, POSTERIOR, RATIO_UNITS, RECORD
+from reebayes.conventions import CI_PROB, RATIO_UNITS, RECORD
 from reebayes.errors import FitError, ResultError
-from reebayes.results.contents import group_of, report_settings
+from reebayes.results.contents import LIKELIHOOD, Fit, contents_of
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
 from reebayes.wording import format_band
@@ -119,7 +119,7 @@ def compare(
     )
 
 
-def record_scores(fit: xr.DataTree) -> pd.DataFrame:
+def record_scores(fit: Fit) -> pd.DataFrame:
     """Return leave-one-out scores of every record by importance sampling.
 
     Parameters
@@ -133,7 +133,7 @@ def record_scores(fit: xr.DataTree) -> pd.DataFrame:
         One row per record: ``elpd``, ``pareto_k``, ``trusted`` (whether k is low enough for this
         number of draws). Records that carry no information are left out.
     """
-    value = group_of(fit, "log_likelihood")["value"].astype(np.float64)
+    value = contents_of(fit).group(LIKELIHOOD)["value"].astype(np.float64)
     informative = (value.std(("chain", "draw")) > 0).values
     value = value.isel({RECORD: informative})
     tree = xr.DataTree.from_dict({"log_likelihood": value.to_dataset(name="value")})
@@ -327,9 +327,8 @@ def _points(score: str, tables: Mapping[str, pd.DataFrame], used: Sequence[str])
 
 
 def _headline_draws(fit: xr.DataTree) -> dict[str, xr.DataArray]:
-    names = [str(name) for name in report_settings(fit).get("headline", ())]
-    names = names or [str(n) for n in group_of(fit, POSTERIOR)["quantities"]["quantity"].values[:3]]
-    return {name: _total(quantity(fit, name)).load() for name in names}
+    contents = contents_of(fit)
+    return {name: _total(quantity(contents, name)).load() for name in contents.headline()}
 
 
 def _total(draws: xr.DataArray) -> xr.DataArray:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from xarray import DataTree
 
-    from reebayes.experiments.runs import FitFiles, Workshop
+    from reebayes.experiments.runs import FitFiles, RunStore
 
 DONE, WRONG_INPUT, NOT_CONVERGED, INTERRUPTED, UNREAD = 0, 2, 3, 130, 141
 
@@ -209,7 +209,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     names = arguments.variants or list(study.variants)
     # Imported here: the sampler takes seconds to load.
     from reebayes.answers.scores import compare
-    from reebayes.experiments.runs import Workshop, variants_of
+    from reebayes.experiments.runs import RunStore, variants_of
     from reebayes.files import make_folder, sole_writer
     from reebayes.inference.sampling import CHAINS, DRAWS, THIN, TUNE, Run
     from reebayes.reporting.spreadsheets import write_csv
@@ -223,9 +223,9 @@ def _compare(arguments: argparse.Namespace) -> int:
         chains=arguments.chains or CHAINS, progress=sys.stderr.isatty(), thin=THIN,
     )  # fmt: skip
     with sole_writer(out):
-        workshop = Workshop(arguments.out, run, _say)
-        fits = workshop.fit(variants)
-        refits = _refits(arguments, workshop, variants, fits)
+        store = RunStore(arguments.out, run, _say)
+        fits = store.fit(variants)
+        refits = _refits(arguments, store, variants, fits)
         result = compare(fits, refits=refits, force=arguments.force)
         paths = write_csv(result.tables, arguments.out)
     _say("\n".join(f"{path}: written." for path in paths))
@@ -238,7 +238,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _refits(
     arguments: argparse.Namespace,
-    workshop: Workshop,
+    store: RunStore,
     variants: Mapping[str, Study],
     fits: FitFiles,
 ) -> dict[str, dict[str, pd.Series]]:
@@ -249,15 +249,15 @@ def _refits(
     study = next(iter(variants.values()))
     refits = {}
     if arguments.folds == "reporter":
-        refits["one reporter at a time"] = workshop.score(variants, folds_by_reporter(study))
+        refits["one reporter at a time"] = store.score(variants, folds_by_reporter(study))
     elif arguments.folds:
         doubtful = untrusted(fits)
         folds = folds_at_random(doubtful, int(arguments.folds), seed=arguments.seed)
         if folds:
-            refits[LOO] = workshop.score(variants, folds)
+            refits[LOO] = store.score(variants, folds)
     if arguments.future is not None:
         fold = future_fold(study, arguments.future)
-        refits[next(iter(fold))] = workshop.score(variants, fold)
+        refits[next(iter(fold))] = store.score(variants, fold)
     return refits
 
 
@@ -307,7 +307,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _learnt(arguments: argparse.Namespace) -> int:
-    from reebayes.answers.drivers import lesson_tables, lesson_text
+    from reebayes.answers.drivers import driver_tables, driver_text
     from reebayes.files import sole_writer
     from reebayes.reporting.spreadsheets import write_csv
     from reebayes.results.fitfile import open_fit
@@ -315,13 +315,13 @@ def _learnt(arguments: argparse.Namespace) -> int:
     fit = open_fit(arguments.file)
     if fit.attrs.get("converged") != "yes":
         _complain(f"Warning: this fit did not converge. {fit.attrs.get('verdict', '')}")
-    _say(f"{lesson_text(fit)}\n\n{_rank(arguments.data, fit, recalled=arguments.recalled)}")
+    _say(f"{driver_text(fit)}\n\n{_rank(arguments.data, fit, recalled=arguments.recalled)}")
     if arguments.csv is not None:
         beside = arguments.file.with_name(f"{arguments.file.stem}_learnt")
         out = _folder(Path(arguments.csv) if arguments.csv else beside)
         _spare(out, [arguments.file])
         with sole_writer(out):
-            paths = write_csv(lesson_tables(fit), out)
+            paths = write_csv(driver_tables(fit), out)
         _say("\n".join(f"{path}: written." for path in paths))
     return DONE
 

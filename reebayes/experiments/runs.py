@@ -4,18 +4,17 @@ Every finished piece is a file of its own, named by what made it, and never made
 was killed goes on where it stopped.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.special import logsumexp
 
-from reebayes.conventions import RECORD
+from reebayes.conventions import POSTERIOR, RECORD
 from reebayes.errors import FitError, ResultError
 from reebayes.files import write_whole
 from reebayes.inference.convergence import judge
@@ -23,13 +22,13 @@ from reebayes.inference.datatree import draws_dataset, log_likelihood
 from reebayes.inference.sampling import Run, draw, find_coordinates, fit
 from reebayes.model.kernels import CERTAIN
 from reebayes.model.layout import lay_out
-from reebayes.provenance import package_version
-from reebayes.results.fitfile import open_fit, save_fit
+from reebayes.provenance import asked_for, digest_of, is_asked_for
+from reebayes.results.fitfile import fit_attributes, open_fit, save_fit
 from reebayes.study import Study
 
 BASE = "base"
 
-type Tell = Callable[[str], object]
+type Log = Callable[[str], object]
 type Folds = Mapping[str, Sequence[str]]
 """Names of folds, and the records that each leaves out."""
 
@@ -54,7 +53,7 @@ class FitFiles(Mapping[str, xr.DataTree]):
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class RunStore:
     """Where fits of a study and its variants are kept, and how each is sampled.
 
     Parameters
@@ -63,24 +62,24 @@ class Workshop:
         One file per variant, and ``held_out`` with one per variant and fold.
     run : Run
         Settings of every fit.
-    tell : callable
+    log : callable
         Takes a line on what is being done.
     """
 
     folder: Path
     run: Run
-    tell: Tell
+    log: Log
 
     def fit(self, variants: Mapping[str, Study]) -> FitFiles:
         """Fit every study that has no finished file of the same contents and settings."""
         paths = {}
         for name, study in variants.items():
             path = paths[name] = self.folder / f"{name}.nc"
-            if self._is_done(path, study):
-                self.tell(f"{path}: finished before.")
+            if is_asked_for(fit_attributes(path), self._asked(study)):
+                self.log(f"{path}: finished before.")
                 continue
             save_fit(fit(study, **self._settings(), progress=self.run.progress), path)
-            self.tell(f"{path}: {open_attributes(path).get('verdict', '')}")
+            self.log(f"{path}: {fit_attributes(path).get('verdict', '')}")
         return FitFiles(paths)
 
     def score(self, variants: Mapping[str, Study], folds: Folds) -> dict[str, pd.Series]:
@@ -94,40 +93,19 @@ class Workshop:
         return pd.concat(scores) if scores else pd.Series(dtype=float)
 
     def _score_fold(self, name: str, study: Study, fold: str, held: Sequence[str]) -> pd.Series:
-        path = self.folder / "held_out" / f"{name}-{self._digest(study, held)}.csv"
+        digest = digest_of(self._asked(study, held=sorted(held)))
+        path = self.folder / "held_out" / f"{name}-{digest}.csv"
         if not path.is_file():
-            self.tell(f"{name}: fitting without {fold} ({len(held)} records).")
+            self.log(f"{name}: fitting without {fold} ({len(held)} records).")
             scores = score_held_out(study, held, self.run)
             write_whole(path, lambda temporary: scores.to_csv(temporary))
         return pd.Series(pd.read_csv(path, index_col=RECORD)["elpd"])
 
-    def _digest(self, study: Study, held: Sequence[str]) -> str:
-        made_by = [study.hash, sorted(held), self._settings(), package_version()]
-        return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:16]
+    def _asked(self, study: Study, **other: Any) -> dict[str, Any]:
+        return asked_for(study.hash, **self._settings(), **other)
 
     def _settings(self) -> dict[str, int]:
         return {name: getattr(self.run, name) for name in ("seed", "draws", "tune", "chains")}
-
-    def _is_done(self, path: Path, study: Study) -> bool:
-        wanted = self._settings() | {
-            "study_hash": study.hash,
-            "reebayes_version": package_version(),
-        }
-        found = open_attributes(path)
-        return all(found.get(key) == value for key, value in wanted.items())
-
-
-def open_attributes(path: Path) -> Mapping[str, object]:
-    """Return the attributes of a fit's file without its draws; empty if there is no such file."""
-    try:
-        with xr.open_datatree(path, engine="netcdf4") as tree:
-            return {str(key): _plain(value) for key, value in tree.attrs.items()}
-    except (OSError, RuntimeError, ValueError):
-        return {}
-
-
-def _plain(value: object) -> object:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def variants_of(study: Study, names: Sequence[str]) -> dict[str, Study]:
@@ -192,16 +170,17 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> pd.DataFrame:
         If the fit without them did not converge.
     """
     layout = lay_out(study)
-    kind = layout.figures.kind.copy()
+    kind = layout.equations.figures.kind.copy()
     at = np.flatnonzero(np.isin(layout.records, list(held)) & (kind != CERTAIN))
     kind[at] = CERTAIN
-    without = replace(layout, figures=layout.figures._replace(kind=kind))
+    equations = layout.equations
+    silent = equations._replace(figures=equations.figures._replace(kind=kind))
+    without = replace(layout, equations=silent)
     draws, stats = draw(without, run, find_coordinates(without, seed=run.seed))
-    verdict = judge(draws_dataset(layout, draws), stats)
+    verdict = judge(draws_dataset(layout, study.unit, POSTERIOR, draws), stats)
     if verdict["converged"] != "yes":
         raise FitError(f"The fit without {len(held)} records failed: {verdict['verdict']}")
-    terms = log_likelihood(layout, draws["location"], draws["scale"])["value"].values[..., at]
-    terms = terms.astype(np.float64).reshape(-1, at.size)
+    terms = log_likelihood(layout, draws)[..., at].reshape(-1, at.size)
     elpd = logsumexp(terms, axis=0) - np.log(len(terms))
     names = pd.Index([layout.records[n] for n in at], name=RECORD)
     return pd.DataFrame({"elpd": elpd}, index=names)

@@ -3,7 +3,7 @@
 Nothing here opens a file or a window; a caller shows, saves or embeds what it gets back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import matplotlib.pyplot as plt
@@ -15,16 +15,25 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from reebayes.conventions import CI_PROB, YEAR
+from reebayes.conventions import CI_PROB, RATIO_UNITS, YEAR
 from reebayes.figures.style import (
-    MARKERS,
     POSTERIOR_COLOUR,
     PRIOR_COLOUR,
     SOURCE_COLOURS,
-    STATED,
+    marker_of,
     plain_text,
 )
 from reebayes.results.summaries import bands
+from reebayes.study.kinds import (
+    AT_LEAST,
+    AT_MOST,
+    BETWEEN,
+    FIGURE,
+    SUM,
+    KindReader,
+    kind_of,
+    stated_columns,
+)
 
 NORMAL_90 = 1.6449  # standard normal quantile that leaves 5 % in each tail
 
@@ -113,8 +122,7 @@ def stated_values(records: pd.DataFrame) -> pd.Series:
     Series
         In the unit of the records; sums over years are divided by their years.
     """
-    spans = records["kind"].isin(["mean", "cumulative"])
-    return records[["value", "high", "low"]].max(axis=1).where(~spans, _yearly(records))
+    return records[["value", "high", "low"]].max(axis=1).where(~_spans(records), _yearly(records))
 
 
 def plot_totals(
@@ -203,34 +211,55 @@ def _draw_source(ax: Axes, rows: pd.DataFrame, colour: str, *, hollow: bool) -> 
     face = "white" if hollow else colour
     style: Literal["dotted", "solid"] = "dotted" if hollow else "solid"
     for key, part in rows.groupby("kind"):
-        kind = str(key)
-        if kind in {"mean", "cumulative"}:
+        kind = kind_of(str(key))
+        if kind.spans:
             ax.hlines(
                 _yearly(part), part["year"] - 0.4, part["year_end"] + 0.4, colors=colour,
                 linewidth=1.6, linestyles=style,
             )  # fmt: skip
-        elif kind == "range":
-            ax.vlines(
-                part["year"], part["low"], part["high"], colors=colour, linewidth=3, alpha=0.6
-            )
-        else:
-            stated = part[STATED[kind]].to_numpy(dtype=float)
-            if kind in {"value", "quota"}:
-                error = np.exp(NORMAL_90 * part["sd"].to_numpy(dtype=float))
-                ax.vlines(
-                    part["year"], stated / error, stated * error, colors=colour, linewidth=0.8,
-                    alpha=0.6,
-                )  # fmt: skip
-            ax.plot(
-                part["year"], stated, MARKERS[kind], color=colour, markerfacecolor=face,
-                markersize=4.5, linestyle="none",
-            )  # fmt: skip
+            continue
+        if kind.is_figure:
+            error = np.exp(NORMAL_90 * part["sd"].to_numpy(dtype=float))
+            _draw_lines(ax, part, part["value"] / error, part["value"] * error, colour, 0.8)
+        _draw_of(kind.name)(ax, part, colour, face)
+
+
+def _draw_lines(
+    ax: Axes, rows: pd.DataFrame, low: pd.Series, high: pd.Series, colour: str, width: float
+) -> None:
+    ax.vlines(rows["year"], low, high, colors=colour, linewidth=width, alpha=0.6)
+
+
+def _draw_range(ax: Axes, rows: pd.DataFrame, colour: str, face: str) -> None:
+    _draw_lines(ax, rows, rows["low"], rows["high"], colour, 3.0)
+
+
+def _draw_marks(ax: Axes, rows: pd.DataFrame, colour: str, face: str) -> None:
+    kind = str(rows["kind"].iloc[0])
+    low, high = stated_columns(kind)
+    stated = rows[low or high].to_numpy(dtype=float)
+    ax.plot(
+        rows["year"], stated, marker_of(kind), color=colour, markerfacecolor=face, markersize=4.5,
+        linestyle="none",
+    )  # fmt: skip
+
+
+_draw_of: KindReader[Callable[[Axes, pd.DataFrame, str, str], None]] = KindReader(
+    "drawing of a record beside a band",
+    {FIGURE: _draw_marks, AT_MOST: _draw_marks, AT_LEAST: _draw_marks, BETWEEN: _draw_range},
+)
+
+
+def _spans(records: pd.DataFrame) -> pd.Series:
+    """Whether each record is about several years taken together."""
+    return records["kind"].map(lambda kind: kind_of(kind).spans).astype(bool)
 
 
 def _yearly(spans: pd.DataFrame) -> pd.Series:
     """Value of a span record for each of its years: ratios and means already are, sums are not."""
     years = (spans["year_end"] - spans["year"] + 1).astype(float)
-    added = (spans["kind"] == "cumulative") & ~spans["unit"].isin(["ratio", "fraction"])
+    sums = spans["kind"].map(lambda kind: kind_of(kind).years == SUM).astype(bool)
+    added = sums & ~spans["unit"].isin(RATIO_UNITS)
     return spans["value"] / years.where(added, 1.0)
 
 

@@ -15,7 +15,14 @@ from matplotlib.patches import Patch
 from reebayes.answers.availability import STAGE_MARKS, coverage, stage_marks
 from reebayes.answers.contraction import contraction_text
 from reebayes.conventions import KIND, QUANTITY, YEAR
-from reebayes.figures.style import KIND_COLOURS, LABEL_COLOURS, LABEL_INK, plain_text
+from reebayes.figures.style import (
+    LABEL_COLOURS,
+    LABEL_INK,
+    SEVERAL_COLOUR,
+    SEVERAL_KINDS,
+    colour_of,
+    plain_text,
+)
 from reebayes.study import Study
 
 _EVIDENCE_COLOURS = {
@@ -56,7 +63,9 @@ def plot_coverage(study: Study) -> Figure:
             ha="center", va="center",
         )  # fmt: skip
     _draw_map(lower, counted[YEAR].values, _evidence_cells(marks), "Stages of each region")
-    _add_key(upper, {**KIND_COLOURS, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
+    kinds = {name: colour_of(name) for name in counted[KIND].values.tolist()}
+    kinds[SEVERAL_KINDS] = SEVERAL_COLOUR
+    _add_key(upper, {**kinds, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
     _add_key(lower, {**_EVIDENCE_COLOURS, "cannot exist": _IMPOSSIBLE})
     return figure
 
@@ -71,9 +80,9 @@ def _kind_cells(counted: xr.Dataset) -> dict[str, list[str]]:
             counted["records"].values[row], counted["possible"].values[row], strict=True
         ):
             found = [kind for kind, count in zip(kinds, counts, strict=True) if count]
-            kind = found[0] if len(found) == 1 else "several kinds"
+            colour = colour_of(found[0]) if len(found) == 1 else SEVERAL_COLOUR
             empty = _EMPTY if may else _IMPOSSIBLE
-            cells[name].append(KIND_COLOURS[kind] if found else empty)
+            cells[name].append(colour if found else empty)
     return cells
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from reebayes.conventions import CI_PROB, FLOW, YEAR
+from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, YEAR
 from reebayes.errors import ResultError
-from reebayes.results.contents import group_of
+from reebayes.results.contents import Contents, Fit, contents_of
 from reebayes.results.summaries import bands
 from reebayes.wording import format_band
 
@@ -57,7 +57,7 @@ class Box:
     y: float = 0.0
 
 
-def draw_sankey(fit: xr.DataTree, year: int, *, ci_prob: float = CI_PROB) -> str:
+def draw_sankey(fit: Fit, year: int, *, ci_prob: float = CI_PROB) -> str:
     """Draw the flows of one year.
 
     Widths are posterior means, which balance exactly; labels are posterior medians and bands.
@@ -81,41 +81,32 @@ def draw_sankey(fit: xr.DataTree, year: int, *, ci_prob: float = CI_PROB) -> str
     ResultError
         If the study has no such year, or no flow in it.
     """
-    draws = group_of(fit, "posterior")["flows"]
-    if year not in draws[YEAR].values:
-        first, last = int(draws[YEAR].min()), int(draws[YEAR].max())
+    contents = contents_of(fit)
+    if year not in contents.years:
+        first, last = contents.years[0], contents.years[-1]
         raise ResultError(f"Year {year} is not inside the study ({first} to {last}).")
-    draws = draws.sel({YEAR: year})
-    processes = _process_table(fit)
-    table = _flow_table(fit, draws, ci_prob)
+    draws = contents.group(POSTERIOR)["flows"].sel({YEAR: year}).load()
+    processes = contents.processes
+    table = _flow_table(contents, draws, ci_prob)
     table = table[(table["mean"] > 0) & (table["target"].map(processes["kind"]) != "loss")]
     ribbons = _ribbons(table, processes)
     if not ribbons:
         raise ResultError(f"No flow is active in {year}; there is nothing to draw.")
     boxes = _boxes(ribbons, processes, draws, table, ci_prob)
     scale = _place(boxes, ribbons)
-    return _svg(boxes, ribbons, scale, year, str(fit.attrs.get("unit", "")))
+    return _svg(boxes, ribbons, scale, year, contents.unit)
 
 
 # --- from flows to boxes and ribbons ----------------------------------------------------------
 
 
-def _flow_table(fit: xr.DataTree, draws: xr.DataArray, ci_prob: float) -> pd.DataFrame:
-    constant = group_of(fit, "constant_data")
+def _flow_table(contents: Contents, draws: xr.DataArray, ci_prob: float) -> pd.DataFrame:
+    """Flows with their ends and labels, and what they carry in the year drawn."""
     band = bands(draws, ci_prob=ci_prob)
-    names = ["flow_source", "flow_target", "flow_registered", "flow_label"]
-    table = constant[names].to_dataframe().reindex(draws[FLOW].values.astype(str))
-    table.columns = pd.Index([name.removeprefix("flow_") for name in names])
-    for name in ("median", "lower", "upper"):
-        table[name] = band[name].values
-    return table.assign(mean=draws.mean([dim for dim in draws.dims if dim != FLOW]).values)
-
-
-def _process_table(fit: xr.DataTree) -> pd.DataFrame:
-    names = ["process_kind", "process_region", "process_label"]
-    table = group_of(fit, "constant_data")[names].to_dataframe()
-    table.columns = pd.Index([name.removeprefix("process_") for name in names])
-    return table
+    table = contents.flows.reindex(draws[FLOW].values.astype(str))
+    columns = {name: band[name].values for name in ("median", "lower", "upper")}
+    mean = draws.mean([dim for dim in draws.dims if dim != FLOW]).values
+    return table.assign(**columns, mean=mean)
 
 
 def _ribbons(table: pd.DataFrame, processes: pd.DataFrame) -> list[Ribbon]:

@@ -99,7 +99,7 @@ def at_mode(gradient_at: Callable[[Whitening], Gradient], layout: Layout) -> Whi
         raise FitError("The density is not finite where the priors are centred; check the study.")
     frame = Frame.at(layout, np.zeros(unknowns.size - unknowns.scales_start))
     point = _climb(gradient, unknowns)
-    path = smooth(point, layout.steps.which, frame.table, spherical)
+    path = smooth(point, layout.equations.steps.which, frame.table, spherical)
     point[: unknowns.states] = path[0].ravel()
     point, precision = _newton(gradient_at(frame.whitening(layout)), point, frame, unknowns)
     return _laplace(layout, frame, point, precision)
@@ -134,7 +134,7 @@ def over_draws(
     gradient = gradient_at(frame.whitening(layout))
     points = np.zeros_like(latents)
     for point, latent in zip(points, latents, strict=True):
-        point[: unknowns.states] = states(latent, layout.steps).ravel()
+        point[: unknowns.states] = states(latent, layout.equations.steps).ravel()
         point[unknowns.states : unknowns.scales_start] = latent[
             unknowns.states : unknowns.scales_start
         ]
@@ -164,10 +164,10 @@ class Frame:
     def at(cls, layout: Layout, scales: Floats) -> Frame:
         """The frame for given latent entries of noise and step multipliers."""
         held = np.concatenate([np.zeros(layout.unknowns.scales_start), scales])
-        table = persistences(held, layout.steps)
-        which = layout.steps.which[1:]
+        table = persistences(held, layout.equations.steps)
+        which = layout.equations.steps.which[1:]
         rate = 1.0 / table[1][which]
-        precision = np.ones(layout.steps.which.shape)
+        precision = np.ones(layout.equations.steps.which.shape)
         precision[1:] = rate
         precision[:-1] += rate - 1.0
         coupling = np.zeros_like(precision)

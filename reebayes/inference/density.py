@@ -60,16 +60,6 @@ def gradients(layout: Layout) -> Callable[[Whitening], Density]:
     """
 
     def density_in(whitening: Whitening) -> Density:
-        return Density(
-            Structure(
-                steps=layout.steps,
-                centres=layout.centres,
-                graph=layout.graph,
-                sums=layout.sums,
-                errors=layout.errors,
-                figures=layout.figures,
-                whitening=whitening,
-            )
-        )
+        return Density(Structure(layout.equations, whitening))
 
     return density_in

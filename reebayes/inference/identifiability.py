@@ -130,9 +130,9 @@ class _Point:
 
     def __init__(self, layout: Layout, latent: Floats) -> None:
         self.layout, self.latent = layout, latent
-        self.state = states(latent, layout.steps)
-        self.level = levels(self.state, latent, layout.centres)
-        self.flow, self.share, self.throughput = balance(self.level, layout.graph)
+        self.state = states(latent, layout.equations.steps)
+        self.level = levels(self.state, latent, layout.equations.centres)
+        self.flow, self.share, self.throughput = balance(self.level, layout.equations.graph)
         unknowns = layout.unknowns
         noise = np.arange(unknowns.scales_start, unknowns.steps_start)
         self.free = np.delete(np.arange(unknowns.size), noise)
@@ -140,25 +140,29 @@ class _Point:
     def told(self) -> Floats:
         """What each record tells of every unknown (record, unknown), in prior units."""
         layout = self.layout
-        location = locate(self.flow, self.level, layout.sums)
-        precision = _precision(layout, location, spreads(self.latent, layout.errors))
+        location = locate(self.flow, self.level, layout.equations.sums)
+        precision = _precision(layout, location, spreads(self.latent, layout.equations.errors))
         rows = np.zeros((location.size, self.free.size))
         for record in np.flatnonzero(precision > 0):
             pick = np.zeros(location.size)
             pick[record] = np.sqrt(precision[record])
-            rows[record] = self.gradient(*locate_adjoint(self.flow, self.level, layout.sums, pick))
+            rows[record] = self.gradient(
+                *locate_adjoint(self.flow, self.level, layout.equations.sums, pick)
+            )
         return rows
 
     def gradient(self, flow_bar: Floats, level_bar: Floats) -> Floats:
         """Cotangent of the unknowns from those of flows and levels."""
         layout = self.layout
         level_bar = level_bar + balance_adjoint(
-            self.level, layout.graph, self.flow, self.share, self.throughput, flow_bar
+            self.level, layout.equations.graph, self.flow, self.share, self.throughput, flow_bar
         )
         state_bar, latent_bar = levels_adjoint(
-            self.state, self.latent, layout.centres, self.level, level_bar
+            self.state, self.latent, layout.equations.centres, self.level, level_bar
         )
-        latent_bar = latent_bar + states_adjoint(self.latent, layout.steps, self.state, state_bar)
+        latent_bar = latent_bar + states_adjoint(
+            self.latent, layout.equations.steps, self.state, state_bar
+        )
         return np.asarray(latent_bar[self.free])
 
     def slope(self, quantity: int, year: int) -> Floats:
@@ -181,7 +185,7 @@ class _Point:
 
 def _precision(layout: Layout, location: Floats, scale: Floats) -> Floats:
     """How sharply each record bends its log-likelihood about its location."""
-    figures, ones = layout.figures, np.ones(location.size)
+    figures, ones = layout.equations.figures, np.ones(location.size)
     step = _WIDTH * scale
     before = record_terms_adjoint(location - step, scale, figures, ones)[0]
     after = record_terms_adjoint(location + step, scale, figures, ones)[0]

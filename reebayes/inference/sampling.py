@@ -17,10 +17,12 @@ import nutpie
 import xarray as xr
 from nutpie.compile_pymc import CompiledPyMCModel
 
+from reebayes.conventions import CHAIN, DRAW, POSTERIOR, PRIOR
 from reebayes.errors import FitError
 from reebayes.inference.convergence import judge
 from reebayes.inference.coordinates import at_mode, identity, over_draws
 from reebayes.inference.datatree import (
+    by_record,
     constant_data,
     draws_dataset,
     log_likelihood,
@@ -32,6 +34,17 @@ from reebayes.inference.density import Density, gradients
 from reebayes.model.kernels import Whitening, density_at, keep_at, observe, states, unfold
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.unknowns import Floats
+from reebayes.results.contents import (
+    BANDS,
+    CONSTANT,
+    LIKELIHOOD,
+    OBSERVED,
+    PREDICTIVE,
+    PRIOR_PREDICTIVE,
+    STATS,
+    dataset,
+)
+from reebayes.results.intervals import interval_group
 from reebayes.study import Study
 
 DRAWS, TUNE, CHAINS = 1000, 250, 4
@@ -118,7 +131,7 @@ def fit(
         del white
         tree = _assemble(study, layout, posterior, np.random.default_rng(seed))
         del posterior
-        tree["sample_stats"] = xr.DataTree(_of_kept(stats, THIN))
+        tree[STATS] = xr.DataTree(_of_kept(stats, THIN, study.unit))
         verdict = judge(tree["posterior"].to_dataset(), stats)
     clock["total"] = time.perf_counter() - begin
     settings = {"seed": seed, "draws": draws, "tune": tune, "chains": chains}
@@ -169,7 +182,7 @@ def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
     whitening = at_mode(gradient_at, layout)
     white = _sample(layout, whitening, replace(PILOT, seed=seed))[0]
     points = white.reshape(-1, layout.unknowns.size)
-    latents = np.array([unfold(point, layout.steps, whitening)[1] for point in points])
+    latents = np.array([unfold(point, layout.equations.steps, whitening)[1] for point in points])
     return over_draws(gradient_at, layout, latents)
 
 
@@ -252,14 +265,16 @@ def _sampled(density: Density) -> CompiledPyMCModel:
     )
 
 
-def _of_kept(stats: xr.Dataset, thin: int) -> xr.Dataset:
+def _of_kept(stats: xr.Dataset, thin: int, unit: str) -> xr.Dataset:
     """Statistics of kept draws: what befell any of the transitions to it, and their mean cost."""
     stats = stats.drop_vars("draw", errors="ignore")  # it counts transitions
     groups = stats.coarsen(draw=thin)
     kept = stats.isel(draw=slice(thin - 1, None, thin))
     befell = groups.max()[["diverging", "maxdepth_reached"]]
     kept = kept.assign(befell).assign(n_steps=groups.mean()["n_steps"])
-    return kept.assign_coords(draw=np.arange(kept.sizes["draw"]))
+    arrays = {str(name): kept[name].values for name in kept.data_vars}
+    names = {CHAIN: kept[CHAIN].values, DRAW: np.arange(kept.sizes[DRAW])}
+    return dataset(STATS, unit, arrays, names)
 
 
 def _awaited(sampler: Any) -> xr.DataTree:
@@ -288,7 +303,7 @@ def _unfold(layout: Layout, white: Floats, whitening: Whitening | None) -> dict[
         "scale": np.empty((*shape, len(layout.records))),
         "noise": np.empty((*shape, len(layout.reporters))),
         "noise_of_all": np.empty(shape),
-        "step_scale": np.empty((*shape, layout.steps.step_mean.size)),
+        "step_scale": np.empty((*shape, layout.equations.steps.step_mean.size)),
     }
 
     def fill(chain: int) -> None:
@@ -303,7 +318,7 @@ def _unfold(layout: Layout, white: Floats, whitening: Whitening | None) -> dict[
 def _unfold_chain(
     layout: Layout, chain: Floats, whitening: Whitening | None, room: Mapping[str, Floats]
 ) -> None:
-    steps, errors, unknowns = layout.steps, layout.errors, layout.unknowns
+    steps, errors, unknowns = layout.equations.steps, layout.equations.errors, layout.unknowns
     noisy, moving = slice(unknowns.scales_start, unknowns.steps_start), unknowns.steps_start
     bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
     for n, white in enumerate(chain):
@@ -311,9 +326,7 @@ def _unfold_chain(
             state, latent = states(white, steps), white
         else:
             state, latent = unfold(white, steps, whitening)
-        level, flow, location, scale = observe(
-            state, latent, layout.centres, layout.graph, layout.sums, errors
-        )
+        level, flow, location, scale = observe(state, latent, layout.equations)
         noise = errors.noise_mean + errors.noise_sd * latent[noisy]
         step = np.exp(steps.step_mean + steps.step_sd * latent[moving:])
         found = (
@@ -329,16 +342,25 @@ def _assemble(
 ) -> xr.DataTree:
     latents = rng.standard_normal((1, PRIOR_DRAWS, layout.unknowns.size))
     prior = _unfold(layout, latents, None)
+    unit = study.unit
+    draws = {
+        POSTERIOR: draws_dataset(layout, unit, POSTERIOR, posterior),
+        PRIOR: draws_dataset(layout, unit, PRIOR, prior),
+    }
+    constant = constant_data(study)
+    terms, units = (
+        dict(zip(layout.quantities, constant[f"quantity_{name}"].values, strict=True))
+        for name in ("terms", "unit")
+    )
+    values = {
+        PREDICTIVE: replicate(layout, posterior, rng),
+        PRIOR_PREDICTIVE: replicate(layout, prior, rng),
+        LIKELIHOOD: log_likelihood(layout, posterior),
+    }
     return xr.DataTree.from_dict({
-        "posterior": draws_dataset(layout, posterior),
-        "prior": draws_dataset(layout, prior),
-        "posterior_predictive": _replicate(layout, posterior, rng),
-        "prior_predictive": _replicate(layout, prior, rng),
-        "log_likelihood": log_likelihood(layout, posterior["location"], posterior["scale"]),
-        "observed_data": observed_data(layout),
-        "constant_data": constant_data(study),
+        **draws,
+        **{name: by_record(layout, unit, name, found) for name, found in values.items()},
+        OBSERVED: observed_data(layout, unit),
+        CONSTANT: constant,
+        BANDS: interval_group(draws, terms, units, unit),
     })  # fmt: skip
-
-
-def _replicate(layout: Layout, draws: Mapping[str, Floats], rng: np.random.Generator) -> xr.Dataset:
-    return replicate(layout, draws["location"], draws["scale"], rng)

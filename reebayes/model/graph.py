@@ -14,7 +14,8 @@ import pytensor.tensor as pt
 from reebayes.conventions import FLOW, GROUP, LATENT, RECORD, REPORTER, SHARED, YEAR
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.operations import apply
-from reebayes.study import STEP_GROUPS, Study
+from reebayes.study import Study
+from reebayes.study.targets import STEP_GROUPS
 
 
 def build_model(study: Study) -> pm.Model:
@@ -38,16 +39,16 @@ def build_model(study: Study) -> pm.Model:
     with pm.Model(coords=_coordinates(layout)) as model:
         latent = pm.Normal("latents", 0.0, 1.0, dims=LATENT)
         _multipliers(layout, latent)
-        state = apply("states", layout.steps, latent)
-        level = apply("levels", layout.centres, state, latent)
-        flow = apply("balance", layout.graph, level)
+        state = apply("states", layout.equations.steps, latent)
+        level = apply("levels", layout.equations.centres, state, latent)
+        flow = apply("balance", layout.equations.graph, level)
         pm.Deterministic("flows", flow.T, dims=(YEAR, FLOW))
         bias = layout.rows("bias", layout.reporters)
         shared = layout.rows("shared", layout.shared)
         pm.Deterministic("bias", level[bias].T, dims=(YEAR, REPORTER))
         pm.Deterministic("shared_error", level[shared, 0], dims=SHARED)
-        location = apply("locate", layout.sums, flow, level)
-        scale = apply("spreads", layout.errors, latent)
+        location = apply("locate", layout.equations.sums, flow, level)
+        scale = apply("spreads", layout.equations.errors, latent)
         _observe(
             layout,
             pm.Deterministic("location", location, dims=RECORD),
@@ -70,7 +71,7 @@ def _coordinates(layout: Layout) -> dict[str, Any]:
 
 def _multipliers(layout: Layout, latent: Any) -> None:
     """Name the noise of reporters and the step multipliers of groups."""
-    unknowns, errors, steps = layout.unknowns, layout.errors, layout.steps
+    unknowns, errors, steps = layout.unknowns, layout.equations.errors, layout.equations.steps
     own = latent[unknowns.scales_start : unknowns.steps_start]
     step = latent[unknowns.steps_start :]
     noise = errors.noise_mean + errors.noise_sd * own
@@ -81,7 +82,7 @@ def _multipliers(layout: Layout, latent: Any) -> None:
 
 def _observe(layout: Layout, location: Any, scale: Any) -> None:
     """One likelihood over all records, whatever their kind."""
-    figures = layout.figures
+    figures = layout.equations.figures
 
     def logp(value: Any, location: Any, scale: Any) -> Any:
         return apply("record_terms", figures, location, scale)

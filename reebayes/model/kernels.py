@@ -150,11 +150,11 @@ class Sums(NamedTuple):
 class Errors(NamedTuple):
     """Scales of records: where noise stands in the latent vector, and its priors.
 
-    ``standing`` is the share of a stated variance that noise leaves as it is. Priors of noise are
+    ``floor`` is the share of a stated variance that noise leaves as it is. Priors of noise are
     those of every reporter, then that of what all of them have in common.
     """
 
-    standing: Reals
+    floor: Reals
     noise_start: Wholes
     noise_mean: Reals
     noise_sd: Reals
@@ -172,6 +172,17 @@ class Figures(NamedTuple):
     low: Reals
     high: Reals
     freedom: Real
+
+
+class Equations(NamedTuple):
+    """A study as the kernels compute with it: all that its log density depends on."""
+
+    steps: Steps
+    centres: Centres
+    graph: Graph
+    sums: Sums
+    errors: Errors
+    figures: Figures
 
 
 class Whitening(NamedTuple):
@@ -194,14 +205,9 @@ class Whitening(NamedTuple):
 
 
 class Structure(NamedTuple):
-    """All that the log density depends on beside the point."""
+    """All that the log density of a point in white coordinates depends on beside the point."""
 
-    steps: Steps
-    centres: Centres
-    graph: Graph
-    sums: Sums
-    errors: Errors
-    figures: Figures
+    equations: Equations
     whitening: Whitening
 
 
@@ -703,12 +709,12 @@ def spreads(latent, errors):
     would hold the sampler.
     """
     noise_mean, noise_sd, begin = errors.noise_mean, errors.noise_sd, errors.noise_start[0]
-    standing, reporters = errors.standing[0], noise_mean.size - 1
+    floor, reporters = errors.floor[0], noise_mean.size - 1
     common = noise_mean[reporters] + noise_sd[reporters] * latent[begin + reporters]
     factor = np.empty(reporters)
     for r in range(reporters):
         noise = math.exp(common + noise_mean[r] + noise_sd[r] * latent[begin + r])
-        factor[r] = math.sqrt(standing + (1.0 - standing) * noise * noise)
+        factor[r] = math.sqrt(floor + (1.0 - floor) * noise * noise)
     scale = np.empty(errors.record_sd.size)
     for i in range(scale.size):
         scale[i] = errors.record_sd[i] * factor[errors.reporter[i]]
@@ -722,7 +728,7 @@ def spreads_adjoint(latent, errors, scale, scale_bar):
     begin, common = errors.noise_start[0], errors.noise_sd.size - 1
     for i in range(scale.size):
         r = errors.reporter[i]
-        fixed = errors.standing[0] * errors.record_sd[i] * errors.record_sd[i]
+        fixed = errors.floor[0] * errors.record_sd[i] * errors.record_sd[i]
         pull = scale_bar[i] * (scale[i] - fixed / scale[i])
         latent_bar[begin + r] += pull * errors.noise_sd[r]
         latent_bar[begin + common] += pull * errors.noise_sd[common]
@@ -1098,7 +1104,8 @@ def _unpacked(typing_context, address):
 def _density(size, white_at, slope_at, value_at, packed):
     white, slope = numba.carray(white_at, size), numba.carray(slope_at, size)
     value = numba.carray(value_at, 1)
-    steps, centres, graph, sums, errors, figures, whitening = _unpacked(packed)
+    equations, whitening = _unpacked(packed)
+    steps, centres, graph, sums, errors, figures = equations
     shift = _shift(white, whitening)
     table = persistences(shift, steps)
     path = smooth(shift, steps.which, table, whitening)
@@ -1190,8 +1197,8 @@ def unfold(white, steps, whitening):
 
 
 @_jit
-def observe(state, latent, centres, graph, sums, errors):
+def observe(state, latent, equations):
     """Levels (column, year), flows (flow, year), and location and scale of every record."""
-    level = levels(state, latent, centres)
-    flow = balance(level, graph)[0]
-    return level, flow, locate(flow, level, sums), spreads(latent, errors)
+    level = levels(state, latent, equations.centres)
+    flow = balance(level, equations.graph)[0]
+    return level, flow, locate(flow, level, equations.sums), spreads(latent, equations.errors)

@@ -12,14 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reebayes.model.kernels import (
-    Centres,
-    Errors,
-    Figures,
-    Graph,
-    Steps,
-    Sums,
-)
+from reebayes.model.kernels import Equations
 from reebayes.model.network import graph_of
 from reebayes.model.observations import errors_of, figures_of, quantity_weights, sums_of
 from reebayes.model.unknowns import (
@@ -31,15 +24,16 @@ from reebayes.model.unknowns import (
     sorted_columns,
     steps_of,
 )
-from reebayes.study import ALL, STEP_GROUPS, Study
+from reebayes.study import Study
+from reebayes.study.targets import ALL, NOISE, STEP, STEP_GROUPS, targets_in
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """A study as arrays, with the names that label them.
 
-    ``steps``, ``centres``, ``graph``, ``sums``, ``errors`` and ``figures`` are what the kernels
-    take; `numerators`, `denominators` (flow, quantity) and ``ratio`` make quantities of flows.
+    ``equations`` are what the kernels take; ``numerators``, ``denominators`` (flow, quantity) and
+    ``ratio`` make quantities of flows.
     """
 
     years: tuple[int, ...]
@@ -49,12 +43,7 @@ class Layout:
     shared: tuple[str, ...]
     records: tuple[str, ...]
     unknowns: Unknowns
-    steps: Steps
-    centres: Centres
-    graph: Graph
-    sums: Sums
-    errors: Errors
-    figures: Figures
+    equations: Equations
     numerators: Floats
     denominators: Floats
     ratio: NDArray[np.bool_]
@@ -68,13 +57,14 @@ class Layout:
         return (
             *(f"{name}[{year}]" for year in self.years for name in varying),
             *constant,
-            *(f"noise:{name}" for name in (*self.reporters, ALL)),
-            *(f"step:{name}" for name in STEP_GROUPS),
+            *targets_in(NOISE, (*self.reporters, ALL)),
+            *targets_in(STEP, STEP_GROUPS),
         )
 
-    def rows(self, kind: str, names: Sequence[str]) -> Integers:
-        """Rows of the levels that hold ``kind:name``, such as a reporter's bias."""
-        return np.array([self.unknowns.columns.index(f"{kind}:{n}") for n in names], dtype=np.int64)
+    def rows(self, group: str, names: Sequence[str]) -> Integers:
+        """Rows of the levels that hold targets of a group, such as the biases of reporters."""
+        columns = self.unknowns.columns
+        return np.array([columns.index(t) for t in targets_in(group, names)], dtype=np.int64)
 
 
 def lay_out(study: Study) -> Layout:
@@ -103,12 +93,14 @@ def lay_out(study: Study) -> Layout:
         shared=tuple(study.shared),
         records=tuple(record.record for record in study.records),
         unknowns=unknowns,
-        steps=steps_of(study, series, columns[:varying]),
-        centres=centres_of(study, series, unknowns),
-        graph=graph_of(study, columns),
-        sums=sums,
-        errors=errors_of(study, unknowns),
-        figures=figures_of(study, sums.offset == 1.0),
+        equations=Equations(
+            steps=steps_of(study, series, columns[:varying]),
+            centres=centres_of(study, series, unknowns),
+            graph=graph_of(study, columns),
+            sums=sums,
+            errors=errors_of(study, unknowns),
+            figures=figures_of(study, sums.offset == 1.0),
+        ),
         numerators=numerators,
         denominators=denominators,
         ratio=np.array([quantity.is_ratio for quantity in study.quantities]),

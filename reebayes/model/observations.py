@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reebayes.conventions import STANDING_VARIANCE
 from reebayes.model.kernels import (
     CERTAIN,
     EITHER,
@@ -22,9 +21,14 @@ from reebayes.model.kernels import (
     Sums,
 )
 from reebayes.model.unknowns import Floats, Unknowns, rows_by_target
-from reebayes.study import ALL, Flow, Record, Study
+from reebayes.study import Flow, Record, Study
+from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, MEAN, KindReader, kind_of
+from reebayes.study.targets import BIAS, EVERY, NOISE, NOISE_OF_ALL, SHARED, Target, targets_in
 
-POINT_KINDS = frozenset({"value", "quota", "cumulative", "mean"})
+_code_of = KindReader(
+    "score of a record in the model",
+    {FIGURE: POINT, AT_MOST: UPPER, AT_LEAST: LOWER, BETWEEN: RANGE},
+)
 
 
 def quantity_weights(study: Study, flows: Sequence[str]) -> tuple[Floats, Floats]:
@@ -76,7 +80,7 @@ def _above(study: Study, record: Record, flows: Mapping[str, tuple[int, Flow]]) 
     """What a record adds up: a mean divides by its years, late arrivals are of the year before."""
     quantity = study.quantities[record.quantity]
     years = _span(record)
-    if record.kind == "mean" and not quantity.is_ratio:
+    if kind_of(record.kind).years == MEAN and not quantity.is_ratio:
         years = dict.fromkeys(years, 1.0 / len(years))
     if record.lag and record.year > study.first_year:
         years = {record.year: 1.0 - record.lag, record.year - 1: record.lag}
@@ -103,19 +107,21 @@ def _weights(
 def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[int, float]:
     """Positions in the flat (column, year) array: a reporter's mean bias, and shared errors."""
     years = _span(record)
-    first = position[f"bias:{record.reporter}"] * len(study.years) - study.first_year
+    first = position[str(Target(BIAS, record.reporter))] * len(study.years) - study.first_year
     shifts = {first + year: 1.0 / len(years) for year in years}
-    return shifts | {position[f"shared:{name}"] * len(study.years): 1.0 for name in record.shared}
+    errors = targets_in(SHARED, record.shared)
+    return shifts | {position[target] * len(study.years): 1.0 for target in errors}
 
 
 def errors_of(study: Study, unknowns: Unknowns) -> Errors:
     """Return the scales of records, and the priors of the noise that moves them."""
     rows = rows_by_target(study)
-    noise = [rows.get(f"noise:{name}", rows.get("noise:*", [])) for name in study.reporters]
-    noise.append(rows.get(f"noise:{ALL}", []))
+    every = rows.get(str(Target(NOISE, EVERY)), [])
+    noise = [rows.get(target, every) for target in targets_in(NOISE, study.reporters)]
+    noise.append(rows.get(str(NOISE_OF_ALL), []))
     reporter = {name: n for n, name in enumerate(study.reporters)}
     return Errors(
-        standing=np.array([STANDING_VARIANCE]),
+        floor=np.array([study.variance_floor]),
         noise_start=np.array([unknowns.scales_start]),
         noise_mean=np.array([math.log(row[0].median) if row else 0.0 for row in noise]),
         noise_sd=np.array([row[0].sd if row else 0.0 for row in noise]),
@@ -141,9 +147,8 @@ def figures_of(study: Study, certain: NDArray[np.bool_]) -> Figures:
 
 
 def _kind_code(record: Record) -> int:
-    if record.kind in POINT_KINDS:
-        return POINT if record.other is None else EITHER
-    return {"upper": UPPER, "zero": UPPER, "lower": LOWER, "range": RANGE}[record.kind]
+    code = _code_of(record.kind)
+    return EITHER if code == POINT and record.other is not None else code
 
 
 def _log_figures(records: Iterable[Record], field: str) -> Floats:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reebayes.model.kernels import Centres, Steps
-from reebayes.study import STEP_GROUPS, Flow, Prior, Study
+from reebayes.study import Flow, Prior, Study
+from reebayes.study.targets import BIAS, EVERY, ROUTE, SHARED, STEP, STEP_GROUPS, Target, targets_in
 
 type Floats = NDArray[np.float64]
 
@@ -65,9 +66,12 @@ def series_of(study: Study) -> dict[str, list[Prior]]:
     rows = rows_by_target(study)
     series = {flow.flow: rows[flow.flow] for flow in study.flows if flow.flow in rows}
     for reporter in study.reporters:
-        series[f"bias:{reporter}"] = rows.get(f"bias:{reporter}", rows.get("bias:*", []))
+        own, every = str(Target(BIAS, reporter)), str(Target(BIAS, EVERY))
+        series[own] = rows.get(own, rows.get(every, []))
     return series | {
-        target: found for target, found in rows.items() if target.startswith(("route:", "shared:"))
+        target: found
+        for target, found in rows.items()
+        if Target.parse(target).group in (ROUTE, SHARED)
     }
 
 
@@ -95,7 +99,7 @@ def steps_of(study: Study, series: Mapping[str, Sequence[Prior]], varying: Seque
     keys = np.stack([np.broadcast_to(_groups(study, varying)[:, None], ratio.shape), ratio])
     table, which = np.unique(keys.reshape(2, -1), axis=1, return_inverse=True)
     rows = rows_by_target(study)
-    multipliers = [rows.get(f"step:{name}", []) for name in STEP_GROUPS]
+    multipliers = [rows.get(target, []) for target in targets_in(STEP, STEP_GROUPS)]
     return Steps(
         which=np.ascontiguousarray(which.reshape(ratio.shape).T, dtype=np.int64),
         step_mean=np.array([math.log(row[0].median) if row else 0.0 for row in multipliers]),
@@ -155,7 +159,10 @@ def _routes(study: Study, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
     """For each column, the column of its trade route, and whether it has one."""
     position = {name: n for n, name in enumerate(columns)}
     flows = {flow.flow: flow for flow in study.flows}
-    names = [f"route:{study.route(flows[name])}" if name in flows else "" for name in columns]
+    names = [
+        str(Target(ROUTE, str(study.route(flows[name])))) if name in flows else ""
+        for name in columns
+    ]
     return {
         "route": np.array([position.get(name, 0) for name in names], dtype=np.int64),
         "on_route": np.array([float(name in position) for name in names]),
@@ -173,10 +180,9 @@ def _groups(study: Study, names: Sequence[str]) -> Integers:
     driving = set(drivers_of(study).values())
 
     def group(name: str) -> str:
-        if name.startswith("bias:"):
-            return "bias"
-        if name.startswith("route:"):
-            return "trade"
+        target = Target.parse(name)
+        if not target.is_flow:
+            return {BIAS: "bias", ROUTE: "trade"}[target.group]
         if is_exogenous(study, flows[name]) or name in driving:
             return "input"
         return "market" if study.route(flows[name]) is None else "trade"
@@ -215,7 +221,7 @@ def _remainder_medians(study: Study, medians: Mapping[str, Floats]) -> dict[str,
 
 
 def _centre(name: str, median: Floats, remainder: Floats | None, is_input: bool) -> Floats:
-    if name.startswith(("bias:", "route:", "shared:")):
+    if not Target.parse(name).is_flow:
         return median
     if is_input:
         return np.log(median)

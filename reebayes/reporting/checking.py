@@ -1,32 +1,65 @@
 """Tests of a model as a page shows them: predictions, variants, what others concluded."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import xarray as xr
 from matplotlib.figure import Figure
 
 from reebayes.answers.literature import beside_published
 from reebayes.answers.predictive import ALL, predictive_check
-from reebayes.conventions import POSTERIOR, RATIO_UNITS
+from reebayes.conventions import RATIO_UNITS
 from reebayes.errors import ResultError
 from reebayes.figures.ranks import plot_predictive
+from reebayes.results.contents import PREDICTIVE, Fit, contents_of
+from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader, kind_of
 from reebayes.wording import format_band, format_value
 
 if TYPE_CHECKING:
     from reebayes.answers.scores import Comparison
 
-BOUND = {"upper": "at most ", "lower": "at least "}
+
+def years_between(first: int, last: int) -> str:
+    """Write a year, or the first and last of several."""
+    return str(first) if first == last else f"{first}–{last}"
 
 
-def predictive_block(fit: xr.DataTree) -> dict[str, Any] | None:
+def stated_text(record: Any, unit: str) -> str:
+    """Write what a record or an estimate states, in the unit of the study.
+
+    Parameters
+    ----------
+    record : row of a table
+        With ``kind, value, low, high``.
+    unit : str
+        What stands behind the numbers.
+    """
+    text = f"{_stated_of(record.kind)(record)} {unit}".strip()
+    if not kind_of(record.kind).is_zero:
+        return text
+    return f"0 ({text.replace('at most', 'less than')})"
+
+
+_stated_of: KindReader[Callable[[Any], str]] = KindReader(
+    "text of what is stated",
+    {
+        FIGURE: lambda record: format_value(record.value),
+        AT_MOST: lambda record: f"at most {format_value(record.high)}",
+        AT_LEAST: lambda record: f"at least {format_value(record.low)}",
+        BETWEEN: lambda record: f"{format_value(record.low)} to {format_value(record.high)}",
+    },
+)
+
+
+def predictive_block(fit: Fit) -> dict[str, Any] | None:
     """Return the predictive check of a fit: its table by kind and by reporter, and a figure.
 
     None if the fit holds no replicated figures.
     """
-    if f"{POSTERIOR}_predictive" not in fit.children:
+    contents = contents_of(fit)
+    if not contents.has(PREDICTIVE):
         return None
-    check = predictive_check(fit)
+    check = predictive_check(contents)
     pit = check.records["pit"].dropna()
     outside = int(((pit - 0.5).abs() > 0.45).sum())
     figure = Figure(figsize=(9.0, 1.2 + 0.2 * check.records["reporter"].nunique()))
@@ -56,7 +89,7 @@ def _percent(share: float | None) -> str:
     return "–" if share is None or pd.isna(share) else f"{100 * share:.0f} %"
 
 
-def score_blocks(fit: xr.DataTree, comparison: "Comparison") -> list[dict[str, Any]]:
+def score_blocks(fit: Fit, comparison: "Comparison") -> list[dict[str, Any]]:
     """Return the scores of a fit and of variants of its study, a block for each score.
 
     Raises
@@ -65,7 +98,7 @@ def score_blocks(fit: xr.DataTree, comparison: "Comparison") -> list[dict[str, A
         If the comparison is of another study than the fit.
     """
     hashes = comparison.table["study_hash"].astype(str)
-    if str(fit.attrs.get("study_hash")) not in set(hashes):
+    if str(contents_of(fit).attrs.get("study_hash")) not in set(hashes):
         raise ResultError(
             "The comparison is of another study than the fit, or of an older state of it. "
             "Run `reebayes compare` again."
@@ -99,13 +132,13 @@ def _score_row(row: pd.Series) -> dict[str, str]:
     }
 
 
-def published_rows(fit: xr.DataTree) -> list[dict[str, Any]]:
+def published_rows(fit: Fit) -> list[dict[str, Any]]:
     """Return what others concluded beside the bands of a fit, as text."""
     return [
         {
             "quantity": row["quantity"],
-            "years": _years(row["year"], row["year_end"]),
-            "stated": _stated(row),
+            "years": years_between(row["year"], row["year_end"]),
+            "stated": stated_text(row, "" if row["unit"] in RATIO_UNITS else row["unit"]),
             "ours": format_band(row["median"], row["lower"], row["upper"]),
             "prior": _prior_band(row),
             "ratio": f"{row['ratio']:.2f}",
@@ -116,18 +149,6 @@ def published_rows(fit: xr.DataTree) -> list[dict[str, Any]]:
         }
         for _, row in beside_published(fit).iterrows()
     ]
-
-
-def _years(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}–{last}"
-
-
-def _stated(row: pd.Series) -> str:
-    unit = "" if row["unit"] in RATIO_UNITS else f" {row['unit']}"
-    if row["kind"] == "range":
-        return f"{format_value(row['low'])} to {format_value(row['high'])}{unit}"
-    column = {"upper": "high", "lower": "low"}.get(row["kind"], "value")
-    return f"{BOUND.get(row['kind'], '')}{format_value(row[column])}{unit}"
 
 
 def _prior_band(row: pd.Series) -> str:

@@ -4,51 +4,31 @@ What the page shows beyond the generic parts comes from the study's ``[report]``
 `Plan`), so nothing here knows which material is being reported.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from reebayes.answers.drivers import (
-    gather_lessons,
-)
-from reebayes.conventions import (
-    CI_PROB,
-    POSTERIOR,
-    YEAR,
-)
 from reebayes.errors import FitError
-from reebayes.figures.sankey import draw_sankey
 from reebayes.files import write_whole
-from reebayes.reporting.checking import predictive_block, published_rows, score_blocks
-from reebayes.reporting.pictures import band_figure, embedded, totals_figure
-from reebayes.reporting.plan import Plan, plan_of
-from reebayes.reporting.sections import (
-    _convergence,
-    _exceeding,
-    _headline_row,
-    _lessons,
-    _provenance,
-    _ratios,
-    _record_rows,
-    _source_rows,
-    _yearly_table,
-)
-from reebayes.reporting.tables import record_table, source_table
-from reebayes.results.contents import group_of
+from reebayes.reporting.plan import plan_of
+from reebayes.reporting.sections import SECTIONS, Material
+from reebayes.results.contents import Fit, contents_of
 
 if TYPE_CHECKING:
     from reebayes.answers.scores import Comparison
 
 
 def write_report(
-    fit: xr.DataTree,
+    fit: Fit,
     path: str | Path,
     *,
     year: int | None = None,
     force: bool = False,
-    comparison: "Comparison | None" = None,
+    comparison: Comparison | None = None,
 ) -> Path:
     """Write a fit as one HTML page that needs neither network nor scripts.
 
@@ -78,12 +58,18 @@ def write_report(
         If the study's ``[report]`` table names an unknown quantity or key, the year is not in the
         study, the comparison is of another study, or the file cannot be written.
     """
-    if fit.attrs.get("converged") != "yes" and not force:
+    contents = contents_of(fit)
+    if not contents.converged and not force:
         raise FitError(
-            f"The fit did not converge: {fit.attrs.get('verdict', 'no verdict in the file')} "
+            f"The fit did not converge: {contents.attrs.get('verdict', 'no verdict in the file')} "
             "No report was written. Draw longer, or ask for the report by force."
         )
-    plan = plan_of(fit, year)
+    material = Material(contents, plan_of(contents, year), comparison)
+    page = _rendered(material).encode()
+    return write_whole(Path(path), lambda temporary: temporary.write_bytes(page))
+
+
+def _rendered(material: Material) -> str:
     environment = Environment(
         loader=PackageLoader("reebayes.reporting"),
         autoescape=True,
@@ -91,63 +77,12 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("report.html.j2")
-    page = template.render(_context(fit, plan) | _checking(fit, comparison)).encode()
-    return write_whole(Path(path), lambda temporary: temporary.write_bytes(page))
-
-
-def _context(fit: xr.DataTree, plan: Plan) -> dict[str, Any]:
-    records = record_table(fit)
-    sources = source_table(fit)
-    years = group_of(fit, POSTERIOR)[YEAR].values
-    ratios = _ratios(fit)
-    return {
-        "study": fit.attrs["study_name"],
-        "unit": fit.attrs.get("unit", ""),
-        "first": int(years[0]),
-        "last": int(years[-1]),
-        "years": years.tolist(),
-        "percent": f"{100 * CI_PROB:g} %",
-        "convergence": _convergence(fit),
-        "lessons": _lessons(gather_lessons(fit, plan.headline), plan),
-        "headline": [_headline_row(fit, plan, name, name in ratios) for name in plan.headline],
-        "exceeding": [
-            row
-            for name in plan.headline
-            if name not in ratios
-            for row in _exceeding(fit, plan, name)
-        ],
-        "totals": totals_figure(fit, plan, ratios),
-        "headline_figures": [
-            band_figure(fit, plan, [name], records, others=True) for name in plan.headline
-        ],
-        "panels": [
-            {
-                "title": panel["title"],
-                "figure": band_figure(fit, plan, panel["quantities"], records, others=False),
-            }
-            for panel in plan.panels
-        ],
-        "sankey": draw_sankey(fit, plan.sankey_year),
-        "sankey_year": plan.sankey_year,
-        "table": _yearly_table(fit, plan),
-        "table_years": plan.table_years,
-        "limits": plan.limits,
-        "records": _record_rows(records, list(sources.index), str(fit.attrs.get("unit", ""))),
-        "outside": int(records["outside"].sum()),
-        "sources": _source_rows(sources, records),
-        "provenance": _provenance(fit),
-    }
-
-
-def _checking(fit: xr.DataTree, comparison: "Comparison | None") -> dict[str, Any]:
-    """What was done to test the model: predictive checks, variants, published estimates."""
-    context: dict[str, Any] = {
-        "check": predictive_block(fit),
-        "published": published_rows(fit),
-        "scores": [] if comparison is None else score_blocks(fit, comparison),
-    }
-    if context["check"] is not None:
-        check = context["check"]
-        check["plot"] = embedded(check["figure"], check["alternative"])
-    return context
+    common, blocks = material.common, []
+    for section in SECTIONS:
+        context = section.gather(material)
+        if context is not None:
+            partial = environment.get_template(f"{section.name}.html.j2")
+            body = Markup(partial.render(common | context))
+            title = section.title(material.plan)
+            blocks.append({"name": section.name, "title": title, "body": body})
+    return environment.get_template("page.html.j2").render(common, sections=blocks)

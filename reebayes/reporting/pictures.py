@@ -14,63 +14,73 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reebayes.conventions import POSTERIOR, PRIOR, YEAR, parse_terms
+from reebayes.conventions import POSTERIOR, PRIOR, QUANTITY, YEAR
 from reebayes.figures.curves import plot_bands, plot_totals, stated_values
 from reebayes.figures.style import plain_text
 from reebayes.reporting.plan import Plan
-from reebayes.reporting.sections import shown_groups
-from reebayes.results.contents import group_of
-from reebayes.results.selection import quantity
-from reebayes.results.summaries import bands, cumulative
-from reebayes.wording import format_band, listed
+from reebayes.results.contents import Contents
+from reebayes.results.intervals import bands_of
+from reebayes.wording import format_band, listed, without_per_year
 
 
-def totals_figure(fit: xr.DataTree, plan: Plan, ratios: set[str]) -> dict[str, str] | None:
+def totals_figure(contents: Contents, plan: Plan) -> dict[str, str] | None:
     """Return the sums of the headline quantities as a picture; None if all are ratios."""
-    names = [name for name in plan.headline if name not in ratios]
+    names = [name for name in plan.headline if name not in contents.ratios]
     if not names:
         return None
-    strips = {
-        group: {
-            plan.label(name): bands(cumulative(quantity(fit, name, group=group))) for name in names
-        }
-        for group in shown_groups(fit)
-    }
-    unit = str(strips[POSTERIOR][plan.label(names[0])].attrs["units"])
+    strips = {}
+    for group in contents.distributions:
+        sums = bands_of(contents, "quantities", group, total=True)
+        strips[group] = {plan.label(name): sums.sel({QUANTITY: name}) for name in names}
+    unit = without_per_year(contents.units[names[0]])
     figure, axes = _new_figure(1, 1, (9.0, 0.9 + 0.55 * len(names)))
     plot_totals(strips[POSTERIOR], strips.get(PRIOR), unit=unit, ax=axes[0])
-    parts = (
-        f"{label} {format_band(*(float(strip[key]) for key in ('median', 'lower', 'upper')))}"
-        for label, strip in strips[POSTERIOR].items()
-    )
+    parts = (f"{label} {band_text(strip)}" for label, strip in strips[POSTERIOR].items())
     return embedded(figure, f"Sums over all years in {unit}: {'; '.join(parts)}.")
 
 
 def band_figure(
-    fit: xr.DataTree, plan: Plan, names: Sequence[str], records: pd.DataFrame, *, others: bool
+    contents: Contents,
+    plan: Plan,
+    names: Sequence[str],
+    records: pd.DataFrame,
+    *,
+    others: bool,
 ) -> dict[str, str]:
     """Return quantities over the years as a picture, with notes on records beyond the scale."""
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
     size = (9.0, 4.6) if len(names) == 1 else (3.9 * columns, 3.7 * rows)
     figure, axes = _new_figure(rows, columns, size)
+    yearly = {group: bands_of(contents, "quantities", group) for group in contents.distributions}
     notes, alternatives = [], []
     for name, ax in zip(names, axes, strict=False):
-        wanted = {name} | (
-            _containing(fit, name) | {*plan.beside.get(name, ())} if others else set()
-        )
-        shown = records[records["quantity"].isin(wanted)]
-        shown = shown.assign(hollow=shown["quantity"] != name)
-        draws = {group: quantity(fit, name, group=group) for group in shown_groups(fit)}
-        plot_bands(draws[POSTERIOR], shown, prior=draws.get(PRIOR), ax=ax)
+        strips = {group: _of_quantity(contents, found, name) for group, found in yearly.items()}
+        shown = _shown_records(contents, plan, name, records, others=others)
+        plot_bands(strips[POSTERIOR], shown, prior=strips.get(PRIOR), ax=ax)
         ax.set_title(plain_text(plan.label(name)), fontsize=10, loc="left", weight="bold")
         if len(names) > 1:
             _small(ax)
         notes += _off_scale(ax, shown, plan.label(name))
-        alternatives.append(_alternative(plan.label(name), bands(draws[POSTERIOR])))
+        alternatives.append(_alternative(plan.label(name), strips[POSTERIOR]))
     for ax in axes[len(names) :]:
         ax.set_visible(False)
     return embedded(figure, " ".join(alternatives)) | {"note": " ".join(notes)}
+
+
+def _of_quantity(contents: Contents, yearly: xr.Dataset, name: str) -> xr.Dataset:
+    """Bands of one quantity, with its name and unit."""
+    about = {"long_name": name, "units": str(contents.units[name])}
+    return yearly.sel({QUANTITY: name}).assign_attrs({**yearly.attrs, **about})
+
+
+def _shown_records(
+    contents: Contents, plan: Plan, name: str, records: pd.DataFrame, *, others: bool
+) -> pd.DataFrame:
+    """Records drawn with a quantity: its own, and hollow those of others that hold it."""
+    beside = _containing(contents, name) | {*plan.beside.get(name, ())} if others else set()
+    shown = records[records["quantity"].isin({name} | beside)]
+    return shown.assign(hollow=shown["quantity"] != name)
 
 
 def _small(ax: Axes) -> None:
@@ -86,18 +96,16 @@ def _small(ax: Axes) -> None:
     )  # fmt: skip
 
 
-def _containing(fit: xr.DataTree, name: str) -> set[str]:
+def _containing(contents: Contents, name: str) -> set[str]:
     """Quantities that add something to all flows of the named one."""
-    texts = group_of(fit, "constant_data")["quantity_terms"].to_series().astype(str)
-    wanted, below = parse_terms(texts[name])
+    wanted, below = contents.terms[name]
     if below or not all(weight > 0 for weight in wanted.values()):
         return set()
     found = set()
-    for other, text in texts.items():
-        terms, below = parse_terms(text)
-        adds = not below and all(weight > 0 for weight in terms.values())
+    for other, (terms, under) in contents.terms.items():
+        adds = not under and all(weight > 0 for weight in terms.values())
         if adds and len(terms) > len(wanted) and wanted.items() <= terms.items():
-            found.add(str(other))
+            found.add(other)
     return found
 
 
@@ -117,12 +125,13 @@ def _alternative(label: str, band: xr.Dataset) -> str:
     """Text for readers who do not see the plot: first, middle and last year."""
     years = band[YEAR].values
     chosen = dict.fromkeys(int(years[i]) for i in (0, len(years) // 2, -1))
-    texts = []
-    for year in chosen:
-        at = band.sel({YEAR: year})
-        values = (float(at[name]) for name in ("median", "lower", "upper"))
-        texts.append(f"{year} {format_band(*values)}")
+    texts = [f"{year} {band_text(band.sel({YEAR: year}))}" for year in chosen]
     return f"{label}, {band.attrs.get('units', '')}: {'; '.join(texts)}."
+
+
+def band_text(band: xr.Dataset) -> str:
+    """Write one median with its band."""
+    return format_band(*(float(band[name]) for name in ("median", "lower", "upper")))
 
 
 def _new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
-from reebayes.conventions import POSTERIOR, QUANTITY, YEAR
 from reebayes.errors import ResultError
-from reebayes.results.contents import group_of, report_settings
+from reebayes.results.contents import Contents
 from reebayes.results.selection import require_known
 from reebayes.study import FaultList, read_report
 from reebayes.wording import listed
@@ -58,12 +56,15 @@ class Plan:
         return self.labels.get(name, name)
 
 
-def plan_of(fit: xr.DataTree, year: int | None) -> Plan:
-    """Return what a report of a fit shows, and in which year its Sankey diagram is."""
-    settings = report_settings(fit)
-    draws = group_of(fit, POSTERIOR)["quantities"]
-    names = [str(name) for name in draws[QUANTITY].values]
-    years = [int(value) for value in draws[YEAR].values]
+def plan_of(contents: Contents, year: int | None) -> Plan:
+    """Return what a report of a fit shows, and in which year its Sankey diagram is.
+
+    Raises
+    ------
+    ResultError
+        If the ``[report]`` table that the fit carries, or `year`, names what is not there.
+    """
+    settings, names, years = contents.report, list(contents.units.index), contents.years
     spread = np.linspace(0, len(years) - 1, min(6, len(years))).round().astype(int)
     fallback: dict[str, Any] = {
         "headline": names[:3],

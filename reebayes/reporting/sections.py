@@ -1,11 +1,13 @@
-"""The sections of a report: what each shows, as text and numbers."""
+"""The sections of a report, each a function that gathers what its partial template shows."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,19 +16,35 @@ import xarray as xr
 from reebayes.answers.contraction import contraction_text, label_spans
 from reebayes.answers.drivers import (
     SHOWN,
-    Lessons,
+    Drivers,
     expected_text,
+    gather_drivers,
     khat_text,
     pull_text,
-    stated_text,
+    reading_text,
     z_text,
 )
-from reebayes.conventions import GATE, POSTERIOR, PRIOR, QUANTITY, RATIO_UNITS, YEAR
+from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
+from reebayes.figures.sankey import draw_sankey
+from reebayes.reporting.checking import (
+    predictive_block,
+    published_rows,
+    score_blocks,
+    stated_text,
+    years_between,
+)
+from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
-from reebayes.results.contents import group_of
+from reebayes.reporting.tables import record_table
+from reebayes.results.contents import Contents
+from reebayes.results.intervals import bands_of
 from reebayes.results.selection import quantity
-from reebayes.results.summaries import bands, cumulative, probability_above
+from reebayes.results.summaries import cumulative, probability_above
+from reebayes.study.kinds import kind_of
 from reebayes.wording import format_band, format_value, without_per_year
+
+if TYPE_CHECKING:
+    from reebayes.answers.scores import Comparison
 
 GATE_LABELS = {
     "rhat_max": "Largest R-hat",
@@ -37,47 +55,125 @@ GATE_LABELS = {
     "saturated_fraction": "Share of saturated trees",
 }
 
+PROVENANCE_LABELS = {
+    "reebayes_version": "reebayes",
+    "created": "Fitted",
+    "study_hash": "Study hash: all that the posterior depends on",
+    "description_hash": "Description hash: labels, notes, citations, report settings",
+    "digest": "Digest of study, seed, settings, code and packages",
+    "seed": "Seed",
+    "chains": "Chains",
+    "draws": "Draws a chain",
+    "tune": "Tuning draws a chain",
+    "gradients_per_draw": "Gradients a draw",
+}
 
-def _ratios(fit: xr.DataTree) -> set[str]:
-    units = group_of(fit, "constant_data")["quantity_unit"].to_series().astype(str)
-    return {str(name) for name in units.index[units.isin(RATIO_UNITS)]}
+
+@dataclass(frozen=True)
+class Material:
+    """What sections are made of, each part computed once.
+
+    Parameters
+    ----------
+    contents : Contents
+    plan : Plan
+    comparison : Comparison, optional
+        Scores of this fit and of variants of its study.
+    """
+
+    contents: Contents
+    plan: Plan
+    comparison: Comparison | None = None
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """Records beside what the model expects them to say."""
+        return record_table(self.contents)
+
+    @cached_property
+    def drivers(self) -> Drivers:
+        """What the headline figures rest on."""
+        return gather_drivers(self.contents, self.plan.headline)
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What every section may name."""
+        contents = self.contents
+        return {
+            "study": contents.attrs["study_name"],
+            "unit": contents.unit,
+            "first": contents.years[0],
+            "last": contents.years[-1],
+            "years": contents.years,
+            "percent": f"{100 * CI_PROB:g} %",
+            "converged": contents.converged,
+            "verdict": contents.attrs.get("verdict", ""),
+            "compared": self.comparison is not None,
+        }
 
 
-def _convergence(fit: xr.DataTree) -> dict[str, Any]:
-    rows = [
-        (GATE_LABELS[key], f"{float(fit.attrs[key]):.4g}", f"{sense} {limit:g}")
-        for key, (sense, limit) in GATE.items()
-        if key in fit.attrs
-    ]
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of a report.
+
+    Parameters
+    ----------
+    name : str
+        Its anchor, and the name of its partial template.
+    title : callable
+        Takes the plan; returns the heading.
+    gather : callable
+        Takes the material; returns what the template shows, None to leave the section out.
+    """
+
+    name: str
+    title: Callable[[Plan], str]
+    gather: Callable[[Material], dict[str, Any] | None]
+
+
+# --- headline -------------------------------------------------------------------------------------
+
+
+def headline(material: Material) -> dict[str, Any]:
+    """Gather the headline figures, how probable thresholds are, and the verdict on convergence."""
+    contents, plan = material.contents, material.plan
     return {
-        "passed": fit.attrs.get("converged") == "yes",
-        "verdict": fit.attrs.get("verdict", ""),
-        "rows": rows,
-        "failing": json.loads(str(fit.attrs.get("failing", "[]"))),
+        "rows": _headline_rows(contents, plan),
+        "totals": totals_figure(contents, plan),
+        "exceeding": [
+            row
+            for name in plan.headline
+            if name not in contents.ratios
+            for row in _exceeding(contents, plan, name)
+        ],
+        "convergence": _convergence(contents),
     }
 
 
-def _text(da: xr.DataArray) -> str:
-    band = bands(da)
-    return format_band(*(float(band[name]) for name in ("median", "lower", "upper")))
+def _headline_rows(contents: Contents, plan: Plan) -> list[dict[str, str]]:
+    yearly = {group: bands_of(contents, "quantities", group) for group in contents.distributions}
+    sums = {
+        group: bands_of(contents, "quantities", group, total=True)
+        for group in contents.distributions
+    }
+    rows = []
+    for name in plan.headline:
+        unit, ratio = str(contents.units[name]), name in contents.ratios
+        row = {"label": plan.label(name), "name": name, "unit": unit}
+        row |= {"unit_total": "" if ratio else without_per_year(unit)}
+        row |= {"prior_total": "–", "prior_last": "–"}
+        for group in contents.distributions:
+            one = {QUANTITY: name}
+            row[f"{group}_total"] = "–" if ratio else band_text(sums[group].sel(one))
+            row[f"{group}_last"] = band_text(yearly[group].sel(one).isel({YEAR: -1}))
+        rows.append(row)
+    return rows
 
 
-def _headline_row(fit: xr.DataTree, plan: Plan, name: str, ratio: bool) -> dict[str, str]:
-    row = {"label": plan.label(name), "name": name}
-    for group in shown_groups(fit):
-        draws = quantity(fit, name, group=group)
-        row["unit"] = str(draws.attrs["units"])
-        row["unit_total"] = "" if ratio else without_per_year(row["unit"])
-        row[f"{group}_total"] = "–" if ratio else _text(cumulative(draws))
-        row[f"{group}_last"] = _text(draws.isel({YEAR: -1}))
-    return {"prior_total": "–", "prior_last": "–"} | row
-
-
-def _exceeding(fit: xr.DataTree, plan: Plan, name: str) -> Iterable[dict[str, str]]:
-    totals = {group: cumulative(quantity(fit, name, group=group)) for group in shown_groups(fit)}
-    thresholds = plan.exceeds.get(name) or _round_numbers(
-        float(totals[shown_groups(fit)[-1]].median())
-    )
+def _exceeding(contents: Contents, plan: Plan, name: str) -> Iterable[dict[str, str]]:
+    groups = contents.distributions
+    totals = {group: cumulative(quantity(contents, name, group=group)) for group in groups}
+    thresholds = plan.exceeds.get(name) or _round_numbers(float(totals[groups[-1]].median()))
     for x in thresholds:
         shares = {g: _percent(float(probability_above(da, x))) for g, da in totals.items()}
         yield {
@@ -94,11 +190,6 @@ def _percent(share: float) -> str:
     return ">99 %" if share > 0.99 else f"{100 * share:.0f} %"
 
 
-def shown_groups(fit: xr.DataTree) -> list[str]:
-    """Groups to show: the posterior, then the prior if the file has one."""
-    return [group for group in (POSTERIOR, PRIOR) if group in fit.children]
-
-
 def _round_numbers(centre: float) -> list[float]:
     """Three numbers of the 1-2-5 series about a centre."""
     if not centre > 0:
@@ -108,20 +199,36 @@ def _round_numbers(centre: float) -> list[float]:
     return series[max(0, nearest - 1) : nearest + 2]
 
 
-def _lessons(lessons: Lessons, plan: Plan) -> dict[str, Any]:
-    """What the headline figures rest on."""
+def _convergence(contents: Contents) -> dict[str, Any]:
+    attrs = contents.attrs
+    rows = [
+        (GATE_LABELS[key], f"{float(attrs[key]):.4g}", f"{sense} {limit:g}")
+        for key, (sense, limit) in GATE.items()
+        if key in attrs
+    ]
+    return {"rows": rows, "failing": json.loads(str(attrs.get("failing", "[]")))}
+
+
+# --- what was learnt ------------------------------------------------------------------------------
+
+
+def learnt(material: Material) -> dict[str, Any]:
+    """Gather what the records taught, which of them move the answers, and which disagree."""
+    drivers, plan = material.drivers, material.plan
+    yearly = drivers.yearly
     return {
-        "verdict": lessons.verdict,
-        "ridge": lessons.ridge,
-        "rows": [_learnt_row(lessons.yearly, lessons.sums, plan, name) for name in lessons.names]
-        if lessons.yearly is not None
-        else [],
+        "shares": drivers.verdict,
+        "confounding": drivers.confounding,
+        "rows": []
+        if yearly is None
+        else [_learnt_row(yearly, drivers.sums, plan, name) for name in drivers.names],
         "moves": [
             row
-            for name, table in lessons.records.items()
+            for name, table in drivers.records.items()
             for row in _moves(table, plan.label(name))
         ],
-        "disagreements": _disagreements(lessons.disagreement),
+        "disagreements": _disagreements(drivers.disagreement),
+        "count": len(material.contents.records),
     }
 
 
@@ -152,24 +259,20 @@ def _moves(table: pd.DataFrame, label: str) -> Iterable[dict[str, str]]:
         yield {
             "label": label,
             "record": str(record),
-            "observes": f"{row['quantity']} {_years(row['year'], row['year_end'])}",
+            "observes": f"{row['quantity']} {years_between(row['year'], row['year_end'])}",
             "reporter": str(row["reporter"]),
             "pull": f"{pull_text(row)} {row['unit']}",
             "khat": khat_text(row),
         }
 
 
-def _years(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}–{last}"
-
-
 def _disagreements(table: pd.DataFrame) -> list[dict[str, str]]:
     return [
         {
             "record": str(record),
-            "observes": f"{row['quantity']} {_years(row['year'], row['year_end'])}",
+            "observes": f"{row['quantity']} {years_between(row['year'], row['year_end'])}",
             "reporter": str(row["reporter"]),
-            "stated": stated_text(row),
+            "stated": reading_text(row),
             "expected": expected_text(row),
             "z": z_text(row),
         }
@@ -177,15 +280,48 @@ def _disagreements(table: pd.DataFrame) -> list[dict[str, str]]:
     ]
 
 
-def _yearly_table(fit: xr.DataTree, plan: Plan) -> list[dict[str, Any]]:
-    draws = quantity(fit, list(plan.table)).sel({YEAR: list(plan.table_years)})
-    band = bands(draws).transpose(QUANTITY, YEAR)
-    units = group_of(fit, "constant_data")["quantity_unit"].sel({QUANTITY: list(plan.table)})
+# --- figures and tables ---------------------------------------------------------------------------
+
+
+def year_by_year(material: Material) -> dict[str, Any]:
+    """Gather the headline quantities and the panels as figures over the years."""
+    contents, plan, records = material.contents, material.plan, material.records
+    return {
+        "headline_figures": [
+            band_figure(contents, plan, [name], records, others=True) for name in plan.headline
+        ],
+        "panels": [
+            {
+                "title": panel["title"],
+                "figure": band_figure(contents, plan, panel["quantities"], records, others=False),
+            }
+            for panel in plan.panels
+        ],
+    }
+
+
+def system(material: Material) -> dict[str, Any]:
+    """Gather the Sankey diagram of one year."""
+    year = material.plan.sankey_year
+    return {"sankey": draw_sankey(material.contents, year), "sankey_year": year}
+
+
+def all_quantities(material: Material) -> dict[str, Any]:
+    """Gather the table of yearly values."""
+    contents, plan = material.contents, material.plan
+    chosen = {QUANTITY: list(plan.table), YEAR: list(plan.table_years)}
+    band = bands_of(contents, "quantities").sel(chosen).transpose(QUANTITY, YEAR)
     values = np.stack([band[name].values for name in ("median", "lower", "upper")], axis=-1)
-    return [
-        {"label": plan.label(name), "name": name, "unit": str(unit), "cells": map(_cell, row)}
-        for name, unit, row in zip(plan.table, units.values, values.tolist(), strict=True)
+    rows = [
+        {
+            "label": plan.label(name),
+            "name": name,
+            "unit": str(contents.units[name]),
+            "cells": [_cell(cell) for cell in row],
+        }
+        for name, row in zip(plan.table, values.tolist(), strict=True)
     ]
+    return {"rows": rows, "table_years": plan.table_years}
 
 
 def _cell(band: Sequence[float]) -> tuple[str, str]:
@@ -195,74 +331,114 @@ def _cell(band: Sequence[float]) -> tuple[str, str]:
     return format_value(median), f"{format_value(lower)} to {format_value(upper)}"
 
 
-def _record_rows(records: pd.DataFrame, sources: list[str], unit: str) -> list[dict[str, Any]]:
-    rows: Iterable[Any] = records.itertuples()
-    return [
-        {
-            "quantity": row.quantity,
-            "years": _years(row.year, row.year_end),
-            "kind": row.kind,
-            "printed": _printed(row, without_per_year(unit)),
-            "predicted": format_band(
-                row.predicted_median, row.predicted_lower, row.predicted_upper
-            ),
-            "outside": bool(row.outside),
-            "reporter": row.reporter,
-            "source": row.source,
-            "source_number": sources.index(row.source) if row.source in sources else None,
-            "note": row.note,
-        }
-        for row in rows
-    ]
+# --- model checking -------------------------------------------------------------------------------
+
+
+def checks(material: Material) -> dict[str, Any] | None:
+    """Gather what was done to check the model: predictions, variants, literature estimates."""
+    contents, comparison = material.contents, material.comparison
+    context: dict[str, Any] = {
+        "check": predictive_block(contents),
+        "published": published_rows(contents),
+        "scores": [] if comparison is None else score_blocks(contents, comparison),
+    }
+    if context["check"] is not None:
+        check = context["check"]
+        check["plot"] = embedded(check["figure"], check["alternative"])
+    return context if any(context.values()) else None
+
+
+def limits(material: Material) -> dict[str, Any]:
+    """Gather what this study cannot tell."""
+    return {"limits": material.plan.limits}
+
+
+# --- records, sources, provenance -----------------------------------------------------------------
+
+
+def records(material: Material) -> dict[str, Any]:
+    """Gather every record with what the model expects of it."""
+    contents, table = material.contents, material.records
+    numbers = {name: number for number, name in enumerate(contents.sources.index)}
+    unit = without_per_year(contents.unit)
+    rows: Iterable[Any] = table.itertuples()
+    return {
+        "rows": [_record_row(row, unit, numbers) for row in rows],
+        "outside": int(table["outside"].sum()),
+    }
+
+
+def _record_row(row: Any, unit: str, numbers: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "quantity": row.quantity,
+        "years": years_between(row.year, row.year_end),
+        "kind": row.kind,
+        "printed": _printed(row, unit),
+        "predicted": format_band(row.predicted_median, row.predicted_lower, row.predicted_upper),
+        "outside": bool(row.outside),
+        "reporter": row.reporter,
+        "source": row.source,
+        "source_number": numbers.get(row.source),
+        "note": row.note,
+    }
 
 
 def _printed(row: Any, unit: str) -> str:
     """Figure as the source prints it; bounds in the study's unit."""
-    unit = row.unit if row.unit in RATIO_UNITS else unit
-    low, high = format_value(row.low), format_value(row.high)
-    bounds = {
-        "upper": f"at most {high} {unit}",
-        "lower": f"at least {low} {unit}",
-        "range": f"{low} to {high} {unit}",
-        "zero": f"0 (less than {high} {unit})",
+    if kind_of(row.kind).is_figure:
+        return f"{row.printed:,.8g} {row.unit}"
+    return stated_text(row, row.unit if row.unit in RATIO_UNITS else unit)
+
+
+def sources(material: Material) -> dict[str, Any]:
+    """Gather the sources, with how many records each gave."""
+    table: Iterable[Any] = material.contents.sources.itertuples()
+    counts = material.records["source"].value_counts()
+    return {
+        "rows": [
+            {
+                "number": number,
+                "source": row.Index,
+                "citation": row.citation,
+                "url": row.url if row.url.startswith(("https://", "http://")) else "",
+                "licence": row.licence,
+                "records": int(counts.get(row.Index, 0)),
+            }
+            for number, row in enumerate(table)
+        ]
     }
-    return bounds.get(row.kind) or f"{row.printed:,.8g} {row.unit}"
 
 
-def _source_rows(sources: pd.DataFrame, records: pd.DataFrame) -> list[dict[str, Any]]:
-    counts = records["source"].value_counts()
-    return [
-        {
-            "number": number,
-            "source": row.Index,
-            "citation": row.citation,
-            "url": row.url if str(row.url).startswith(("https://", "http://")) else "",
-            "licence": row.licence,
-            "records": int(counts.get(str(row.Index), 0)),
-        }
-        for number, row in enumerate(sources.itertuples())
-    ]
-
-
-def _provenance(fit: xr.DataTree) -> list[tuple[str, str]]:
-    names = {
-        "reebayes_version": "reebayes",
-        "created": "Fitted",
-        "study_hash": "Study hash",
-        "seed": "Seed",
-        "chains": "Chains",
-        "draws": "Draws a chain",
-        "tune": "Tuning draws a chain",
-        "gradients_per_draw": "Gradients a draw",
-    }
-    rows = [(text, str(fit.attrs[key])) for key, text in names.items() if key in fit.attrs]
+def provenance(material: Material) -> dict[str, Any]:
+    """Gather what made the fit."""
+    attrs = material.contents.attrs
+    rows = [(text, str(attrs[key])) for key, text in PROVENANCE_LABELS.items() if key in attrs]
     nested = {"settings": "Settings", "wall_seconds": "Wall time, s", "versions": "Packages"}
     for key, text in nested.items():
-        items = json.loads(str(fit.attrs.get(key, "{}")))
+        items = json.loads(str(attrs.get(key, "{}")))
         pairs = (f"{name} {_short(value)}" for name, value in items.items())
         rows.append((text, ", ".join(pairs)))
-    return rows
+    return {"rows": rows}
 
 
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _titled(text: str) -> Callable[[Plan], str]:
+    return lambda plan: text
+
+
+SECTIONS: Sequence[Section] = (
+    Section("headline", _titled("Headline figures"), headline),
+    Section("learnt", _titled("What was learnt"), learnt),
+    Section("years", _titled("Year by year"), year_by_year),
+    Section("system", lambda plan: f"The system in {plan.sankey_year}", system),
+    Section("table", _titled("All quantities"), all_quantities),
+    Section("checks", _titled("Model checking"), checks),
+    Section("limits", _titled("What this cannot tell"), limits),
+    Section("records", _titled("Records"), records),
+    Section("sources", _titled("Sources"), sources),
+    Section("provenance", _titled("Provenance"), provenance),
+)
+"""The page, section by section."""

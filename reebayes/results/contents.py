@@ -1,79 +1,600 @@
-"""What a fit holds."""
+"""What a fit holds: every group, variable and attribute, described once.
+
+The writer writes by this list, a file is checked by it, readers read by it, and the page "What a
+fit holds" is made of it. `Contents` is a fit with its tables read once, to be handed down.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import xarray as xr
 
 from reebayes.conventions import (
+    CHAIN,
+    DRAW,
     FLOW,
+    GROUP,
+    LATENT,
     POSTERIOR,
     PRIOR,
     PROCESS,
+    PUBLISHED,
     QUANTITY,
+    RATIO_UNITS,
     RECORD,
-    SAMPLE_DIMS,
+    REPORTER,
+    SHARED,
     SOURCE,
     YEAR,
+    parse_terms,
 )
 from reebayes.errors import ResultError
+from reebayes.study.kinds import kind_of, stated_interval
+from reebayes.wording import without_per_year
 
-_TABLES: Mapping[str, tuple[str, ...]] = {
-    RECORD: (
-        *("quantity", "year", "year_end", "kind", "unit", "printed", "reporter", "source", "note"),
-        *("sd", "value", "low", "high"),
+DRIFTING, PRIOR_ROW, RATIO, DISTRIBUTION = "drifting", "prior_row", "ratio", "distribution"
+
+STUDY_UNIT, SUM_UNIT = "unit of the study", "unit of the study, without /yr"
+LOG, MULTIPLIER, NONE = "log scale", "multiplier", ""
+
+NUMBER, TEXT, TRUTH = "number", "text", "true or false"
+
+BAND_PROBS = (0.5, 0.8, 0.9, 0.95)
+"""Probabilities of the bands that a fit's file holds."""
+
+BANDS, OBSERVED, CONSTANT, STATS = "bands", "observed_data", "constant_data", "sample_stats"
+LIKELIHOOD = "log_likelihood"
+PREDICTIVE, PRIOR_PREDICTIVE = f"{POSTERIOR}_predictive", f"{PRIOR}_predictive"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable of one group.
+
+    Parameters
+    ----------
+    name : str
+    dims : tuple of str
+    unit : str
+    meaning : str
+        What it is, as a sentence.
+    holds : str
+        ``number``, ``text`` or ``true or false``.
+    probability : float, optional
+        Probability inside the band of which it is an end.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    unit: str
+    meaning: str
+    holds: str = NUMBER
+    probability: float | None = None
+
+    def attributes(self, unit: str) -> dict[str, str | float]:
+        """Return its attributes in a fit of a study that counts in `unit`."""
+        known = {STUDY_UNIT: unit, SUM_UNIT: without_per_year(unit)}
+        attributes: dict[str, str | float] = {"long_name": self.meaning}
+        if self.unit:
+            attributes["units"] = known.get(self.unit, self.unit)
+        if self.probability is not None:
+            attributes |= {"probability": self.probability, "interval": "equal-tailed"}
+        return attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One group of a fit.
+
+    Parameters
+    ----------
+    name : str
+    meaning : str
+        What it is, as a sentence.
+    variables : tuple of Variable
+    needed : bool
+        Whether readers cannot do without it; a fit that was just made has all groups.
+    """
+
+    name: str
+    meaning: str
+    variables: tuple[Variable, ...]
+    needed: bool = False
+
+
+def _band_variables(what: str, dim: str, unit: str, sum_unit: str) -> Iterator[Variable]:
+    """Medians and bands of flows, quantities or ratios, by year and over all years."""
+    by_year, over_years = (DISTRIBUTION, YEAR, dim), (DISTRIBUTION, dim)
+    total = "ratio of the sums" if unit == RATIO else "sum"
+    for middle, dims, in_unit, text in (
+        ("", by_year, unit, "by year"),
+        ("_sum", over_years, sum_unit, f"of the {total} over all years"),
+    ):
+        yield Variable(f"{what}{middle}_median", dims, in_unit, f"Median {text}.")
+        for prob in BAND_PROBS:
+            for end in ("lower", "upper"):
+                name = f"{what}{middle}_{end}_{round(100 * prob)}"
+                meaning = f"{end.capitalize()} end of the equal-tailed {prob:.0%} band {text}."
+                yield Variable(name, dims, in_unit, meaning, probability=prob)
+
+
+_BY_DRAW, _BY_YEAR = (CHAIN, DRAW), (CHAIN, DRAW, YEAR)
+
+DRAWS = (
+    Variable("flows", (*_BY_YEAR, FLOW), STUDY_UNIT,
+             "Flows; inflow equals outflow in every draw. Zero in years without the flow."),
+    Variable("quantities", (*_BY_YEAR, QUANTITY), "quantity_unit",
+             "Named sums of flows and ratios of them; a ratio of nothing to nothing is NaN."),
+    Variable("bias", (*_BY_DRAW, REPORTER), LOG,
+             "Reporters' biases; of one that drifts, its mean over the years."),
+    Variable("drifting_bias", (*_BY_YEAR, DRIFTING), LOG,
+             "Biases by year of the reporters whose bias changes over the years."),
+    Variable("shared_error", (*_BY_DRAW, SHARED), LOG,
+             "Correlated (common) systematic errors: each shifts all records that name it."),
+    Variable("noise", (*_BY_DRAW, REPORTER), MULTIPLIER,
+             "What multiplies the part of a reporter's stated errors that is not the floor."),
+    Variable("noise_of_all", _BY_DRAW, MULTIPLIER,
+             "The part of the noise that all reporters have in common."),
+    Variable("step_scale", (*_BY_DRAW, GROUP), MULTIPLIER,
+             "What multiplies the stated year-to-year steps of a group of series."),
+    Variable("latents", (*_BY_DRAW, LATENT), "standard normal before the records",
+             "The unknowns that were sampled."),
+)  # fmt: skip
+"""Variables of the draws: of the posterior, and of the prior."""
+
+_REPLICAS = (
+    Variable("value", (*_BY_DRAW, RECORD), "log of the study's unit, or of a ratio",
+             "What the reporter of each record might have printed."),
+)  # fmt: skip
+
+
+def _of(
+    dim: str, texts: Mapping[str, str], numbers: Mapping[str, tuple[str, str]]
+) -> Iterator[Variable]:
+    """Columns of one table of the study, by row."""
+    for name, meaning in texts.items():
+        yield Variable(f"{dim}_{name}", (dim,), NONE, meaning, TEXT)
+    for name, (unit, meaning) in numbers.items():
+        yield Variable(f"{dim}_{name}", (dim,), unit, meaning)
+
+
+_STATED = {
+    "value": (STUDY_UNIT, "Figure in the unit of the study; NaN where there is none."),
+    "low": (STUDY_UNIT, "Lower bound in the unit of the study."),
+    "high": (STUDY_UNIT, "Upper bound in the unit of the study."),
+}
+_SPAN = {"year": (NONE, "Year, or the first of several."), "year_end": (NONE, "Last year.")}
+
+TABLES = (
+    *_of(
+        RECORD,
+        {
+            "quantity": "Quantity that it observes.",
+            "kind": "Kind of record.",
+            "unit": "Unit as printed.",
+            "reporter": "Who reports it.",
+            "source": "Source that printed it.",
+            "note": "What a reader must know.",
+        },
+        _SPAN
+        | _STATED
+        | {
+            "other": (STUDY_UNIT, "Second reading of the figure."),
+            "printed": (NONE, "Figure as printed."),
+            "sd": (LOG, "Stated standard error."),
+        },
     ),
-    FLOW: ("source", "target", "product", "registered", "label"),
-    PROCESS: ("kind", "region", "label"),
-    SOURCE: ("citation", "year", "url", "licence"),
-    QUANTITY: ("terms", "unit"),
+    *_of(
+        FLOW,
+        {
+            "source": "Process that it leaves.",
+            "target": "Process that it enters.",
+            "product": "What flows.",
+            "label": "Name for readers.",
+        },
+        {},
+    ),
+    Variable("flow_registered", (FLOW,), NONE, "Whether a register is meant to count it.", TRUTH),
+    *_of(PROCESS, {"kind": "Kind of process.", "region": "Region.", "label": "Name."}, {}),
+    *_of(
+        SOURCE,
+        {"citation": "Full citation.", "url": "Address.", "licence": "Licence."},
+        {"year": (NONE, "Year of publication; NaN if it has none.")},
+    ),
+    *_of(
+        QUANTITY,
+        {"terms": "Flows that it adds up.", "unit": "Its unit, or `ratio`."},
+        {},
+    ),
+    *(
+        Variable(f"prior_{name}", (PRIOR_ROW,), unit, meaning, holds)
+        for name, unit, meaning, holds in (
+            ("target", NONE, "What the prior is about.", TEXT),
+            ("years", NONE, "Years for which it holds; empty for all.", TEXT),
+            ("distribution", NONE, "Its form.", TEXT),
+            ("median", "prior_unit", "Its median.", NUMBER),
+            ("sd", "log or log-odds scale", "Its standard deviation.", NUMBER),
+            ("step", "log or log-odds scale", "Change between years; NaN if none.", NUMBER),
+            ("unit", NONE, "Unit of the median.", TEXT),
+            ("source", NONE, "Source or judgement.", TEXT),
+        )
+    ),
+    *_of(
+        PUBLISHED,
+        {
+            "quantity": "Quantity that it is about.",
+            "kind": "Kind of estimate.",
+            "source": "Source that printed it.",
+            "note": "What a reader must know.",
+            "why": "Why it differs from the fit.",
+        },
+        _SPAN | _STATED,
+    ),
+    Variable("variance_floor", (), "share of the stated variance",
+             "Variance floor: the part of every stated variance that noise leaves as it is."),
+)  # fmt: skip
+"""Variables of the tables that travel with a fit."""
+
+_STATISTICS = (
+    Variable("diverging", _BY_DRAW, NONE, "Whether a transition to the draw diverged.", TRUTH),
+    Variable("maxdepth_reached", _BY_DRAW, NONE, "Whether a tree to it was cut off.", TRUTH),
+    Variable("n_steps", _BY_DRAW, "gradients", "Mean gradients a transition to it."),
+    Variable("depth", _BY_DRAW, NONE, "Depth of its tree."),
+    Variable("energy", _BY_DRAW, NONE, "Energy."),
+    Variable("logp", _BY_DRAW, NONE, "Log density, up to a constant."),
+    Variable("step_size", _BY_DRAW, NONE, "Step size."),
+    Variable("mean_tree_accept", _BY_DRAW, NONE, "Mean acceptance in its tree."),
+)
+
+GROUPS: Mapping[str, Group] = {
+    group.name: group
+    for group in (
+        Group(POSTERIOR, "Draws after the records.", DRAWS, needed=True),
+        Group(PRIOR, "Draws before the records.", DRAWS),
+        Group(PREDICTIVE, "What records would say, drawn from the posterior.", _REPLICAS),
+        Group(PRIOR_PREDICTIVE, "What records would say, drawn from the prior.", _REPLICAS),
+        Group(
+            LIKELIHOOD,
+            "How probable each record is in each draw.",
+            (Variable("value", (*_BY_DRAW, RECORD), "log density", "Log-likelihood."),),
+        ),
+        Group(
+            OBSERVED,
+            "Printed figures as the model sees them.",
+            (
+                Variable(
+                    "value",
+                    (RECORD,),
+                    "log of the study's unit, or of a ratio",
+                    "Log of the figure; NaN for bounds.",
+                ),
+            ),
+        ),
+        Group(CONSTANT, "The tables of the study.", TABLES, needed=True),
+        Group(STATS, "Statistics of the sampler, by kept draw.", _STATISTICS),
+        Group(
+            BANDS,
+            "Credible intervals, to be read without the draws.",
+            (
+                *_band_variables("flows", FLOW, STUDY_UNIT, SUM_UNIT),
+                *_band_variables("quantities", QUANTITY, STUDY_UNIT, SUM_UNIT),
+                *_band_variables("ratios", RATIO, RATIO, RATIO),
+            ),
+        ),
+    )
 }
+"""Every group of a fit, by name."""
 
-
-_DRAWS: Mapping[str, tuple[str, ...]] = {
-    "flows": (*SAMPLE_DIMS, YEAR, FLOW),
-    "quantities": (*SAMPLE_DIMS, YEAR, QUANTITY),
+ATTRIBUTES: Mapping[str, tuple[type, str]] = {
+    "study_name": (str, "Name of the study."),
+    "study_hash": (str, "Digest of all that the posterior depends on."),
+    "description_hash": (str, "Digest of what is shown beside it and does not move it."),
+    "unit": (str, "Unit of flows."),
+    "ci_prob": (float, "Probability inside bands unless they say another."),
+    "settings": (dict, "Settings of the model (JSON)."),
+    "report": (dict, "What a report shows (JSON)."),
+    "seed": (int, "Seed of the draws."),
+    "draws": (int, "Kept draws a chain."),
+    "tune": (int, "Tuning transitions a chain."),
+    "chains": (int, "Independent chains."),
+    "digest": (str, "Digest of study, seed, settings, code and packages: what was asked for."),
+    "reebayes_version": (str, "Version of the package."),
+    "code_hash": (str, "Digest of the code that a fit depends on."),
+    "versions": (dict, "Versions of Python and of the packages beneath (JSON)."),
+    "fit_format": (int, "Form of the file."),
+    "created": (str, "When it was made (UTC)."),
+    "converged": (str, "`yes`, or `no`: then nothing may be cited."),
+    "verdict": (str, "The convergence verdict in a sentence."),
+    "failing": (list, "Names of what did not converge (JSON)."),
+    "rhat_max": (float, "Largest R-hat."),
+    "ess_bulk_min": (float, "Smallest bulk effective sample size."),
+    "ess_tail_min": (float, "Smallest tail effective sample size."),
+    "divergences": (int, "Divergent transitions."),
+    "bfmi_min": (float, "Smallest E-BFMI."),
+    "saturated_fraction": (float, "Share of trees that were cut off."),
+    "gradients_per_draw": (float, "Mean gradients a transition."),
+    "wall_seconds": (dict, "Where the time went (JSON)."),
 }
+"""Attributes at the root of a fit: the type of each, and what it says."""
 
-
-REQUIRED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    POSTERIOR: _DRAWS,
-    "constant_data": {f"{dim}_{name}": (dim,) for dim, names in _TABLES.items() for name in names},
-}
-"""Variables that a fit must hold, with their dimensions, by group."""
-
-
-OPTIONAL: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    PRIOR: _DRAWS,
-    "posterior_predictive": {"value": (*SAMPLE_DIMS, RECORD)},
-}
-"""The same of groups that may be absent."""
-
-
-JSON_ATTRIBUTES: Mapping[str, type] = {
-    **dict.fromkeys(("report", "settings", "versions", "wall_seconds"), dict),
-    "failing": list,
-}
+JSON_ATTRIBUTES = {name: kind for name, (kind, _) in ATTRIBUTES.items() if kind in (dict, list)}
 """Attributes that hold more than one value, and what."""
 
+_KINDS = {NUMBER: "biuf", TEXT: "OUST", TRUTH: "bi"}
 
-def report_settings(fit: xr.DataTree) -> dict[str, Any]:
-    """Return the study's ``[report]`` table as carried by the fit (empty if it has none)."""
-    settings = json.loads(str(fit.attrs.get("report", "{}")))
-    return settings if isinstance(settings, dict) else {}
+# Dimensions whose rows have no names.
+_UNNAMED = (PRIOR_ROW,)
 
 
-def group_of(fit: xr.DataTree, group: str) -> xr.Dataset:
-    """Return one group of a fit as a dataset.
+def dataset(
+    group: str, unit: str, arrays: Mapping[str, Any], names: Mapping[str, Any]
+) -> xr.Dataset:
+    """Return one group of a fit, with dims, units and meanings as this list has them.
+
+    Parameters
+    ----------
+    group : str
+        One of `GROUPS`.
+    unit : str
+        Unit of the study.
+    arrays : mapping of name to array
+        Every variable of the group.
+    names : mapping of dim to labels
+
+    Returns
+    -------
+    Dataset
+    """
+    known = {variable.name: variable for variable in GROUPS[group].variables}
+    variables = {
+        name: (known[name].dims, values, known[name].attributes(unit))
+        for name, values in arrays.items()
+    }
+    return xr.Dataset(variables, coords=dict(names))
+
+
+def differences(fit: xr.DataTree) -> list[str]:
+    """Return where a fit and this list differ: what only one of them names, or dims that differ.
+
+    A group may be missing, but not be there in part.
+    """
+    found = [f"group {name}" for name in fit.children if name not in GROUPS]
+    for name, group in GROUPS.items():
+        if name not in fit.children:
+            found += [f"group {name}, which is missing"] if group.needed else []
+            continue
+        there = fit.children[name].to_dataset()
+        known = {variable.name for variable in group.variables}
+        found += [f"{name}/{other}" for other in there.data_vars if other not in known]
+        found += [_fault(name, variable, there) for variable in group.variables]
+    return [text for text in found if text]
+
+
+def missing(fit: xr.DataTree) -> list[str]:
+    """Return what readers need and a fit does not hold, or not in the right form."""
+    found = [] if "study_name" in fit.attrs else ["the attribute study_name"]
+    for name, group in GROUPS.items():
+        if name in fit.children:
+            there = fit.children[name].to_dataset()
+            found += [_fault(name, variable, there) for variable in group.variables]
+        elif group.needed:
+            found += [f"{name}/{variable.name}" for variable in group.variables]
+    return [text for text in found if text]
+
+
+def _fault(group: str, variable: Variable, there: xr.Dataset) -> str:
+    """Say what is wrong with a variable of a group; empty if nothing is."""
+    place = f"{group}/{variable.name}"
+    if variable.name not in there:
+        return place
+    found = there[variable.name]
+    named = [dim for dim in variable.dims if dim not in _UNNAMED]
+    if found.dims != variable.dims or any(dim not in there.coords for dim in named):
+        return f"{place} by {', '.join(variable.dims)}"
+    if found.size and found.dtype.kind not in _KINDS[variable.holds]:
+        return f"{place} as {variable.holds}"
+    if any(there.indexes[dim].has_duplicates for dim in named):
+        return f"{place} with each name once"
+    draws = variable.dims[:2] == _BY_DRAW
+    if draws and not (found.sizes[CHAIN] and found.sizes[DRAW]):
+        return f"a value of {place}"
+    return ""
+
+
+def stated_ends(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the interval that each row of a table of records or estimates states.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With ``kind, value, low, high``.
+
+    Returns
+    -------
+    tuple of array
+        Lower ends (0 where open) and upper ends (infinity), in the unit of the figures; a figure
+        is an interval of no width.
 
     Raises
     ------
-    ResultError
-        If the fit has no such group.
+    UnknownKindError
+        If a kind is unknown.
     """
-    if group not in fit.children:
-        raise ResultError(f"The fit has no group {group!r}; it has {', '.join(fit.children)}.")
-    return fit.children[group].to_dataset()
+    rows: Iterable[Any] = table.itertuples()
+    ends = [stated_interval(row) for row in rows]
+    low, high = zip(*ends, strict=True) if ends else ((), ())
+    return np.array(low, dtype=float), np.array(high, dtype=float)
+
+
+# --- a fit, with its tables read once -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A fit with what its tables say, read once and handed down.
+
+    Parameters
+    ----------
+    fit : DataTree
+        As `fit` or `open_fit` returns it.
+    """
+
+    fit: xr.DataTree
+
+    def has(self, group: str) -> bool:
+        """Return whether the fit has a group."""
+        return group in self.fit.children
+
+    def group(self, name: str) -> xr.Dataset:
+        """Return one group.
+
+        Raises
+        ------
+        ResultError
+            If the fit has no such group.
+        """
+        if name not in self.fit.children:
+            there = ", ".join(self.fit.children)
+            raise ResultError(f"The fit has no group {name!r}; it has {there}.")
+        return self.fit.children[name].to_dataset()
+
+    @property
+    def attrs(self) -> Mapping[Any, Any]:
+        """The attributes of the fit."""
+        return self.fit.attrs
+
+    @property
+    def unit(self) -> str:
+        """Unit of flows."""
+        return str(self.fit.attrs.get("unit", ""))
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit passed its gate."""
+        return self.fit.attrs.get("converged") == "yes"
+
+    @cached_property
+    def years(self) -> list[int]:
+        """Years of the fit."""
+        return [int(year) for year in self.group(POSTERIOR)[YEAR].values]
+
+    @cached_property
+    def distributions(self) -> list[str]:
+        """Groups of draws: the posterior, then the prior if the fit has one."""
+        return [name for name in (POSTERIOR, PRIOR) if self.has(name)]
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """Records by name: ``quantity, year, year_end, kind, value, low, high, other, ...``.
+
+        Raises
+        ------
+        UnknownKindError
+            If a record is of a kind that this version does not know.
+        """
+        table = self._table(RECORD)
+        for name in dict.fromkeys(table["kind"]):
+            kind_of(name)
+        return table
+
+    @cached_property
+    def sources(self) -> pd.DataFrame:
+        """Sources by key: ``citation, url, licence, year``."""
+        return self._table(SOURCE)
+
+    @cached_property
+    def processes(self) -> pd.DataFrame:
+        """Processes by name: ``kind, region, label``."""
+        return self._table(PROCESS)
+
+    @cached_property
+    def flows(self) -> pd.DataFrame:
+        """Flows by name: ``source, target, product, registered, label``."""
+        return self._table(FLOW)
+
+    @cached_property
+    def published(self) -> pd.DataFrame:
+        """Published estimates by name, in the unit of the study."""
+        return self._table(PUBLISHED)
+
+    @cached_property
+    def units(self) -> pd.Series:
+        """Unit of every quantity."""
+        return self._table(QUANTITY)["unit"]
+
+    @cached_property
+    def ratios(self) -> set[str]:
+        """Quantities that are ratios."""
+        return {str(name) for name, unit in self.units.items() if unit in RATIO_UNITS}
+
+    @cached_property
+    def terms(self) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
+        """Weights by flow of every quantity: of its numerator, and of its denominator if any."""
+        return {
+            str(name): parse_terms(text) for name, text in self._table(QUANTITY)["terms"].items()
+        }
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """The study's ``[report]`` table; empty if it has none."""
+        settings = json.loads(str(self.fit.attrs.get("report", "{}")))
+        return settings if isinstance(settings, dict) else {}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The study's ``[settings]``."""
+        settings = json.loads(str(self.fit.attrs.get("settings", "{}")))
+        return settings if isinstance(settings, dict) else {}
+
+    @cached_property
+    def variance_floor(self) -> float:
+        """Share of every stated variance that noise leaves as it is."""
+        return float(self.group(CONSTANT)["variance_floor"])
+
+    @property
+    def effective_draws(self) -> float:
+        """Smallest tail effective sample size that the gate found; infinite if it found none."""
+        return float(self.fit.attrs.get("ess_tail_min", np.inf))
+
+    def headline(self, fallback: int = 3) -> list[str]:
+        """Return the quantities that the study's report puts first, or its first few."""
+        names = self.units.index[:fallback]
+        return list(self.report.get("headline") or map(str, names))
+
+    def bias(self, group: str, reporter: str, years: Sequence[int]) -> xr.DataArray:
+        """Draws (chain, draw) of the mean bias of a reporter over some years, log scale."""
+        draws = self.group(group)
+        if reporter in draws[DRIFTING].values:
+            moving = draws["drifting_bias"].sel({DRIFTING: reporter, YEAR: list(years)})
+            return moving.mean(YEAR)
+        return draws["bias"].sel({REPORTER: reporter})
+
+    def _table(self, dim: str) -> pd.DataFrame:
+        """One table of the study, by the names of its rows."""
+        constant = self.group(CONSTANT)
+        prefix = f"{dim}_"
+        columns = {
+            variable.name.removeprefix(prefix): constant[variable.name].values
+            for variable in TABLES
+            if variable.dims == (dim,)
+        }
+        index = pd.Index(constant[dim].values.astype(str), name=dim)
+        table = pd.DataFrame(columns, index=index)
+        texts = [name for name in table if table[name].dtype.kind in "OUT"]
+        return table.astype(dict.fromkeys(texts, str))
+
+
+type Fit = xr.DataTree | Contents
+"""A fit as `fit` or `open_fit` returns it, or the same with its tables read."""
+
+
+def contents_of(fit: Fit) -> Contents:
+    """Return a fit with its tables read once."""
+    return fit if isinstance(fit, Contents) else Contents(fit)

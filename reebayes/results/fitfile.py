@@ -1,8 +1,6 @@
-"""Read a fit: select quantities, summarise them as bands, save and open them.
+"""Fits in netCDF files: written whole, opened lazily, and told where they are damaged."""
 
-Nothing here needs the sampler. Every function takes labelled arrays and returns labelled
-arrays; intervals are equal-tailed and carry their probability.
-"""
+from __future__ import annotations
 
 import json
 from collections.abc import Iterator
@@ -10,17 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from xarray.backends import BackendArray, NetCDF4BackendEntrypoint
+from xarray.core import indexing
 
-from reebayes.conventions import (
-    FIT_FORMAT,
-)
+from reebayes.conventions import CHAIN, DRAW, FIT_FORMAT
 from reebayes.errors import ResultError
 from reebayes.files import write_whole
-from reebayes.results.contents import JSON_ATTRIBUTES, OPTIONAL, REQUIRED
+from reebayes.results.contents import JSON_ATTRIBUTES, differences, missing
 
 _CHUNKS = 2**20
 """Bytes of a variable that a file keeps in memory while it is written."""
+
+# What a damaged file makes of the libraries that read it is not only theirs to name.
+_DAMAGE = (OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError)
 
 
 def save_fit(fit: xr.DataTree, path: str | Path) -> Path:
@@ -41,15 +43,23 @@ def save_fit(fit: xr.DataTree, path: str | Path) -> Path:
     Raises
     ------
     ResultError
-        If the file cannot be written.
+        If the fit holds what no fit holds, or lacks part of what one does, or the file cannot be
+        written.
 
     Notes
     -----
-    The file holds what memory holds, in double precision, so mass balance closes in it too.
-    It is not compressed: draws are noise to a compressor, which took eight times as long to
-    save a fifth of the space.
+    The file holds what memory holds, flows in double precision, so mass balance closes in it too.
+    Each name of a flow, quantity or record is a piece of its own, so one of them can be read
+    without the rest. Draws are not compressed: they are noise to a compressor, which took eight
+    times as long to save a fifth of the space.
     """
-    encoding = {f"/{name}": _checksums(group.to_dataset()) for name, group in fit.children.items()}
+    unlisted = differences(fit)
+    if unlisted:
+        raise ResultError(
+            f"{path}: not written; the fit and the list of what a fit holds differ in "
+            f"{', '.join(unlisted)}."
+        )
+    encoding = {f"/{name}": _encoding(group.to_dataset()) for name, group in fit.children.items()}
 
     def write(temporary: Path) -> None:
         with _written_through():
@@ -71,44 +81,57 @@ def _written_through() -> Iterator[None]:
         netCDF4.set_chunk_cache(*usual)
 
 
-def _checksums(group: xr.Dataset) -> dict[str, dict[str, bool]]:
-    """Encoding by which the file notices itself that numbers in it have changed."""
-    numeric = (name for name, variable in group.variables.items()
-               if variable.ndim and variable.size and variable.dtype.kind in "biuf")  # fmt: skip
-    return {str(name): {"fletcher32": True} for name in numeric}
+def _encoding(group: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Checksums by which the file notices that numbers have changed, and pieces to read alone."""
+    return {
+        str(name): {"fletcher32": True, **_pieces(variable)}
+        for name, variable in group.variables.items()
+        if variable.ndim and variable.size and variable.dtype.kind in "biuf"
+    }
 
 
-def open_fit(path: str | Path) -> xr.DataTree:
-    """Read a fit from a file of `save_fit` into memory.
+def _pieces(variable: xr.Variable) -> dict[str, tuple[int, ...]]:
+    """Draws in pieces of one name; a piece that does not divide the whole would waste space."""
+    if variable.dims[:2] != (CHAIN, DRAW):
+        return {"chunksizes": variable.shape}
+    named = variable.ndim > 2
+    return {"chunksizes": (*variable.shape[:-1], 1) if named else variable.shape}
+
+
+def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
+    """Open a fit in a file of `save_fit`; numbers are read, and checked, when they are used.
 
     Parameters
     ----------
     path : str or Path
         A netCDF file.
+    verify : bool
+        Read and check every number now.
 
     Returns
     -------
     DataTree
-        The fit.
+        The fit. ``fit.load()`` reads it whole into memory, ``fit.close()`` closes the file.
 
     Raises
     ------
     ResultError
-        If the file is missing, damaged or not a fit of this package.
+        If the file is missing, damaged or not a fit of this package; also later, when numbers are
+        read that have been damaged.
     """
     source = Path(path)
     if not source.is_file():
         what = "is a folder, not a fit" if source.is_dir() else "no such file"
         raise ResultError(f"{source}: {what}. `reebayes fit --out FILE.nc` makes one.")
     try:
-        with xr.open_datatree(source, engine="netcdf4") as tree:
-            fit = tree.load()
-    # What a damaged file makes of the libraries that read it is not only theirs to name.
-    except (OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise ResultError(
-            f"{source}: not a netCDF file, or a damaged one ({error}). Fit again to replace it."
-        ) from error
+        fit = xr.open_datatree(source, engine=_FitBackend)
+    except ResultError:
+        raise
+    except _DAMAGE as error:
+        raise ResultError(_damaged(source, error)) from error
     _check_fit(source, fit)
+    if verify:
+        _read_all(fit)
     return fit
 
 
@@ -117,8 +140,65 @@ def fit_attributes(path: str | Path) -> dict[str, Any]:
     try:
         with xr.open_dataset(path, engine="netcdf4") as root:
             return dict(root.attrs)
-    except (OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError):
+    except _DAMAGE:
         return {}
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+class _Checked(BackendArray):
+    """An array of a file that tells, when it is read, if the file is damaged."""
+
+    def __init__(self, variable: xr.Variable, source: str) -> None:
+        self.variable, self.source = variable, source
+        self.shape, self.dtype = variable.shape, variable.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        """Read part of the array."""
+        support = indexing.IndexingSupport.OUTER
+        return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
+
+    def _read(self, key: tuple[Any, ...]) -> Any:
+        try:
+            return np.asarray(self.variable[key].values)
+        except _DAMAGE as error:
+            raise ResultError(_damaged(self.source, error)) from error
+
+
+class _FitBackend(NetCDF4BackendEntrypoint):
+    """netCDF files, read as xarray reads them, with damage told as an error of this package."""
+
+    def open_groups_as_dict(self, filename_or_obj: Any, **options: Any) -> dict[str, xr.Dataset]:
+        """Open the groups of a file."""
+        groups = super().open_groups_as_dict(filename_or_obj, **options)
+        return {name: _checked(group, str(filename_or_obj)) for name, group in groups.items()}
+
+
+def _checked(group: xr.Dataset, source: str) -> xr.Dataset:
+    arrays = {
+        name: (
+            variable.dims,
+            indexing.LazilyIndexedArray(_Checked(variable, source)),
+            variable.attrs,
+        )
+        for name, variable in group.variables.items()
+        if name in group.data_vars
+    }
+    checked = group.assign(arrays)
+    checked.set_close(group.close)
+    return checked
+
+
+def _damaged(source: object, error: Exception) -> str:
+    return f"{source}: not a netCDF file, or a damaged one ({error}). Fit again to replace it."
+
+
+def _read_all(fit: xr.DataTree) -> None:
+    """Read every number once, a variable at a time, and keep none."""
+    for group in fit.children.values():
+        for variable in group.to_dataset().variables.values():
+            variable.copy(deep=False).values  # noqa: B018
 
 
 def _check_fit(source: Path, fit: xr.DataTree) -> None:
@@ -130,9 +210,14 @@ def _check_fit(source: Path, fit: xr.DataTree) -> None:
             f"{source}: written by reebayes {fit.attrs.get('reebayes_version', '')} in a newer "
             "form than this version reads. Update reebayes, or fit again."
         )
-    missing = _missing(fit)
-    if missing:
-        raise ResultError(f"{source}: not a fit of reebayes; it lacks {', '.join(missing)}.")
+    if int(found) < FIT_FORMAT and "fit_format" in fit.attrs:
+        raise ResultError(
+            f"{source}: written by reebayes {fit.attrs.get('reebayes_version', '')} in an older "
+            "form than this version reads. Fit again."
+        )
+    lacking = missing(fit)
+    if lacking:
+        raise ResultError(f"{source}: not a fit of reebayes; it lacks {', '.join(lacking)}.")
     for name, kind in JSON_ATTRIBUTES.items():
         if name in fit.attrs and not isinstance(_json(fit.attrs[name]), kind):
             raise ResultError(
@@ -145,19 +230,3 @@ def _json(text: object) -> object:
         return json.loads(str(text))
     except ValueError:
         return None
-
-
-def _missing(fit: xr.DataTree) -> list[str]:
-    """Return what a fit should hold and does not, or not by the right dimensions."""
-    groups = {**REQUIRED, **{name: OPTIONAL[name] for name in OPTIONAL if name in fit.children}}
-    missing = [] if "study_name" in fit.attrs else ["the attribute study_name"]
-    for group, variables in groups.items():
-        there = fit.children[group].to_dataset() if group in fit.children else xr.Dataset()
-        for name, dims in variables.items():
-            if name not in there:
-                missing.append(f"{group}/{name}")
-            elif there[name].dims != dims or any(dim not in there.coords for dim in dims):
-                missing.append(f"{group}/{name} by {', '.join(dims)}")
-            elif group != "constant_data" and not there[name].size:
-                missing.append(f"a value of {group}/{name}")
-    return missing

@@ -9,13 +9,11 @@ import xarray as xr
 
 from reebayes.conventions import FLOW, POSTERIOR, QUANTITY
 from reebayes.errors import ResultError
-from reebayes.results.contents import group_of
+from reebayes.results.contents import Fit, contents_of
 from reebayes.results.summaries import UNIT_SEPARATOR
 
 
-def quantity(
-    fit: xr.DataTree, name: str | Sequence[str], *, group: str = POSTERIOR
-) -> xr.DataArray:
+def quantity(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.DataArray:
     """Select a named quantity (or several) of a fit.
 
     Parameters
@@ -37,16 +35,16 @@ def quantity(
     ResultError
         If the name is unknown (the nearest one is offered) or the group is missing.
     """
-    draws = _select(group_of(fit, group)["quantities"], QUANTITY, name)
-    units = group_of(fit, "constant_data")["quantity_unit"].sel({QUANTITY: draws[QUANTITY]})
-    distinct = sorted({str(unit) for unit in units.values.ravel()})
+    contents = contents_of(fit)
+    draws = _select(contents.group(group)["quantities"], QUANTITY, name)
+    distinct = sorted({*contents.units[[name] if isinstance(name, str) else list(name)]})
     return draws.assign_attrs(
         long_name=name if isinstance(name, str) else "quantities",
         units=UNIT_SEPARATOR.join(distinct),
     )
 
 
-def flow(fit: xr.DataTree, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.DataArray:
+def flow(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.DataArray:
     """Select a flow (or several) of a fit.
 
     Parameters
@@ -68,9 +66,10 @@ def flow(fit: xr.DataTree, name: str | Sequence[str], *, group: str = POSTERIOR)
     ResultError
         If the name is unknown (the nearest one is offered) or the group is missing.
     """
-    draws = _select(group_of(fit, group)["flows"], FLOW, name)
+    contents = contents_of(fit)
+    draws = _select(contents.group(group)["flows"], FLOW, name)
     long_name = name if isinstance(name, str) else "flows"
-    return draws.assign_attrs(long_name=long_name, units=str(fit.attrs.get("unit", "")))
+    return draws.assign_attrs(long_name=long_name, units=contents.unit)
 
 
 def require_known(names: Iterable[str], known: Iterable[str], what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,6 @@ from reebayes.conventions import (
     RECORD,
     REPORTER,
     SHARED,
-    STANDING_VARIANCE,
 )
 from reebayes.simulation.flows import (
     columns_of,
@@ -22,6 +21,15 @@ from reebayes.simulation.flows import (
 )
 from reebayes.simulation.worlds import World
 from reebayes.study import Record, Study
+from reebayes.study.kinds import (
+    AT_LEAST,
+    AT_MOST,
+    BETWEEN,
+    FIGURE,
+    SUM,
+    KindReader,
+    kind_of,
+)
 
 # Printed bounds lie up to a factor of ten from the figure they bound (see simulate_records).
 _BOUND_SLACK = math.log(10.0)
@@ -52,9 +60,9 @@ def _printings(
     flow_columns = columns_of(study, flows, FLOW)
     parts = {quantity.quantity: parts_of(quantity, flow_columns) for quantity in study.quantities}
     bias_columns = columns_of(study, bias, REPORTER)
-    standing = STANDING_VARIANCE
+    floor = study.variance_floor
     factors = {
-        str(name): math.sqrt(standing + (1 - standing) * float(value) ** 2)
+        str(name): math.sqrt(floor + (1 - floor) * float(value) ** 2)
         for name, value in noise.to_series().items()
     }
     errors = _errors(shared)
@@ -64,7 +72,7 @@ def _printings(
         span = slice(first, last + 1)
         numerator, denominator = parts[record.quantity]
         # The ones below a plain sum add up to the number of years, which makes it a mean.
-        is_total = record.kind == "cumulative" and record.quantity not in ratios
+        is_total = kind_of(record.kind).years == SUM and record.quantity not in ratios
         below = 1.0 if is_total else float(denominator[span].sum())
         above = float(numerator[span].sum())
         if record.lag and first > 0:
@@ -144,28 +152,32 @@ def record_log_likelihood(
 
 
 def _log_likelihood(record: Record, printing: _Printing, freedom: float | None) -> float:
-    def score(printed: float | None) -> float:
-        if printed is None:
-            raise ValueError(f"Record {record.record} of kind {record.kind} lacks its figure")
-        return (math.log(printed * record.scale) - printing.location) / printing.scale
+    kind = kind_of(record.kind)
+    if kind.is_zero and math.isnan(printing.location):
+        return 0.0
+    scores = {
+        name: (math.log(getattr(record, name) * record.scale) - printing.location) / printing.scale
+        for name in (*kind.needs, *(["other"] if record.other is not None else []))
+    }
+    return _density_of(record.kind)(scores, printing.scale, freedom)
 
-    match record.kind:
-        case "value" if record.other is not None:
-            first = _log_density(score(record.value), freedom)
-            second = _log_density(score(record.other), freedom)
-            return float(np.logaddexp(first, second)) - math.log(2 * printing.scale)
-        case "value" | "quota" | "cumulative" | "mean":
-            return _log_density(score(record.value), freedom) - math.log(printing.scale)
-        case "zero" if math.isnan(printing.location):
-            return 0.0
-        case "zero" | "upper":
-            return _log_phi(score(record.high))
-        case "lower":
-            return _log_phi(-score(record.low))
-        case "range":
-            return _log_phi_between(score(record.low), score(record.high))
-        case _:
-            raise ValueError(f"Record {record.record} has unknown kind {record.kind!r}")
+
+def _figure_density(z: Mapping[str, float], scale: float, freedom: float | None) -> float:
+    first = _log_density(z["value"], freedom)
+    if "other" not in z:
+        return first - math.log(scale)
+    return float(np.logaddexp(first, _log_density(z["other"], freedom))) - math.log(2 * scale)
+
+
+_density_of: KindReader[Callable[[Mapping[str, float], float, float | None], float]] = KindReader(
+    "score of a record in the world written apart",
+    {
+        FIGURE: _figure_density,
+        AT_MOST: lambda z, scale, freedom: _log_phi(z["high"]),
+        AT_LEAST: lambda z, scale, freedom: _log_phi(-z["low"]),
+        BETWEEN: lambda z, scale, freedom: _log_phi_between(z["low"], z["high"]),
+    },
+)
 
 
 def _log_density(z: float, freedom: float | None) -> float:
@@ -264,8 +276,7 @@ def simulate_records(
     printed = []
     for record, printing in zip(records, printings, strict=True):
         normal, position = float(rng.standard_normal()), float(rng.uniform())
-        is_figure = record.kind in ("value", "quota", "cumulative", "mean")
-        if is_figure and freedom is not None:
+        if kind_of(record.kind).is_figure and freedom is not None:
             normal = float(rng.standard_t(freedom))
         log_figure = printing.location + printing.scale * normal
         write = _print_exactly if exact else _print_record
@@ -275,35 +286,56 @@ def simulate_records(
 
 def _print_record(record: Record, log_figure: float, position: float) -> Record:
     """The record as it would print ``exp(log_figure)``; `position` is uniform on (0, 1)."""
-    if record.kind == "zero" and not log_figure > _log((record.high or 0.0) * record.scale):
+    if kind_of(record.kind).is_zero and not log_figure > _log((record.high or 0.0) * record.scale):
         return record  # also where the figure is undefined, for NaN is above nothing
     if not math.isfinite(log_figure):
         raise ValueError(f"{record.record}: {record.quantity} is zero or undefined in this world")
     figure = math.exp(log_figure) / record.scale
+    return _printing_of(record.kind)(record, figure, position)
+
+
+def _print_figure(record: Record, figure: float, position: float) -> Record:
+    if record.other is None or record.value is None:
+        return replace(record, value=figure)
+    return replace(record, value=figure, other=figure * record.other / record.value)
+
+
+def _print_bound(record: Record, figure: float, position: float) -> Record:
     slack = position * max(_BOUND_SLACK, 4 * record.sd)
-    match record.kind:
-        case "value" if record.other is not None and record.value is not None:
-            return replace(record, value=figure, other=figure * record.other / record.value)
-        case "value" | "quota" | "cumulative" | "mean":
-            return replace(record, value=figure)
-        case "zero":
-            return replace(record, kind="value", value=figure, low=None, high=None)
-        case "upper":
-            return replace(record, high=figure * math.exp(slack))
-        case "lower":
-            return replace(record, low=figure * math.exp(-slack))
-        case "range" if record.low is not None and record.high is not None:
-            width = math.log(record.high / record.low)
-            low = figure * math.exp(-position * width)
-            return replace(record, low=low, high=low * math.exp(width))
-        case _:
-            raise ValueError(f"Record {record.record}: cannot print kind {record.kind!r}")
+    if kind_of(record.kind).states == AT_LEAST:
+        return replace(record, low=figure * math.exp(-slack))
+    return replace(record, high=figure * math.exp(slack))
+
+
+def _print_range(record: Record, figure: float, position: float) -> Record:
+    assert record.low is not None
+    assert record.high is not None
+    width = math.log(record.high / record.low)
+    low = figure * math.exp(-position * width)
+    return replace(record, low=low, high=low * math.exp(width))
+
+
+def _print_above_zero(record: Record, figure: float, position: float) -> Record:
+    return replace(record, kind="value", value=figure, low=None, high=None)
+
+
+_printing_of: KindReader[Callable[[Record, float, float], Record]] = KindReader(
+    "print of a record in the world written apart",
+    {
+        FIGURE: _print_figure,
+        AT_MOST: _print_bound,
+        AT_LEAST: _print_bound,
+        BETWEEN: _print_range,
+    },
+    {"zero": _print_above_zero},
+)
 
 
 def _print_exactly(record: Record, log_figure: float, position: float) -> Record:
     """The record as printed by a rule that the likelihood knows."""
-    if record.kind in ("upper", "lower"):
-        bound = record.high if record.kind == "upper" else record.low
+    kind = kind_of(record.kind)
+    if kind.states in (AT_MOST, AT_LEAST) and not kind.is_zero:
+        bound = record.high if kind.states == AT_MOST else record.low
         assert bound is not None
         if log_figure <= math.log(bound * record.scale):
             return replace(record, kind="upper", low=None, high=bound)

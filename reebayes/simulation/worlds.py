@@ -21,7 +21,8 @@ from reebayes.simulation.flows import (
     products_of,
     quantities_from,
 )
-from reebayes.study import ALL, STEP_GROUPS, Prior, Study
+from reebayes.study import Prior, Study
+from reebayes.study.targets import ALL, ROUTE, STEP_GROUPS, Target
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -146,7 +147,7 @@ def _all_series(study: Study) -> dict[str, _Series]:
         mean = _medians(study, rows[target])
         series[target] = _make_series(study, rows[target], "shared", mean)
     for target, found in rows.items():
-        if target.startswith("route:"):
+        if Target.parse(target).group == ROUTE:
             made = _make_series(study, found, "trade", _medians(study, found))
             series[target] = replace(made, is_route=True)
     for group, name in [("noise", ALL), *(("step", name) for name in STEP_GROUPS)]:
@@ -184,7 +185,7 @@ def _states(
         if series.group == "step":
             drawn = series.mean + series.sd * normals[target][0]
             unknowns[target] = planted_steps.get(target, drawn)
-            multiplier[target.removeprefix("step:")] = math.exp(unknowns[target][0])
+            multiplier[Target.parse(target).name] = math.exp(unknowns[target][0])
     for target, series in all_series.items():
         if series.group != "step":
             state = _unit_state(series, normals[target], multiplier.get(series.group, 1.0))

@@ -1,15 +1,12 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
-from reebayes.study.checks.priors import ALL, STEP_GROUPS
 from reebayes.study.description import describe_study
-from reebayes.study.drafts import COLUMNS
 from reebayes.study.header.report import read_report
 from reebayes.study.header.settings import TABLE
 from reebayes.study.reading.cells import Cells
 from reebayes.study.reading.csvfiles import FaultList, Line, read_bytes, read_lines
 from reebayes.study.rows import (
     DISTRIBUTIONS,
-    RECORD_KINDS,
     Estimate,
     Flow,
     Prior,
@@ -19,17 +16,15 @@ from reebayes.study.rows import (
     Source,
     Term,
 )
+from reebayes.study.schema import SCHEMA
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
 
-TABLE_FILES = (TABLE, *COLUMNS)
+TABLE_FILES = (TABLE, *SCHEMA)
 """Names of the files of a study directory."""
 
 __all__ = [
-    "ALL",
     "DISTRIBUTIONS",
-    "RECORD_KINDS",
-    "STEP_GROUPS",
     "TABLE_FILES",
     "Cells",
     "Estimate",

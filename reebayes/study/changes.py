@@ -11,6 +11,7 @@ from reebayes.study.header.settings import TABLE
 from reebayes.study.header.variants import CHANGES
 from reebayes.study.reading.cells import Entry
 from reebayes.study.rows import Prior, Record
+from reebayes.study.targets import BIAS, NOISE, SHARED, targets_in
 from reebayes.wording import quoted, suggestion
 
 
@@ -32,8 +33,7 @@ def unheard(before: Iterable[Record], after: Iterable[Record]) -> set[str]:
     gone = {record.reporter for record in before} - {record.reporter for record in after}
     unshared = {name for record in before for name in record.shared}
     unshared -= {name for record in after for name in record.shared}
-    targets = {f"{group}:{name}" for group in ("bias", "noise") for name in gone}
-    return targets | {f"shared:{name}" for name in unshared}
+    return {*targets_in(BIAS, gone), *targets_in(NOISE, gone), *targets_in(SHARED, unshared)}
 
 
 def check_variants(

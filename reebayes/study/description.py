@@ -3,174 +3,20 @@
 import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, get_type_hints
+from typing import Any
 
 from reebayes.errors import Fault, StudyError
-from reebayes.study.drafts import COLUMNS, OPTIONAL_TABLES
 from reebayes.study.header.settings import TABLE
 from reebayes.study.reading.csvfiles import FaultList, read_text
-from reebayes.study.rows import (
-    DISTRIBUTIONS,
-    ESTIMATE_KINDS,
-    PARTS,
-    PROCESS_KINDS,
-    RECORD_KINDS,
-    Estimate,
-    Flow,
-    Prior,
-    Process,
-    Record,
-    Source,
-    Term,
-)
+from reebayes.study.rows import Source
+from reebayes.study.schema import SCHEMA
 from reebayes.study.study import Study
 from reebayes.wording import quoted, suggestion
 
 PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
 
-ROWS: Mapping[str, type] = {
-    "processes.csv": Process,
-    "flows.csv": Flow,
-    "quantities.csv": Term,
-    "records.csv": Record,
-    "priors.csv": Prior,
-    "sources.csv": Source,
-    "published_estimates.csv": Estimate,
-}
-
-CONTENTS: Mapping[str, str] = {
-    "processes.csv": "Nodes of the system.",
-    "flows.csv": "Flows between two processes, with the years in which they can exist.",
-    "quantities.csv": "Terms of named sums of flows, and of ratios of two sums.",
-    "records.csv": "Published figures, each an observation of a quantity. No row is no record.",
-    "priors.csv": "What is assumed before the records, target by target.",
-    "sources.csv": "Where records and priors come from; a judgement says whose it is and why.",
-    "published_estimates.csv": "What others concluded: set beside results, never evidence.",
-}
-
-MEANINGS: Mapping[str, Mapping[str, str]] = {
-    "processes.csv": {
-        "process": "Name of the process.",
-        "kind": "What the process does with what enters it.",
-        "region": "Region in which it lies; empty if in none.",
-        "label": "Name for readers.",
-    },
-    "flows.csv": {
-        "flow": "Name of the flow.",
-        "source": "Process that it leaves.",
-        "target": "Process that it enters.",
-        "product": "What flows.",
-        "registered": "Whether a register is meant to count it.",
-        "active": "Years in which it can exist, such as 2000-2002;2012.",
-        "label": "Name for readers.",
-    },
-    "quantities.csv": {
-        "quantity": "Name of the quantity.",
-        "part": "Whether the term belongs to the numerator or the denominator.",
-        "flow": "Flow that is added.",
-        "weight": "Factor of the flow.",
-    },
-    "records.csv": {
-        "record": "Name of the record.",
-        "quantity": "Quantity that it observes.",
-        "year": "Year, or the first of several.",
-        "year_end": "Last year, if there are several.",
-        "kind": "What the figure says of the quantity.",
-        "value": "Figure as printed.",
-        "low": "Lower bound as printed.",
-        "high": "Upper bound as printed; of a zero, what would still print as zero.",
-        "unit": "Unit as printed.",
-        "factor": "Content of a gross tonne, where the unit is gross.",
-        "sd": "Standard error on the log scale.",
-        "reporter": "Series of one definition; bias and noise are learnt for each.",
-        "source": "Source that printed it.",
-        "note": "What a reader must know.",
-        "shared": "Errors that the record has in common with others, beside its reporter's bias.",
-        "lag": "Part of the figure that belongs to the year before.",
-        "other": "Second reading of the value, as probable as the first.",
-        "status": "Whether the figure was read in its source or recalled.",
-    },
-    "priors.csv": {
-        "target": "Flow, route, reporter or group of steps that the prior is about.",
-        "year": "First year for which it holds; empty for all years.",
-        "year_end": "Last year for which it holds.",
-        "distribution": "Form of the prior.",
-        "median": "Median in the unit.",
-        "sd": "Standard deviation on the log or log-odds scale.",
-        "step": "Standard deviation of the change between years; empty if nothing changes.",
-        "unit": "Unit of the median.",
-        "source": "Source or judgement that it rests on.",
-        "note": "What a reader must know.",
-    },
-    "sources.csv": {
-        "source": "Key of the source.",
-        "citation": "Full citation; of a judgement, whose it is and why.",
-        "year": "Year of publication.",
-        "url": "Address; several are set apart by ' ; '.",
-        "licence": "Licence, or the ground on which the figures are used.",
-        "note": "What a reader must know.",
-    },
-    "published_estimates.csv": {
-        "name": "Name of the estimate.",
-        "quantity": "Quantity that it is about.",
-        "year": "Year, or the first of several.",
-        "year_end": "Last year of a sum over years, or of a ratio of such sums.",
-        "kind": "What the estimate says of the quantity.",
-        "value": "Figure as printed.",
-        "low": "Lower bound as printed.",
-        "high": "Upper bound as printed.",
-        "unit": "Unit as printed.",
-        "source": "Source that printed it; it may have no record and no prior.",
-        "note": "What a reader must know.",
-        "why": "Why it differs from the fit, where it does.",
-    },
-}
-
-FILLED: Mapping[str, tuple[str, ...]] = {
-    "processes.csv": ("process", "kind"),
-    "flows.csv": ("flow", "source", "target", "product", "registered", "active"),
-    "quantities.csv": ("quantity", "part", "flow", "weight"),
-    "records.csv": (*("record", "quantity", "year", "kind", "unit", "sd", "reporter", "source"),),
-    "priors.csv": ("target", "distribution", "median", "sd", "unit", "source"),
-    "sources.csv": ("source", "citation"),
-    "published_estimates.csv": ("name", "quantity", "year", "kind", "unit", "source"),
-}
-"""Columns whose cells may not be empty."""
-
-CONSTRAINTS: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    ("processes.csv", "kind"): {"enum": list(PROCESS_KINDS)},
-    ("flows.csv", "active"): {
-        "pattern": r"[0-9]{4}( *- *[0-9]{4})?( *; *[0-9]{4}( *- *[0-9]{4})?)*"
-    },
-    ("quantities.csv", "part"): {"enum": list(PARTS)},
-    ("records.csv", "kind"): {"enum": list(RECORD_KINDS)},
-    ("records.csv", "sd"): {"minimum": 0},
-    ("priors.csv", "distribution"): {"enum": list(DISTRIBUTIONS)},
-    ("priors.csv", "sd"): {"minimum": 0},
-    ("published_estimates.csv", "kind"): {"enum": list(ESTIMATE_KINDS)},
-}
-
-KEYS: Mapping[str, Mapping[str, Any]] = {
-    "processes.csv": {"primaryKey": ["process"]},
-    "flows.csv": {"primaryKey": ["flow"]},
-    "quantities.csv": {"primaryKey": ["quantity", "part", "flow"]},
-    "records.csv": {"primaryKey": ["record"]},
-    "priors.csv": {"uniqueKeys": [["target", "year"]]},
-    "sources.csv": {"primaryKey": ["source"]},
-    "published_estimates.csv": {"primaryKey": ["name"]},
-}
-
-REFERENCES: Mapping[str, Mapping[str, tuple[str, str]]] = {
-    "flows.csv": {"source": ("processes", "process"), "target": ("processes", "process")},
-    "quantities.csv": {"flow": ("flows", "flow")},
-    "records.csv": {"quantity": ("quantities", "quantity"), "source": ("sources", "source")},
-    "priors.csv": {"source": ("sources", "source")},
-    "published_estimates.csv": {
-        "quantity": ("quantities", "quantity"),
-        "source": ("sources", "source"),
-    },
-}
-"""Columns that name a row of another table: table and column."""
+WITHIN_STUDY = ("records.csv", "priors.csv")
+"""Tables whose years lie within those of the study."""
 
 TRUTH = {"trueValues": ["true", "True", "TRUE"], "falseValues": ["false", "False", "FALSE"]}
 
@@ -202,7 +48,7 @@ def describe_study(study: Study, folder: Path | None = None) -> dict[str, Any]:
     prefix = _prefix(study.path, study.path if folder is None else folder)
     tables = study.package.plain.get("tables", {})
     there = [
-        name for name in COLUMNS if name not in OPTIONAL_TABLES or (study.path / name).exists()
+        name for name, table in SCHEMA.items() if not table.optional or (study.path / name).exists()
     ]
     names = [*there, *(name for name in tables if name not in there)]
     resources = [_resource(study, name, tables.get(name, {}), prefix, found) for name in names]
@@ -270,7 +116,7 @@ def _resource(
     schema = {
         "fields": [_field(study, name, column, columns.get(column, {})) for column in header],
         "missingValues": [""],
-        **KEYS.get(name, {}),
+        **_key(name),
         "foreignKeys": list(_foreign_keys(study, name, columns, found)),
     }
     resource = {
@@ -278,7 +124,7 @@ def _resource(
         "type": "table",
         "path": str(prefix / name),
         "title": described.get("title", ""),
-        "description": described.get("description", CONTENTS.get(name, "")),
+        "description": described.get("description", _contents(name)),
         "format": "csv",
         "mediatype": "text/csv",
         "encoding": "utf-8",
@@ -299,44 +145,52 @@ def _header(path: Path, found: FaultList) -> list[str]:
     return [cell.strip() for cell in header]
 
 
+def _contents(name: str) -> str:
+    return SCHEMA[name].contents if name in SCHEMA else ""
+
+
+def _key(name: str) -> dict[str, Any]:
+    """Columns that identify a row; a key that may be empty is no primary key."""
+    if name not in SCHEMA:
+        return {}
+    key = list(SCHEMA[name].key)
+    filled = {column.name for column in SCHEMA[name].columns if column.filled}
+    return {"primaryKey": key} if {*key} <= filled else {"uniqueKeys": [key]}
+
+
 def _field(study: Study, table: str, column: str, described: Mapping[str, Any]) -> dict[str, Any]:
-    kind = described.get("type", _type(table, column))
-    constraints = dict(CONSTRAINTS.get((table, column), {}))
-    if column in FILLED.get(table, ()):
-        constraints = {"required": True, **constraints}
-    if kind == "year" and table in ("records.csv", "priors.csv"):
+    known = SCHEMA[table].column(column) if table in SCHEMA else None
+    kind = described.get("type", SCHEMA[table].type_of(column) if table in SCHEMA else "string")
+    constraints: dict[str, Any] = {}
+    if known is not None:
+        constraints = {**({"required": True} if known.filled else {}), **known.constraint}
+    if kind == "year" and table in WITHIN_STUDY:
         constraints |= {"minimum": study.first_year, "maximum": study.last_year}
     field = {
         "name": column,
         "type": kind,
-        "description": described.get("description", MEANINGS.get(table, {}).get(column, "")),
+        "description": described.get("description", "" if known is None else known.meaning),
         **(TRUTH if kind == "boolean" else {}),
         "constraints": constraints,
     }
     return {key: value for key, value in field.items() if value}
 
 
-def _type(table: str, column: str) -> str:
-    """Return the type of a column, which is that of the row's field."""
-    annotation = get_type_hints(ROWS[table]).get(column, str) if table in ROWS else str
-    if annotation is bool:
-        return "boolean"
-    if annotation in (int, int | None):
-        return "year"
-    return "number" if annotation in (float, float | None) else "string"
-
-
 def _foreign_keys(
     study: Study, table: str, columns: Mapping[str, Any], found: FaultList
 ) -> Iterator[dict[str, Any]]:
-    references = dict(REFERENCES.get(table, {}))
+    references = {
+        column.name: column.refers
+        for column in (SCHEMA[table].columns if table in SCHEMA else ())
+        if column.refers is not None
+    }
     for column, described in columns.items():
         if "refers" in described:
             name = described["refers"]
-            if name not in ROWS:
-                message = f"unknown table {quoted(name)}. {suggestion(name, ROWS)}"
+            if name not in SCHEMA:
+                message = f"unknown table {quoted(name)}. {suggestion(name, SCHEMA)}"
                 found.add(None, f"package.tables.{table}.columns.{column}.refers", name, message)
                 continue
-            references[column] = (Path(name).stem, COLUMNS[name][0][0])
+            references[column] = (Path(name).stem, SCHEMA[name].columns[0].name)
     for column, (resource, field) in references.items():
         yield {"fields": [column], "reference": {"resource": resource, "fields": [field]}}

@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 
 from reebayes.errors import Fault, StudyError
+from reebayes.study.targets import Target
 
 PROCESS_KINDS = ("market", "conversion", "use", "loss", "environment")
-RECORD_KINDS = ("value", "zero", "quota", "upper", "lower", "range", "cumulative", "mean")
-VALUE_KINDS = ("value", "quota", "cumulative", "mean")
-SPAN_KINDS = ("cumulative", "mean")
-ESTIMATE_KINDS = ("value", "range", "upper", "lower")
 RECALLED = "recalled"
 STATUSES = ("", RECALLED)
 DISTRIBUTIONS = ("lognormal", "share", "normal")
@@ -172,7 +169,8 @@ class Prior:
     A target is a flow, ``route:<A>:<B>`` or ``route:<A>:unregistered`` (what trade between two
     regions, or undeclared trade out of one, does to all its flows), ``bias:<reporter>``,
     ``shared:<name>`` (an error that several records have in common), ``noise:<reporter>``,
-    ``noise:all`` (what the noise of all reporters has in common) or ``step:<group>``.
+    ``noise:all`` (what the noise of all reporters has in common), ``noise:floor`` (the share of
+    every stated variance that noise leaves as it is) or ``step:<group>``.
 
     ``median`` and ``sd`` are on the scales their ``distribution`` says: lognormal (median in the
     target's unit, sd of the log), share (median share, sd of the log-odds against the remainder),
@@ -191,6 +189,11 @@ class Prior:
     unit: str
     source: str
     note: str = ""
+
+    @property
+    def about(self) -> Target:
+        """What the prior is about, as a value."""
+        return Target.parse(self.target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from html import escape
 from pathlib import Path
@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from reebayes.errors import Fault, StudyError
 from reebayes.study.changes import changed, check_variants, unheard
-from reebayes.study.checks.whole import check_draft, check_types
-from reebayes.study.drafts import COLUMNS, Draft, read_draft
+from reebayes.study.checks.whole import check_draft, check_kept, check_types
+from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header
 from reebayes.study.reading.cells import Entry
@@ -27,8 +27,35 @@ from reebayes.study.rows import (
     Term,
     route_name,
 )
+from reebayes.study.schema import (
+    ESTIMATES,
+    FLOWS,
+    PRIORS,
+    PROCESSES,
+    RECORDS,
+    SCHEMA,
+    SOURCES,
+    TableSchema,
+)
 from reebayes.study.table import Table
+from reebayes.study.targets import NOISE_FLOOR
 from reebayes.wording import suggestion
+
+VARIANCE_FLOOR = 0.25
+"""Variance floor of a study that states none: no record errs by less than half its stated error.
+
+Rounding, conversion and definition stay when a reporter is better than stated.
+"""
+
+_SCHEMAS: Mapping[str, TableSchema] = {
+    "processes": PROCESSES,
+    "flows": FLOWS,
+    "records": RECORDS,
+    "priors": PRIORS,
+    "sources": SOURCES,
+    "published": ESTIMATES,
+}
+"""Columns of the tables of a study; those of its quantities are gathered from several rows."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -96,25 +123,41 @@ class Study:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of what a fit depends on, and of what its report shows.
+        """SHA-256 of all that the posterior depends on, and of nothing else.
 
-        Order of rows and formatting do not matter, nor do ``[package]``, variants and published
-        estimates.
+        Order of rows and formatting do not matter. What `description_hash` covers lies outside.
         """
         content: dict[str, Any] = {
-            "name": self.name,
             "unit": self.unit,
             "years": [self.first_year, self.last_year],
             "settings": self.settings.plain,
-            "report": self.report.plain,
-            "notes": self.notes,
         }
-        for title, table in _tables(self).items():
-            if title == "published":
-                continue
-            content[title] = sorted(_canonical(row) for row in table)
-        text = json.dumps(content, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(content | {t: _rows(self, t, moving=True) for t in _tables(self)})
+
+    @property
+    def description_hash(self) -> str:
+        """SHA-256 of what is shown beside a posterior and does not move it.
+
+        Name, notes, labels, citations, published estimates, ``[report]``, ``[package]`` and
+        variants: a change of these asks for no other fit.
+        """
+        content: dict[str, Any] = {
+            "name": self.name,
+            "notes": self.notes,
+            "report": self.report.plain,
+            "package": self.package.plain,
+            "variants": self.variants.plain,
+        }
+        return _digest(content | {t: _rows(self, t, moving=False) for t in _tables(self)})
+
+    @property
+    def variance_floor(self) -> float:
+        """Share of every stated variance that the noise of reporters leaves as it is.
+
+        That of ``noise:floor`` in ``priors.csv``, or `VARIANCE_FLOOR` where there is no such row.
+        """
+        rows = self.priors.rows(str(NOISE_FLOOR))
+        return float(rows[0].median) if rows else VARIANCE_FLOOR
 
     def with_prior(self, target: str, **changes: Any) -> Self:
         """Return a copy with `changes` made to every prior row of `target`.
@@ -228,6 +271,19 @@ class Study:
             raise StudyError([Fault("records.csv", None, column, name, message)])
         return self.with_records(r for r in self.records if getattr(r, column) != name)
 
+    def _without_recalled(self, draft: Draft) -> Self:
+        """Return a copy without recalled records; what lost its last record is all that is checked.
+
+        The whole study was checked with them, and leaving records out can only leave priors
+        without a reporter, or all reporters without an anchor.
+        """
+        records = Table(Record, (r for r in self.records if r.status != RECALLED))
+        targets = unheard(self.records, records)
+        priors = Table(Prior, (prior for prior in self.priors if prior.target not in targets))
+        copy = replace(self, records=records, priors=priors)
+        _raise_faults(check_kept(draft, {*records.names}, targets))
+        return copy
+
     def _copy(self, **tables: Any) -> Self:
         copy = replace(self, **tables)
         draft = _draft_of(copy)
@@ -287,7 +343,7 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
     )
     if recalled or not any(record.status == RECALLED for record in study.records):
         return study
-    return study.with_records(r for r in study.records if r.status != RECALLED)
+    return study._without_recalled(draft)
 
 
 def _bundled() -> Path:
@@ -297,7 +353,7 @@ def _bundled() -> Path:
 
 
 def _raise_faults(faults: Iterable[Fault]) -> None:
-    order = (TABLE, *COLUMNS)
+    order = (TABLE, *SCHEMA)
     found = sorted(dict.fromkeys(faults), key=lambda f: (order.index(f.table), f.row or 0))
     if found:
         raise StudyError(found)
@@ -325,11 +381,31 @@ def _tables(study: Study) -> dict[str, Table[Any]]:
     }
 
 
-def _canonical(row: Any) -> str:
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _rows(study: Study, title: str, *, moving: bool) -> list[str]:
+    """Rows of a table, sorted, with the columns that move the posterior, or its key and the rest.
+
+    Quantities are what records observe, so all of them moves.
+    """
+    table: Table[Any] = getattr(study, title)
+    if title not in _SCHEMAS:
+        return sorted(_canonical(row) for row in table) if moving else []
+    schema = _SCHEMAS[title]
+    rest = [column.name for column in schema.columns if not column.moves]
+    names = schema.moving if moving else (*schema.key, *rest)
+    return sorted(_canonical(row, names) for row in table) if names else []
+
+
+def _canonical(row: Any, names: Iterable[str] | None = None) -> str:
     values: dict[str, Any] = {
         # 1 and 1.0 are the same number.
         name: float(value) if type(value) is int else value
         for name, value in asdict(row).items()
+        if names is None or name in names
     }
     for part in ("numerator", "denominator", "shared"):
         if part in values:

@@ -16,7 +16,8 @@ from reebayes.model.layout import Layout
 from reebayes.model.unknowns import Floats
 from reebayes.simulation.records import record_log_likelihood
 from reebayes.simulation.worlds import World
-from reebayes.study import ALL, STEP_GROUPS, Study
+from reebayes.study import Study
+from reebayes.study.targets import ALL, STEP_GROUPS
 
 NOISE, BIAS, SHARED_ERROR, STEP = "noise", "bias", "shared error", "step"
 FLOW_SUM, YEARLY, SUM, LIKELIHOOD = "flow", "quantity", "sum", "log-likelihood"
@@ -127,7 +128,7 @@ def figures_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Figure
     location, scale = draws["location"], draws["scale"]
     likelihood = np.empty(location.shape[:2])
     for at in np.ndindex(likelihood.shape):
-        likelihood[at] = record_terms(location[at], scale[at], layout.figures).sum()
+        likelihood[at] = record_terms(location[at], scale[at], layout.equations.figures).sum()
     quantities = quantity_draws(layout, draws["flows"])
     return _labelled(layout, {**draws, "quantities": quantities, "log_likelihood": likelihood})
 

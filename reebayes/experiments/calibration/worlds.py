@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from reebayes.conventions import REPORTER, STANDING_VARIANCE, YEAR
+from reebayes.conventions import REPORTER, YEAR
 from reebayes.errors import ReebayesError
 from reebayes.simulation.records import simulate_records
 from reebayes.simulation.worlds import World, simulate_world
@@ -106,7 +106,7 @@ def _heavy_tails(study: Study, seeds: Seeds) -> Trial:
 def _half_noise(study: Study, seeds: Seeds) -> Trial:
     """All of the error is twice what is stated, also the part that noise leaves as it is."""
     world = simulate_world(study, seed=seeds.world)
-    added = 3.0 * STANDING_VARIANCE / (1.0 - STANDING_VARIANCE)
+    added = 3.0 * study.variance_floor / (1.0 - study.variance_floor)
     return _printed(study, replace(world, noise=(4.0 * world.noise**2 + added) ** 0.5), seeds)
 
 

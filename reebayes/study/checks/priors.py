@@ -8,16 +8,27 @@ from reebayes.study.checks.context import Edge, World, listing, unknown_name
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import Prior
+from reebayes.study.targets import (
+    BIAS,
+    CONSTANT_GROUPS,
+    EVERY,
+    FLOOR,
+    GROUPS,
+    NOISE,
+    NOISE_FLOOR,
+    RESERVED,
+    ROUTE,
+    SHARED,
+    STEP,
+    STEP_GROUPS,
+    Target,
+    targets_in,
+)
 from reebayes.wording import nearest, quoted, suggestion, years_text
 
 TABLE = "priors.csv"
-GROUPS = ("bias", "noise", "route", "shared", "step")
-CONSTANT_GROUPS = ("noise", "shared", "step")
-STEP_GROUPS = ("input", "market", "trade", "bias")
 ANCHOR_SD = 0.05
 MAX_SD = 20.0
-EVERY = "*"
-ALL = "all"
 # What each sort of target is drawn from.
 DISTRIBUTION = {
     "input": "lognormal",
@@ -25,6 +36,7 @@ DISTRIBUTION = {
     "share": "share",
     "bias": "normal",
     "noise": "lognormal",
+    "floor": "lognormal",
     "route": "normal",
     "shared": "normal",
     "step": "lognormal",
@@ -60,9 +72,10 @@ def check_priors(draft: Draft, world: World) -> Iterator[Fault]:
         yield from _check_row(entry, believed)
     for target, entries in rows.items():
         yield from _check_target(target, entries, believed)
-    for record in [entry for entry in draft.records if entry.item.reporter == ALL][:1]:
-        message = f"'noise:{ALL}' is about every reporter; give this one another name"
-        yield table_fault("records.csv", record, "reporter", ALL, message)
+    for name in RESERVED:
+        for record in [entry for entry in draft.records if entry.item.reporter == name][:1]:
+            message = f"'{Target(NOISE, name)}' is about every reporter; give this one another name"
+            yield table_fault("records.csv", record, "reporter", name, message)
     if draft.priors:
         yield from _check_splits(believed)
         yield from _check_reporters(believed)
@@ -75,7 +88,7 @@ def _rows_by_target(draft: Draft, world: World) -> Rows:
     rows: dict[str, list[Entry[Prior]]] = {}
     for entry in draft.priors:
         target = entry.item.target
-        if ":" not in target and target not in world.flows:
+        if entry.item.about.is_flow and target not in world.flows:
             target = nearest(target, free) or target
         rows.setdefault(target, []).append(entry)
     return rows
@@ -86,20 +99,18 @@ def _fault(entry: Entry[Prior], column: str, message: str) -> Fault:
 
 
 def _sort_of(target: str, world: World) -> str | None:
-    """Return what a prior is about: input, share, route, bias, shared, noise or step.
+    """Return what a prior is about: input, share, route, bias, shared, noise, floor or step.
 
     The product of a conversion counts as a share here, whichever prior it has.
     None if it is about nothing, ``"unclear"`` if another table has to be mended first.
     """
-    group, colon, name = target.partition(":")
-    if colon:
-        if group not in GROUPS or not name:
-            return None
-        if group == "step":
-            return group if name in STEP_GROUPS else None
-        if group == "route":
-            return group if name in world.routes else None
-        return group
+    about = Target.parse(target)
+    if about == NOISE_FLOOR:
+        return FLOOR
+    if not about.is_flow:
+        names = {STEP: STEP_GROUPS, ROUTE: world.routes}.get(about.group)
+        known = about.is_known and (names is None or about.name in names)
+        return about.group if known else None
     if target not in world.edges:
         return "unclear" if target in world.flows or not world.flows else None
     kind = world.kind(world.edges[target].source)
@@ -134,17 +145,36 @@ def _check_row(entry: Entry[Prior], believed: Believed) -> Iterator[Fault]:
         if prior.unit != believed.unit:
             message = f"unit {quoted(prior.unit)} is not the study's; convert to {believed.unit!r}"
             yield _fault(entry, "unit", message)
-    if sort == "shared" and not unreadable(entry, "unit") and prior.unit != LOG_SCALE:
+    if sort == SHARED and not unreadable(entry, "unit") and prior.unit != LOG_SCALE:
         message = f"unit {quoted(prior.unit)} does not fit an error; write {LOG_SCALE!r}"
         yield _fault(entry, "unit", message)
-    if sort in CONSTANT_GROUPS and (prior.year, prior.year_end, prior.step) != (None,) * 3:
+    if (
+        sort in (*CONSTANT_GROUPS, FLOOR)
+        and (prior.year, prior.year_end, prior.step) != (None,) * 3
+    ):
         column = "step" if prior.step is not None else "year"
         message = f"{prior.target!r} is one number for the whole study; leave {column} empty"
         yield _fault(entry, column, message)
 
 
+def _check_floor(entry: Entry[Prior]) -> Iterator[Fault]:
+    """Yield the faults of the variance that noise leaves as it is: a share, and not learnt."""
+    prior = entry.item
+    if not unreadable(entry, "median") and not 0 <= prior.median < 1:
+        message = (
+            f"median {prior.median:g} is not from 0 to below 1; write the share of every stated "
+            "variance that noise leaves as it is"
+        )
+        yield _fault(entry, "median", message)
+    if not unreadable(entry, "sd") and prior.sd != 0:
+        yield _fault(entry, "sd", f"sd {prior.sd:g} is not 0; the floor is set and not learnt")
+
+
 def _check_numbers(entry: Entry[Prior], sort: str) -> Iterator[Fault]:
     prior = entry.item
+    if sort == FLOOR:
+        yield from _check_floor(entry)
+        return
     if not unreadable(entry, "median"):
         if sort == "share" and not 0 < prior.median < 1:
             yield _fault(entry, "median", f"share {prior.median:g} is not between 0 and 1")
@@ -188,16 +218,16 @@ def _unknown_target(target: str, believed: Believed) -> str:
     if target in world.processes:
         flows = listing([edge.name for edge in world.outflows(target)])
         return f"{target!r} is a process; give a row to each flow that leaves it but one ({flows})"
-    names = [*world.edges, *(f"{g}:{r}" for g in ("bias", "noise") for r in believed.reporters)]
-    names += [f"step:{group}" for group in STEP_GROUPS]
-    names += [f"noise:{ALL}", *(f"shared:{name}" for name in believed.shared)]
-    group, colon, _ = target.partition(":")
-    if colon and group == "step":
-        names = [f"step:{name}" for name in STEP_GROUPS]
-    elif colon and group == "route":
-        names = [f"route:{name}" for name in world.routes]
-    elif colon and group not in GROUPS:
-        names = [f"{name}:{target.partition(':')[2]}" for name in GROUPS]
+    about = Target.parse(target)
+    names = [*world.edges, *targets_in(BIAS, believed.reporters)]
+    names += targets_in(NOISE, (*believed.reporters, *RESERVED))
+    names += [*targets_in(STEP, STEP_GROUPS), *targets_in(SHARED, believed.shared)]
+    if about.group == STEP:
+        names = targets_in(STEP, STEP_GROUPS)
+    elif about.group == ROUTE:
+        names = targets_in(ROUTE, world.routes)
+    elif not about.is_flow and about.group not in GROUPS:
+        names = [str(Target(group, about.name)) for group in GROUPS]
     return f"unknown target {quoted(target)}. {suggestion(target, sorted(names))}"
 
 
@@ -219,20 +249,20 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
         message = f"other rows of {target!r} have a step; give one to all of them or to none"
         yield _fault(stepless[0], "step", message)
     sort = _sort_of(target, believed.world)
-    group, _, name = target.partition(":")
-    known = {EVERY, *believed.reporters} | ({ALL} if group == "noise" else set())
-    if sort in ("bias", "noise") and believed.reporters and name not in known:
+    group, name = Target.parse(target).group, Target.parse(target).name
+    known = {EVERY, *believed.reporters, *(RESERVED if group == NOISE else ())}
+    if sort in (BIAS, NOISE) and believed.reporters and name not in known:
         near = suggestion(name, sorted(known - {EVERY}))
         message = f"reporter {quoted(name)} has a {group} prior but no record. {near}".strip()
         yield _fault(entries[0], "target", message)
-    if sort == "shared" and believed.reporters and name not in _meant(believed):
+    if sort == SHARED and believed.reporters and name not in _meant(believed):
         near = suggestion(name, sorted(believed.shared))
         message = f"shared error {quoted(name)} has a prior but no record. {near}".strip()
         yield _fault(entries[0], "target", message)
     needed: set[int] = set()
     if sort in ("input", "share"):
         needed = set(believed.world.edges[target].years)
-    elif sort in ("bias", "route"):
+    elif sort in (BIAS, ROUTE):
         needed = set(believed.world.years)
     if needed - set(taken):
         message = f"{target!r} has no prior for {years_text(needed - set(taken))}"
@@ -241,7 +271,8 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
 
 def _meant(believed: Believed) -> set[str]:
     """Return the shared errors that records name; a misspelt one stands for the nearest known."""
-    known = [target.partition(":")[2] for target in believed.rows if target.startswith("shared:")]
+    targets = map(Target.parse, believed.rows)
+    known = [target.name for target in targets if target.group == SHARED]
     return {name if name in known else nearest(name, known) or name for name in believed.shared}
 
 
@@ -378,18 +409,19 @@ def _median(flow: str, year: int, believed: Believed) -> float:
 
 
 def _check_reporters(believed: Believed) -> Iterator[Fault]:
-    for group in ("bias", "noise"):
-        if f"{group}:{EVERY}" in believed.rows:
+    for group in (BIAS, NOISE):
+        every = str(Target(group, EVERY))
+        if every in believed.rows:
             continue
-        missing = [r for r in sorted(believed.reporters) if f"{group}:{r}" not in believed.rows]
+        reporters = sorted(believed.reporters)
+        missing = [r for r in reporters if str(Target(group, r)) not in believed.rows]
         if missing:
-            advice = f"add '{group}:{EVERY}' or one for each"
-            message = f"no {group} prior for {listing(missing)}; {advice}"
-            yield Fault(TABLE, None, "target", f"{group}:{missing[0]}", message)
+            message = f"no {group} prior for {listing(missing)}; add {every!r} or one for each"
+            yield Fault(TABLE, None, "target", str(Target(group, missing[0])), message)
     anchored = any(
         entry.item.sd <= ANCHOR_SD
         for reporter in believed.reporters
-        for entry in believed.rows.get(f"bias:{reporter}", [])
+        for entry in believed.rows.get(str(Target(BIAS, reporter)), [])
     )
     if believed.reporters and not anchored:
         message = (

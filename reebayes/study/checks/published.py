@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from reebayes.errors import Fault
 from reebayes.study.checks.context import World, unknown_name
 from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.kinds import kind_of
 from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import MASS_SCALES, RATIO_UNITS, Estimate
 from reebayes.wording import quoted
 
 TABLE = "published_estimates.csv"
-NEEDS = {"value": ("value",), "range": ("low", "high"), "upper": ("high",), "lower": ("low",)}
 
 
 def check_published(draft: Draft, world: World) -> Iterator[Fault]:
@@ -49,8 +49,9 @@ def _check_numbers(entry: Entry[Estimate]) -> Iterator[Fault]:
     item = entry.item
     if unreadable(entry, "kind"):
         return
+    needs = kind_of(item.kind).needs
     for column in ("value", "low", "high"):
-        number, needed = getattr(item, column), column in NEEDS[item.kind]
+        number, needed = getattr(item, column), column in needs
         if unreadable(entry, column) or (number is None and not needed):
             continue
         if number is None:
@@ -64,7 +65,7 @@ def _check_numbers(entry: Entry[Estimate]) -> Iterator[Fault]:
             message = f"{column} {number:g} is more than 1, as no fraction is; is it a percentage?"
             yield _fault(entry, column, message)
     both = item.low is not None and item.high is not None
-    if item.kind == "range" and both and (item.low or 0) >= (item.high or 0):
+    if {"low", "high"} <= {*needs} and both and (item.low or 0) >= (item.high or 0):
         yield _fault(entry, "low", f"low {item.low:g} is not below high {item.high:g}")
 
 

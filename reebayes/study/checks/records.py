@@ -6,8 +6,10 @@ from typing import Any
 from reebayes.errors import Fault
 from reebayes.study.checks.context import World, place, unknown_name
 from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.kinds import AT_LEAST, AT_MOST, RECORD_KINDS, kind_of
 from reebayes.study.reading.cells import Entry, table_fault
-from reebayes.study.rows import GROSS, MASS_SCALES, RATIO_UNITS, SPAN_KINDS, VALUE_KINDS, Record
+from reebayes.study.rows import GROSS, MASS_SCALES, RATIO_UNITS, Record
+from reebayes.study.targets import SHARED
 from reebayes.wording import quoted, suggestion, years_text
 
 TABLE = "records.csv"
@@ -17,15 +19,7 @@ MAX_FACTOR = 1.5
 MAX_LAG = 0.5
 ABOUT = ("quantity", "year", "year_end", "kind", "value", "low", "high", "unit", "factor",
          "reporter", "source")  # fmt: skip
-SHARED = "shared:"
-# Which of value, low and high each kind needs; a number in another column would be ignored.
-NEEDS = {
-    **dict.fromkeys(VALUE_KINDS, ("value",)),
-    "zero": ("high",),
-    "upper": ("high",),
-    "lower": ("low",),
-    "range": ("low", "high"),
-}
+_SPANS = " or ".join(repr(kind.name) for kind in RECORD_KINDS.values() if kind.spans)
 
 
 def check_records(draft: Draft, world: World) -> Iterator[Fault]:
@@ -66,13 +60,12 @@ def _check_years(entry: Entry[Record], years: tuple[int, int] | None) -> Iterato
         yield _fault(entry, "year_end", message)
     elif unreadable(entry, "kind"):
         return
-    elif record.kind in SPAN_KINDS and record.year_end == record.year:
+    elif kind_of(record.kind).spans and record.year_end == record.year:
         message = f"kind {record.kind!r} covers several years; write the last one in year_end"
         yield _fault(entry, "year_end", message)
-    elif record.kind not in SPAN_KINDS and record.year_end > record.year:
+    elif not kind_of(record.kind).spans and record.year_end > record.year:
         message = (
-            f"kind {record.kind!r} covers one year; leave year_end empty, "
-            "or use kind 'cumulative' or 'mean'"
+            f"kind {record.kind!r} covers one year; leave year_end empty, or use kind {_SPANS}"
         )
         yield _fault(entry, "year_end", message)
 
@@ -87,20 +80,21 @@ def _check_numbers(entry: Entry[Record]) -> Iterator[Fault]:
         yield _fault(entry, "sd", message)
     if unreadable(entry, "kind"):
         return
-    needed = NEEDS[record.kind]
+    needed = kind_of(record.kind).needs
     for column in ("value", "low", "high"):
         if not unreadable(entry, column):
             yield from _check_number(entry, column, needed=column in needed)
     low, high = record.low, record.high
-    if record.kind == "range" and low is not None and high is not None and low >= high:
+    if {"low", "high"} <= {*needed} and low is not None and high is not None and low >= high:
         yield _fault(entry, "low", f"low {low:g} is not below high {high:g}")
 
 
 def _check_number(entry: Entry[Record], column: str, *, needed: bool) -> Iterator[Fault]:
     record, number = entry.item, getattr(entry.item, column)
-    printed_zero = record.kind == "zero" and column == "value" and number == 0
+    kind = kind_of(record.kind)
+    printed_zero = kind.is_zero and column == "value" and number == 0
     if number is None and needed:
-        extra = ", the unit below which the source prints 0" if record.kind == "zero" else ""
+        extra = ", the unit below which the source prints 0" if kind.is_zero else ""
         yield _fault(entry, column, f"kind {record.kind!r} needs a number in {column!r}{extra}")
     elif number is None or printed_zero:
         return
@@ -108,7 +102,7 @@ def _check_number(entry: Entry[Record], column: str, *, needed: bool) -> Iterato
         message = f"kind {record.kind!r} does not use {column!r}; leave it empty or change the kind"
         yield _fault(entry, column, message)
     elif number <= 0:
-        advice = "; for a published zero use kind 'zero'" if record.kind in VALUE_KINDS else ""
+        advice = "; for a published zero use kind 'zero'" if kind.is_figure else ""
         yield _fault(entry, column, f"{column} {number:g} is not above 0{advice}")
     elif record.unit == "fraction" and number > 1:
         message = f"{column} {number:g} is more than 1, as no fraction is; is it a percentage?"
@@ -125,7 +119,7 @@ def _check_lag(entry: Entry[Record]) -> Iterator[Fault]:
             "that belongs to the year before, such as 0.08 for a month at sea"
         )
         yield _fault(entry, "lag", message)
-    elif not unreadable(entry, "kind") and record.kind in SPAN_KINDS:
+    elif not unreadable(entry, "kind") and kind_of(record.kind).spans:
         message = f"kind {record.kind!r} covers several years and takes no lag; leave it empty"
         yield _fault(entry, "lag", message)
 
@@ -134,7 +128,7 @@ def _check_other(entry: Entry[Record]) -> Iterator[Fault]:
     record = entry.item
     if unreadable(entry, "other", "kind") or record.other is None:
         return
-    if record.kind != "value":
+    if not kind_of(record.kind).may_be_second:
         message = f"kind {record.kind!r} does not use 'other'; leave it empty or change the kind"
         yield _fault(entry, "other", message)
     elif record.other <= 0:
@@ -195,7 +189,9 @@ def _check_quantity(entry: Entry[Record], world: World) -> Iterator[Fault]:
         advice = "a ratio; write 'ratio' or 'fraction'" if ratio else "no ratio; write a mass"
         message = f"unit {quoted(record.unit)} does not fit, {record.quantity!r} is {advice}"
         yield _fault(entry, "unit", message)
-    if unreadable(entry, "kind", "year", "year_end") or record.kind == "zero":
+    if unreadable(entry, "kind", "year", "year_end"):
+        return
+    if kind_of(record.kind).is_zero:
         return
     years = set(range(record.year, record.year_end + 1)) & set(world.years)
     if years and not _can_be_positive(record, years, world):
@@ -258,11 +254,13 @@ def _check_contradictions(draft: Draft) -> Iterator[Fault]:
 
 def _excludes(one: Record, other: Record) -> bool:
     """Return whether what `one` says is wholly below what `other` says."""
-    most = one.high if one.kind in ("zero", "upper") else None
-    if one.kind == "zero":
-        least = other.low if other.kind == "lower" else other.value
-        return most is not None and least is not None and other.kind != "zero" and least > most
-    return most is not None and other.kind == "lower" and (other.low or 0.0) > most
+    most = one.high if kind_of(one.kind).states == AT_MOST else None
+    bound = kind_of(other.kind).states == AT_LEAST
+    if most is None or kind_of(other.kind).is_zero:
+        return False
+    # figures may lie above a bound by their error, but not beside a published zero
+    least = other.low if bound else other.value if kind_of(one.kind).is_zero else None
+    return least is not None and least > most
 
 
 def _figure(record: Record) -> str:
@@ -285,13 +283,13 @@ def _check_reporters(draft: Draft) -> Iterator[Fault]:
 
 def _check_shared(draft: Draft) -> Iterator[Fault]:
     """Yield shared errors without a prior: their size is known from nowhere else."""
-    targets = (entry.item.target for entry in draft.priors)
-    known = [target.removeprefix(SHARED) for target in targets if target.startswith(SHARED)]
+    targets = (entry.item.about for entry in draft.priors)
+    known = [target.name for target in targets if target.group == SHARED]
     if not draft.priors:
         return
     for entry in draft.records:
         for name in entry.item.shared:
             if name not in known:
-                advice = suggestion(name, known) or f"Add '{SHARED}{name}' to priors.csv."
+                advice = suggestion(name, known) or f"Add '{SHARED}:{name}' to priors.csv."
                 message = f"shared error {quoted(name)} has no prior. {advice}"
                 yield table_fault(TABLE, entry, "shared", name, message)

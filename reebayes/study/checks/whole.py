@@ -1,6 +1,7 @@
 """Checks of a whole study: names given once, names that exist, and what each table asks for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Any, get_type_hints
 
@@ -42,6 +43,26 @@ def check_draft(draft: Draft) -> list[Fault]:
         faults += _check_outcomes(draft, world)
     trusted = (fault for fault in faults if (fault.table, fault.row) not in draft.broken)
     return [*draft.faults, *trusted]
+
+
+def check_kept(draft: Draft, records: Container[str], targets: Container[str]) -> list[Fault]:
+    """Return the faults of the priors of a sound study once some records have been left out.
+
+    Parameters
+    ----------
+    draft : Draft
+        The sound study, all its records included.
+    records : container of str
+        Records that stay.
+    targets : container of str
+        Targets of priors that go with the others.
+    """
+    kept = replace(
+        draft,
+        records=[entry for entry in draft.records if entry.item.record in records],
+        priors=[entry for entry in draft.priors if entry.item.target not in targets],
+    )
+    return list(check_priors(kept, build_world(kept)))
 
 
 def _check_outcomes(draft: Draft, world: World) -> Iterator[Fault]:
