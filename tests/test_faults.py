@@ -177,7 +177,9 @@ def test_another_run_is_made(
     records.write_text(records.read_text("utf-8").replace("10.5", "10.6"), "utf-8")
     assert main(command) == 0
     assert sampler["calls"] == 5
-    monkeypatch.setattr("reebayes.cli.provenance", lambda: {"code_hash": "new", "versions": ""})
+    monkeypatch.setattr(
+        "reebayes.cli.fits.provenance", lambda: {"code_hash": "new", "versions": ""}
+    )
     assert main(command) == 0
     assert sampler["calls"] == 6
 
@@ -356,7 +358,7 @@ def test_compiled_code_that_can_be_kept_nowhere(
     def refuse(name: str) -> ModuleType:
         raise RuntimeError("cannot cache function 'states': no locator available")
 
-    monkeypatch.setattr("reebayes.cli.import_module", refuse)
+    monkeypatch.setattr("reebayes.cli.fits.import_module", refuse)
     assert main(["fit", "--data", str(tiny_study), "--out", str(tmp_path / "fit.nc")]) == 2
     assert "set NUMBA_CACHE_DIR" in one_line(capsys.readouterr().err)
 

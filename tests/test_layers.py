@@ -58,7 +58,7 @@ ORDER = {
         *("calibration.calibrating", "calibration"),
     ),
     "reporting": (*("plan", "spreadsheets", "tables", "checking", "sections", "pictures", "page"),),
-    "cli": ("main",),
+    "cli": ("console", "options", "studies", "readers", "fits", "experiments", "main"),
 }
 
 # What of a folder others may import; the others are its own affair.
