@@ -53,9 +53,9 @@ ORDER = {
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey"),
     "experiments": (
-        *("runs", "calibration.worlds", "calibration.estimands", "calibration.assessing"),
-        *("calibration.refitting", "calibration.drawing", "calibration.running"),
-        *("calibration.calibrating", "calibration"),
+        *("runs", "progress", "calibration.worlds", "calibration.estimands"),
+        *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
+        *("calibration.running", "calibration.calibrating", "calibration"),
     ),
     "reporting": (*("plan", "spreadsheets", "tables", "checking", "sections", "pictures", "page"),),
     "cli": ("console", "options", "studies", "readers", "fits", "experiments", "main"),

@@ -10,9 +10,7 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -25,6 +23,7 @@ import numpy as np
 
 from reebayes.errors import ReebayesError, ResultError
 from reebayes.experiments.calibration.refitting import Task, refit, warm_up
+from reebayes.experiments.progress import Meter
 from reebayes.files import write_whole
 from reebayes.provenance import package_version
 
@@ -52,7 +51,7 @@ def run_tasks(
     scheduler : str, optional
         Address of a Dask cluster to use instead.
     progress : bool
-        Write a line to standard error as tasks end.
+        Tell on standard error how many tasks are done.
 
     Raises
     ------
@@ -70,10 +69,10 @@ def run_tasks(
     with _executor(count, scheduler) as executor:
         try:
             executor.submit(warm_up, todo[0]).result()
-            meter = Meter(len(tasks), len(tasks) - len(todo), show=progress)
-            for task, outcome in _finished(executor, todo, _AHEAD * count):
-                write_outcome(task_file(folder, task.name), outcome)
-                meter.tick()
+            with Meter("refits", len(tasks), len(tasks) - len(todo), show=progress) as meter:
+                for task, outcome in _finished(executor, todo, _AHEAD * count):
+                    write_outcome(task_file(folder, task.name), outcome)
+                    meter.tick()
         except BrokenProcessPool as error:
             raise ReebayesError(
                 "A worker process died, perhaps for want of memory. Tasks that were finished are "
@@ -121,29 +120,6 @@ def read_outcome(path: Path) -> dict[str, Any]:
             return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ResultError(f"{path}: damaged ({error}). Delete it and run again.") from error
-
-
-class Meter:
-    """A line that tells how many tasks are done and how long the rest will take."""
-
-    def __init__(self, total: int, done: int, *, show: bool) -> None:
-        self._total, self._before, self._done, self._show = total, done, done, show
-        self._begin = time.monotonic()
-
-    def tick(self) -> None:
-        """Count a task as done."""
-        self._done += 1
-        if self._show:
-            end = "\r" if sys.stderr.isatty() and self._done < self._total else "\n"
-            sys.stderr.write(f"{self.text}{end}")
-            sys.stderr.flush()
-
-    @property
-    def text(self) -> str:
-        """The line as it stands."""
-        each = (time.monotonic() - self._begin) / max(self._done - self._before, 1)
-        minutes = (self._total - self._done) * each / 60
-        return f"{self._done} of {self._total} refits, about {minutes:.0f} min left  "
 
 
 def _claim(folder: Path, tasks: list[Task]) -> None:
