@@ -9,8 +9,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
 import reebayes
-from reebayes.study.description import FILLED, MEANINGS
-from reebayes.study.drafts import COLUMNS
+from reebayes.study.schema import SCHEMA
 
 for name in ("arviz", "pytensor"):  # they tell what they load
     logging.getLogger(name).setLevel(logging.WARNING)
@@ -40,12 +39,13 @@ class StudyColumns(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return one table for each file."""
         lines: list[str] = []
-        for table, (needed, optional) in COLUMNS.items():
-            lines += ["", f"`{table}`", "", "| column | may be | what it holds |", "|---|---|---|"]
-            for column in (*needed, *optional):
-                may_be = "" if column in FILLED[table] else "empty"
-                may_be = "left out" if column in optional else may_be
-                lines.append(f"| `{column}` | {may_be} | {MEANINGS[table][column]} |")
+        for name, table in SCHEMA.items():
+            lines += ["", f"`{name}`", "", "| column | may be | what it holds |", "|---|---|---|"]
+            for column in table.columns:
+                may_be = "left out" if column.optional else "" if column.filled else "empty"
+                choices = ", ".join(f"`{choice}`" for choice in column.choices)
+                holds = f"{column.meaning} One of {choices}." if choices else column.meaning
+                lines.append(f"| `{column.name}` | {may_be} | {holds} |")
         return self.parse_text_to_nodes("\n".join(lines))
 
 

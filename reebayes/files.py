@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from reebayes.errors import ResultError
 
@@ -89,8 +90,8 @@ def sole_writer(target: Path) -> Iterator[None]:
     path = _beside(target, "lock")
     make_folder(target.parent)
     try:
-        handle = _locked(path)
-    except BlockingIOError as error:
+        lock = _held(path)
+    except Timeout as error:
         raise ResultError(
             f"{target}: another run is writing it. Wait until that has ended, or write elsewhere."
         ) from error
@@ -99,32 +100,27 @@ def sole_writer(target: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
+        with suppress(OSError):  # where an open file cannot be removed, it stays
+            path.unlink()
+        lock.release()
 
 
-def _locked(path: Path) -> int:
-    """Open a file that no other process has open in this way.
+def _held(path: Path) -> BaseFileLock:
+    """Lock a file that no other process has locked.
 
     Raises
     ------
-    BlockingIOError
+    Timeout
         If one has.
     """
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            if sys.platform != "win32":
-                import fcntl
-
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever held it removed the file before letting go, so this may be the old one.
-            if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
-                return handle
-        except OSError:
-            os.close(handle)
-            raise
-        os.close(handle)
+        held: list[os.stat_result] = []
+        lock = FileLock(path, blocking=False, on_acquired=lambda fd: held.append(os.fstat(fd)))  # noqa: B023
+        lock.acquire()
+        # Whoever held it removed the file before letting go, so this may be the old one.
+        if path.exists() and os.path.samestat(held[0], path.stat()):
+            return lock
+        lock.release()
 
 
 def make_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from reebayes.conventions import format_terms
 from reebayes.provenance import provenance
+from reebayes.results.contents import NUMBER, TABLES, TEXT, TRUTH
 from reebayes.results.intervals import interval_group
 
 YEARS = np.arange(2010, 2016)
@@ -137,6 +138,26 @@ def fake_fit(
     return fit
 
 
+def complete(constant: xr.Dataset) -> xr.Dataset:
+    """Add the tables and columns that a fit has beside those given, empty or unknown."""
+    blank: dict[str, Any] = {TEXT: "", NUMBER: np.nan, TRUTH: 1}
+    found = constant.copy()
+    for variable in TABLES:
+        if variable.name in found:
+            continue
+        if not variable.dims:
+            found[variable.name] = 0.25
+            continue
+        (dim,) = variable.dims
+        if dim not in found.dims:
+            names = [] if dim == "prior_row" else np.array([], dtype=object)
+            found = found.assign_coords({dim: (dim, names)})
+        kind = object if variable.holds == TEXT else type(blank[variable.holds])
+        values = np.full(found.sizes[dim], blank[variable.holds], dtype=kind)
+        found[variable.name] = (dim, values)
+    return found
+
+
 def _draws(rng: np.random.Generator, shape: tuple[int, int], *, spread: float) -> xr.Dataset:
     size = (*shape, len(YEARS))
     flows = _balanced(rng, size, spread)
@@ -169,11 +190,12 @@ def _draws(rng: np.random.Generator, shape: tuple[int, int], *, spread: float) -
 
 
 def _statistics(chains: int, draws: int) -> xr.Dataset:
-    names = ("diverging", "maxdepth_reached", "n_steps", "depth", "energy", "logp", "step_size")
-    none = np.zeros((chains, draws))
-    variables = {name: (("chain", "draw"), none) for name in (*names, "mean_tree_accept")}
-    found = xr.Dataset(variables, coords={"chain": np.arange(chains), "draw": np.arange(draws)})
-    return found.astype({"diverging": bool, "maxdepth_reached": bool})
+    whether = np.zeros((chains, draws), dtype=bool)
+    names = ("n_steps", "depth", "energy", "logp", "step_size", "mean_tree_accept")
+    variables = {name: (("chain", "draw"), np.zeros((chains, draws))) for name in names}
+    for name in ("diverging", "maxdepth_reached"):
+        variables[name] = (("chain", "draw"), whether)
+    return xr.Dataset(variables, coords={"chain": np.arange(chains), "draw": np.arange(draws)})
 
 
 def _balanced(

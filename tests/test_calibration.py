@@ -1,8 +1,10 @@
 """Calibration without sampling: worlds, figures, ranks, coverage, tasks and the verdict."""
 
+import io
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +22,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from rich.console import Console
 
 from reebayes.cli.main import main
 from reebayes.errors import ReebayesError, ResultError
@@ -47,6 +50,7 @@ from reebayes.experiments.calibration.estimands import (
 )
 from reebayes.experiments.calibration.refitting import Effort, Task, refit
 from reebayes.experiments.calibration.worlds import DRIFT, JUMP, KEPT, Seeds, Trial, make_trial
+from reebayes.experiments.progress import Meter
 from reebayes.model.kernels import innovations, observe, persistences, states
 from reebayes.model.layout import lay_out
 from reebayes.simulation.records import record_log_likelihood
@@ -483,13 +487,57 @@ def test_what_cannot_be_done_is_said_before_anything_runs(
     assert not (tmp_path / "run").exists()
 
 
-def test_progress_tells_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
-    meter = running.Meter(4, 1, show=True)
-    for _ in range(3):
+def test_progress_is_plain_lines_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.setenv(name, "1")
+    with Meter("refits", 4, 1, show=True) as meter:
+        for _ in range(3):
+            meter.tick()
+    shown = capsys.readouterr().err
+    lines = shown.splitlines()
+    assert [line.partition(", about ")[0] for line in lines] == [
+        f"{done} of 4 refits" for done in (2, 3, 4)
+    ]
+    assert lines[-1].endswith(", about 0 min left")
+    assert shown.replace("\n", "").isprintable()
+
+
+def on_a_terminal(ticks: int, *, show: bool = True, stop: bool = False) -> str:
+    """Return what a terminal is sent while so many of four fits end."""
+    terminal = Console(file=io.StringIO(), force_terminal=True, force_interactive=True, width=100)
+    try:
+        with Meter("refits", 4, 1, show=show, console=terminal) as meter:
+            for _ in range(ticks):
+                meter.tick()
+            if stop:
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        assert stop
+    return terminal.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_progress_on_a_terminal_is_a_bar_that_ends_full() -> None:
+    shown = on_a_terminal(3)
+    first, *_, last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).split("\r")
+    assert re.match(r"refits \S+ +1/4 +25% in 0:00:00 left", first)
+    assert re.match(r"refits \S+ +4/4 +100% in 0:00:00 left 0:00:00\n$", last)
+    assert "about" not in shown
+
+
+def test_progress_gives_the_cursor_back_to_who_interrupts() -> None:
+    shown = on_a_terminal(1, stop=True)
+    assert shown.endswith("\n\x1b[?25h")
+    assert "2/4" in shown
+    assert "4/4" not in shown
+
+
+def test_progress_that_nobody_asked_for_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert on_a_terminal(3, show=False) == ""
+    with Meter("refits", 1, 0, show=False) as meter:
         meter.tick()
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("2 of 4 refits, about ")
-    assert lines[-1].startswith("4 of 4 refits, about 0 min left")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_cluster_needs_the_extra(
@@ -590,9 +638,10 @@ def test_the_command_says_all_this(
     out = tmp_path / "run"
     command = ["calibrate", "--data", str(tiny.path), "--sims", "30", "--out", str(out)]
     assert main(command) == 0
-    shown = capsys.readouterr().out
-    assert "Even ranks of" in shown
-    assert f"{out}: tables and figures written." in shown
+    shown = capsys.readouterr()
+    assert "Even ranks of" in shown.out
+    assert f"{out}: tables and figures written." in shown.out
+    assert shown.err.endswith("30 of 30 refits, about 0 min left\n")
     monkeypatch.setattr(running, "refit", lambda task: made_up(task, shift=3.0))
     assert main([*command[:-1], str(tmp_path / "bad")]) == 3
     assert main([*command, "--world", "all"]) == 2

@@ -1,5 +1,6 @@
 """Commands from the outside: exit codes, messages and files, with a stand-in for the sampler."""
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from reebayes.cli.main import main
+from reebayes.cli import fits, readers, studies
+from reebayes.cli.main import COMMANDS, main, make_parser
 from reebayes.errors import FitError
 from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit, save_fit
@@ -237,7 +239,7 @@ def test_export_warns_of_a_fit_that_did_not_converge(
         assert "Warning: this fit did not converge." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "check", "fit", "report", "export", "learnt"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_gives_an_example_and_the_exit_codes(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -261,11 +263,47 @@ def test_wrong_arguments_exit_with_2(
     assert "usage: reebayes" in capsys.readouterr().err
 
 
+SHORTEST = {
+    **{name: [name] for name in COMMANDS},
+    **{name: [name, "DIR"] for name in ("check", "describe")},
+    **{name: [name, "FILE.nc"] for name in ("report", "learnt")},
+    "export": ["export", "FILE.nc", "--to", "csv"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_takes_by_keyword_what_its_parser_gives(name: str) -> None:
+    values = vars(make_parser().parse_args(SHORTEST[name]))
+    command: Callable[..., int] = values.pop("command")
+    assert command.__name__ == name
+    assert "Interrupted" in values.pop("interrupted")
+    parameters = inspect.signature(command).parameters.values()
+    assert {parameter.name for parameter in parameters} == set(values)
+    assert {parameter.kind for parameter in parameters} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_commands_are_functions_that_need_no_command_line(
+    tiny_study: Path, tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    out, tables = tmp_path / "fit.nc", tmp_path / "tables"
+    assert studies.check(directory=tiny_study, recalled=False, coverage=True) == 0
+    settings = {"seed": 7, "draws": 10, "tune": None, "chains": None}
+    assert fits.fit(data=tiny_study, recalled=False, out=out, **settings) == 0
+    assert (asked["seed"], asked["draws"]) == (7, 10)
+    assert readers.export(file=out, to="csv", out=tables) == 0
+    assert (tables / "flows.csv").is_file()
+    with pytest.raises(FitError, match="did not converge"):
+        readers.report(
+            file=save_fit(_unconverged(), out), out=None, year=None, force=False, compare=None
+        )
+
+
 def test_the_sampler_is_not_loaded_for_help() -> None:
     code = (
         "import sys\nfrom reebayes.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "raise SystemExit(bool({'pymc', 'nutpie', 'matplotlib'} & set(sys.modules)))"
+        "heavy = {'pymc', 'nutpie', 'matplotlib', 'numpy', 'pandas', 'xarray', 'rich'}\n"
+        "raise SystemExit(bool(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ from frictionless import Package
 from reebayes.cli.main import main
 from reebayes.errors import StudyError
 from reebayes.study import describe_study, read_study
-from reebayes.study.description import FILLED, MEANINGS
-from reebayes.study.drafts import COLUMNS
+from reebayes.study.schema import SCHEMA, TableSchema
 from tests.tiny import STUDY, TABLES, write_tables
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +70,7 @@ def test_bundled_description_validates() -> None:
     report = Package(ROOT / "data" / "datapackage.json").validate()
     assert report.valid, report.flatten(["type", "message"])[:5]
     assert {task.name for task in report.tasks} >= {
-        Path(name).stem.replace("_", "-") for name in COLUMNS
+        Path(name).stem.replace("_", "-") for name in SCHEMA
     }
 
 
@@ -105,7 +105,7 @@ def test_a_broken_table_fails_the_description_and_the_reader(
 
 @pytest.mark.parametrize(
     ("table", "column"),
-    [(t, c) for t in TABLES if t in COLUMNS for c in COLUMNS[t][0]],
+    [(t, c) for t in TABLES if t in SCHEMA for c in SCHEMA[t].needed],
 )
 def test_a_cell_must_be_filled_where_the_reader_wants_it(
     tmp_path: Path, table: str, column: str
@@ -113,12 +113,17 @@ def test_a_cell_must_be_filled_where_the_reader_wants_it(
     emptied = {table.partition(".")[0]: blank(TABLES[table], column)}
     faults = faults_of(write_tables(tmp_path / "tiny", **emptied))
     is_wanted = any(fault.startswith(f"{table} {column}: cell is empty") for fault in faults)
-    assert is_wanted == (column in FILLED[table])
+    found = SCHEMA[table].column(column)
+    assert found is not None
+    assert is_wanted == found.filled
 
 
-@pytest.mark.parametrize("table", COLUMNS)
-def test_every_column_has_a_meaning(table: str) -> None:
-    assert {*COLUMNS[table][0], *COLUMNS[table][1]} <= set(MEANINGS[table])
+@pytest.mark.parametrize("table", SCHEMA.values(), ids=SCHEMA)
+def test_every_field_of_a_row_is_a_column_with_a_meaning(table: TableSchema) -> None:
+    names = [column.name for column in table.columns]
+    assert sorted(names) == sorted(field.name for field in fields(table.row))
+    assert all(column.meaning.endswith(".") for column in table.columns)
+    assert {*table.key} <= {*names}
 
 
 def test_types_follow_the_rows(tiny_study: Path) -> None:

@@ -85,14 +85,14 @@ KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
 from reebayes.cli.main import main
-from reebayes.results import save_fit
+from reebayes.results.fitfile import save_fit
 from tests.fakes import fake_fit
 
 folder = Path(sys.argv[1])
 fits = [fake_fit(seed=n) for n in (1, 2)]
 study, customs = folder / "tiny", "tests/customs/plain.csv"
 sys.stdout = sys.stderr = open(os.devnull, "w")
-import reebayes.harmonisation, reebayes.reporting, reebayes.tables
+import reebayes.customs, reebayes.reporting.page, reebayes.reporting.tables
 
 def write():
     for n in range(1000):
@@ -177,7 +177,9 @@ def test_another_run_is_made(
     records.write_text(records.read_text("utf-8").replace("10.5", "10.6"), "utf-8")
     assert main(command) == 0
     assert sampler["calls"] == 5
-    monkeypatch.setattr("reebayes.cli.provenance", lambda: {"code_hash": "new", "versions": ""})
+    monkeypatch.setattr(
+        "reebayes.cli.fits.provenance", lambda: {"code_hash": "new", "versions": ""}
+    )
     assert main(command) == 0
     assert sampler["calls"] == 6
 
@@ -247,7 +249,7 @@ def test_interrupt_while_a_file_is_written_keeps_those_before(
 def test_interrupt_of_an_export_keeps_the_tables_before(
     fit_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reebayes.reporting.tables.write_whole", interrupting(after=2))
+    monkeypatch.setattr("reebayes.reporting.spreadsheets.write_whole", interrupting(after=2))
     assert (
         main(["export", str(fit_file), "--to", "csv", "--out", str(fit_file.parent / "t")]) == 130
     )
@@ -313,7 +315,7 @@ def test_no_space_left_for_a_fit(tmp_path: Path) -> None:
 import resource, signal, sys
 from pathlib import Path
 from reebayes.errors import ResultError
-from reebayes.results import save_fit
+from reebayes.results.fitfile import save_fit
 from tests.fakes import fake_fit
 path = save_fit(fake_fit(), Path(sys.argv[1]))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -356,7 +358,7 @@ def test_compiled_code_that_can_be_kept_nowhere(
     def refuse(name: str) -> ModuleType:
         raise RuntimeError("cannot cache function 'states': no locator available")
 
-    monkeypatch.setattr("reebayes.cli.import_module", refuse)
+    monkeypatch.setattr("reebayes.cli.fits.import_module", refuse)
     assert main(["fit", "--data", str(tiny_study), "--out", str(tmp_path / "fit.nc")]) == 2
     assert "set NUMBA_CACHE_DIR" in one_line(capsys.readouterr().err)
 
@@ -407,7 +409,7 @@ def test_output_that_nobody_reads(tiny_study: Path) -> None:
 OPEN_EACH = """
 import os, sys, xarray as xr
 from reebayes.errors import ResultError
-from reebayes.results import open_fit
+from reebayes.results.fitfile import open_fit
 sound = open_fit(sys.argv[1])
 def outcome(path):
     try:

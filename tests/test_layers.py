@@ -43,7 +43,7 @@ ORDER = {
     "model": (
         *("kernels", "operations", "unknowns", "network", "observations", "layout", "graph"),
     ),
-    "results": ("contents", "summaries", "intervals", "selection", "fitfile"),
+    "results": ("contents", "description", "summaries", "intervals", "selection", "fitfile"),
     "elicitation": ("quantiles", "rewriting", "__main__"),
     "inference": (
         *("convergence", "density", "coordinates", "datatree", "identifiability", "sampling"),
@@ -54,12 +54,12 @@ ORDER = {
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey"),
     "experiments": (
-        *("runs", "calibration.worlds", "calibration.estimands", "calibration.assessing"),
-        *("calibration.refitting", "calibration.drawing", "calibration.running"),
-        *("calibration.calibrating", "calibration"),
+        *("runs", "progress", "calibration.worlds", "calibration.estimands"),
+        *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
+        *("calibration.running", "calibration.calibrating", "calibration"),
     ),
     "reporting": (*("plan", "spreadsheets", "tables", "checking", "pictures", "sections", "page"),),
-    "cli": ("main",),
+    "cli": ("console", "options", "studies", "readers", "fits", "experiments", "main"),
 }
 
 # What of a folder others may import; the others are its own affair.

@@ -21,7 +21,8 @@ from reebayes.model.operations import apply
 from reebayes.simulation.flows import flows_from, mass_balance_error, quantities_from
 from reebayes.simulation.records import record_log_likelihood
 from reebayes.simulation.worlds import unknowns_from
-from reebayes.study import STEP_GROUPS, Study, read_study
+from reebayes.study import Study, read_study
+from reebayes.study.targets import STEP_GROUPS
 from tests.numerics import close, differences
 from tests.tiny import STUDY, shared_tables, write_tables
 

@@ -8,11 +8,10 @@ import pytest
 
 from reebayes.answers.literature import beside_published
 from reebayes.errors import StudyError
-from reebayes.inference.datatree import constant_data
 from reebayes.model.layout import lay_out
+from reebayes.results.description import constant_data
 from reebayes.study import Estimate, Study, Table, read_study
-from reebayes.study.description import FILLED
-from reebayes.study.drafts import COLUMNS
+from reebayes.study.schema import SCHEMA
 from tests.fakes import fake_fit
 from tests.tiny import SOURCES, write_tables
 
@@ -124,7 +123,7 @@ def test_faults(tmp_path: Path, old: str, new: str, column: str, fragment: str) 
     ), found
 
 
-@pytest.mark.parametrize("column", COLUMNS[TABLE][0])
+@pytest.mark.parametrize("column", SCHEMA[TABLE].needed)
 def test_a_cell_must_be_filled_where_the_description_says_so(tmp_path: Path, column: str) -> None:
     cells = ROWS.splitlines()[0].split(",")
     cells[HEADER.split(",").index(column)] = ""
@@ -133,7 +132,7 @@ def test_a_cell_must_be_filled_where_the_description_says_so(tmp_path: Path, col
         faults = []
     except StudyError as error:
         faults = [f.column for f in error.faults if f.message.startswith("cell is empty")]
-    assert (column in faults) == (column in FILLED[TABLE])
+    assert (column in faults) == SCHEMA[TABLE].column(column).filled
 
 
 def test_they_travel_with_the_fit(tmp_path: Path) -> None:

@@ -61,11 +61,12 @@ def test_report_cannot_be_changed(tmp_path: Path) -> None:
     assert len(study.report["headline"]) == 2
 
 
-def test_report_is_part_of_the_hash(tmp_path: Path) -> None:
+def test_report_is_shown_and_moves_no_posterior(tmp_path: Path) -> None:
     base = study_with(tmp_path, REPORT)
-    assert study_with(tmp_path, REPORT).hash == base.hash
-    assert study_with(tmp_path, REPORT.replace("2013", "2014")).hash != base.hash
-    assert study_with(tmp_path, "").hash != base.hash
+    for text, same in ((REPORT, True), (REPORT.replace("2013", "2014"), False), ("", False)):
+        other = study_with(tmp_path, text)
+        assert other.hash == base.hash
+        assert (other.description_hash == base.description_hash) == same
 
 
 CASES = [

@@ -11,7 +11,9 @@ import xarray as xr
 
 from reebayes.conventions import CI_PROB, format_terms, parse_terms
 from reebayes.errors import ResultError
-from reebayes.results import fitfile as results
+from reebayes.results.fitfile import open_fit, save_fit
+from reebayes.results.selection import flow, quantity
+from reebayes.results.summaries import bands, cumulative, probability_above
 from reebayes.wording import format_band, format_value
 from tests.fakes import PROCESSES, fake_fit
 
@@ -22,8 +24,8 @@ def fit() -> xr.DataTree:
 
 
 def test_bands_are_equal_tailed_quantiles_over_chains_and_draws(fit: xr.DataTree) -> None:
-    draws = results.quantity(fit, "smuggled")
-    band = results.bands(draws, ci_prob=0.5)
+    draws = quantity(fit, "smuggled")
+    band = bands(draws, ci_prob=0.5)
     flat = draws.values.reshape(-1, draws.sizes["year"])
     np.testing.assert_allclose(band["lower"], np.quantile(flat, 0.25, axis=0))
     np.testing.assert_allclose(band["median"], np.quantile(flat, 0.5, axis=0))
@@ -33,14 +35,14 @@ def test_bands_are_equal_tailed_quantiles_over_chains_and_draws(fit: xr.DataTree
 
 
 def test_bands_carry_the_default_probability_and_the_unit(fit: xr.DataTree) -> None:
-    band = results.bands(results.quantity(fit, "smuggled"))
+    band = bands(quantity(fit, "smuggled"))
     assert band.attrs["ci_prob"] == CI_PROB == 0.9
     assert band["median"].attrs["units"] == "kt REO/yr"
 
 
 def test_bands_keep_undefined_values_undefined(fit: xr.DataTree) -> None:
-    draws = results.quantity(fit, "share_hidden")
-    band = results.bands(draws.where(draws["year"] != 2012))
+    draws = quantity(fit, "share_hidden")
+    band = bands(draws.where(draws["year"] != 2012))
     assert band["median"].isnull().sel(year=2012)
     assert band["median"].notnull().sum() == draws.sizes["year"] - 1
 
@@ -48,53 +50,53 @@ def test_bands_keep_undefined_values_undefined(fit: xr.DataTree) -> None:
 @pytest.mark.parametrize("ci_prob", [0.0, 1.0, 90.0])
 def test_bands_refuse_a_probability_that_is_none(fit: xr.DataTree, ci_prob: float) -> None:
     with pytest.raises(ResultError, match="between 0 and 1"):
-        results.bands(results.quantity(fit, "smuggled"), ci_prob=ci_prob)
+        bands(quantity(fit, "smuggled"), ci_prob=ci_prob)
 
 
 def test_summaries_refuse_arrays_without_draws() -> None:
     with pytest.raises(ResultError, match="chain and draw"):
-        results.bands(xr.DataArray([1.0], dims="year"))
+        bands(xr.DataArray([1.0], dims="year"))
 
 
 def test_quantity_offers_the_nearest_name(fit: xr.DataTree) -> None:
     with pytest.raises(ResultError, match="Did you mean 'mined_world'"):
-        results.quantity(fit, "mined_word")
+        quantity(fit, "mined_word")
     with pytest.raises(ResultError, match="Unknown flow 'ore_hiden'"):
-        results.flow(fit, ["ore_mined", "ore_hiden"])
+        flow(fit, ["ore_mined", "ore_hiden"])
 
 
 def test_quantity_selects_one_or_several_from_either_group(fit: xr.DataTree) -> None:
-    assert results.quantity(fit, "smuggled").dims == ("chain", "draw", "year")
-    several = results.quantity(fit, ["smuggled", "share_hidden"], group="prior")
+    assert quantity(fit, "smuggled").dims == ("chain", "draw", "year")
+    several = quantity(fit, ["smuggled", "share_hidden"], group="prior")
     assert several.dims == ("chain", "draw", "year", "quantity")
     assert several.attrs["units"] == "kt REO/yr or ratio"
     with pytest.raises(ResultError, match="no group 'priors'"):
-        results.quantity(fit, "smuggled", group="priors")
+        quantity(fit, "smuggled", group="priors")
 
 
 def test_flow_is_in_the_unit_of_the_study(fit: xr.DataTree) -> None:
-    draws = results.flow(fit, "ore_smuggled")
+    draws = flow(fit, "ore_smuggled")
     assert draws.attrs["units"] == "kt REO/yr"
-    np.testing.assert_array_equal(draws, results.quantity(fit, "smuggled"))
+    np.testing.assert_array_equal(draws, quantity(fit, "smuggled"))
 
 
 def test_cumulative_adds_up_draw_by_draw(fit: xr.DataTree) -> None:
-    draws = results.quantity(fit, "smuggled")
-    total = results.cumulative(draws, 2011, 2013)
+    draws = quantity(fit, "smuggled")
+    total = cumulative(draws, 2011, 2013)
     np.testing.assert_allclose(total, draws.values[:, :, 1:4].sum(axis=2))
     assert total.attrs["units"] == "kt REO"
     assert (total.attrs["first_year"], total.attrs["last_year"]) == (2011, 2013)
-    assert results.cumulative(draws).attrs["last_year"] == 2015
+    assert cumulative(draws).attrs["last_year"] == 2015
 
 
 def test_cumulative_refuses_ratios(fit: xr.DataTree) -> None:
     with pytest.raises(ResultError, match="share_hidden is a ratio"):
-        results.cumulative(results.quantity(fit, "share_hidden"))
+        cumulative(quantity(fit, "share_hidden"))
 
 
 def test_cumulative_refuses_a_mixture_that_holds_a_ratio(fit: xr.DataTree) -> None:
     with pytest.raises(ResultError, match="ratio"):
-        results.cumulative(results.quantity(fit, ["smuggled", "share_hidden"]))
+        cumulative(quantity(fit, ["smuggled", "share_hidden"]))
 
 
 @pytest.mark.parametrize("span", [(2009, 2012), (2011, 2016), (2013, 2012)])
@@ -102,28 +104,28 @@ def test_cumulative_refuses_years_outside_the_study(
     fit: xr.DataTree, span: tuple[int, int]
 ) -> None:
     with pytest.raises(ResultError, match="not inside 2010 to 2015"):
-        results.cumulative(results.quantity(fit, "smuggled"), *span)
+        cumulative(quantity(fit, "smuggled"), *span)
 
 
 def test_probability_above_is_the_share_of_draws(fit: xr.DataTree) -> None:
-    draws = results.quantity(fit, "smuggled")
-    share = results.probability_above(draws, 0.1)
+    draws = quantity(fit, "smuggled")
+    share = probability_above(draws, 0.1)
     np.testing.assert_allclose(share, (draws.values > 0.1).mean(axis=(0, 1)))
-    assert results.probability_above(draws, -1.0).values == pytest.approx(1.0)
-    undefined = results.probability_above(draws.where(draws["year"] > 2010), 0.1)
+    assert probability_above(draws, -1.0).values == pytest.approx(1.0)
+    undefined = probability_above(draws.where(draws["year"] > 2010), 0.1)
     assert np.isnan(undefined.sel(year=2010))
 
 
 def test_a_saved_fit_opens_identical(fit: xr.DataTree, tmp_path: Path) -> None:
-    path = results.save_fit(fit, tmp_path / "new" / "fit.nc")
-    opened = results.open_fit(path)
+    path = save_fit(fit, tmp_path / "new" / "fit.nc")
+    opened = open_fit(path)
     xr.testing.assert_equal(opened, fit)
     assert opened.attrs == fit.attrs
     assert [entry.name for entry in path.parent.iterdir()] == ["fit.nc"]
 
 
 def test_mass_balance_closes_in_the_file(fit: xr.DataTree, tmp_path: Path) -> None:
-    opened = results.open_fit(results.save_fit(fit, tmp_path / "fit.nc"))
+    opened = open_fit(save_fit(fit, tmp_path / "fit.nc"))
     flows = opened["posterior"].to_dataset()["flows"]
     ends = opened["constant_data"].to_dataset()
     for process, (kind, *_) in PROCESSES.items():
@@ -134,12 +136,12 @@ def test_mass_balance_closes_in_the_file(fit: xr.DataTree, tmp_path: Path) -> No
 
 
 def test_a_failed_save_keeps_the_old_file(fit: xr.DataTree, tmp_path: Path) -> None:
-    path = results.save_fit(fit, tmp_path / "fit.nc")
+    path = save_fit(fit, tmp_path / "fit.nc")
     before = path.read_bytes()
     broken = fit.copy()
     broken.attrs["broken"] = {"not": "writable"}
     with pytest.raises((ResultError, TypeError)):
-        results.save_fit(broken, path)
+        save_fit(broken, path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["fit.nc"]
 
@@ -147,10 +149,10 @@ def test_a_failed_save_keeps_the_old_file(fit: xr.DataTree, tmp_path: Path) -> N
 def test_save_says_where_it_cannot_write(fit: xr.DataTree, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="cannot be made"):
-        results.save_fit(fit, tmp_path / "file" / "fit.nc")
+        save_fit(fit, tmp_path / "file" / "fit.nc")
     (tmp_path / "folder.nc").mkdir()
     with pytest.raises(ResultError, match="cannot be written"):
-        results.save_fit(fit, tmp_path / "folder.nc")
+        save_fit(fit, tmp_path / "folder.nc")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder.nc"]
 
 
@@ -170,19 +172,19 @@ def _empty(path: Path) -> None:
 def test_open_refuses_damaged_files(
     fit: xr.DataTree, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    path = results.save_fit(fit, tmp_path / "fit.nc")
+    path = save_fit(fit, tmp_path / "fit.nc")
     damage(path)
     with pytest.raises(ResultError, match="damaged"):
-        results.open_fit(path)
+        open_fit(path)
 
 
 def test_open_refuses_missing_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="no such file"):
-        results.open_fit(tmp_path / "fit.nc")
+        open_fit(tmp_path / "fit.nc")
     path = tmp_path / "foreign.nc"
     xr.Dataset({"rain": ("day", [1.0])}).to_netcdf(path, engine="netcdf4")
     with pytest.raises(ResultError, match="not a fit of reebayes; it lacks the attribute"):
-        results.open_fit(path)
+        open_fit(path)
 
 
 @pytest.mark.parametrize(

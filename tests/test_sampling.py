@@ -20,7 +20,8 @@ from reebayes.results.summaries import bands
 from reebayes.simulation.flows import mass_balance_error, quantities_from
 from reebayes.simulation.records import record_log_likelihood, simulate_records
 from reebayes.simulation.worlds import simulate_world
-from reebayes.study import STEP_GROUPS, Study, read_study
+from reebayes.study import Study, read_study
+from reebayes.study.targets import STEP_GROUPS
 from tests.tiny import STUDY, shared_tables, write_tables
 
 ROOT = Path(__file__).parents[1]

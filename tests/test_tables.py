@@ -9,7 +9,9 @@ import xarray as xr
 from openpyxl import load_workbook
 
 from reebayes.reporting import tables
-from reebayes.results import fitfile as results
+from reebayes.reporting.spreadsheets import write_csv, write_xlsx
+from reebayes.results.selection import quantity
+from reebayes.results.summaries import bands
 from tests.fakes import FLOWS, RECORDS, SUMS, YEARS, fake_fit
 
 
@@ -34,9 +36,9 @@ def test_yearly_tables_hold_every_name_and_year(exported: dict[str, pd.DataFrame
 
 def test_tables_agree_with_the_bands(fit: xr.DataTree, exported: dict[str, pd.DataFrame]) -> None:
     table = exported["quantities"].set_index(["quantity", "year"]).loc["smuggled"]
-    band = results.bands(results.quantity(fit, "smuggled"))
+    band = bands(quantity(fit, "smuggled"))
     np.testing.assert_allclose(table["upper"], band["upper"])
-    prior = results.bands(results.quantity(fit, "smuggled", group="prior"))
+    prior = bands(quantity(fit, "smuggled", group="prior"))
     np.testing.assert_allclose(table["prior_lower"], prior["lower"])
 
 
@@ -78,7 +80,7 @@ def test_records_without_predictions_flag_nothing(fit: xr.DataTree) -> None:
 
 
 def test_csv_files_read_back(exported: dict[str, pd.DataFrame], tmp_path: Path) -> None:
-    paths = tables.write_csv(exported, tmp_path / "tables")
+    paths = write_csv(exported, tmp_path / "tables")
     assert {path.stem for path in paths} == set(exported)
     back = pd.read_csv(tmp_path / "tables" / "flows.csv")
     np.testing.assert_allclose(back["median"], exported["flows"]["median"], rtol=1e-5)
@@ -87,7 +89,7 @@ def test_csv_files_read_back(exported: dict[str, pd.DataFrame], tmp_path: Path) 
 def test_workbook_text_is_never_a_formula(
     exported: dict[str, pd.DataFrame], tmp_path: Path
 ) -> None:
-    book = load_workbook(tables.write_xlsx(exported, tmp_path / "tables.xlsx"))
+    book = load_workbook(write_xlsx(exported, tmp_path / "tables.xlsx"))
     assert set(book.sheetnames) == set(exported)
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
     assert not [cell for cell in cells if cell.data_type == "f"]
@@ -100,5 +102,5 @@ def test_workbook_text_is_never_a_formula(
 
 def test_control_characters_do_not_break_a_workbook(tmp_path: Path) -> None:
     table = pd.DataFrame({"text": ["a\x00b"], "number": [np.nan]})
-    book = load_workbook(tables.write_xlsx({"odd": table}, tmp_path / "odd.xlsx"))
+    book = load_workbook(write_xlsx({"odd": table}, tmp_path / "odd.xlsx"))
     assert [cell.value for cell in book["odd"][2]] == ["ab", None]

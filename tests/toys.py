@@ -7,6 +7,8 @@ import numpy as np
 import xarray as xr
 from scipy.stats import norm
 
+from tests.fakes import complete
+
 CHAINS = 4
 NOISE = 1.5
 UNIT = "kt REO/yr"
@@ -27,7 +29,7 @@ def draws_fit(
     }
     units = np.array(["ratio" if name in ratios else UNIT for name in names], dtype=object)
     constant = xr.Dataset({"quantity_unit": ("quantity", units)}, coords={"quantity": names})
-    fit = xr.DataTree.from_dict(groups | {"constant_data": constant})
+    fit = xr.DataTree.from_dict(groups | {"constant_data": complete(constant)})
     fit.attrs = dict(attrs)
     return fit
 
@@ -119,9 +121,8 @@ def record_fit(
     shape = (CHAINS, len(values) // CHAINS)
     dims = ("chain", "draw", "record")
     of_records = {"record": names}
-    fit["constant_data"] = fit["constant_data"].to_dataset().assign(constant).assign_coords(
-        of_records
-    )  # fmt: skip
+    tables = fit["constant_data"].to_dataset().drop_dims("record")
+    fit["constant_data"] = complete(tables.assign(constant).assign_coords(of_records))
     noise = (("chain", "draw", "reporter"), np.full((*shape, len(offices)), NOISE))
     fit["posterior"] = fit["posterior"].to_dataset().assign(noise=noise).assign_coords(
         reporter=offices

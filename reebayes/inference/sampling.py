@@ -23,7 +23,6 @@ from reebayes.inference.convergence import judge
 from reebayes.inference.coordinates import at_mode, identity, over_draws
 from reebayes.inference.datatree import (
     by_record,
-    constant_data,
     draws_dataset,
     log_likelihood,
     observed_data,
@@ -44,6 +43,7 @@ from reebayes.results.contents import (
     STATS,
     dataset,
 )
+from reebayes.results.description import constant_data
 from reebayes.results.intervals import interval_group
 from reebayes.study import Study
 

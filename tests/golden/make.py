@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from reebayes.conventions import POSTERIOR
 from reebayes.files import write_whole
 from reebayes.inference.convergence import judge
 from reebayes.inference.datatree import draws_dataset
@@ -48,7 +49,7 @@ def main() -> int:
     study = read_study()
     layout = lay_out(study)
     draws, stats = draw(layout, RUN, find_coordinates(layout, seed=RUN.seed))
-    posterior = draws_dataset(layout, draws)
+    posterior = draws_dataset(layout, study.unit, POSTERIOR, draws)
     verdict = judge(posterior, stats)
     sys.stdout.write(f"{verdict['verdict']}\n")
     if verdict["converged"] != "yes":

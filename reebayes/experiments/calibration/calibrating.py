@@ -104,7 +104,7 @@ def calibrate(
         Address of a Dask cluster to use instead, such as ``tcp://10.0.0.1:8786``.
     seed : int
     progress : bool
-        Write to standard error how many refits are done.
+        Tell on standard error how many refits are done: a bar on a terminal, lines elsewhere.
     effort : Effort, optional
         Length of the chains of a refit, and the gate that it must pass.
 

@@ -10,9 +10,7 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -25,8 +23,9 @@ import numpy as np
 
 from reebayes.errors import ReebayesError, ResultError
 from reebayes.experiments.calibration.refitting import Task, refit, warm_up
+from reebayes.experiments.progress import Meter
 from reebayes.files import write_whole
-from reebayes.provenance import package_version
+from reebayes.provenance import asked_for, differing
 
 SETTINGS = "run.json"
 _PATIENCE = "10s"  # for a cluster to answer
@@ -52,7 +51,7 @@ def run_tasks(
     scheduler : str, optional
         Address of a Dask cluster to use instead.
     progress : bool
-        Write a line to standard error as tasks end.
+        Tell on standard error how many tasks are done.
 
     Raises
     ------
@@ -70,10 +69,10 @@ def run_tasks(
     with _executor(count, scheduler) as executor:
         try:
             executor.submit(warm_up, todo[0]).result()
-            meter = Meter(len(tasks), len(tasks) - len(todo), show=progress)
-            for task, outcome in _finished(executor, todo, _AHEAD * count):
-                write_outcome(task_file(folder, task.name), outcome)
-                meter.tick()
+            with Meter("refits", len(tasks), len(tasks) - len(todo), show=progress) as meter:
+                for task, outcome in _finished(executor, todo, _AHEAD * count):
+                    write_outcome(task_file(folder, task.name), outcome)
+                    meter.tick()
         except BrokenProcessPool as error:
             raise ReebayesError(
                 "A worker process died, perhaps for want of memory. Tasks that were finished are "
@@ -123,39 +122,10 @@ def read_outcome(path: Path) -> dict[str, Any]:
         raise ResultError(f"{path}: damaged ({error}). Delete it and run again.") from error
 
 
-class Meter:
-    """A line that tells how many tasks are done and how long the rest will take."""
-
-    def __init__(self, total: int, done: int, *, show: bool) -> None:
-        self._total, self._before, self._done, self._show = total, done, done, show
-        self._begin = time.monotonic()
-
-    def tick(self) -> None:
-        """Count a task as done."""
-        self._done += 1
-        if self._show:
-            end = "\r" if sys.stderr.isatty() and self._done < self._total else "\n"
-            sys.stderr.write(f"{self.text}{end}")
-            sys.stderr.flush()
-
-    @property
-    def text(self) -> str:
-        """The line as it stands."""
-        each = (time.monotonic() - self._begin) / max(self._done - self._before, 1)
-        minutes = (self._total - self._done) * each / 60
-        return f"{self._done} of {self._total} refits, about {minutes:.0f} min left  "
-
-
 def _claim(folder: Path, tasks: list[Task]) -> None:
     """Note what the folder is for, or refuse it if it is for something else."""
     first = tasks[0]
-    purpose = {
-        "study": first.study.name,
-        "study_hash": first.study.hash,
-        "seed": first.seed,
-        "effort": first.effort.plain,
-        "reebayes_version": package_version(),
-    }
+    purpose = asked_for(first.study.hash, seed=first.seed, effort=first.effort.plain)
     path = folder / SETTINGS
     if not path.exists():
         text = json.dumps(purpose, indent=2) + "\n"
@@ -165,7 +135,7 @@ def _claim(folder: Path, tasks: list[Task]) -> None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ResultError(f"{path}: damaged ({error}). Choose another --out.") from error
-    other = sorted(name for name in purpose if found.get(name) != purpose[name])
+    other = sorted(differing(found, purpose))
     if other:
         raise ResultError(
             f"{folder} holds another run: its {', '.join(other)} differ. Choose another --out, "

@@ -7,17 +7,17 @@ import xarray as xr
 from reebayes.answers.contraction import (
     ABSENT,
     ANCHORED,
+    CONFOUNDED,
     LABELS,
     LEARNT,
     PARTLY,
     PRIOR_ONLY,
-    RIDGE,
+    confounding,
+    confounding_sentences,
     contraction_text,
     label_shares,
     label_spans,
     learnt,
-    ridge_sentences,
-    ridges,
 )
 from reebayes.errors import ResultError
 from tests.fakes import RECORDS, fake_fit
@@ -165,44 +165,44 @@ def biased_fit(corrected: float, bias: float) -> xr.DataTree:
         flow = flow + rng.normal(0, 0.03, shape)
         level = draws["quantities"].copy()
         level.loc[{"quantity": "mined_world"}] = np.exp(flow)[..., None]
-        biases = draws["bias"].copy()
-        biases.loc[{"reporter": "survey"}] = bend[..., None]
-        fit[group] = draws.assign(quantities=level, bias=biases)
+        biases = draws["drifting_bias"].copy()
+        biases.loc[{"drifting": "survey"}] = bend[..., None]
+        fit[group] = draws.assign(quantities=level, drifting_bias=biases)
     return fit
 
 
 def test_a_ridge_is_found_and_told() -> None:
-    table = ridges(biased_fit(corrected=0.35, bias=0.5))
+    table = confounding(biased_fit(corrected=0.35, bias=0.5))
     row = table.iloc[0]
-    assert (row["reporter"], row["quantity"], row["state"]) == ("survey", "mined_world", RIDGE)
+    assert (row["reporter"], row["quantity"], row["state"]) == ("survey", "mined_world", CONFOUNDED)
     assert row["correlation"] < -0.98
     assert row["bias_contraction"] == pytest.approx(0.3, abs=0.05)
     assert row["quantity_contraction"] == pytest.approx(0.3, abs=0.05)
     assert set(table["state"].iloc[1:]) == {""}
-    text = ridge_sentences(table)
-    assert "Neither bias nor quantity is learnt of survey (mined_world)" in text
+    text = confounding_sentences(table)
+    assert "only the product of bias and quantity for survey (mined_world)" in text
 
 
 def test_a_bias_that_its_prior_holds_anchors_the_quantity() -> None:
-    table = ridges(biased_fit(corrected=0.1, bias=0.1))
+    table = confounding(biased_fit(corrected=0.1, bias=0.1))
     row = table.iloc[0]
     assert row["state"] == ANCHORED
     assert row["quantity_label"] == LEARNT
-    text = ridge_sentences(table)
-    assert text.startswith("Of no reporter are bias and quantity both unlearnt")
-    assert "bias allows: survey (mined_world)." in text
+    text = confounding_sentences(table)
+    assert text.startswith("No reporter's bias is confounded with the flow it reports")
+    assert "limits what the records teach of survey (mined_world)." in text
 
 
 def test_reporters_without_a_bias_have_no_ridge() -> None:
     fit = fake_fit()
     fit["constant_data"]["record_reporter"][:] = "nobody"
-    assert ridges(fit).empty
-    assert ridge_sentences(ridges(fit)).startswith("Of no reporter")
+    assert confounding(fit).empty
+    assert confounding_sentences(confounding(fit)).startswith("No reporter")
 
 
 def test_independent_draws_have_no_ridge() -> None:
-    table = ridges(fake_fit(draws=500))
+    table = confounding(fake_fit(draws=500))
     pairs = {(row.reporter, row.quantity) for row in RECORDS.itertuples()}
     assert set(zip(table["reporter"], table["quantity"], strict=True)) == pairs
     assert set(table["state"]) == {""}
-    assert "bias allows" not in ridge_sentences(table)
+    assert "bias allows" not in confounding_sentences(table)

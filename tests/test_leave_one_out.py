@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from reebayes.answers.leave_one_out import disagreement, influence, influences
 from reebayes.errors import ResultError
-from reebayes.inference.datatree import constant_data
+from reebayes.results.description import constant_data
 from reebayes.study import read_study
 from tests.fakes import fake_fit
 from tests.tiny import shared_tables, write_tables

@@ -19,7 +19,7 @@ import reebayes.experiments.runs as refits
 from reebayes.answers.scores import record_scores
 from reebayes.errors import FitError, ResultError
 from reebayes.experiments.runs import (
-    Workshop,
+    RunStore,
     folds_at_random,
     folds_by_reporter,
     future_fold,
@@ -55,16 +55,16 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counts
 
 
-def workshop(folder: Path, run: Run = RUN) -> Workshop:
-    """Make a workshop that says nothing."""
-    return Workshop(folder, run, lambda text: None)
+def store(folder: Path, run: Run = RUN) -> RunStore:
+    """Make a store that says nothing."""
+    return RunStore(folder, run, lambda text: None)
 
 
 def test_every_variant_has_a_file_and_is_fitted_once(tmp_path: Path, made: Counter[str]) -> None:
     variants = variants_of(study_with(tmp_path / "study"), ["heavy", "quiet"])
-    fits = workshop(tmp_path / "out").fit(variants)
+    fits = store(tmp_path / "out").fit(variants)
     assert list(fits) == ["base", "heavy", "quiet"]
-    again = workshop(tmp_path / "out").fit(variants)
+    again = store(tmp_path / "out").fit(variants)
     assert set(made.values()) == {1}
     assert len(made) == len(again) == 3
     assert again["quiet"].attrs["study_name"] == "Tiny: no journalist"
@@ -73,20 +73,20 @@ def test_every_variant_has_a_file_and_is_fitted_once(tmp_path: Path, made: Count
 def test_other_settings_or_contents_are_fitted_again(tmp_path: Path, made: Counter[str]) -> None:
     study = study_with(tmp_path / "study")
     out = tmp_path / "out"
-    workshop(out).fit({"base": study})
+    store(out).fit({"base": study})
     for field, value in (("seed", 6), ("draws", 60), ("tune", 20), ("chains", 3)):
         changed = {**{n: getattr(RUN, n) for n in Run.__slots__}, field: value}
-        workshop(out, Run(**changed)).fit({"base": study})
+        store(out, Run(**changed)).fit({"base": study})
     assert made["Tiny"] == 5
-    workshop(out).fit({"base": study.with_prior("scrap", median=0.2)})
+    store(out).fit({"base": study.with_prior("scrap", median=0.2)})
     assert made["Tiny"] == 6
 
 
 def test_a_damaged_file_is_fitted_again(tmp_path: Path, made: Counter[str]) -> None:
     study = study_with(tmp_path / "study")
-    path = workshop(tmp_path / "out").fit({"base": study}).paths["base"]
+    path = store(tmp_path / "out").fit({"base": study}).paths["base"]
     path.write_bytes(path.read_bytes()[:200])
-    assert workshop(tmp_path / "out").fit({"base": study})["base"].attrs["converged"] == "yes"
+    assert store(tmp_path / "out").fit({"base": study})["base"].attrs["converged"] == "yes"
     assert made["Tiny"] == 2
 
 
@@ -120,7 +120,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(
         refits.fit, whole, refits.save_fit = fit, refits.save_fit, save
         study = read_study({str(write)!r})
         run = Run(seed=5, draws=50, tune=10, chains=2, progress=False)
-        shop = refits.Workshop(Path({str(tmp_path / "out")!r}), run, lambda text: None)
+        shop = refits.RunStore(Path({str(tmp_path / "out")!r}), run, lambda text: None)
         shop.fit(refits.variants_of(study, ["heavy"]))
     """
     done = subprocess.run(
@@ -129,7 +129,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert (tmp_path / "out" / "base.nc").is_file()
     assert not (tmp_path / "out" / "heavy.nc").exists()
-    fits = workshop(tmp_path / "out").fit(variants_of(study, ["heavy"]))
+    fits = store(tmp_path / "out").fit(variants_of(study, ["heavy"]))
     assert made == {"Tiny: heavy tails": 1}
     assert fits["heavy"].attrs["study_name"] == "Tiny: heavy tails"
 
@@ -163,7 +163,7 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
     monkeypatch.setattr(refits, "find_coordinates", lambda layout, seed: None)
     monkeypatch.setattr(refits, "draw", stand_in.draw)
     monkeypatch.setattr(refits, "judge", stand_in.judge)
-    monkeypatch.setattr(refits, "draws_dataset", lambda layout, draws: xr.Dataset())
+    monkeypatch.setattr(refits, "draws_dataset", lambda *_: xr.Dataset())
     return stand_in
 
 
@@ -197,16 +197,16 @@ def test_finished_folds_are_not_fitted_again(tmp_path: Path, sampler: Sampler) -
     study = study_with(tmp_path / "study")
     variants = variants_of(study, ["quiet"])
     folds = folds_by_reporter(study)
-    first = workshop(tmp_path / "out").score(variants, folds)
+    first = store(tmp_path / "out").score(variants, folds)
     count = len(sampler.layouts)
     assert count == len(study.reporters) + len(variants["quiet"].reporters)
-    second = workshop(tmp_path / "out").score(variants, folds)
+    second = store(tmp_path / "out").score(variants, folds)
     assert len(sampler.layouts) == count
     for name in variants:
         pd.testing.assert_series_equal(first[name], second[name])
     lost = next((tmp_path / "out" / "held_out").glob("quiet-*.csv"))
     lost.unlink()
-    workshop(tmp_path / "out").score(variants, folds)
+    store(tmp_path / "out").score(variants, folds)
     assert len(sampler.layouts) == count + 1
     assert "r_share" not in first["quiet"].index
 
@@ -237,7 +237,7 @@ def test_the_future_is_what_tells_of_later_years(tiny_study: Path) -> None:
 
 def test_progress_is_told(tmp_path: Path, made: Counter[str]) -> None:
     told: list[str] = []
-    shop = Workshop(tmp_path, RUN, told.append)
+    shop = RunStore(tmp_path, RUN, told.append)
     variants = {"base": study_with(tmp_path / "study")}
     shop.fit(variants)
     shop.fit(variants)

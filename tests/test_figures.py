@@ -16,6 +16,7 @@ from reebayes.figures.curves import plot_bands, plot_totals, stated_values
 from reebayes.figures.heatmaps import plot_learnt
 from reebayes.figures.sankey import draw_sankey
 from reebayes.reporting.tables import record_table
+from reebayes.results.contents import contents_of
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
 from tests.fakes import FLOWS, fake_fit
@@ -114,11 +115,12 @@ def test_sankey_escapes_labels_and_writes_bands(fit: xr.DataTree) -> None:
 
 def test_sankey_ribbons_fill_their_boxes(fit: xr.DataTree) -> None:
     """What enters and what leaves a market box is equally wide."""
-    from reebayes.figures.sankey import _flow_table, _process_table, _ribbons
+    from reebayes.figures.sankey import _flow_table, _ribbons
 
+    contents = contents_of(fit)
     draws = fit["posterior"].to_dataset()["flows"].sel(year=2013)
-    table = _flow_table(fit, draws, 0.9)
-    ribbons = _ribbons(table[table["target"] != "residues"], _process_table(fit))
+    table = _flow_table(contents, draws, 0.9)
+    ribbons = _ribbons(table[table["target"] != "residues"], contents.processes)
     for box in ("ore_A", "metal_A", "metal_B"):
         entering = sum(ribbon.end for ribbon in ribbons if ribbon.target == box)
         leaving = sum(ribbon.start for ribbon in ribbons if ribbon.source == box)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from reebayes.answers.availability import KIND_MARKS, coverage, coverage_text, stage_marks
+from reebayes.answers.availability import coverage, coverage_text, stage_marks
 from reebayes.cli.main import main
 from reebayes.figures.heatmaps import plot_coverage
-from reebayes.study import RECORD_KINDS, Study, read_study
+from reebayes.study import Study, read_study
+from reebayes.study.kinds import RECORD_KINDS
 from tests.tiny import FLOWS, PRIORS, PROCESSES, QUANTITIES, RECORDS, write_tables
 
 
@@ -103,8 +104,9 @@ def test_text_tells_kinds_apart_and_absence_from_impossibility(study: Study) -> 
 
 
 def test_every_kind_of_record_has_its_own_mark() -> None:
-    assert set(KIND_MARKS) == set(RECORD_KINDS)
-    assert len(set(KIND_MARKS.values())) == len(KIND_MARKS)
+    marks = [kind.mark for kind in RECORD_KINDS.values()]
+    assert all(len(mark) == 1 for mark in marks)
+    assert len(set(marks)) == len(marks)
 
 
 def test_check_prints_the_map(tiny_study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,211 @@
+"""``compare`` and ``calibrate``: many fits, each kept when it is finished."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reebayes.cli.console import DONE, NOT_CONVERGED, complain, say, say_written
+from reebayes.cli.options import (
+    MOST_DRAWS,
+    Adder,
+    Commands,
+    add_command,
+    add_data,
+    add_recalled,
+    add_sampling,
+    add_seed,
+    described,
+    named_folder,
+    whole_number,
+    year_number,
+)
+from reebayes.study import Study, read_study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reebayes.experiments.runs import FitFiles, RunStore
+
+
+def adders() -> dict[str, Adder]:
+    """Return what adds each of these commands, by name."""
+    return {"compare": _add_compare, "calibrate": _add_calibrate}
+
+
+def compare(
+    *,
+    variants: Sequence[str],
+    data: Path | None,
+    recalled: bool,
+    out: Path,
+    folds: str | None,
+    future: int | None,
+    force: bool,
+    seed: int,
+    draws: int | None,
+    tune: int | None,
+    chains: int | None,
+) -> int:
+    """Fit a study and its variants, and score them by prediction."""
+    study = read_study(data, recalled=recalled)
+    names = variants or list(study.variants)
+    # Imported here: the sampler takes seconds to load.
+    from reebayes.answers import scores
+    from reebayes.experiments.runs import RunStore, variants_of
+    from reebayes.files import make_folder, sole_writer
+    from reebayes.inference.sampling import CHAINS, DRAWS, THIN, TUNE, Run
+    from reebayes.reporting.spreadsheets import write_csv
+
+    chosen = variants_of(study, names)
+    say(described(study))
+    folder = named_folder(out)
+    make_folder(folder)
+    run = Run(
+        seed=seed, draws=draws or DRAWS, tune=tune or TUNE, chains=chains or CHAINS,
+        progress=sys.stderr.isatty(), thin=THIN,
+    )  # fmt: skip
+    with sole_writer(folder):
+        store = RunStore(out, run, say)
+        fits = store.fit(chosen)
+        refits = _refits(store, chosen, fits, folds=folds, future=future)
+        result = scores.compare(fits, refits=refits, force=force)
+        paths = write_csv(result.tables, out)
+    say_written(paths)
+    say(f"\n{result}")
+    failed = sorted(set(result.table.loc[result.table["converged"] != "yes", "variant"]))
+    if failed:
+        complain(f"Did not converge, and is compared by force: {', '.join(failed)}.")
+    return NOT_CONVERGED if failed else DONE
+
+
+def _refits(
+    store: RunStore,
+    variants: Mapping[str, Study],
+    fits: FitFiles,
+    *,
+    folds: str | None,
+    future: int | None,
+) -> dict[str, dict[str, pd.Series]]:
+    """Refit what is asked for: by score, by variant."""
+    from reebayes.answers.scores import LOO, untrusted
+    from reebayes.experiments.runs import folds_at_random, folds_by_reporter, future_fold
+
+    study = next(iter(variants.values()))
+    refits = {}
+    if folds == "reporter":
+        refits["one reporter at a time"] = store.score(variants, folds_by_reporter(study))
+    elif folds:
+        doubtful = folds_at_random(untrusted(fits), int(folds), seed=store.run.seed)
+        if doubtful:
+            refits[LOO] = store.score(variants, doubtful)
+    if future is not None:
+        fold = future_fold(study, future)
+        refits[next(iter(fold))] = store.score(variants, fold)
+    return refits
+
+
+def _add_compare(commands: Commands) -> None:
+    parser = add_command(
+        commands, compare,
+        brief="fit a study and its variants, and score them by prediction",
+        text="Fit a study and the variants that its study.toml declares, one file each, and print "
+        "how well each\npredicts the records, with differences, and the headline quantities side "
+        "by side. What is finished\nis never fitted again.",
+        example="reebayes compare no_smuggling student_t --out comparison --future 2017",
+    )  # fmt: skip
+    parser.add_argument(
+        "variants", nargs="*", metavar="VARIANT", help="variants to fit (default: all declared)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("comparison"), metavar="DIR",
+        help="folder for fits and tables (default: comparison)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--folds", type=_kind_of_folds, metavar="reporter|K",
+        help="refit without each reporter in turn, or, in K folds, without the records that "
+        "importance sampling cannot score (default: no refits)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--future", type=year_number, metavar="Y",
+        help="refit without all records of years after Y",
+    )  # fmt: skip
+    parser.add_argument(
+        "--force", action="store_true", help="compare fits that did not converge as well"
+    )
+    add_sampling(parser)
+
+
+def _kind_of_folds(text: str) -> str:
+    if not re.fullmatch("reporter|[2-9]|[1-9][0-9]{1,3}", text):
+        raise argparse.ArgumentTypeError(f"must be 'reporter' or a number from 2 up, got {text}")
+    return text
+
+
+def calibrate(
+    *,
+    data: Path | None,
+    recalled: bool,
+    sims: int,
+    world: Sequence[str],
+    out: Path,
+    seed: int,
+    workers: int | None,
+    scheduler: str | None,
+) -> int:
+    """Fit simulated worlds, and count how often bands hold the truth."""
+    from reebayes.experiments import calibration
+    from reebayes.files import sole_writer
+
+    study = read_study(data, recalled=recalled)
+    say(described(study))
+    worlds = list(calibration.WORLDS) if world == ["all"] else world
+    with sole_writer(named_folder(out)):
+        result = calibration.calibrate(
+            study, sims=sims, worlds=worlds, out=out, workers=workers, scheduler=scheduler,
+            seed=seed,
+        )  # fmt: skip
+    say(f"{result.verdict}\n{out}: tables and figures written.")
+    return DONE if result.passed else NOT_CONVERGED
+
+
+def _add_calibrate(commands: Commands) -> None:
+    parser = add_command(
+        commands, calibrate,
+        brief="fit simulated worlds and count how often bands hold the truth",
+        text="Draw worlds from a study's own priors, print its records anew in each, refit them, "
+        "and count how\noften the bands hold the truth. What is finished is kept: run the command "
+        "again to go on after\nan interruption, or with more --sims. Exit code 3 if the ranks are "
+        "uneven or refits did not mix.",
+        example="reebayes calibrate --sims 500 --world well_specified half_noise",
+        interrupted="Interrupted; finished refits are kept. Run it again to go on.",
+    )  # fmt: skip
+    add_data(parser)
+    add_recalled(parser)
+    parser.add_argument(
+        "--sims", type=whole_number(1, MOST_DRAWS), default=100, metavar="N",
+        help="worlds of each kind (default: 100)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--world", nargs="+", default=["well_specified"], metavar="NAME",
+        help="kinds of worlds: well_specified (default), heavy_tails, drifting_reporter, "
+        "zero_smuggling, structural_break, shared_error, half_noise, missing, or all",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=Path("calibration"), metavar="DIR",
+        help="folder for refits, tables and figures (default: calibration)",
+    )  # fmt: skip
+    add_seed(parser)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=whole_number(1, MOST_DRAWS), metavar="N",
+        help="processes (default: one a core)",
+    )  # fmt: skip
+    where.add_argument(
+        "--scheduler", metavar="tcp://...",
+        help="Dask cluster to use instead; needs: pip install 'reebayes[distributed]'",
+    )  # fmt: skip

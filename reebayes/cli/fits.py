@@ -1,0 +1,165 @@
+"""``run`` and ``fit``: a study fitted once, saved and marked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from reebayes.cli.console import DONE, NOT_CONVERGED, complain, say
+from reebayes.cli.options import Adder, Commands, add_command, add_sampling, described, spare
+from reebayes.cli.readers import report
+from reebayes.errors import ReebayesError
+from reebayes.provenance import asked_for, is_asked_for
+from reebayes.study import TABLE_FILES, Study, read_study
+
+
+def adders() -> dict[str, Adder]:
+    """Return what adds each of these commands, by name."""
+    return {"run": _add_run, "fit": _add_fit}
+
+
+def run(
+    *,
+    data: Path | None,
+    recalled: bool,
+    out_dir: Path,
+    again: bool,
+    seed: int,
+    draws: int | None,
+    tune: int | None,
+    chains: int | None,
+) -> int:
+    """Check a study, fit it unless that very fit is there, and write the report."""
+    from reebayes.files import sole_writer
+
+    out = out_dir / "fit.nc"
+    settings = _given(seed=seed, draws=draws, tune=tune, chains=chains)
+    study = _announced(data, out, recalled=recalled)
+    with sole_writer(out):
+        code = None if again else _finished(study, out, settings)
+        if code is None:
+            code = _fitted(study, out, settings)
+        if code != DONE:
+            return code
+        return report(
+            file=out, out=out_dir / "report.html", year=None, force=False, compare=None,
+            data=None, recalled=recalled, verify=False,
+        )  # fmt: skip
+
+
+def _add_run(commands: Commands) -> None:
+    parser = add_command(
+        commands, run,
+        brief="check a study, fit it and write the report",
+        text="Check a study, fit it, and write fit.nc (all draws) and report.html (one page to "
+        "read)\ninto a folder.",
+        example="reebayes run --out-dir results --seed 1",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out-dir", type=Path, default=Path("results"), metavar="DIR",
+        help="folder for fit.nc and report.html (default: results)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--again", action="store_true", help="fit again though DIR holds the very fit asked for"
+    )
+    add_sampling(parser)
+
+
+def fit(
+    *,
+    data: Path | None,
+    recalled: bool,
+    out: Path,
+    seed: int,
+    draws: int | None,
+    tune: int | None,
+    chains: int | None,
+) -> int:
+    """Fit a study and save the draws."""
+    from reebayes.files import sole_writer
+
+    settings = _given(seed=seed, draws=draws, tune=tune, chains=chains)
+    study = _announced(data, out, recalled=recalled)
+    with sole_writer(out):  # a fit that cannot be saved is not worth starting
+        return _fitted(study, out, settings)
+
+
+def _add_fit(commands: Commands) -> None:
+    parser = add_command(
+        commands, fit,
+        brief="fit a study and save the draws",
+        text="Sample the posterior of every flow and save it as netCDF. Numbers are the same "
+        "for the\nsame study, seed and packages.",
+        example="reebayes fit --data my_study --out my_fit.nc --seed 1",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=Path("fit.nc"), metavar="FILE.nc",
+        help="file to write (default: fit.nc)",
+    )  # fmt: skip
+    add_sampling(parser)
+
+
+def _given(**settings: int | None) -> dict[str, int]:
+    """Settings of the sampler that were given; its own defaults stand for the others."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _announced(data: Path | None, out: Path, *, recalled: bool) -> Study:
+    study = read_study(data, recalled=recalled)
+    if out.is_dir():
+        raise ReebayesError(f"{out} is a folder; give the name of a file in it.")
+    spare(out, (study.path / name for name in TABLE_FILES))
+    say(described(study))
+    return study
+
+
+def _fitted(study: Study, out: Path, settings: Mapping[str, int]) -> int:
+    from reebayes.results.fitfile import save_fit
+
+    result = _sampling().fit(study, **settings, progress=sys.stderr.isatty())
+    save_fit(result, out)
+    return _told(out, result.attrs)
+
+
+def _finished(study: Study, out: Path, settings: Mapping[str, int]) -> int | None:
+    """Tell of the very fit that is asked for, if it is there: it is not made twice."""
+    from reebayes.results.description import redescribed
+    from reebayes.results.fitfile import fit_attributes, open_fit, save_fit
+
+    found, sampling = fit_attributes(out), _sampling()
+    usual = {name: getattr(sampling, name.upper()) for name in ("draws", "tune", "chains")}
+    if not is_asked_for(found, asked_for(study.hash, **{**usual, **settings})):
+        return None
+    say(f"{out} is the fit asked for; it is not made again (unless with --again).")
+    if found.get("description_hash") != study.description_hash:
+        save_fit(redescribed(open_fit(out).load(), study), out)
+        say(f"{out}: labels, notes and report settings are those of the study as it is now.")
+    return _told(out, found)
+
+
+def _told(out: Path, attrs: Mapping[Any, Any]) -> int:
+    say(f"{out}: {attrs.get('verdict', '')}")
+    if attrs.get("converged") == "yes":
+        return DONE
+    complain(
+        f"The fit did not converge. {out} is marked as such, and no report was written. "
+        f"Draw or tune longer, or inspect it with `reebayes report {out} --force`."
+    )
+    return NOT_CONVERGED
+
+
+def _sampling() -> ModuleType:
+    """Load the sampler, which takes seconds and which no other command needs."""
+    try:
+        return import_module("reebayes.inference.sampling")
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        raise ReebayesError(
+            "Compiled code can be kept neither beside the package nor in your home folder; set "
+            "NUMBA_CACHE_DIR to a folder that can be written."
+        ) from error

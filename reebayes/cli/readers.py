@@ -1,0 +1,179 @@
+"""``report``, ``export`` and ``learnt``: what a saved fit says, as a page, tables and text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from reebayes.cli.console import DONE, complain, say, say_written
+from reebayes.cli.options import (
+    Adder,
+    Commands,
+    add_command,
+    add_data,
+    add_fit_file,
+    add_recalled,
+    named_folder,
+    spare,
+    year_number,
+)
+from reebayes.study import read_study
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+
+def adders() -> dict[str, Adder]:
+    """Return what adds each of these commands, by name."""
+    return {"report": _add_report, "export": _add_export, "learnt": _add_learnt}
+
+
+def report(
+    *,
+    file: Path,
+    verify: bool,
+    out: Path | None,
+    year: int | None,
+    force: bool,
+    compare: Path | None,
+    data: Path | None,
+    recalled: bool,
+) -> int:
+    """Write a saved fit as one HTML page."""
+    from reebayes.answers.scores import read_comparison
+    from reebayes.files import sole_writer
+    from reebayes.reporting.page import write_report
+    from reebayes.results.description import redescribed
+    from reebayes.results.fitfile import open_fit
+
+    out = out or file.with_suffix(".html")
+    spare(out, [file])
+    comparison = None if compare is None else read_comparison(compare)
+    fit = open_fit(file, verify=verify)
+    if data is not None:
+        fit = redescribed(fit, read_study(data, recalled=recalled))
+    with sole_writer(out):
+        written = write_report(fit, out, year=year, force=force, comparison=comparison)
+        say(f"{written}: report written.")
+    return DONE
+
+
+def _add_report(commands: Commands) -> None:
+    parser = add_command(
+        commands, report,
+        brief="write a saved fit as one HTML page",
+        text="Write one self-contained HTML page: figures with bands, a Sankey diagram, records "
+        "and sources.",
+        example="reebayes report results/fit.nc --year 2010 --out report_2010.html",
+    )  # fmt: skip
+    add_fit_file(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE.html", help="page to write (default: beside the fit)"
+    )
+    parser.add_argument(
+        "--year", type=year_number, metavar="Y",
+        help="year of the Sankey diagram (default: the study's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--force", action="store_true", help="report a fit that did not converge, with a banner"
+    )
+    parser.add_argument(
+        "--compare", type=Path, metavar="DIR", help="show the scores that `reebayes compare` wrote"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR",
+        help="take labels, notes and [report] from the study as it is now (default: as fitted)",
+    )  # fmt: skip
+    add_recalled(parser)
+
+
+def export(*, file: Path, verify: bool, to: Literal["csv", "xlsx"], out: Path | None) -> int:
+    """Write the bands of a saved fit as tables."""
+    from reebayes.files import sole_writer
+    from reebayes.reporting.spreadsheets import write_csv, write_xlsx
+    from reebayes.reporting.tables import export_tables
+
+    workbook = to == "xlsx"
+    beside = file.with_suffix(".xlsx") if workbook else file.with_name(f"{file.stem}_tables")
+    out = out or beside
+    if not workbook:
+        out = named_folder(out)
+    spare(out, [file])
+    fit = _opened(file, verify=verify)
+    with sole_writer(out):
+        tables = export_tables(fit)
+        paths = [write_xlsx(tables, out)] if workbook else write_csv(tables, out)
+    say_written(paths)
+    return DONE
+
+
+def _add_export(commands: Commands) -> None:
+    parser = add_command(
+        commands, export,
+        brief="write the bands of a saved fit as tables",
+        text="Write medians and bands of all quantities and flows, their sums over the years, "
+        "records and\nsources as CSV files in a folder or as one Excel workbook.",
+        example="reebayes export results/fit.nc --to xlsx --out bands.xlsx",
+    )  # fmt: skip
+    add_fit_file(parser)
+    parser.add_argument("--to", choices=("csv", "xlsx"), required=True, help="kind of table")
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH",
+        help="folder (csv) or workbook (xlsx) to write (default: beside the fit)",
+    )  # fmt: skip
+
+
+def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, recalled: bool) -> int:
+    """Tell what a saved fit rests on, and write its tables if a folder is given, be it empty."""
+    from reebayes.answers.drivers import driver_tables, driver_text
+    from reebayes.files import sole_writer
+    from reebayes.reporting.spreadsheets import write_csv
+
+    fit = _opened(file, verify=verify)
+    say(f"{driver_text(fit)}\n\n{_rank(data, fit, recalled=recalled)}")
+    if csv is not None:
+        beside = file.with_name(f"{file.stem}_learnt")
+        out = named_folder(Path(csv) if csv else beside)
+        spare(out, [file])
+        with sole_writer(out):
+            paths = write_csv(driver_tables(fit), out)
+        say_written(paths)
+    return DONE
+
+
+def _add_learnt(commands: Commands) -> None:
+    parser = add_command(
+        commands, learnt,
+        brief="tell what a saved fit rests on",
+        text="Tell what the records taught of the headline quantities and what rests on priors, "
+        "which\nrecords and reporters move them most, which records the rest disagrees with, and "
+        "how many\ndirections of the unknowns the records see.",
+        example="reebayes learnt results/fit.nc --csv tables",
+    )  # fmt: skip
+    add_fit_file(parser)
+    parser.add_argument(
+        "--csv", nargs="?", const="", metavar="DIR",
+        help="write the whole tables into a folder too (default: beside the fit)",
+    )  # fmt: skip
+    add_data(parser, of="the study that was fitted")
+    add_recalled(parser)
+
+
+def _opened(file: Path, *, verify: bool) -> DataTree:
+    """Open a fit, and warn of one that did not converge."""
+    from reebayes.results.fitfile import open_fit
+
+    fit = open_fit(file, verify=verify)
+    if fit.attrs.get("converged") != "yes":
+        complain(f"Warning: this fit did not converge. {fit.attrs.get('verdict', '')}")
+    return fit
+
+
+def _rank(directory: Path | None, fit: DataTree, *, recalled: bool) -> str:
+    """What the records of the study see; the fit holds no priors to tell it from."""
+    study = read_study(directory, recalled=recalled)
+    if directory is None and study.hash != fit.attrs.get("study_hash"):
+        return "Give the study that was fitted (--data) to count what its records see."
+    from reebayes.inference.identifiability import identify, rank_sentence
+
+    return rank_sentence(identify(study, fit))
