@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reebayes.answers.drivers import driver_tables, driver_text, gather_drivers
-from reebayes.results.contents import contents_of
+from reebayes.results.reading import contents_of
 from tests.fakes import RECORDS, SUMS, YEARS, fake_fit
 
 

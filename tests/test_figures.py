@@ -16,7 +16,7 @@ from reebayes.figures.curves import plot_bands, plot_totals, stated_values
 from reebayes.figures.heatmaps import plot_learnt
 from reebayes.figures.sankey import draw_sankey
 from reebayes.reporting.tables import record_table
-from reebayes.results.contents import contents_of
+from reebayes.results.reading import contents_of
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
 from tests.fakes import FLOWS, fake_fit

@@ -8,9 +8,10 @@ import pytest
 import xarray as xr
 
 from reebayes.errors import ResultError
-from reebayes.inference.identifiability import identify, rank_sentence
+from reebayes.inference.identifiability import identify
 from reebayes.model.kernels import observe, record_terms, states
 from reebayes.model.layout import Layout, lay_out
+from reebayes.results.summaries import directions_text
 from reebayes.study import Study, read_study
 from tests.tiny import without_anchor
 
@@ -146,7 +147,7 @@ def test_the_fit_must_be_of_the_study(study: Study) -> None:
 
 def test_the_sentence_tells_the_counts(study: Study) -> None:
     rank = identify(study)
-    text = rank_sentence(rank)
+    text = directions_text(rank.attrs)
     for name in ("records", "seen", "faint", "unseen", "directions"):
         assert f" {rank.attrs[name]:,}" in text
     assert text.startswith("At the centre of the priors, ")

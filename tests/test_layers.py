@@ -43,14 +43,22 @@ ORDER = {
     "model": (
         *("kernels", "operations", "unknowns", "network", "observations", "layout", "graph"),
     ),
-    "results": ("contents", "description", "summaries", "intervals", "selection", "fitfile"),
+    "results": (
+        "contents",
+        "description",
+        "reading",
+        "summaries",
+        "intervals",
+        "selection",
+        "fitfile",
+    ),
     "elicitation": ("quantiles", "rewriting", "__main__"),
     "inference": (
         *("convergence", "density", "coordinates", "datatree", "identifiability", "sampling"),
     ),
     "answers": (
-        *("availability", "contraction", "leave_one_out", "literature", "predictive", "scores"),
-        "drivers",
+        *("availability", "contraction", "importance", "leave_one_out", "literature"),
+        *("predictive", "scores", "drivers"),
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey"),
     "experiments": (

@@ -15,9 +15,7 @@ from scipy.special import logit, ndtri
 
 from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, REPORTER, YEAR
 from reebayes.errors import ResultError
-from reebayes.results.contents import Contents, Fit, contents_of
-from reebayes.results.selection import quantity
-from reebayes.results.summaries import cumulative
+from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.wording import listed
 
 LEARNT, PARTLY, PRIOR_ONLY, ABSENT = "learnt", "partly", "prior only", "absent"
@@ -204,8 +202,9 @@ def _compare(
     contents: Contents, name: str, *, total: bool, ci_prob: float
 ) -> tuple[dict[str, NDArray[Any]], str]:
     """Columns of one quantity, by year or of the sum, and the scale on which it is compared."""
-    draws = (quantity(contents, name, group=group) for group in (PRIOR, POSTERIOR))
-    before, after = (_sorted(cumulative(da) if total else da) for da in draws)
+    _require_summable(contents, name, total=total)
+    draws = (contents.array(group, "quantities", name) for group in (PRIOR, POSTERIOR))
+    before, after = (_sorted(values.sum(axis=-1) if total else values) for values in draws)
     # A value that never changes, or never exists, has nothing to be learnt.
     absent = ~(before[-1] - before[0] > 0)
     scale = _scale(before[:, ~absent], after[:, ~absent], name in contents.ratios)
@@ -252,15 +251,22 @@ def _labels(contraction: Floats, error: Floats, shift: Floats) -> NDArray[np.str
     return np.where(sure & (contraction >= LEARNT_FROM), LEARNT, np.where(some, PARTLY, PRIOR_ONLY))
 
 
-def _sorted(da: xr.DataArray) -> Floats:
+def _require_summable(contents: Contents, name: str, *, total: bool) -> None:
+    if total and name in contents.ratios:
+        raise ResultError(
+            f"{name} is a ratio, and ratios of different years cannot be added. "
+            "Add up its numerator and its denominator instead."
+        )
+
+
+def _sorted(draws: Floats) -> Floats:
     """Draws (draw, value), each value's in rising order; undefined ones stand last."""
-    return np.sort(_flat(da), axis=0)
+    return np.sort(_flat(draws), axis=0)
 
 
-def _flat(da: xr.DataArray) -> Floats:
-    """Draws (draw, value)."""
-    ordered = da.transpose("chain", "draw", ...).values
-    return ordered.reshape(ordered.shape[0] * ordered.shape[1], -1).astype(np.float64)
+def _flat(draws: Floats) -> Floats:
+    """Draws (chain, draw, ...) as (draw, value)."""
+    return draws.reshape(draws.shape[0] * draws.shape[1], -1).astype(np.float64)
 
 
 def _scale(before: Floats, after: Floats, share: bool) -> str:
@@ -334,19 +340,17 @@ def confounding(fit: Fit) -> pd.DataFrame:
     -------
     DataFrame
         One row per reporter and quantity, means over the years of its records: posterior
-        ``correlation`` of bias and log quantity, ``bias_contraction``, ``quantity_contraction``,
-        ``bias_label`` and ``quantity_label`` as in `learnt`, and a ``state`` where the correlation
-        is below `CONFOUNDED_FROM` and the bias is not learnt: ``confounded`` if the quantity is
-        not either, ``anchored`` if it is, by the prior of the bias. Sorted by correlation.
+        ``correlation`` of bias and log quantity; where it is below `CONFOUNDED_FROM`,
+        ``bias_contraction``, ``quantity_contraction``, ``bias_label`` and ``quantity_label`` as in
+        `learnt`, and a ``state`` if the bias is not learnt: ``confounded`` if the quantity is not
+        either, ``anchored`` if it is, by the prior of the bias. Sorted by correlation.
     """
     contents = contents_of(fit)
     rows = [
         {"reporter": reporter, "quantity": name, **_joint(contents, reporter, name, years)}
         for (reporter, name), years in _reported(contents).items()
     ]
-    columns = ["correlation", "bias_label", "quantity_label"]  # also where no reporter is left
-    table = pd.DataFrame(rows, columns=None if rows else [REPORTER, QUANTITY, *columns])
-    table = table.dropna(subset=["correlation"])
+    table = pd.DataFrame(rows, columns=_PAIR_COLUMNS).dropna(subset=["correlation"])
     tied = (table["correlation"] <= CONFOUNDED_FROM) & (table["bias_label"] != LEARNT)
     state = np.where(table["quantity_label"] == LEARNT, ANCHORED, CONFOUNDED)
     table["state"] = np.where(tied, state, "")
@@ -392,24 +396,29 @@ def _reported(contents: Contents) -> dict[tuple[str, str], list[int]]:
     return {pair: sorted(found) for pair, found in years.items()}
 
 
+_PAIR_COLUMNS = [
+    REPORTER, QUANTITY, "correlation", "bias_contraction", "bias_label", "quantity_contraction",
+    "quantity_label",
+]  # fmt: skip
+
+
 def _joint(
     contents: Contents, reporter: str, name: str, years: list[int]
 ) -> dict[str, float | str]:
     """Mean bias beside mean log quantity over some years."""
-    (bias_before, before), (bias, after) = (
-        _means(contents, group, reporter, name, years) for group in (PRIOR, POSTERIOR)
-    )
-    moves = np.ptp(bias) > 0 and np.ptp(after) > 0  # not so where undefined
-    row: dict[str, float | str] = {
-        "correlation": float(np.corrcoef(bias, after)[0, 1]) if moves else np.nan
-    }
-    for what, pair in (("bias", (bias_before, bias)), ("quantity", (before, after))):
-        ordered = [np.sort(values)[:, None] for values in pair]
-        effective = min(contents.effective_draws, len(pair[1]))
+    after = _means(contents, POSTERIOR, reporter, name, years)
+    if not all(np.ptp(values) > 0 for values in after):  # not so where undefined
+        return {"correlation": np.nan}
+    row: dict[str, float | str] = {"correlation": float(np.corrcoef(*after)[0, 1])}
+    if float(row["correlation"]) > CONFOUNDED_FROM:
+        return row
+    before = _means(contents, PRIOR, reporter, name, years)
+    for what, *pair in zip(("bias", "quantity"), before, after, strict=True):
+        first, second = (np.sort(values)[:, None] for values in pair)
+        effective = min(contents.effective_draws, len(second))
         figures = _figures(
-            _band(ordered[0], "plain", CI_PROB, len(pair[0])),
-            _band(ordered[1], "plain", CI_PROB, effective),
-            np.array([not np.ptp(pair[0]) > 0]), CI_PROB,
+            _band(first, "plain", CI_PROB, len(first)), _band(second, "plain", CI_PROB, effective),
+            np.array([not np.ptp(first) > 0]), CI_PROB,
         )  # fmt: skip
         row[f"{what}_contraction"] = float(figures["contraction"][0])
         row[f"{what}_label"] = str(figures["label"][0])
@@ -420,8 +429,8 @@ def _means(
     contents: Contents, group: str, reporter: str, name: str, years: list[int]
 ) -> tuple[Floats, Floats]:
     """Draws of the mean bias, and of the mean log quantity where it exists."""
-    level = _flat(quantity(contents, name, group=group).sel({YEAR: years}))
-    level = level[:, (level > 0).all(axis=0)]
+    level = contents.array(group, "quantities", name)[..., contents.positions(years)]
+    level = _flat(level[..., (level > 0).all(axis=(0, 1))])
     bias = _flat(contents.bias(group, reporter, years))[:, 0]
     undefined = np.full(len(level), np.nan)
     return bias, np.log(level).mean(axis=1) if level.shape[1] else undefined

@@ -25,7 +25,8 @@ from reebayes.conventions import (
     REPORTER,
     YEAR,
 )
-from reebayes.results.contents import PREDICTIVE, Contents, Fit, contents_of
+from reebayes.results.contents import PREDICTIVE
+from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.wording import format_band, format_value
 
 SHOWN = 5

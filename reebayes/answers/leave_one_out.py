@@ -17,29 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
-from arviz_stats.base import array_stats
 from numpy.typing import NDArray
-from scipy.special import logsumexp, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
+from reebayes.answers.importance import reliable, smoothed_weights
 from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER, YEAR
 from reebayes.errors import ResultError
-from reebayes.results.contents import (
-    LIKELIHOOD,
-    OBSERVED,
-    PREDICTIVE,
-    Contents,
-    Fit,
-    contents_of,
-)
+from reebayes.results.contents import LIKELIHOOD, OBSERVED, PREDICTIVE
+from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.selection import quantity as select
 from reebayes.results.summaries import cumulative
 from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader
-
-KHAT_LIMIT = 0.7
-"""k-hat above which weights are dominated by a few draws, however many there are."""
-
-LEAST_DRAWS = 25
-"""Draws below which there is no tail to smooth."""
 
 SMALLEST_REST = 0.2
 """Least part of a record's own precision that the closed form leaves to it. Thousands of draws give
@@ -164,8 +152,8 @@ class LeftOut:
         if by not in (RECORD, REPORTER):
             raise ResultError(f"by must be 'record' or 'reporter', not {by!r}.")
         terms, table = _terms(contents, by)
-        weights, khat = _all_weights(terms)
-        table["khat"], table["reliable"] = khat, _reliable(khat, len(terms))
+        weights, khat = smoothed_weights(terms)
+        table["khat"], table["reliable"] = khat, reliable(khat, len(terms))
         return cls(terms, weights, table)
 
 
@@ -233,35 +221,6 @@ def _flat(da: xr.DataArray) -> Floats:
     """Draws (draw, record)."""
     ordered = da.transpose("chain", "draw", ...).values
     return ordered.reshape(-1, ordered.shape[-1]).astype(np.float64)
-
-
-# --- weights --------------------------------------------------------------------------------------
-
-
-def _all_weights(terms: Floats) -> tuple[Floats, Floats]:
-    """Weights (draw, column) that take each column of log-likelihoods out, and their k-hats."""
-    weights, khat = np.empty_like(terms), np.empty(terms.shape[1])
-    for column, term in enumerate(terms.T):
-        weights[:, column], khat[column] = _weights(term)
-    return weights, khat
-
-
-def _weights(term: Floats) -> tuple[Floats, float]:
-    """Normalised weights of draws without one term, and k-hat; NaN if there is no tail to fit."""
-    if not np.ptp(term) > 0:
-        return np.full(term.size, 1 / term.size), -np.inf  # it tells the draws nothing apart
-    if term.size >= LEAST_DRAWS:
-        try:
-            smoothed, khat = array_stats.psislw(term)
-            return np.exp(smoothed), float(khat)
-        except ValueError:  # the largest weights are all the same
-            pass
-    return np.exp(-term - logsumexp(-term)), float("nan")
-
-
-def _reliable(khat: Floats, draws: int) -> NDArray[np.bool_]:
-    """Whether weights can be trusted; fewer draws ask for lighter tails."""
-    return np.asarray(khat <= min(KHAT_LIMIT, 1 - 1 / np.log10(max(draws, 11))))
 
 
 # --- disagreement ---------------------------------------------------------------------------------

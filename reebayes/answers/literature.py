@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, YEAR
-from reebayes.results.contents import Contents, Fit, contents_of
+from reebayes.conventions import CI_PROB, POSTERIOR, SAMPLE_DIMS
+from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.summaries import bands
 from reebayes.study import Estimate, Table
 from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader, stated_interval
@@ -81,14 +81,19 @@ def _over_years(
 ) -> xr.DataArray:
     """Sum of a quantity over years, draw by draw; of a ratio, the ratio of sums."""
     above, below = contents.terms[quantity]
-    flows = contents.group(group)["flows"].sel({YEAR: slice(*years)})
-    total = _weighted(flows, above)
-    return total / _weighted(flows, below) if below else total
+    span = contents.positions([year for year in contents.years if years[0] <= year <= years[1]])
 
+    def total(terms: Mapping[str, float]) -> np.ndarray:
+        return sum(
+            (
+                weight * contents.array(group, "flows", name)[..., span].sum(axis=-1)
+                for name, weight in terms.items()
+            ),
+            start=np.zeros(()),
+        )
 
-def _weighted(flows: xr.DataArray, terms: Mapping[str, float]) -> xr.DataArray:
-    weights = xr.DataArray(list(terms.values()), dims=[FLOW], coords={FLOW: list(terms)})
-    return (flows.sel({FLOW: list(terms)}) * weights).sum([FLOW, YEAR])
+    values = total(above) / total(below) if below else total(above)
+    return xr.DataArray(values, dims=SAMPLE_DIMS)
 
 
 def _beside(item: pd.Series, draws: Mapping[str, xr.DataArray], ci_prob: float) -> dict[str, Any]:

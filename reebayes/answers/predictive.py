@@ -7,13 +7,8 @@ import numpy as np
 import pandas as pd
 
 from reebayes.conventions import PRIOR, RECORD, REPORTER
-from reebayes.results.contents import (
-    PREDICTIVE,
-    PRIOR_PREDICTIVE,
-    Fit,
-    contents_of,
-    stated_ends,
-)
+from reebayes.results.contents import PREDICTIVE, PRIOR_PREDICTIVE
+from reebayes.results.reading import Fit, contents_of, stated_ends
 from reebayes.study.kinds import kind_of
 
 LEVELS = (0.5, 0.9)

@@ -17,7 +17,8 @@ from arviz_stats.utils import ELPDDataLOO
 
 from reebayes.conventions import CI_PROB, RATIO_UNITS, RECORD
 from reebayes.errors import FitError, ResultError
-from reebayes.results.contents import LIKELIHOOD, Fit, contents_of
+from reebayes.results.contents import LIKELIHOOD
+from reebayes.results.reading import Fit, contents_of
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
 from reebayes.wording import format_band

@@ -40,7 +40,6 @@ def report(
     recalled: bool,
 ) -> int:
     """Write a saved fit as one HTML page."""
-    from reebayes.answers.scores import read_comparison
     from reebayes.files import sole_writer
     from reebayes.reporting.page import write_report
     from reebayes.results.description import redescribed
@@ -48,7 +47,11 @@ def report(
 
     out = out or file.with_suffix(".html")
     spare(out, [file])
-    comparison = None if compare is None else read_comparison(compare)
+    comparison = None
+    if compare is not None:
+        from reebayes.answers.scores import read_comparison
+
+        comparison = read_comparison(compare)
     fit = open_fit(file, verify=verify)
     if data is not None:
         fit = redescribed(fit, read_study(data, recalled=recalled))
@@ -130,7 +133,7 @@ def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, reca
     from reebayes.reporting.spreadsheets import write_csv
 
     fit = _opened(file, verify=verify)
-    say(f"{driver_text(fit)}\n\n{_rank(data, fit, recalled=recalled)}")
+    say(f"{driver_text(fit)}\n\n{_directions(fit, data, recalled=recalled)}")
     if csv is not None:
         beside = file.with_name(f"{file.stem}_learnt")
         out = named_folder(Path(csv) if csv else beside)
@@ -169,11 +172,14 @@ def _opened(file: Path, *, verify: bool) -> DataTree:
     return fit
 
 
-def _rank(directory: Path | None, fit: DataTree, *, recalled: bool) -> str:
-    """What the records of the study see; the fit holds no priors to tell it from."""
-    study = read_study(directory, recalled=recalled)
-    if directory is None and study.hash != fit.attrs.get("study_hash"):
-        return "Give the study that was fitted (--data) to count what its records see."
-    from reebayes.inference.identifiability import identify, rank_sentence
+def _directions(fit: DataTree, directory: Path | None, *, recalled: bool) -> str:
+    """What the records see, as the fit has it; or of another study at the same unknowns."""
+    from reebayes.results.reading import contents_of
+    from reebayes.results.summaries import directions_text
 
-    return rank_sentence(identify(study, fit))
+    if directory is None:
+        counts = contents_of(fit).directions
+        return directions_text(counts) if counts else "The fit does not say what its records see."
+    from reebayes.inference.identifiability import identify
+
+    return directions_text(identify(read_study(directory, recalled=recalled), fit).attrs)

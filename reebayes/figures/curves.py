@@ -81,12 +81,23 @@ def plot_bands(
     if shown is not None:
         handles += _draw_records(ax, shown)
     _finish(ax, band, top)
-    columns = max(2, round(ax.get_window_extent().width / 220))
+    inches = ax.get_position().width * _width(ax)
     ax.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(0, -0.09), fontsize=8, frameon=False,
-        ncols=columns,
+        ncols=legend_columns(inches),
     )  # fmt: skip
     return ax
+
+
+def legend_columns(inches: float) -> int:
+    """Return how many columns the legend of a plot of some width has."""
+    return max(2, round(inches / 2.2))
+
+
+def _width(ax: Axes) -> float:
+    """Width in inches of the figure that axes are in."""
+    figure = ax.get_figure(root=True)
+    return 0.0 if figure is None else float(figure.get_size_inches()[0])
 
 
 def _in_view(

@@ -17,7 +17,7 @@ import xarray as xr
 
 from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, YEAR
 from reebayes.errors import ResultError
-from reebayes.results.contents import Contents, Fit, contents_of
+from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.summaries import bands
 from reebayes.wording import format_band
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from scipy.linalg import svd
+from scipy.linalg import svd, svdvals
 
 from reebayes.conventions import LATENT, POSTERIOR, QUANTITY, YEAR
 from reebayes.errors import ResultError
@@ -77,39 +77,51 @@ def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
     point = _Point(layout, _latent(study, layout, fit))
     told = point.told()
     _, values, directions = svd(told, full_matrices=False)
-    padded = np.zeros(point.free.size)
-    padded[: values.size] = values
+    at = "posterior mean" if fit is not None else "centre of the priors"
+    return xr.Dataset(
+        {"singular_value": (DIRECTION, _padded(point, values))}
+        | _shares(point, values, directions),
+        coords={YEAR: list(layout.years), QUANTITY: list(layout.quantities)},
+        attrs=_counts(point, told, values) | {"at": at},
+    )
+
+
+def count_directions(layout: Layout, latent: Floats) -> dict[str, int]:
+    """Count the directions that records see at one latent vector; see `identify`.
+
+    Parameters
+    ----------
+    layout : Layout
+    latent : array (latent)
+
+    Returns
+    -------
+    dict
+        ``directions``, ``seen``, ``faint``, ``unseen``, ``records``, ``informative_records``.
+    """
+    point = _Point(layout, latent)
+    told = point.told()
+    return _counts(point, told, svdvals(told))
+
+
+def _counts(point: _Point, told: Floats, values: Floats) -> dict[str, int]:
+    padded = _padded(point, values)
     blind = BLIND_BELOW * max(float(padded.max(initial=0.0)), SEEN_FROM)
-    shares = _shares(point, values, directions)
-    counts = {
+    return {
         "directions": int(padded.size),
         "seen": int((padded > SEEN_FROM).sum()),
         "faint": int(((padded <= SEEN_FROM) & (padded > blind)).sum()),
         "unseen": int((padded <= blind).sum()),
-        "records": len(layout.records),
+        "records": len(point.layout.records),
         "informative_records": int((np.abs(told).sum(axis=1) > 0).sum()),
     }
-    return xr.Dataset(
-        {"singular_value": (DIRECTION, padded)} | shares,
-        coords={YEAR: list(layout.years), QUANTITY: list(layout.quantities)},
-        attrs=counts | {"at": "posterior mean" if fit is not None else "centre of the priors"},
-    )
 
 
-def rank_sentence(rank: xr.Dataset) -> str:
-    """Say in words what `identify` counted.
-
-    Parameters
-    ----------
-    rank : Dataset
-        As `identify` returns it.
-    """
-    at = rank.attrs
-    return (
-        f"At the {at['at']}, {at['records']:,} records tell more than the prior of {at['seen']:,} "
-        f"of {at['directions']:,} directions of the unknowns, less than the prior of "
-        f"{at['faint']:,}, and nothing of {at['unseen']:,}, which only the prior sees."
-    )
+def _padded(point: _Point, values: Floats) -> Floats:
+    """Singular values of every direction; those beyond the records are 0."""
+    padded = np.zeros(point.free.size)
+    padded[: values.size] = values
+    return padded
 
 
 def _latent(study: Study, layout: Layout, fit: xr.DataTree | None) -> Floats:

@@ -30,6 +30,7 @@ from reebayes.inference.datatree import (
     root_attributes,
 )
 from reebayes.inference.density import Density, gradients
+from reebayes.inference.identifiability import count_directions
 from reebayes.model.kernels import Whitening, density_at, keep_at, observe, states, unfold
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.unknowns import Floats
@@ -133,11 +134,15 @@ def fit(
         del posterior
         tree[STATS] = xr.DataTree(_of_kept(stats, THIN, study.unit))
         verdict = judge(tree["posterior"].to_dataset(), stats)
+        latents = tree[POSTERIOR].to_dataset()["latents"].values
+        mean = latents.mean(axis=(0, 1), dtype=np.float64)
+        directions = count_directions(layout, mean) | {"at": "posterior mean"}
     clock["total"] = time.perf_counter() - begin
     settings = {"seed": seed, "draws": draws, "tune": tune, "chains": chains}
     tree.attrs = {
         **root_attributes(study, settings),
         **verdict,
+        "directions": json.dumps(directions),
         "wall_seconds": json.dumps({name: round(value, 2) for name, value in clock.items()}),
     }
     return tree

@@ -11,7 +11,8 @@ from reebayes.answers.predictive import ALL, predictive_check
 from reebayes.conventions import RATIO_UNITS
 from reebayes.errors import ResultError
 from reebayes.figures.ranks import plot_predictive
-from reebayes.results.contents import PREDICTIVE, Fit, contents_of
+from reebayes.results.contents import PREDICTIVE
+from reebayes.results.reading import Fit, contents_of
 from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader, kind_of
 from reebayes.wording import format_band, format_value
 

@@ -16,7 +16,7 @@ from reebayes.errors import FitError
 from reebayes.files import write_whole
 from reebayes.reporting.plan import plan_of
 from reebayes.reporting.sections import SECTIONS, Material
-from reebayes.results.contents import Fit, contents_of
+from reebayes.results.reading import Fit, contents_of
 
 if TYPE_CHECKING:
     from reebayes.answers.scores import Comparison

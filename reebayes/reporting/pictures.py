@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import pandas as pd
@@ -15,23 +15,32 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reebayes.conventions import POSTERIOR, PRIOR, QUANTITY, YEAR
-from reebayes.figures.curves import plot_bands, plot_totals, stated_values
+from reebayes.figures.curves import legend_columns, plot_bands, plot_totals, stated_values
 from reebayes.figures.style import plain_text
 from reebayes.reporting.plan import Plan
-from reebayes.results.contents import Contents
-from reebayes.results.intervals import bands_of
+from reebayes.results.reading import Contents
 from reebayes.wording import format_band, listed, without_per_year
 
+_LARGE, _SMALL = (9.0, 4.6), (3.9, 3.7)
+"""Inches of a plot by itself, and of one of several."""
 
-def totals_figure(contents: Contents, plan: Plan) -> dict[str, str] | None:
+LEGEND_COLUMNS = 2
+"""Columns of the legend of one of several plots."""
+
+_LINE, _BESIDE = 0.165, 0.85  # inches of a line of a legend, and beside a plot
+
+
+def totals_figure(
+    contents: Contents, plan: Plan, sums: Mapping[str, xr.Dataset]
+) -> dict[str, str] | None:
     """Return the sums of the headline quantities as a picture; None if all are ratios."""
     names = [name for name in plan.headline if name not in contents.ratios]
     if not names:
         return None
-    strips = {}
-    for group in contents.distributions:
-        sums = bands_of(contents, "quantities", group, total=True)
-        strips[group] = {plan.label(name): sums.sel({QUANTITY: name}) for name in names}
+    strips = {
+        group: {plan.label(name): found.sel({QUANTITY: name}) for name in names}
+        for group, found in sums.items()
+    }
     unit = without_per_year(contents.units[names[0]])
     figure, axes = _new_figure(1, 1, (9.0, 0.9 + 0.55 * len(names)))
     plot_totals(strips[POSTERIOR], strips.get(PRIOR), unit=unit, ax=axes[0])
@@ -42,19 +51,21 @@ def totals_figure(contents: Contents, plan: Plan) -> dict[str, str] | None:
 def band_figure(
     contents: Contents,
     plan: Plan,
-    names: Sequence[str],
+    yearly: Mapping[str, xr.Dataset],
     records: pd.DataFrame,
+    names: Sequence[str],
     *,
     others: bool,
 ) -> dict[str, str]:
     """Return quantities over the years as a picture, with notes on records beyond the scale."""
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
-    size = (9.0, 4.6) if len(names) == 1 else (3.9 * columns, 3.7 * rows)
-    figure, axes = _new_figure(rows, columns, size)
-    yearly = {group: bands_of(contents, "quantities", group) for group in contents.distributions}
+    cell = _LARGE if len(names) == 1 else _SMALL
+    figure = Figure(figsize=(cell[0] * columns, cell[1] * rows))
+    width = (cell[0] - _BESIDE) / (cell[0] * columns)
+    axes = [figure.add_axes((0.1, 0.1, width, 0.8)) for _ in names]
     notes, alternatives = [], []
-    for name, ax in zip(names, axes, strict=False):
+    for name, ax in zip(names, axes, strict=True):
         strips = {group: _of_quantity(contents, found, name) for group, found in yearly.items()}
         shown = _shown_records(contents, plan, name, records, others=others)
         plot_bands(strips[POSTERIOR], shown, prior=strips.get(PRIOR), ax=ax)
@@ -63,8 +74,8 @@ def band_figure(
             _small(ax)
         notes += _off_scale(ax, shown, plan.label(name))
         alternatives.append(_alternative(plan.label(name), strips[POSTERIOR]))
-    for ax in axes[len(names) :]:
-        ax.set_visible(False)
+    for row in range(rows):
+        _place(axes[row * columns : (row + 1) * columns], row, cell)
     return embedded(figure, " ".join(alternatives)) | {"note": " ".join(notes)}
 
 
@@ -83,6 +94,29 @@ def _shown_records(
     return shown.assign(hollow=shown["quantity"] != name)
 
 
+def _place(axes: Sequence[Axes], row: int, cell: tuple[float, float]) -> None:
+    """Give the plots of one row their places: room for legends below, for numbers beside.
+
+    What stands around a plot is known, and a layout engine would draw all of it twice to learn it.
+    """
+    figure = axes[0].get_figure()
+    assert isinstance(figure, Figure)
+    width, height = figure.get_size_inches()
+    per_row = legend_columns(cell[0] - _BESIDE) if cell == _LARGE else LEGEND_COLUMNS
+    lines = max(math.ceil(_entries(ax) / per_row) for ax in axes)
+    below = 0.42 + _LINE * lines
+    for column, ax in enumerate(axes):
+        left, bottom = cell[0] * column + _BESIDE - 0.1, height - cell[1] * (row + 1) + below
+        size = (cell[0] - _BESIDE, cell[1] - below - 0.34)
+        ax.set_position((left / width, bottom / height, size[0] / width, size[1] / height))
+
+
+def _entries(ax: Axes) -> int:
+    """How many entries the legend of a plot has."""
+    legend = ax.get_legend()
+    return 0 if legend is None else len(legend.get_texts())
+
+
 def _small(ax: Axes) -> None:
     """Legend for a panel: the sources only, in small type."""
     legend = ax.get_legend()
@@ -91,8 +125,8 @@ def _small(ax: Axes) -> None:
     handles = [handle for handle in legend.legend_handles if isinstance(handle, Line2D)]
     legend.remove()
     ax.legend(
-        handles=handles, fontsize=7, frameon=False, ncols=2, loc="upper left",
-        bbox_to_anchor=(0, -0.1), handlelength=1.2, columnspacing=1.0,
+        handles=handles, fontsize=7, frameon=False, ncols=LEGEND_COLUMNS,
+        loc="upper left", bbox_to_anchor=(0, -0.1), handlelength=1.2, columnspacing=1.0,
     )  # fmt: skip
 
 

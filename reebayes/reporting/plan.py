@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from reebayes.errors import ResultError
-from reebayes.results.contents import Contents
-from reebayes.results.selection import require_known
+from reebayes.results.reading import Contents, require_known
 from reebayes.study import FaultList, read_report
 from reebayes.wording import listed
 

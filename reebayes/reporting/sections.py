@@ -36,8 +36,8 @@ from reebayes.reporting.checking import (
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
 from reebayes.reporting.tables import record_table
-from reebayes.results.contents import Contents
 from reebayes.results.intervals import bands_of
+from reebayes.results.reading import Contents
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import cumulative, probability_above
 from reebayes.study.kinds import kind_of
@@ -91,6 +91,21 @@ class Material:
         return record_table(self.contents)
 
     @cached_property
+    def yearly(self) -> dict[str, xr.Dataset]:
+        """Bands of every quantity by year, of the posterior and of the prior."""
+        contents = self.contents
+        return {group: bands_of(contents, "quantities", group) for group in contents.distributions}
+
+    @cached_property
+    def sums(self) -> dict[str, xr.Dataset]:
+        """Bands of the sums over all years of every quantity that can be added up."""
+        contents = self.contents
+        return {
+            group: bands_of(contents, "quantities", group, total=True)
+            for group in contents.distributions
+        }
+
+    @cached_property
     def drivers(self) -> Drivers:
         """What the headline figures rest on."""
         return gather_drivers(self.contents, self.plan.headline)
@@ -138,8 +153,8 @@ def headline(material: Material) -> dict[str, Any]:
     """Gather the headline figures, how probable thresholds are, and the verdict on convergence."""
     contents, plan = material.contents, material.plan
     return {
-        "rows": _headline_rows(contents, plan),
-        "totals": totals_figure(contents, plan),
+        "rows": _headline_rows(material),
+        "totals": totals_figure(contents, plan, material.sums),
         "exceeding": [
             row
             for name in plan.headline
@@ -150,12 +165,8 @@ def headline(material: Material) -> dict[str, Any]:
     }
 
 
-def _headline_rows(contents: Contents, plan: Plan) -> list[dict[str, str]]:
-    yearly = {group: bands_of(contents, "quantities", group) for group in contents.distributions}
-    sums = {
-        group: bands_of(contents, "quantities", group, total=True)
-        for group in contents.distributions
-    }
+def _headline_rows(material: Material) -> list[dict[str, str]]:
+    contents, plan = material.contents, material.plan
     rows = []
     for name in plan.headline:
         unit, ratio = str(contents.units[name]), name in contents.ratios
@@ -164,8 +175,8 @@ def _headline_rows(contents: Contents, plan: Plan) -> list[dict[str, str]]:
         row |= {"prior_total": "–", "prior_last": "–"}
         for group in contents.distributions:
             one = {QUANTITY: name}
-            row[f"{group}_total"] = "–" if ratio else band_text(sums[group].sel(one))
-            row[f"{group}_last"] = band_text(yearly[group].sel(one).isel({YEAR: -1}))
+            row[f"{group}_total"] = "–" if ratio else band_text(material.sums[group].sel(one))
+            row[f"{group}_last"] = band_text(material.yearly[group].sel(one).isel({YEAR: -1}))
         rows.append(row)
     return rows
 
@@ -285,15 +296,14 @@ def _disagreements(table: pd.DataFrame) -> list[dict[str, str]]:
 
 def year_by_year(material: Material) -> dict[str, Any]:
     """Gather the headline quantities and the panels as figures over the years."""
-    contents, plan, records = material.contents, material.plan, material.records
+    plan = material.plan
+    beside = (material.contents, plan, material.yearly, material.records)
     return {
-        "headline_figures": [
-            band_figure(contents, plan, [name], records, others=True) for name in plan.headline
-        ],
+        "headline_figures": [band_figure(*beside, [name], others=True) for name in plan.headline],
         "panels": [
             {
                 "title": panel["title"],
-                "figure": band_figure(contents, plan, panel["quantities"], records, others=False),
+                "figure": band_figure(*beside, panel["quantities"], others=False),
             }
             for panel in plan.panels
         ],
@@ -310,7 +320,7 @@ def all_quantities(material: Material) -> dict[str, Any]:
     """Gather the table of yearly values."""
     contents, plan = material.contents, material.plan
     chosen = {QUANTITY: list(plan.table), YEAR: list(plan.table_years)}
-    band = bands_of(contents, "quantities").sel(chosen).transpose(QUANTITY, YEAR)
+    band = material.yearly[POSTERIOR].sel(chosen).transpose(QUANTITY, YEAR)
     values = np.stack([band[name].values for name in ("median", "lower", "upper")], axis=-1)
     rows = [
         {

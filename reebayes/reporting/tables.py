@@ -11,8 +11,9 @@ from reebayes.conventions import (
     QUANTITY,
     YEAR,
 )
-from reebayes.results.contents import PREDICTIVE, Contents, Fit, contents_of, stated_ends
+from reebayes.results.contents import PREDICTIVE
 from reebayes.results.intervals import bands_of
+from reebayes.results.reading import Contents, Fit, contents_of, stated_ends
 from reebayes.results.summaries import bands
 from reebayes.wording import without_per_year
 

@@ -1,19 +1,15 @@
 """What a fit holds: every group, variable and attribute, described once.
 
 The writer writes by this list, a file is checked by it, readers read by it, and the page "What a
-fit holds" is made of it. `Contents` is a fit with its tables read once, to be handed down.
+fit holds" is made of it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import xarray as xr
 
 from reebayes.conventions import (
@@ -27,16 +23,12 @@ from reebayes.conventions import (
     PROCESS,
     PUBLISHED,
     QUANTITY,
-    RATIO_UNITS,
     RECORD,
     REPORTER,
     SHARED,
     SOURCE,
     YEAR,
-    parse_terms,
 )
-from reebayes.errors import ResultError
-from reebayes.study.kinds import kind_of, stated_interval
 from reebayes.wording import without_per_year
 
 DRIFTING, PRIOR_ROW, RATIO, DISTRIBUTION = "drifting", "prior_row", "ratio", "distribution"
@@ -320,6 +312,7 @@ ATTRIBUTES: Mapping[str, tuple[type, str]] = {
     "bfmi_min": (float, "Smallest E-BFMI."),
     "saturated_fraction": (float, "Share of trees that were cut off."),
     "gradients_per_draw": (float, "Mean gradients a transition."),
+    "directions": (dict, "How many directions of the unknowns the records see (JSON)."),
     "wall_seconds": (dict, "Where the time went (JSON)."),
 }
 """Attributes at the root of a fit: the type of each, and what it says."""
@@ -408,193 +401,4 @@ def _fault(group: str, variable: Variable, there: xr.Dataset) -> str:
     return ""
 
 
-def stated_ends(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the interval that each row of a table of records or estimates states.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With ``kind, value, low, high``.
-
-    Returns
-    -------
-    tuple of array
-        Lower ends (0 where open) and upper ends (infinity), in the unit of the figures; a figure
-        is an interval of no width.
-
-    Raises
-    ------
-    UnknownKindError
-        If a kind is unknown.
-    """
-    rows: Iterable[Any] = table.itertuples()
-    ends = [stated_interval(row) for row in rows]
-    low, high = zip(*ends, strict=True) if ends else ((), ())
-    return np.array(low, dtype=float), np.array(high, dtype=float)
-
-
-# --- a fit, with its tables read once -------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Contents:
-    """A fit with what its tables say, read once and handed down.
-
-    Parameters
-    ----------
-    fit : DataTree
-        As `fit` or `open_fit` returns it.
-    """
-
-    fit: xr.DataTree
-
-    def has(self, group: str) -> bool:
-        """Return whether the fit has a group."""
-        return group in self.fit.children
-
-    def group(self, name: str) -> xr.Dataset:
-        """Return one group.
-
-        Raises
-        ------
-        ResultError
-            If the fit has no such group.
-        """
-        if name not in self.fit.children:
-            there = ", ".join(self.fit.children)
-            raise ResultError(f"The fit has no group {name!r}; it has {there}.")
-        return self.fit.children[name].to_dataset()
-
-    @property
-    def attrs(self) -> Mapping[Any, Any]:
-        """The attributes of the fit."""
-        return self.fit.attrs
-
-    @property
-    def unit(self) -> str:
-        """Unit of flows."""
-        return str(self.fit.attrs.get("unit", ""))
-
-    @property
-    def converged(self) -> bool:
-        """Whether the fit passed its gate."""
-        return self.fit.attrs.get("converged") == "yes"
-
-    @cached_property
-    def years(self) -> list[int]:
-        """Years of the fit."""
-        return [int(year) for year in self.group(POSTERIOR)[YEAR].values]
-
-    @cached_property
-    def distributions(self) -> list[str]:
-        """Groups of draws: the posterior, then the prior if the fit has one."""
-        return [name for name in (POSTERIOR, PRIOR) if self.has(name)]
-
-    @cached_property
-    def records(self) -> pd.DataFrame:
-        """Records by name: ``quantity, year, year_end, kind, value, low, high, other, ...``.
-
-        Raises
-        ------
-        UnknownKindError
-            If a record is of a kind that this version does not know.
-        """
-        table = self._table(RECORD)
-        for name in dict.fromkeys(table["kind"]):
-            kind_of(name)
-        return table
-
-    @cached_property
-    def sources(self) -> pd.DataFrame:
-        """Sources by key: ``citation, url, licence, year``."""
-        return self._table(SOURCE)
-
-    @cached_property
-    def processes(self) -> pd.DataFrame:
-        """Processes by name: ``kind, region, label``."""
-        return self._table(PROCESS)
-
-    @cached_property
-    def flows(self) -> pd.DataFrame:
-        """Flows by name: ``source, target, product, registered, label``."""
-        return self._table(FLOW)
-
-    @cached_property
-    def published(self) -> pd.DataFrame:
-        """Published estimates by name, in the unit of the study."""
-        return self._table(PUBLISHED)
-
-    @cached_property
-    def units(self) -> pd.Series:
-        """Unit of every quantity."""
-        return self._table(QUANTITY)["unit"]
-
-    @cached_property
-    def ratios(self) -> set[str]:
-        """Quantities that are ratios."""
-        return {str(name) for name, unit in self.units.items() if unit in RATIO_UNITS}
-
-    @cached_property
-    def terms(self) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
-        """Weights by flow of every quantity: of its numerator, and of its denominator if any."""
-        return {
-            str(name): parse_terms(text) for name, text in self._table(QUANTITY)["terms"].items()
-        }
-
-    @cached_property
-    def report(self) -> dict[str, Any]:
-        """The study's ``[report]`` table; empty if it has none."""
-        settings = json.loads(str(self.fit.attrs.get("report", "{}")))
-        return settings if isinstance(settings, dict) else {}
-
-    @cached_property
-    def settings(self) -> dict[str, Any]:
-        """The study's ``[settings]``."""
-        settings = json.loads(str(self.fit.attrs.get("settings", "{}")))
-        return settings if isinstance(settings, dict) else {}
-
-    @cached_property
-    def variance_floor(self) -> float:
-        """Share of every stated variance that noise leaves as it is."""
-        return float(self.group(CONSTANT)["variance_floor"])
-
-    @property
-    def effective_draws(self) -> float:
-        """Smallest tail effective sample size that the gate found; infinite if it found none."""
-        return float(self.fit.attrs.get("ess_tail_min", np.inf))
-
-    def headline(self, fallback: int = 3) -> list[str]:
-        """Return the quantities that the study's report puts first, or its first few."""
-        names = self.units.index[:fallback]
-        return list(self.report.get("headline") or map(str, names))
-
-    def bias(self, group: str, reporter: str, years: Sequence[int]) -> xr.DataArray:
-        """Draws (chain, draw) of the mean bias of a reporter over some years, log scale."""
-        draws = self.group(group)
-        if reporter in draws[DRIFTING].values:
-            moving = draws["drifting_bias"].sel({DRIFTING: reporter, YEAR: list(years)})
-            return moving.mean(YEAR)
-        return draws["bias"].sel({REPORTER: reporter})
-
-    def _table(self, dim: str) -> pd.DataFrame:
-        """One table of the study, by the names of its rows."""
-        constant = self.group(CONSTANT)
-        prefix = f"{dim}_"
-        columns = {
-            variable.name.removeprefix(prefix): constant[variable.name].values
-            for variable in TABLES
-            if variable.dims == (dim,)
-        }
-        index = pd.Index(constant[dim].values.astype(str), name=dim)
-        table = pd.DataFrame(columns, index=index)
-        texts = [name for name in table if table[name].dtype.kind in "OUT"]
-        return table.astype(dict.fromkeys(texts, str))
-
-
-type Fit = xr.DataTree | Contents
 """A fit as `fit` or `open_fit` returns it, or the same with its tables read."""
-
-
-def contents_of(fit: Fit) -> Contents:
-    """Return a fit with its tables read once."""
-    return fit if isinstance(fit, Contents) else Contents(fit)

@@ -13,13 +13,16 @@ import xarray as xr
 from xarray.backends import BackendArray, NetCDF4BackendEntrypoint
 from xarray.core import indexing
 
-from reebayes.conventions import CHAIN, DRAW, FIT_FORMAT
+from reebayes.conventions import CHAIN, DRAW, FIT_FORMAT, FLOW, QUANTITY, REPORTER
 from reebayes.errors import ResultError
 from reebayes.files import write_whole
-from reebayes.results.contents import JSON_ATTRIBUTES, differences, missing
+from reebayes.results.contents import DRIFTING, JSON_ATTRIBUTES, differences, missing
 
 _CHUNKS = 2**20
 """Bytes of a variable that a file keeps in memory while it is written."""
+
+_READ_ALONE = (FLOW, QUANTITY, REPORTER, DRIFTING)
+"""Dimensions of draws of which a reader wants one name at a time."""
 
 # What a damaged file makes of the libraries that read it is not only theirs to name.
 _DAMAGE = (OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError)
@@ -92,10 +95,9 @@ def _encoding(group: xr.Dataset) -> dict[str, dict[str, Any]]:
 
 def _pieces(variable: xr.Variable) -> dict[str, tuple[int, ...]]:
     """Draws in pieces of one name; a piece that does not divide the whole would waste space."""
-    if variable.dims[:2] != (CHAIN, DRAW):
+    if variable.dims[:2] != (CHAIN, DRAW) or variable.dims[-1] not in _READ_ALONE:
         return {"chunksizes": variable.shape}
-    named = variable.ndim > 2
-    return {"chunksizes": (*variable.shape[:-1], 1) if named else variable.shape}
+    return {"chunksizes": (*variable.shape[:-1], 1)}
 
 
 def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:

@@ -20,16 +20,8 @@ from reebayes.conventions import (
     YEAR,
     parse_terms,
 )
-from reebayes.results.contents import (
-    BAND_PROBS,
-    BANDS,
-    DISTRIBUTION,
-    RATIO,
-    Contents,
-    Fit,
-    contents_of,
-    dataset,
-)
+from reebayes.results.contents import BAND_PROBS, BANDS, DISTRIBUTION, RATIO, dataset
+from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.summaries import bands, cumulative
 
 type Floats = NDArray[np.float64]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 
 import xarray as xr
 
 from reebayes.conventions import FLOW, POSTERIOR, QUANTITY
-from reebayes.errors import ResultError
-from reebayes.results.contents import Fit, contents_of
+from reebayes.results.reading import Fit, contents_of, require_known
 from reebayes.results.summaries import UNIT_SEPARATOR
 
 
@@ -70,16 +68,6 @@ def flow(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.D
     draws = _select(contents.group(group)["flows"], FLOW, name)
     long_name = name if isinstance(name, str) else "flows"
     return draws.assign_attrs(long_name=long_name, units=contents.unit)
-
-
-def require_known(names: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Raise a `ResultError` that offers the nearest name unless all names are known."""
-    known = {str(name) for name in known}
-    for name in names:
-        if name not in known:
-            near = get_close_matches(str(name), known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ResultError(f"Unknown {what} {name!r}.{hint}")
 
 
 def _select(draws: xr.DataArray, dim: str, name: str | Sequence[str]) -> xr.DataArray:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import xarray as xr
 
 from reebayes.conventions import CI_PROB, RATIO_UNITS, SAMPLE_DIMS, YEAR
@@ -108,6 +111,22 @@ def probability_above(da: xr.DataArray, x: float) -> xr.DataArray:
         "units": "probability",
     }
     return share.assign_attrs({**attrs, "threshold": x})
+
+
+def directions_text(counts: Mapping[str, Any]) -> str:
+    """Say in words which directions of the unknowns the records see: local identifiability.
+
+    Parameters
+    ----------
+    counts : mapping
+        Attributes of what `identify` returns, or `Contents.directions`.
+    """
+    return (
+        f"At the {counts['at']}, {counts['records']:,} records tell more than the prior of "
+        f"{counts['seen']:,} of {counts['directions']:,} directions of the unknowns, less than the "
+        f"prior of {counts['faint']:,}, and nothing of {counts['unseen']:,}, which only the prior "
+        "sees."
+    )
 
 
 def _sample_dims(da: xr.DataArray) -> list[str]:

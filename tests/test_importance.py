@@ -1,0 +1,51 @@
+"""Smoothed weights are those of the library, on tails of every kind."""
+
+import numpy as np
+import pytest
+from arviz_stats.base import array_stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reebayes.answers.importance import reliable, smoothed_weights
+
+
+@given(st.integers(25, 5000), st.floats(1.1, 30.0), st.floats(0.01, 20.0), st.integers(0, 2**32))
+def test_weights_and_khat_are_those_of_the_library(
+    draws: int, freedom: float, scale: float, seed: int
+) -> None:
+    term = scale * np.random.default_rng(seed).standard_t(freedom, draws)
+    weights, khat = smoothed_weights(term[:, None])
+    with np.errstate(all="ignore"):
+        expected, expected_khat = array_stats.psislw(term)
+    np.testing.assert_allclose(weights[:, 0], np.exp(expected), rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(khat[0], expected_khat, rtol=1e-9)
+    assert weights.sum() == pytest.approx(1.0)
+
+
+def test_a_term_that_tells_nothing_apart_weighs_all_draws_alike() -> None:
+    weights, khat = smoothed_weights(np.full((100, 1), -3.0))
+    assert khat[0] == -np.inf
+    np.testing.assert_allclose(weights, 0.01)
+
+
+def test_few_draws_have_no_tail_and_are_never_trusted() -> None:
+    terms = np.random.default_rng(1).normal(size=(20, 1))
+    weights, khat = smoothed_weights(terms)
+    assert np.isnan(khat[0])
+    np.testing.assert_allclose(weights[:, 0], np.exp(-terms[:, 0]) / np.exp(-terms[:, 0]).sum())
+    assert not reliable(khat, 20).any()
+
+
+def test_ratios_of_two_values_have_no_tail_to_fit() -> None:
+    """The largest ones are all the same."""
+    terms = np.where(np.arange(1000) % 2, 0.0, -1.0)[:, None]
+    weights, khat = smoothed_weights(terms)
+    assert np.isnan(khat[0])
+    assert weights.sum() == pytest.approx(1.0)
+
+
+def test_a_tail_that_is_too_heavy_is_not_trusted() -> None:
+    terms = np.random.default_rng(3).standard_cauchy((4000, 1))
+    khat = smoothed_weights(terms)[1]
+    assert khat[0] > 0.7
+    assert not reliable(khat, 4000).any()
