@@ -1,6 +1,7 @@
 """Commands from the outside: exit codes, messages and files, with a stand-in for the sampler."""
 
 import inspect
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
 from tests.test_variants import study_with
-from tests.tiny import STUDY, shared_tables, write_tables
+from tests.tiny import PRIORS, STUDY, shared_tables, write_tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -202,7 +203,7 @@ def test_learnt_prints_and_writes_what_a_fit_rests_on(
     assert main(["learnt", str(fit_file)]) == 0
     out = capsys.readouterr().out
     assert "What moves smuggled most" in out
-    assert "Give the study that was fitted (--data)" in out
+    assert "The fit does not say what its records see." in out
     assert not (fit_file.parent / "fit_learnt").exists()
     assert main(["learnt", str(fit_file), "--csv"]) == 0
     beside = {path.name for path in (fit_file.parent / "fit_learnt").iterdir()}
@@ -218,13 +219,20 @@ def test_learnt_counts_what_the_records_of_the_fitted_study_see(
     study = read_study(tiny_study)
     fit = fake_fit()
     fit.attrs["study_hash"] = study.hash
-    posterior = fit["posterior"].to_dataset().drop_vars("latents")
-    zeros = np.zeros((2, 50, lay_out(study).unknowns.size))
-    fit["posterior"] = posterior.assign(latents=(("chain", "draw", "latent"), zeros))
+    posterior = fit["posterior"].to_dataset().drop_dims("latent")
+    layout = lay_out(study)
+    zeros = (("chain", "draw", "latent"), np.zeros((2, 50, layout.unknowns.size)))
+    fit["posterior"] = posterior.assign(latents=zeros).assign_coords(latent=list(layout.latents))
+    fit.attrs["directions"] = json.dumps(
+        {"directions": 9, "seen": 4, "faint": 3, "unseen": 2, "records": 12, "at": "mean"}
+    )
     path = save_fit(fit, tmp_path / "fit.nc")
+    assert main(["learnt", str(path)]) == 0
+    assert "more than the prior of 4 of 9 directions" in capsys.readouterr().out
     assert main(["learnt", str(path), "--data", str(tiny_study)]) == 0
     assert "At the posterior mean, 12 records tell more than the prior" in capsys.readouterr().out
-    other = write_tables(tmp_path / "other", study=STUDY.replace("Tiny", "Small"))
+    small = STUDY.replace("Tiny", "Small")
+    other = write_tables(tmp_path / "other", study=small, priors=PRIORS.replace("0.4", "0.3"))
     assert main(["learnt", str(path), "--data", str(other)]) == 2
     assert "not a fit of the study 'Small'" in capsys.readouterr().err
 
@@ -290,12 +298,13 @@ def test_commands_are_functions_that_need_no_command_line(
     settings = {"seed": 7, "draws": 10, "tune": None, "chains": None}
     assert fits.fit(data=tiny_study, recalled=False, out=out, **settings) == 0
     assert (asked["seed"], asked["draws"]) == (7, 10)
-    assert readers.export(file=out, to="csv", out=tables) == 0
+    assert readers.export(file=out, verify=True, to="csv", out=tables) == 0
     assert (tables / "flows.csv").is_file()
     with pytest.raises(FitError, match="did not converge"):
         readers.report(
-            file=save_fit(_unconverged(), out), out=None, year=None, force=False, compare=None
-        )
+            file=save_fit(_unconverged(), out), verify=False, out=None, year=None, force=False,
+            compare=None, data=None, recalled=False,
+        )  # fmt: skip
 
 
 def test_the_sampler_is_not_loaded_for_help() -> None:

@@ -19,6 +19,7 @@ import xarray as xr
 
 from reebayes import files
 from reebayes.cli.main import main
+from reebayes.conventions import FIT_FORMAT
 from reebayes.errors import ResultError
 from reebayes.files import sole_writer, write_whole
 from reebayes.inference.sampling import CHAINS, DRAWS, TUNE
@@ -48,7 +49,9 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         tree = seen["answer"]()
         settings = {"draws": DRAWS, "tune": TUNE, "chains": CHAINS, **given}
         settings.pop("progress")
-        tree.attrs |= settings | {"study_hash": study.hash}
+        tree.attrs |= settings | {
+            "study_hash": study.hash, "description_hash": study.description_hash,
+        }  # fmt: skip
         return tree
 
     module = ModuleType("reebayes.inference.sampling")
@@ -177,9 +180,7 @@ def test_another_run_is_made(
     records.write_text(records.read_text("utf-8").replace("10.5", "10.6"), "utf-8")
     assert main(command) == 0
     assert sampler["calls"] == 5
-    monkeypatch.setattr(
-        "reebayes.cli.fits.provenance", lambda: {"code_hash": "new", "versions": ""}
-    )
+    monkeypatch.setattr("reebayes.provenance.code_hash", lambda: "new")
     assert main(command) == 0
     assert sampler["calls"] == 6
 
@@ -413,7 +414,7 @@ from reebayes.results.fitfile import open_fit
 sound = open_fit(sys.argv[1])
 def outcome(path):
     try:
-        found = open_fit(path)
+        found = open_fit(path, verify=True)
     except ResultError as error:
         return 10 if path in str(error) else 12
     for group in ("posterior", "prior"):
@@ -437,7 +438,8 @@ def test_changed_bytes_are_noticed(tmp_path: Path) -> None:
     Each is opened in a process of its own: the C library that reads them may not survive dozens
     of damaged files in one.
     """
-    sound = save_fit(fake_fit(), tmp_path / "fit.nc")
+    # so many draws that numbers are most of the file, as of a real fit
+    sound = save_fit(fake_fit(draws=500), tmp_path / "fit.nc")
     data = sound.read_bytes()
     rng = random.Random(1)
     paths = [tmp_path / f"damaged{n}.nc" for n in range(60)]
@@ -464,7 +466,7 @@ def test_a_file_of_any_length_but_its_own_is_refused(fit_file: Path) -> None:
 
 
 def _newer(tree: xr.DataTree) -> None:
-    tree.attrs["fit_format"] = 2
+    tree.attrs["fit_format"] = FIT_FORMAT + 1
 
 
 def _unreadable_format(tree: xr.DataTree) -> None:

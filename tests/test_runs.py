@@ -100,9 +100,9 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(
         import os, signal, sys
         from pathlib import Path
         sys.path.insert(0, {str(ROOT)!r})
-        import reebayes.refits as refits
+        import reebayes.experiments.runs as refits
         from reebayes.study import read_study
-        from reebayes.sampling import Run
+        from reebayes.inference.sampling import Run
         from tests.fakes import fake_fit
 
         def fit(study, **given):

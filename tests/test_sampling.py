@@ -16,6 +16,7 @@ from reebayes.inference.sampling import PRIOR_DRAWS, find_coordinates, fit
 from reebayes.model import kernels
 from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit, save_fit
+from reebayes.results.reading import contents_of
 from reebayes.results.summaries import bands
 from reebayes.simulation.flows import mass_balance_error, quantities_from
 from reebayes.simulation.records import record_log_likelihood, simulate_records
@@ -76,12 +77,13 @@ def test_groups_and_dimensions(study: Study, fitted: xr.DataTree) -> None:
     layout = lay_out(study)
     assert set(fitted.children) == {
         "posterior", "prior", "sample_stats", "posterior_predictive", "prior_predictive",
-        "log_likelihood", "observed_data", "constant_data",
+        "log_likelihood", "observed_data", "constant_data", "bands",
     }  # fmt: skip
     dims = {
         "flows": ("year", "flow"),
         "quantities": ("year", "quantity"),
-        "bias": ("year", "reporter"),
+        "bias": ("reporter",),
+        "drifting_bias": ("year", "drifting"),
         "shared_error": ("shared",),
         "noise": ("reporter",),
         "noise_of_all": (),
@@ -91,7 +93,7 @@ def test_groups_and_dimensions(study: Study, fitted: xr.DataTree) -> None:
     sizes = {
         "year": len(study.years), "flow": len(study.flows), "quantity": len(study.quantities),
         "reporter": len(study.reporters), "group": len(STEP_GROUPS),
-        "latent": layout.unknowns.size, "shared": len(study.shared),
+        "latent": layout.unknowns.size, "shared": len(study.shared), "drifting": 1,
     }  # fmt: skip
     for group, samples in (("posterior", (CHAINS, DRAWS)), ("prior", (1, PRIOR_DRAWS))):
         draws = dataset(fitted, group)
@@ -178,7 +180,8 @@ def test_log_likelihood_is_that_of_the_world_written_apart(
 ) -> None:
     at = {"chain": chain, "draw": draw}
     draws = dataset(fitted, "posterior").isel(at)
-    worlds = (draws["flows"], draws["bias"], draws["noise"], draws["shared_error"])
+    bias = contents_of(fitted).bias_by_year("posterior").isel(at)
+    worlds = (draws["flows"], bias, draws["noise"], draws["shared_error"])
     expected = record_log_likelihood(study, *worlds)
     actual = fitted["log_likelihood"]["value"].isel(at)
     np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)  # single precision
@@ -236,7 +239,7 @@ def test_replicated_figures_lie_around_the_locations(study: Study, fitted: xr.Da
     assert np.isfinite(replicates.values[..., ~certain]).all()
     single = {"record": "r_value"}
     log_flow = np.log(fitted["posterior"]["flows"].sel(flow="concentrate", year=2010))
-    draws = dataset(fitted, "posterior").sel(reporter="survey", year=2010)
+    draws = dataset(fitted, "posterior").sel(reporter="survey")
     score = (replicates.sel(single) - log_flow - draws["bias"]) / (0.1 * draws["noise"])
     assert float(score.mean()) == pytest.approx(0.0, abs=0.15)
     assert float(score.std()) == pytest.approx(1.0, rel=0.1)
@@ -279,8 +282,9 @@ def test_a_fit_alone_compiles_every_kernel_once(tmp_path: Path) -> None:
     """In a process of its own, where no test has called kernels with other arrays."""
     folder = write_tables(tmp_path / "tiny")
     code = f"""
-from reebayes import kernels, read_study
-from reebayes.sampling import fit
+from reebayes import read_study
+from reebayes.inference.sampling import fit
+from reebayes.model import kernels
 fit(read_study({str(folder)!r}), draws=4, tune=10, chains=1, progress=False)
 print([kernels.density_at.cache_info().misses, len(kernels.unfold.signatures),
        len(kernels.observe.signatures), len(kernels.states.signatures)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -136,7 +137,8 @@ def _finished(study: Study, out: Path, settings: Mapping[str, int]) -> int | Non
         return None
     say(f"{out} is the fit asked for; it is not made again (unless with --again).")
     if found.get("description_hash") != study.description_hash:
-        save_fit(redescribed(open_fit(out).load(), study), out)
+        with closing(open_fit(out)) as opened:
+            save_fit(redescribed(opened, study), out)
         say(f"{out}: labels, notes and report settings are those of the study as it is now.")
     return _told(out, found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -52,10 +53,10 @@ def report(
         from reebayes.answers.scores import read_comparison
 
         comparison = read_comparison(compare)
-    fit = open_fit(file, verify=verify)
-    if data is not None:
-        fit = redescribed(fit, read_study(data, recalled=recalled))
-    with sole_writer(out):
+    with closing(open_fit(file, verify=verify)) as opened, sole_writer(out):
+        fit = opened
+        if data is not None:
+            fit = redescribed(opened, read_study(data, recalled=recalled))
         written = write_report(fit, out, year=year, force=force, comparison=comparison)
         say(f"{written}: report written.")
     return DONE
@@ -102,8 +103,7 @@ def export(*, file: Path, verify: bool, to: Literal["csv", "xlsx"], out: Path | 
     if not workbook:
         out = named_folder(out)
     spare(out, [file])
-    fit = _opened(file, verify=verify)
-    with sole_writer(out):
+    with closing(_opened(file, verify=verify)) as fit, sole_writer(out):
         tables = export_tables(fit)
         paths = [write_xlsx(tables, out)] if workbook else write_csv(tables, out)
     say_written(paths)
@@ -132,15 +132,16 @@ def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, reca
     from reebayes.files import sole_writer
     from reebayes.reporting.spreadsheets import write_csv
 
-    fit = _opened(file, verify=verify)
-    say(f"{driver_text(fit)}\n\n{_directions(fit, data, recalled=recalled)}")
-    if csv is not None:
+    with closing(_opened(file, verify=verify)) as fit:
+        say(f"{driver_text(fit)}\n\n{_directions(fit, data, recalled=recalled)}")
+        if csv is None:
+            return DONE
         beside = file.with_name(f"{file.stem}_learnt")
         out = named_folder(Path(csv) if csv else beside)
         spare(out, [file])
         with sole_writer(out):
             paths = write_csv(driver_tables(fit), out)
-        say_written(paths)
+    say_written(paths)
     return DONE
 
 

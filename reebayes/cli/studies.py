@@ -24,6 +24,7 @@ from reebayes.cli.options import (
     year_span,
 )
 from reebayes.study import TABLE_FILES, Study, describe_study, read_study
+from reebayes.study.targets import NOISE_FLOOR
 
 
 def adders() -> dict[str, Adder]:
@@ -35,6 +36,11 @@ def check(*, directory: Path, recalled: bool, coverage: bool) -> int:
     """Read the tables of a study, and list every fault."""
     study = read_study(directory, recalled=recalled)
     say(f"{described(study)}\nNo faults found.")
+    if not study.priors.rows(str(NOISE_FLOOR)):
+        say(
+            f"priors.csv has no row '{NOISE_FLOOR}', so noise leaves {study.variance_floor:g} of "
+            "every stated variance as it is."
+        )
     if coverage:
         from reebayes.answers.availability import coverage_text
 

@@ -152,8 +152,8 @@ def fit_attributes(path: str | Path) -> dict[str, Any]:
 class _Checked(BackendArray):
     """An array of a file that tells, when it is read, if the file is damaged."""
 
-    def __init__(self, variable: xr.Variable, source: str) -> None:
-        self.variable, self.source = variable, source
+    def __init__(self, variable: xr.Variable, source: str, name: str) -> None:
+        self.variable, self.source, self.name = variable, source, name
         self.shape, self.dtype = variable.shape, variable.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
@@ -165,7 +165,7 @@ class _Checked(BackendArray):
         try:
             return np.asarray(self.variable[key].values)
         except _DAMAGE as error:
-            raise ResultError(_damaged(self.source, error)) from error
+            raise ResultError(_damaged(f"{self.source}{self.name}", error)) from error
 
 
 class _FitBackend(NetCDF4BackendEntrypoint):
@@ -174,14 +174,15 @@ class _FitBackend(NetCDF4BackendEntrypoint):
     def open_groups_as_dict(self, filename_or_obj: Any, **options: Any) -> dict[str, xr.Dataset]:
         """Open the groups of a file."""
         groups = super().open_groups_as_dict(filename_or_obj, **options)
-        return {name: _checked(group, str(filename_or_obj)) for name, group in groups.items()}
+        source = str(filename_or_obj)
+        return {name: _checked(group, source, name) for name, group in groups.items()}
 
 
-def _checked(group: xr.Dataset, source: str) -> xr.Dataset:
+def _checked(group: xr.Dataset, source: str, title: str) -> xr.Dataset:
     arrays = {
         name: (
             variable.dims,
-            indexing.LazilyIndexedArray(_Checked(variable, source)),
+            indexing.LazilyIndexedArray(_Checked(variable, source, f"{title}/{name}")),
             variable.attrs,
         )
         for name, variable in group.variables.items()

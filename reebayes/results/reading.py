@@ -22,6 +22,7 @@ from reebayes.conventions import (
     QUANTITY,
     RATIO_UNITS,
     RECORD,
+    REPORTER,
     SOURCE,
     YEAR,
     parse_terms,
@@ -215,6 +216,14 @@ class Contents:
             return self.array(group, "bias", reporter)
         moving = self.array(group, "drifting_bias", reporter)
         return np.asarray(moving[..., self.positions(years)].mean(axis=-1))
+
+    def bias_by_year(self, group: str) -> xr.DataArray:
+        """Draws (chain, draw, year, reporter) of all biases, log scale."""
+        draws = self.group(group)
+        still = draws["bias"].expand_dims({YEAR: self.years}, axis=2).copy()
+        moving = draws["drifting_bias"].rename({DRIFTING: REPORTER})
+        still.loc[{REPORTER: moving[REPORTER]}] = moving
+        return still
 
     def positions(self, years: Sequence[int]) -> list[int]:
         """Where years stand among those of the fit."""
