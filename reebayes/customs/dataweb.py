@@ -19,8 +19,6 @@ DESCRIPTIVE = (
 _KNOWN = {plain_name(name): name for name in DESCRIPTIVE} | {
     "schedulebnumber": "HTS Number",
     "htsno": "HTS Number",
-    "suppressedflag": "Suppressed",
-    "suppression": "Suppressed",
 }
 QUANTITIES = ("First Unit of Quantity", "Second Unit of Quantity")
 VALUES = ("Customs Value", "FAS Value", "CIF Imports Value", "Landed Duty-Paid Value")
@@ -104,8 +102,13 @@ class _Tables:
 
 def header_of(cells: list[str]) -> list[str] | None:
     """Return a row as a header, known columns under their names; None if it is none."""
-    names = [_KNOWN.get(plain_name(cell), cell) if cell else "" for cell in cells]
+    names = [_name(cell) if cell else "" for cell in cells]
     return names if set(NEEDED) <= set(names) else None
+
+
+def _name(cell: str) -> str:
+    plain = plain_name(cell)
+    return "Suppressed" if "suppress" in plain else _KNOWN.get(plain, cell)
 
 
 def has_header(grid: Grid) -> bool:
@@ -150,7 +153,7 @@ def _read_tables(document: Document) -> tuple[_Tables, list[str]]:
     figures: list[str] = []
     for block in blocks:
         for number, cells in block.rows:
-            row = dict(zip(block.header, cells, strict=False))
+            row = _row(block.header, cells)
             beyond = next(filter(None, cells[len(block.header) :]), "")
             if not beyond and all(row.get(name) for name in NEEDED):
                 tables.add(block, number, row, parts)
@@ -158,6 +161,15 @@ def _read_tables(document: Document) -> tuple[_Tables, list[str]]:
             elif sum(map(bool, cells)) > 1:
                 tables.totals.append(_left_over(block, number, cells, beyond))
     return tables, figures
+
+
+def _row(header: list[str], cells: list[str]) -> dict[str, str]:
+    """Return cells by column; of several flags, one that is set."""
+    row: dict[str, str] = {}
+    for name, cell in zip(header, cells, strict=False):
+        if name != "Suppressed" or row.get(name, "").casefold().removesuffix(".0") in FALSE:
+            row[name] = cell
+    return row
 
 
 def _left_over(block: _Block, row: int, cells: list[str], beyond: str) -> tuple[_Figures, Problem]:

@@ -22,6 +22,12 @@ ENGLISH: Mapping[str, str] = {
     "第二计量单位": "Supplementary Unit",
     "美元": "US dollar",
     "人民币": "Renminbi Yuan",
+    "年月": "Date of data",
+    "商品代码": "Commodity code",
+    "贸易伙伴": "Trading partner",
+    "国家(地区)": "Trading partner",
+    "数量": "Quantity",
+    "计量单位": "Unit",
     # The site's own spelling of some years.
     "Supplimentary Quantity": "Supplementary Quantity",
     "Supplimentary Unit": "Supplementary Unit",
@@ -62,7 +68,7 @@ def read_export(table: Table) -> Iterator[Shipment]:
     StudyError
         If the user does not say it either.
     """
-    if table.flow is None:
+    if table.flow is None and table.lines:
         message = (
             "a download of Chinese customs does not say whether it holds imports or exports; "
             "name it with --imports or --exports"
@@ -80,7 +86,7 @@ def read_export(table: Table) -> Iterator[Shipment]:
             source="",
             year=period.year,
             month=period.month,
-            flow=table.flow,
+            flow=table.flow or "",
             reporter="China",
             reporter_names=("CHN", "China"),
             partner=partner or code,
