@@ -171,7 +171,7 @@ def test_a_column_that_is_not_clear_is_read_as_the_others_are_or_not_at_all() ->
 def test_no_number_is_read_as_another(
     numbers: list[int], decimals: list[int], comma: bool, thousands: bool
 ) -> None:
-    """Whatever way a spreadsheet writes a column, its cells come back as they were, or none does."""
+    """Whatever way a spreadsheet writes a column, its cells come back as they were."""
     values = [*map(float, numbers), *(number + 0.5 for number in decimals)]
     cells = [f"{value:,.1f}" if thousands else f"{value:.1f}" for value in values]
     cells += [f"{number:,}" if thousands else f"{number}" for number in numbers]
@@ -220,9 +220,9 @@ def test_flags_and_what_is_withheld() -> None:
 
 @pytest.mark.parametrize(
     ("unit", "kilograms"),
-    [("KG", 2), ("kgs.", 2), ("ＫＧ", 2), ("公斤", 2), ("Kilogramme", 2), ("公吨", 2000), ("MT", 2000),
-     ("g", 0.002), ("100 KG", 200), ("pounds", 0.90718474), ("component kilograms", None),
-     ("No.", None), ("千个", None)],
+    [("KG", 2), ("kgs.", 2), ("ＫＧ", 2), ("公斤", 2), ("Kilogramme", 2), ("公吨", 2000),
+     ("MT", 2000), ("g", 0.002), ("100 KG", 200), ("pounds", 0.90718474),
+     ("component kilograms", None), ("No.", None), ("千个", None)],
 )  # fmt: skip
 def test_units(unit: str, kilograms: float | None) -> None:
     assert Line({"Quantity": "2"}).weight("Quantity", unit) == kilograms
@@ -240,15 +240,15 @@ AMERICA = ["U.S.", "U.S.A.", "USA", "US", "u.s", "America", "United States", "UN
            "840", "美国", "United States of America (the)", "Etats-Unis", "États-Unis", "EE.UU.",
            "USA, Puerto Rico and US Virgin Islands", "Vereinigte Staaten"]  # fmt: skip
 ABROAD = ["Hong Kong, China", "China, Hong Kong SAR", "Taiwan, China", "Macao, China", "Japan",
-          "Other Asia, nes", "Korea, Rep.", "United Kingdom", "United Arab Emirates", "South Africa",
-          "Central African Rep.", "392", "392.0", "036", "American Samoa", "Viet Nam", "缅甸",
-          "North Macedonia", "St. Kitts and Nevis"]  # fmt: skip
+          "Other Asia, nes", "Korea, Rep.", "United Kingdom", "United Arab Emirates",
+          "South Africa", "Central African Rep.", "392", "392.0", "036", "American Samoa",
+          "Viet Nam", "缅甸", "North Macedonia", "St. Kitts and Nevis"]  # fmt: skip
 GROUPS = ["Asia", "East Asia & Pacific", "Rest of the world", "Rest of World", "Others", "Other",
           "Other countries", "EU-27 (excludes UK)", "European Union - 27 Countries", "ASEAN",
           "European Union (27)", "EU28", "North America", "Middle East", "OECD", "G7", "BRICS",
           "Latin America & Caribbean", "Sub-Saharan Africa", "Extra-EU27", "Developing economies",
-          "Low & middle income", "Total EU", "World excluding China", "东盟", "其他国家", "Americas",
-          "Southeast Asia", "CIS"]  # fmt: skip
+          "Low & middle income", "Total EU", "World excluding China", "东盟", "其他国家",
+          "Americas", "Southeast Asia", "CIS"]  # fmt: skip
 TOTALS = ["World", "WORLD", "W00", "0", "0.0", "Grand total", "Total", "Total all countries",
           "All countries", "Total, all partners", "The World", "全球", "合计", "Monde"]  # fmt: skip
 UNKNOWN = ["Unknown", "Unspecified", "Not specified", "Not allocated", "Confidential", "Asia, nes",

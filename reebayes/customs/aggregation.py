@@ -207,6 +207,7 @@ def mark_second_offices(frame: pd.DataFrame, bounds: pd.Series) -> None:
     """Mark rows of an office that another file gives as well: its trade would count twice.
 
     A sum beats a lower bound, a larger sum one that lacks codes, and finer codes coarser ones.
+    Files of different countries of one region do not stand in for one another.
     """
     key = ["reporter_region", "apart", "flow", "quantity", "year"]
     counted = frame.assign(bound=bounds, digits=frame["code"].str.len())[included(frame)]
@@ -218,8 +219,11 @@ def mark_second_offices(frame: pd.DataFrame, bounds: pd.Series) -> None:
     ranked = sums.reset_index().sort_values(
         ["bound", "short", "digits", "series"], ascending=[True, True, False, True]
     )
-    best = ranked.drop_duplicates(key).set_index(key)["series"]
-    chosen = best.reindex(pd.MultiIndex.from_frame(frame[key])).to_numpy()
+    offices = counted[[*key, "series", "reporter_area"]].drop_duplicates()
+    office = [*key, "reporter_area"]
+    best = ranked[[*key, "series"]].merge(offices, how="left").drop_duplicates(office)
+    index = pd.MultiIndex.from_frame(frame[office])
+    chosen = best.set_index(office)["series"].reindex(index).to_numpy()
     taken = pd.Series(chosen, frame.index)
     mark(
         frame,
@@ -311,6 +315,8 @@ def rejected_rows(frame: pd.DataFrame, kept: Iterable[Remark]) -> pd.DataFrame:
     out = frame[~included(frame)]
     tables = [out.assign(tonnes=out["weight_kg"].fillna(0.0) * TONNES, outcome="rejected")]
     for rows, column, reason, advice in kept:
+        if not rows.any():
+            continue
         some = frame[rows]
         tables.append(
             some.assign(
