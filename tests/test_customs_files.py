@@ -98,6 +98,7 @@ NO_TABLES = {
     "packed.7z": (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
     "cut.csv.gz": (gzip.compress(b"year,reporter\n" * 99)[:-20], "damaged gzip"),
     "picture.csv": (b"\x89PNG\r\n\x1a\n", "picture"),
+    "letters.csv": (bytes(range(161, 256)) * 3, "no known encoding"),
     "any.csv": (b"year,rep\x00orter\x01\x02\n", "binary"),
 }
 

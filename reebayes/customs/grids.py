@@ -25,6 +25,7 @@ CHINESE = ("商品编码", "贸易伙伴", "Trading partner", "国家", "千克"
 JAPANESE = ("品名", "輸出", "輸入", "単位", "国名")
 SEPARATORS = ",;\t|"
 LINES_COUNTED = 20
+_JUDGED = 10_000
 
 type Rows = list[tuple[int, list[str]]]
 
@@ -85,9 +86,15 @@ def _text(name: str, data: bytes) -> str:
         text = data.decode("utf-16", errors="replace")
     else:
         text = _decoded(data)
-    if has_controls(text):
+    if has_controls(text) or not _mostly_plain(text):
         raise refused(name, "in no known encoding", "save it as CSV in UTF-8")
     return text
+
+
+def _mostly_plain(text: str) -> bool:
+    """Return whether text of one byte a letter has the figures and signs of a table."""
+    latin = sum("\xa0" <= char <= "\xff" for char in text[:_JUDGED])
+    return latin <= len(text[:_JUDGED]) / 2
 
 
 def _decoded(data: bytes) -> str:
