@@ -1,9 +1,11 @@
 """Customs files as users download them, turned into records of a study.
 
-``grids`` reads bytes as text, ``layouts`` tells the four layouts apart, one reader a layout
-(``comtrade``, ``dataweb``, ``gacc``, ``plain``) gives `Shipment` rows, ``tables`` are the user's
-tables, ``sieves`` mark what cannot be counted, ``totals`` add up the rest, and ``harmonising``
-joins them. ``downloads`` fetches from UN Comtrade.
+``containers`` tells what a file is, ``grids`` and ``workbooks`` read it as text, ``formats`` tells
+the layouts apart, ``tables`` reads columns by the rule that fits all their cells (``numerals``,
+``periods``), and one reader a layout (``comtrade``, ``dataweb``, ``gacc``, ``comext``, ``japan``,
+``plain``) gives `Shipment` rows. ``codebooks`` are the user's tables, ``exclusions`` and
+``plausibility`` mark what cannot be counted, ``aggregation`` adds up the rest, ``remarks`` says
+what is worth knowing of it, and ``harmonising`` joins them. ``downloads`` fetches from UN Comtrade.
 """
 
 from reebayes.customs.downloads import fetch_comtrade

@@ -1,7 +1,7 @@
 """Rows that passed, added up to records: what one office saw of one quantity in one year."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from reebayes.conventions import CI_PROB
-from reebayes.customs.exclusions import TOLERANCE, alive, mark
-from reebayes.customs.shipments import EXPORT
+from reebayes.customs.exclusions import TOLERANCE, included, mark
+from reebayes.customs.flows import EXPORT
+from reebayes.customs.remarks import Remark
 from reebayes.study import Study
 
 COLUMNS = (
@@ -19,9 +20,15 @@ COLUMNS = (
 )
 """The columns of ``records.csv``, in its order."""
 
+REJECTED = ("file", "row", "column", "value", "reason", "what_to_do", "tonnes", "outcome")
+"""The columns of the table of what was not counted, and of remarks."""
+
 TONNES = 1e-3
 MOST_SD = 0.6
-MOST_FACTOR = 1.5
+ESTIMATED_SD = 0.5
+"""Relative error of weights that an office estimated with the usual unit value of a code, which
+differs from that of the goods by about so much; the errors of all such lines go together."""
+
 GROUP = ["series", "reporter_region", "apart", "flow", "quantity", "year"]
 """What is added up to one record. ``apart`` is an area that the quantity is about alone."""
 
@@ -92,12 +99,13 @@ def mark_incomplete(frame: pd.DataFrame, coverage: pd.Series, rules: Rules) -> p
     """Mark the rows of sums that are not complete; return which are kept as lower bounds."""
     bounds = pd.Series(False, frame.index)
     queried = _queried(frame)
-    for _, group in frame[alive(frame) & ~frame["is_world"]].groupby(GROUP):
+    withheld = _withheld(frame)
+    for key, group in frame[included(frame) & ~frame["is_world"]].groupby(GROUP):
         reason = _gap(frame, group, coverage, queried, rules)
-        if not reason:
+        if not reason and key not in withheld:
             continue
         hit = pd.Series(frame.index.isin(group.index), frame.index)
-        if rules.bounds:
+        if rules.bounds or not reason:
             bounds |= hit
         else:
             mark(
@@ -115,6 +123,12 @@ def mark_incomplete(frame: pd.DataFrame, coverage: pd.Series, rules: Rules) -> p
         "nothing: it serves to check the sum of the partners",
     )
     return bounds
+
+
+def _withheld(frame: pd.DataFrame) -> set[tuple[object, ...]]:
+    """Return the sums of which the office keeps back some weight."""
+    rows = frame.loc[frame["withheld"] & (included(frame) | frame["lost"]), GROUP]
+    return set(rows.itertuples(index=False, name=None))
 
 
 def _gap(
@@ -159,10 +173,10 @@ def _damage(frame: pd.DataFrame, first: pd.Series) -> str:
     same = pd.Series(True, frame.index)
     for name in GROUP:
         same &= frame[name] == first[name]
-    lost = frame[same & frame["lost"]]
+    lost = frame[same & frame["lost"] & ~frame["withheld"]]
     if lost.empty:
         return ""
-    kept, gone = frame.loc[same & alive(frame), "value_usd"].sum(), lost["value_usd"].sum()
+    kept, gone = frame.loc[same & included(frame), "value_usd"].sum(), lost["value_usd"].sum()
     if lost["value_usd"].notna().all() and gone <= TOLERANCE * (kept + gone):
         return ""
     return f"{len(lost)} of its lines cannot be used ({lost['reason'].iloc[0]})"
@@ -175,10 +189,10 @@ def _covers(code: str, heading: str) -> bool:
 def coverage_of(frame: pd.DataFrame) -> pd.Series:
     """Return the sum of partners over the line of all partners, by cell."""
     key = ["series", "flow", "reporter_area", "code", "year"]
-    world = frame[frame["is_world"] & alive(frame)].groupby(key)
+    world = frame[frame["is_world"] & included(frame)].groupby(key)
     # The total holds trade of a country with itself, which is no trade between regions.
     itself = (frame["reporter_area"] == frame["partner_area"]) & (frame["breakdown"] == "")
-    singles = frame[~frame["is_world"] & (alive(frame) | itself)].groupby(key)
+    singles = frame[~frame["is_world"] & (included(frame) | itself)].groupby(key)
     total = world["weight_kg"].sum()
     return singles["weight_kg"].sum().reindex(total.index, fill_value=0.0) / total
 
@@ -193,9 +207,10 @@ def mark_second_offices(frame: pd.DataFrame, bounds: pd.Series) -> None:
     """Mark rows of an office that another file gives as well: its trade would count twice.
 
     A sum beats a lower bound, a larger sum one that lacks codes, and finer codes coarser ones.
+    Files of different countries of one region do not stand in for one another.
     """
     key = ["reporter_region", "apart", "flow", "quantity", "year"]
-    counted = frame.assign(bound=bounds, digits=frame["code"].str.len())[alive(frame)]
+    counted = frame.assign(bound=bounds, digits=frame["code"].str.len())[included(frame)]
     sums = counted.groupby([*key, "series"]).agg(
         bound=("bound", "any"), weight=("weight_kg", "sum"), digits=("digits", "mean")
     )
@@ -204,8 +219,11 @@ def mark_second_offices(frame: pd.DataFrame, bounds: pd.Series) -> None:
     ranked = sums.reset_index().sort_values(
         ["bound", "short", "digits", "series"], ascending=[True, True, False, True]
     )
-    best = ranked.drop_duplicates(key).set_index(key)["series"]
-    chosen = best.reindex(pd.MultiIndex.from_frame(frame[key])).to_numpy()
+    offices = counted[[*key, "series", "reporter_area"]].drop_duplicates()
+    office = [*key, "reporter_area"]
+    best = ranked[[*key, "series"]].merge(offices, how="left").drop_duplicates(office)
+    index = pd.MultiIndex.from_frame(frame[office])
+    chosen = best.set_index(office)["series"].reindex(index).to_numpy()
     taken = pd.Series(chosen, frame.index)
     mark(
         frame,
@@ -218,9 +236,13 @@ def mark_second_offices(frame: pd.DataFrame, bounds: pd.Series) -> None:
 
 def sum_records(frame: pd.DataFrame, bounds: pd.Series, rules: Rules) -> pd.DataFrame:
     """Return a record for each office, quantity and year, in the columns of ``records.csv``."""
-    counted = frame.assign(bound=bounds)[alive(frame)]
-    records = [_record(group, rules) for _, group in counted.groupby(GROUP)]
-    table = pd.DataFrame(records, columns=list(COLUMNS))
+    counted = frame.assign(bound=bounds)[included(frame)]
+    return as_records([_record(group, rules) for _, group in counted.groupby(GROUP)])
+
+
+def as_records(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Return rows as a table in the columns and order of ``records.csv``."""
+    table = pd.DataFrame([dict(row) for row in rows], columns=list(COLUMNS))
     ordered = table.sort_values(["quantity", "year", "reporter"], ignore_index=True)
     numbers = dict.fromkeys(("value", "low", "high", "factor", "sd"), float)
     return ordered.astype({"year": "Int64", "year_end": "Int64", **numbers})
@@ -254,6 +276,8 @@ def _record(group: pd.DataFrame, rules: Rules) -> dict[str, object]:
 def _sd(group: pd.DataFrame, content: float, rules: Rules) -> float:
     """Combine the errors of weight, of content, and of small consignments, on the log scale.
 
+    Weights that were estimated are wider by their share of the content.
+
     The factors of the codes are judged in one way, so their errors are taken to go together: the
     sum's is their mean, weighted by content.
     """
@@ -261,7 +285,8 @@ def _sd(group: pd.DataFrame, content: float, rules: Rules) -> float:
     each = np.log(group["factor_high"] / group["factor_low"]) / width
     weights = group["weight_kg"] * group["factor"]
     factor = math.fsum(each * weights) / math.fsum(weights)
-    large = math.hypot(rules.sd, factor)
+    estimated = math.fsum(weights[group["estimated"]]) / math.fsum(weights)
+    large = math.hypot(rules.sd, ESTIMATED_SD * estimated, factor)
     return max(large, min(math.hypot(large, rules.misbooked / content), MOST_SD))
 
 
@@ -285,13 +310,13 @@ def _note(group: pd.DataFrame) -> str:
     return f"Codes {codes}; {named}{more}. Content {low:g} to {high:g} of a gross tonne."
 
 
-def rejected_rows(
-    frame: pd.DataFrame, kept: Iterator[tuple[pd.Series, str, str, str]]
-) -> pd.DataFrame:
+def rejected_rows(frame: pd.DataFrame, kept: Iterable[Remark]) -> pd.DataFrame:
     """Return every row that is not counted, and every remark on one that is."""
-    out = frame[~alive(frame)]
+    out = frame[~included(frame)]
     tables = [out.assign(tonnes=out["weight_kg"].fillna(0.0) * TONNES, outcome="rejected")]
     for rows, column, reason, advice in kept:
+        if not rows.any():
+            continue
         some = frame[rows]
         tables.append(
             some.assign(
@@ -304,5 +329,5 @@ def rejected_rows(
             )
         )
     table = pd.concat(tables).rename(columns={"shown": "value", "advice": "what_to_do"})
-    names = ["file", "row", "column", "value", "reason", "what_to_do", "tonnes", "outcome"]
-    return table[names].sort_values(["file", "row", "outcome", "reason"], ignore_index=True)
+    table["file"] = table.pop("place")
+    return table[[*REJECTED]].sort_values(["file", "row", "outcome", "reason"], ignore_index=True)

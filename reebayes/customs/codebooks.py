@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
+from reebayes.customs.areanames import area_key, vague_role
 from reebayes.errors import Fault, StudyError
 from reebayes.study import Cells, FaultList, read_lines
 from reebayes.wording import quoted
@@ -35,17 +36,22 @@ class Code:
     first: int
     last: int
     note: str
+    elements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A country or other partner: its region in the study and the codes that it uses."""
+    """A country or other partner: its region in the study and the codes that it uses.
+
+    ``listed`` is false for one that the table of areas does not name.
+    """
 
     area: str
     region: str
     jurisdiction: str
     role: str
     names: tuple[str, ...]
+    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +101,13 @@ class AreaTable:
     def __init__(self, areas: Iterable[Area]) -> None:
         listed = list(areas)
         self._rest = next(area for area in listed if area.area == REST)
-        self._areas = {
-            name.casefold(): area for area in listed for name in (area.area, *area.names)
-        }
+        self._areas = {area_key(name): area for area in listed for name in (area.area, *area.names)}
         # Taking one of these for a country of the rest of the world would move its trade.
-        self._weighty = [n for n, area in self._areas.items() if area.region != self._rest.region]
+        self._weighty = [
+            name
+            for name, area in self._areas.items()
+            if area.region not in ("", self._rest.region) and ":" not in name
+        ]
 
     @property
     def rest(self) -> str:
@@ -107,17 +115,22 @@ class AreaTable:
         return self._rest.region
 
     def find(self, names: Sequence[str]) -> Area | None:
-        """Return the area that goes by one of `names`; None if they look like a misspelling."""
+        """Return the area that goes by one of `names`; None if they look like a misspelling.
+
+        Names of groups and totals, and for what is not known, need not be listed.
+        """
         for name in names:
-            if found := self._areas.get(name.casefold()):
+            if found := self._areas.get(area_key(name)):
                 return found
         label = names[-1] if names else ""
-        if not label or any(self._misspelt(name) for name in names):
+        role = next(filter(None, map(vague_role, names)), "")
+        if not label or (not role and any(self._misspelt(area_key(name)) for name in names)):
             return None
-        return Area(label, self._rest.region, self._rest.jurisdiction, "area", ())
+        rest = self._rest
+        return Area(label, rest.region, rest.jurisdiction, role or "area", (), listed=False)
 
     def _misspelt(self, name: str) -> bool:
-        ratios = (SequenceMatcher(None, name.casefold(), other).ratio() for other in self._weighty)
+        ratios = (SequenceMatcher(None, name, other).ratio() for other in self._weighty)
         # Codes of three letters are all alike.
         return len(name) > 4 and max(ratios, default=0.0) >= ALIKE
 
@@ -149,7 +162,7 @@ def read_codes(path: Path) -> CodeTable:
         With every fault of the table.
     """
     required = ("code", "jurisdiction", "product", "used", "reo_per_gross", "low", "high")
-    lines, faults = _lines(path, required, ("valid_from", "valid_to", "note"))
+    lines, faults = _lines(path, required, ("valid_from", "valid_to", "note", "elements"))
     codes: list[Code] = []
     for cells in lines:
         code = Code(
@@ -163,6 +176,7 @@ def read_codes(path: Path) -> CodeTable:
             first=cells.year("valid_from") or 0,
             last=cells.year("valid_to") or 9999,
             note=cells.text("note"),
+            elements=tuple(filter(None, map(str.strip, cells.text("elements").split(";")))),
         )
         row = cells.line.row
         if not (code.code.isascii() and code.code.isdecimal()):
@@ -206,7 +220,7 @@ def read_areas(path: Path) -> AreaTable:
         region, jurisdiction = cells.text("region"), cells.text("jurisdiction")
         if role in ("area", "group") and not region:
             faults.add(cells.line.row, "region", "", "cell is empty; write the study's region")
-        for name in dict.fromkeys(text.casefold() for text in (area, *names)):
+        for name in dict.fromkeys(area_key(text) for text in (area, *names)):
             if known.setdefault(name, area) != area:
                 message = f"name {quoted(name)} is that of {quoted(known[name])} too; keep one"
                 faults.add(cells.line.row, "names", name, message)

@@ -1,43 +1,83 @@
-"""UN Comtrade: the layout of today's downloads, and the one of the older site."""
+"""UN Comtrade: the layout of today's downloads, and the one of the older site.
 
-from collections.abc import Iterator, Mapping
+Columns are known by their names without case and signs, so that frames of the R package comtradr
+(``ref_year``) and of the Python package comtradeapicall, and the bulk files, are read as well.
+"""
 
-from reebayes.customs.grids import Rows
-from reebayes.customs.shipments import EXPORT, IMPORT, Line, Shipment, rows_below
+from collections.abc import Iterator
 
-PLUS = ("refYear", "reporterCode", "flowCode", "partnerCode", "cmdCode", "netWgt")
-LEGACY = ("Year", "Trade Flow", "Reporter", "Partner", "Commodity Code", "Netweight (kg)")
+from reebayes.customs.flows import IMPORT, read_flow
+from reebayes.customs.shipments import Line, Shipment
+from reebayes.customs.tables import Columns, Table
 
-FLOWS: Mapping[str, str] = {"m": IMPORT, "x": EXPORT, "import": IMPORT, "export": EXPORT}
-"""Totals of trade. Any other flow is a part of one of them, or no trade in goods."""
+PLUS = Columns(
+    names=(
+        *("freqCode", "refYear", "refMonth", "period", "reporterCode", "reporterISO"),
+        *("reporterDesc", "flowCode", "flowDesc", "partnerCode", "partnerISO", "partnerDesc"),
+        *("partner2Code", "classificationCode", "isOriginalClassification", "cmdCode"),
+        *("customsCode", "mosCode", "motCode", "qtyUnitCode", "qtyUnitAbbr", "qty"),
+        *("isQtyEstimated", "netWgt", "isNetWgtEstimated", "primaryValue", "legacyEstimationFlag"),
+    ),
+    needed=(
+        *("refYear|period", "reporterCode|reporterISO|reporterDesc", "flowCode|flowDesc"),
+        *("partnerCode|partnerISO|partnerDesc", "cmdCode", "netWgt|qty"),
+    ),
+    numbers=("netWgt", "qty", "primaryValue"),
+    periods=("refYear", "period"),
+    aliases={"frequency": "freqCode", "freq": "freqCode", "month": "refMonth"},
+)
+LEGACY = Columns(
+    names=(
+        *("Classification", "Year", "Period", "Trade Flow Code", "Trade Flow", "Reporter Code"),
+        *("Reporter", "Reporter ISO", "Partner Code", "Partner", "Partner ISO", "Commodity Code"),
+        *("2nd Partner Code", "Customs Proc. Code", "Mode of Transport Code", "Qty Unit", "Qty"),
+        *("Netweight (kg)", "Trade Value (US$)", "Flag"),
+    ),
+    needed=(
+        *("Year|Period", "Trade Flow|Trade Flow Code", "Reporter|Reporter Code|Reporter ISO"),
+        *("Partner|Partner Code|Partner ISO", "Commodity Code", "Netweight (kg)|Qty"),
+    ),
+    numbers=("Netweight (kg)", "Qty", "Trade Value (US$)"),
+    periods=("Year", "Period"),
+    aliases={
+        "trade_value_usd": "Trade Value (US$)",
+        "second_partner_code": "2nd Partner Code",
+        "X2nd.Partner.Code": "2nd Partner Code",
+        "customs_proc_code": "Customs Proc. Code",
+    },
+)
 
 DIMENSIONS = (
     ("customs procedure", ("customsCode", "Customs Proc. Code"), ("C00",)),
     ("mode of supply", ("mosCode",), ("0",)),
     ("mode of transport", ("motCode", "Mode of Transport Code"), ("0",)),
-    ("second partner", ("partner2Code", "2nd Partner Code"), ("0",)),
+    ("second partner", ("partner2Code", "2nd Partner Code"), ("0", "W00")),
 )
 """What a line may be broken down by: name, its column in either layout, the code of its total."""
 
-ESTIMATED_WEIGHT = ("4", "6")
-"""Flags of the older layout that say that the weight was estimated."""
+ESTIMATED_WEIGHT, ESTIMATED_QUANTITY = ("4", "6"), ("2", "6")
+"""Flags of the older layout that say that the weight, or the quantity, was estimated."""
+
+KILOGRAMS = {"8": "kg"}
+"""Code of the unit, in files that do not name it."""
 
 
-def read_plus(file: str, header: list[str], rows: Rows) -> Iterator[Shipment]:
+def read_plus(table: Table) -> Iterator[Shipment]:
     """Read a download of Comtrade Plus."""
-    for number, cells in rows_below(rows, header):
-        line = Line(cells)
-        unit = line.text("qtyUnitAbbr")
-        weight = line.number("netWgt") or line.weight("qty", unit)
-        flow = line.text("flowCode")
+    for line in table.lines:
+        period = line.period(("refYear", "period"), ("refMonth",), "freqCode")
+        weight, estimated = _plus_weight(line)
+        original = line.text("isOriginalClassification") == "" or line.truth(
+            "isOriginalClassification"
+        )
         yield Shipment(
-            file=file,
-            row=number,
+            file=table.file,
+            row=line.row,
             layout="comtrade",
             source="",
-            year=line.year(line.text("refYear", "period"), "refYear"),
-            month=_month(line.text("freqCode"), line.text("refMonth")),
-            flow=FLOWS.get(flow.casefold(), line.text("flowDesc") or flow),
+            year=period.year,
+            month=period.month,
+            flow=_flow(line, "flowCode", "flowDesc"),
             reporter=line.text("reporterDesc", "reporterISO", "reporterCode"),
             reporter_names=_names(line, "reporterISO", "reporterCode", "reporterDesc"),
             partner=line.text("partnerDesc", "partnerISO", "partnerCode"),
@@ -45,52 +85,84 @@ def read_plus(file: str, header: list[str], rows: Rows) -> Iterator[Shipment]:
             code=line.code("cmdCode"),
             weight=weight,
             value=line.number("primaryValue"),
+            sheet=table.sheet,
             breakdown=_breakdown(line),
-            classification=line.text("classificationCode"),
-            original=line.text("isOriginalClassification").casefold() != "false",
-            estimated=line.text("isNetWgtEstimated").casefold() == "true",
+            classification=line.key("classificationCode"),
+            original=original,
+            estimated=estimated,
+            withheld=line.withheld,
             problem=line.problem,
         )
 
 
-def read_legacy(file: str, header: list[str], rows: Rows) -> Iterator[Shipment]:
+def _plus_weight(line: Line) -> tuple[float | None, bool]:
+    """Return the weight, and whether the office estimated it."""
+    flag = line.key("legacyEstimationFlag")
+    if weight := line.number("netWgt"):
+        return weight, line.truth("isNetWgtEstimated") or flag in ESTIMATED_WEIGHT
+    unit = line.text("qtyUnitAbbr") or KILOGRAMS.get(line.key("qtyUnitCode"), "")
+    if quantity := line.weight("qty", unit):
+        return quantity, line.truth("isQtyEstimated") or flag in ESTIMATED_QUANTITY
+    return weight, False
+
+
+def read_legacy(table: Table) -> Iterator[Shipment]:
     """Read a download of the site that Comtrade had until 2023."""
-    for number, cells in rows_below(rows, header):
-        line = Line(cells)
-        weight = line.number("Netweight (kg)") or line.weight("Qty", line.text("Qty Unit"))
-        period, flow = line.text("Period", "Year"), line.text("Trade Flow")
+    for line in table.lines:
+        period = line.period(("Year", "Period"), ("month",), "frequency")
+        weight, estimated = _legacy_weight(line)
         yield Shipment(
-            file=file,
-            row=number,
+            file=table.file,
+            row=line.row,
             layout="comtrade",
             source="",
-            year=line.year(line.text("Year"), "Year"),
-            month=int(period[4:6]) if len(period) == 6 and period.isdecimal() else 0,
-            flow=FLOWS.get(flow.casefold().rstrip("s"), flow),
-            reporter=line.text("Reporter", "Reporter ISO"),
+            year=period.year,
+            month=period.month,
+            flow=_flow(line, "Trade Flow", "Trade Flow Code"),
+            reporter=line.text("Reporter", "Reporter ISO", "Reporter Code"),
             reporter_names=_names(line, "Reporter ISO", "Reporter Code", "Reporter"),
-            partner=line.text("Partner", "Partner ISO"),
+            partner=line.text("Partner", "Partner ISO", "Partner Code"),
             partner_names=_names(line, "Partner ISO", "Partner Code", "Partner"),
             code=line.code("Commodity Code"),
             weight=weight,
             value=line.number("Trade Value (US$)"),
+            sheet=table.sheet,
             breakdown=_breakdown(line),
             classification=line.text("Classification"),
-            estimated=line.text("Flag") in ESTIMATED_WEIGHT,
+            estimated=estimated,
+            withheld=line.withheld,
             problem=line.problem,
         )
 
 
-def _month(frequency: str, month: str) -> int:
-    # A year has the month 52.
-    return int(month) if frequency == "M" and month.isdecimal() else 0
+def _legacy_weight(line: Line) -> tuple[float | None, bool]:
+    flag = line.key("Flag")
+    if weight := line.number("Netweight (kg)"):
+        return weight, flag in ESTIMATED_WEIGHT
+    quantity = line.weight("Qty", line.text("Qty Unit"))
+    return (quantity, flag in ESTIMATED_QUANTITY) if quantity else (weight, False)
+
+
+def _flow(line: Line, *columns: str) -> str:
+    """Return the flow that the first column that can be read names."""
+    named = [read_flow(line.key(column)) for column in columns]
+    found = next(filter(None, named), "")
+    if not found:
+        line.refuse(
+            columns[0], line.text(*columns), "flow is not known", f"write '{IMPORT}' or 'export'"
+        )
+    return found
 
 
 def _names(line: Line, *columns: str) -> tuple[str, ...]:
-    return tuple(name for name in map(line.text, columns) if name)
+    return tuple(name for name in map(line.key, columns) if name)
 
 
 def _breakdown(line: Line) -> tuple[str, ...]:
     """Name what the line is a part of: a dimension whose code is not that of the total."""
-    codes = ((name, line.text(*columns), totals) for name, columns, totals in DIMENSIONS)
+    codes = ((name, _digits(line.key(*columns)), totals) for name, columns, totals in DIMENSIONS)
     return tuple(f"{name} {code}" for name, code, totals in codes if code not in ("", *totals))
+
+
+def _digits(code: str) -> str:
+    return str(int(code)) if code.isdecimal() else code.upper()

@@ -1,26 +1,18 @@
-"""What cannot be counted, and why: each sieve marks rows that would be counted wrongly.
+"""What cannot be counted, and why: each exclusion rule marks rows that would be counted wrongly.
 
-The frame has a row for each line of the files. A row is alive while its ``reason`` is empty; a
-sieve looks at rows that are alive and never brings one back. No row is taken out.
+The frame has a row for each line of the files. A row is included while its ``reason`` is empty; a
+rule looks at included rows and never brings one back. No row is taken out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from reebayes.customs.shipments import EXPORT, IMPORT
-from reebayes.study import Study
+from reebayes.customs.flows import EXPORT, IMPORT
 
 CELL = ["series", "flow", "reporter_area", "partner_area", "code", "year"]
 """What one figure of a year is about."""
-
-LEAST_COMPARED = 5
-"""Unit values are compared where a code has so many in a year."""
-
-MAD_TO_SD = 1.4826
-LEAST_SPREAD = 0.3
-"""Scale of log unit values below which a group is not taken to lie closer together."""
 
 TOLERANCE = 0.02
 """Share of a total by which the sum of its parts may differ from it and still be complete."""
@@ -37,7 +29,7 @@ def mark(
     *,
     loses: bool = False,
 ) -> None:
-    """Give the rows that are alive and in `rows` a reason, and the advice that goes with it.
+    """Give the included rows among `rows` a reason, and the advice that goes with it.
 
     `loses` says that trade goes missing with the rows, so that sums they belong to lack it.
     """
@@ -52,7 +44,7 @@ def mark(
     frame.loc[hit, "shown"] = shown.map(_text)
 
 
-def alive(frame: pd.DataFrame) -> pd.Series:
+def included(frame: pd.DataFrame) -> pd.Series:
     """Return which rows have no reason against them."""
     return frame["reason"] == ""
 
@@ -123,8 +115,8 @@ def mark_breakdowns(frame: pd.DataFrame) -> None:
     key = [*CELL, "month", "part", "classification"]
     part = frame["breakdown"] != ""
     index = pd.MultiIndex.from_frame(frame[key])
-    totals = pd.MultiIndex.from_frame(frame.loc[alive(frame) & ~part, key])
-    doubled = alive(frame) & pd.Series(index.isin(totals), frame.index)
+    totals = pd.MultiIndex.from_frame(frame.loc[included(frame) & ~part, key])
+    doubled = included(frame) & pd.Series(index.isin(totals), frame.index)
     kind = frame["breakdown"].str.rsplit(" ", n=1).str[0]
     mark(
         frame,
@@ -159,7 +151,7 @@ def mark_classifications(frame: pd.DataFrame) -> None:
     """Mark figures that are given again in another edition of the classification."""
     converted = ~frame["original"]
     key = [*CELL, "month", "part"]
-    original = frame[alive(frame) & ~converted].groupby(key).size()
+    original = frame[included(frame) & ~converted].groupby(key).size()
     index = pd.MultiIndex.from_frame(frame[key])
     mark(
         frame,
@@ -168,7 +160,7 @@ def mark_classifications(frame: pd.DataFrame) -> None:
         "converted from another edition of the classification",
         "nothing: the original is taken",
     )
-    newest = frame.loc[alive(frame)].groupby(key)["classification"].max()
+    newest = frame.loc[included(frame)].groupby(key)["classification"].max()
     kept = pd.Series(newest.reindex(index).to_numpy(), frame.index)
     mark(
         frame,
@@ -182,10 +174,10 @@ def mark_classifications(frame: pd.DataFrame) -> None:
 def mark_repeats(frame: pd.DataFrame) -> None:
     """Mark lines that stand more than once, and lines that contradict one another."""
     key = [*CELL, "month", "part"]
-    ordered = frame[alive(frame)].sort_values(["file", "row"])
+    ordered = frame[included(frame)].sort_values(["file", "row"])
     same = ordered.duplicated([*key, "weight_kg", "value_usd"])
     repeated = same.reindex(frame.index, fill_value=False)
-    counted = alive(frame)
+    counted = included(frame)
     mark(
         frame,
         repeated,
@@ -193,7 +185,7 @@ def mark_repeats(frame: pd.DataFrame) -> None:
         "the same line stands more than once" + _doubling(frame, counted, counted & ~repeated),
         "nothing: it is counted once",
     )
-    count = frame[alive(frame)].groupby(key)["weight_kg"].transform("size")
+    count = frame[included(frame)].groupby(key)["weight_kg"].transform("size")
     contradict = (count > 1).reindex(frame.index, fill_value=False)
     mark(
         frame,
@@ -208,7 +200,7 @@ def mark_repeats(frame: pd.DataFrame) -> None:
 def mark_months(frame: pd.DataFrame) -> None:
     """Mark months beside the year, and months of a year that is not complete."""
     cells = pd.MultiIndex.from_frame(frame[CELL])
-    years = pd.MultiIndex.from_frame(frame.loc[alive(frame) & (frame["month"] == 0), CELL])
+    years = pd.MultiIndex.from_frame(frame.loc[included(frame) & (frame["month"] == 0), CELL])
     beside = pd.Series(cells.isin(years), frame.index) & (frame["month"] > 0)
     mark(
         frame,
@@ -218,16 +210,17 @@ def mark_months(frame: pd.DataFrame) -> None:
         "nothing: the year is taken",
     )
     key = ["series", "flow", "reporter_area", "year"]
-    monthly = frame[alive(frame) & (frame["month"] > 0)]
+    monthly = frame[included(frame) & (frame["month"] > 0)]
     seen = monthly.groupby(key)["month"].agg(lambda months: ALL_MONTHS <= set(months))
     whole = seen[seen].index
-    partial = ~pd.Series(pd.MultiIndex.from_frame(frame[key]).isin(whole), frame.index)
+    lacking = ~pd.Series(pd.MultiIndex.from_frame(frame[key]).isin(whole), frame.index)
     mark(
         frame,
-        partial & (frame["month"] > 0),
+        lacking & (frame["month"] > 0),
         "month",
         "year is not complete: months are missing",
         "give all twelve months",
+        loses=True,
     )
 
 
@@ -248,9 +241,9 @@ def mark_nested(frame: pd.DataFrame) -> None:
     """Mark headings beside their subheadings, or the subheadings if they do not add up."""
     above: list[int] = []
     below: list[int] = []
-    codes = set(frame.loc[alive(frame), "code"])
+    codes = set(frame.loc[included(frame), "code"])
     kin = {a for a in codes for b in codes if a != b and (a.startswith(b) or b.startswith(a))}
-    some = frame[alive(frame) & frame["code"].isin(kin)]
+    some = frame[included(frame) & frame["code"].isin(kin)]
     for _, group in some.groupby([name for name in CELL if name != "code"]):
         weights = group.groupby("code")["weight_kg"].sum()
         for code in weights.index:
@@ -276,26 +269,7 @@ def mark_nested(frame: pd.DataFrame) -> None:
     )
 
 
-def mark_outliers(frame: pd.DataFrame, threshold: float) -> None:
-    """Mark unit values far from the median of their code and year, on a robust log scale."""
-    priced = alive(frame) & (frame["value_usd"] > 0) & ~frame["is_world"]
-    logs = (frame["value_usd"] / frame["weight_kg"]).where(priced).map(np.log)
-    groups = logs.groupby([frame["code"], frame["year"]])
-    centre = groups.transform("median")
-    spread = (logs - centre).abs().groupby([frame["code"], frame["year"]]).transform("median")
-    z = (logs - centre) / (MAD_TO_SD * spread).clip(lower=LEAST_SPREAD)
-    far = (z.abs() > threshold) & (groups.transform("count") >= LEAST_COMPARED)
-    text = pd.DataFrame({"uv": np.exp(logs), "median": np.exp(centre), "z": z}).apply(
-        lambda row: (
-            f"unit value {row['uv']:.3g} USD/kg, median of the code and year {row['median']:.3g} "
-            f"(robust z {row['z']:+.1f})"
-        ),
-        axis=1,
-    )
-    mark(frame, far, "value_usd", text, "check weight and value at the source", loses=True)
-
-
-SIEVES: Sequence[Callable[[pd.DataFrame], None]] = (
+EXCLUSIONS: Sequence[Callable[[pd.DataFrame], None]] = (
     mark_flows,
     mark_areas,
     mark_codes,
@@ -307,30 +281,3 @@ SIEVES: Sequence[Callable[[pd.DataFrame], None]] = (
     mark_nested,
 )
 """In this order: what is no figure at all comes before what is one too many."""
-
-
-def remarks(frame: pd.DataFrame, study: Study) -> Iterator[tuple[pd.Series, str, str, str]]:
-    """Yield rows that are counted, with a column, a warning and what to do about it."""
-    counted = alive(frame)
-    yield (
-        counted & frame["estimated"],
-        "weight_kg",
-        "weight was estimated by the office from values, not weighed",
-        "leave the row out, or widen its sd, if it carries much of the sum",
-    )
-    yield (
-        counted & (frame["layout"] == "gacc") & frame["cut"],
-        "row",
-        "file is as long as the site lets a download be, so it may be cut",
-        "download fewer partners or months at a time",
-    )
-    known = {(record.quantity, record.year) for record in study.records}
-    pairs = zip(frame["quantity"], frame["year"], strict=True)
-    again = pd.Series([pair in known for pair in pairs], frame.index, dtype=bool) & counted
-    yield (
-        again
-        & ~frame[again].duplicated(["quantity", "year"]).reindex(frame.index, fill_value=True),
-        "quantity",
-        "the study has a record of the quantity and year",
-        "if it is of the same customs, take one of the two out",
-    )

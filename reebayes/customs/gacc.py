@@ -1,9 +1,10 @@
 """Chinese customs: the CSV export of the online query of trade statistics."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from reebayes.customs.grids import Rows
-from reebayes.customs.shipments import Line, Shipment, rows_below
+from reebayes.customs.shipments import Shipment
+from reebayes.customs.tables import Columns, Table, plain_name
+from reebayes.errors import Fault, StudyError
 
 ENGLISH: Mapping[str, str] = {
     "数据年月": "Date of data",
@@ -21,13 +22,30 @@ ENGLISH: Mapping[str, str] = {
     "第二计量单位": "Supplementary Unit",
     "美元": "US dollar",
     "人民币": "Renminbi Yuan",
+    "年月": "Date of data",
+    "商品代码": "Commodity code",
+    "贸易伙伴": "Trading partner",
+    "国家(地区)": "Trading partner",
+    "数量": "Quantity",
+    "计量单位": "Unit",
     # The site's own spelling of some years.
     "Supplimentary Quantity": "Supplementary Quantity",
     "Supplimentary Unit": "Supplementary Unit",
 }
 """Chinese and older headers as the English ones of today."""
 
-NEEDED = ("Date of data", "Commodity code", "Trading partner", "Quantity", "Unit")
+COLUMNS = Columns(
+    names=tuple(dict.fromkeys(ENGLISH.values())),
+    needed=(
+        "Date of data",
+        "Commodity code",
+        "Trading partner|Trading partner code",
+        *("Quantity", "Unit"),
+    ),
+    numbers=("Quantity", "Supplementary Quantity", "US dollar"),
+    periods=("Date of data",),
+    aliases=ENGLISH,
+)
 PARTS = (
     *("Customs Regime code", "Customs Regime", "Locations of importers and exporters code"),
     "Locations of importers and exporters",
@@ -36,34 +54,48 @@ MOST_ROWS = 10_000
 """The site cuts a download at so many rows and does not say so."""
 
 
-def translated(header: list[str]) -> list[str]:
-    """Return a header in the site's English of today."""
-    return [ENGLISH.get(name, name) for name in header]
+def lacks_date(cells: Sequence[str]) -> bool:
+    """Return whether a header is one of the site's for a single month, which has no dates."""
+    known = COLUMNS.known
+    return {"Commodity code", "Trading partner"} <= {known.get(plain_name(c), "") for c in cells}
 
 
-def read_export(file: str, header: list[str], rows: Rows, flow: str) -> Iterator[Shipment]:
-    """Read an export of the statistics site; the file does not say which way the goods went."""
-    for number, cells in rows_below(rows, translated(header)):
-        line = Line(cells)
-        date, partner = line.text("Date of data"), line.text("Trading partner")
-        code = line.text("Trading partner code")
+def read_export(table: Table) -> Iterator[Shipment]:
+    """Read an export of the statistics site; the file does not say which way the goods went.
+
+    Raises
+    ------
+    StudyError
+        If the user does not say it either.
+    """
+    if table.flow is None and table.lines:
+        message = (
+            "a download of Chinese customs does not say whether it holds imports or exports; "
+            "name it with --imports or --exports"
+        )
+        raise StudyError([Fault(table.file, None, "", "", message)])
+    for line in table.lines:
+        partner, code = line.text("Trading partner"), line.key("Trading partner code")
+        period = line.period(("Date of data",), ("month",), "frequency")
         first = line.weight("Quantity", line.text("Unit"))
         weight = first or line.weight("Supplementary Quantity", line.text("Supplementary Unit"))
         yield Shipment(
-            file=file,
-            row=number,
+            file=table.file,
+            row=line.row,
             layout="gacc",
             source="",
-            year=line.year(date, "Date of data"),
-            month=int(date[4:6]) if len(date) == 6 and date.isdecimal() else 0,
-            flow=flow,
+            year=period.year,
+            month=period.month,
+            flow=table.flow or "",
             reporter="China",
             reporter_names=("CHN", "China"),
-            partner=partner,
-            partner_names=(partner, f"gacc:{code}") if code else (partner,),
+            partner=partner or code,
+            partner_names=tuple(filter(None, (partner, f"gacc:{code}" if code else ""))),
             code=line.code("Commodity code"),
             weight=weight,
             value=line.number("US dollar"),
+            sheet=table.sheet,
             part="/".join(filter(None, (line.text(column) for column in PARTS))),
+            withheld=line.withheld,
             problem=line.problem,
         )

@@ -1,6 +1,6 @@
 """Customs files into records: read, sift, add up."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
@@ -9,8 +9,10 @@ import pandas as pd
 
 from reebayes.customs import gacc
 from reebayes.customs.aggregation import (
+    REJECTED,
     TONNES,
     Rules,
+    as_records,
     coverage_of,
     mark_incomplete,
     mark_quantities,
@@ -31,10 +33,14 @@ from reebayes.customs.codebooks import (
     read_codes,
     read_targets,
 )
-from reebayes.customs.exclusions import SIEVES, mark, mark_outliers, remarks
-from reebayes.customs.formats import read_shipments
+from reebayes.customs.exclusions import EXCLUSIONS, mark
+from reebayes.customs.flows import EXPORT, IMPORT
+from reebayes.customs.formats import Reading, read_shipments
 from reebayes.customs.grids import Document, read_document
-from reebayes.customs.shipments import EXPORT, IMPORT, Shipment
+from reebayes.customs.plausibility import mark_imputed, mark_outliers
+from reebayes.customs.prices import PRICES, PriceTable, read_prices
+from reebayes.customs.remarks import remarks
+from reebayes.customs.shipments import Shipment
 from reebayes.errors import Fault, StudyError
 from reebayes.study import Study, read_study
 
@@ -42,6 +48,8 @@ SOURCES: Mapping[str, str] = {
     "comtrade": "UN_COMTRADE",
     "usitc": "USITC_DATAWEB",
     "gacc": "GACC_STATISTICS",
+    "comext": "EUROSTAT_COMEXT",
+    "japan": "JAPAN_CUSTOMS",
 }
 """Keys of ``sources.csv`` for downloads; a plain table names its own."""
 
@@ -75,18 +83,14 @@ class Harmonised:
         lost = self.rejected[self.rejected["outcome"] == "rejected"]
         counted = self.records[["value", "low"]].sum().sum()
         lines = [
-            f"{file.file}: {file.layout}, {file.lines} lines, {file.tonnes:,.1f} t"
-            for file in self.files.itertuples()
+            f"{file}: {layout}, {count} lines, {tonnes:,.1f} t"
+            if count
+            else f"{file}: no lines below the header"
+            for file, layout, count, tonnes in self.files.itertuples(index=False)
         ]
         lines.append(f"{len(self.records)} records, {counted:,.1f} t gross")
         lines.append(f"{len(lost)} lines not counted, {lost['tonnes'].sum():,.1f} t gross")
-        for outcome, prefix in (("rejected", "  "), ("kept", "  counted, but: ")):
-            some = self.rejected[self.rejected["outcome"] == outcome]
-            sums = some.groupby(some["reason"].map(_kind))["tonnes"].agg(["size", "sum"])
-            lines += [
-                f"{prefix}{kind}: {int(count)} lines, {tonnes:,.1f} t"
-                for kind, count, tonnes in sums.itertuples()
-            ]
+        lines += _reasons(self.rejected)
         return "\n".join(lines)
 
 
@@ -107,8 +111,9 @@ def harmonise(
 ) -> Harmonised:
     """Turn raw customs files into records, and say of every line that is left out why.
 
-    The layouts of UN Comtrade (today's and the older), USITC DataWeb, the statistics site of
-    Chinese customs, and a plain table are told apart by their columns.
+    The layouts of UN Comtrade (today's, its bulk files and frames, and the older), USITC DataWeb,
+    the statistics site of Chinese customs, Eurostat Comext, Japanese customs, and a plain table are
+    told apart by their columns. Every sheet of a workbook is read.
 
     Parameters
     ----------
@@ -127,7 +132,8 @@ def harmonise(
     misbooked : float
         Error of any sum, in t of content: a consignment booked wrongly or a year late.
     outlier : float
-        Robust z of log unit values beyond which a line is left out.
+        How far a log unit value may lie from the prices of what a code holds, in units of 0.3,
+        before the line is left out; and from other partners before it is remarked on.
     all_partners : bool
         Whether the files hold every partner of each reporter, where no total says so.
     incomplete : {"reject", "bound"}
@@ -148,20 +154,25 @@ def harmonise(
         str(file): flow for flow, some in ((IMPORT, imports), (EXPORT, exports)) for file in some
     }
     documents = _documents([*map(str, files), *given])
-    frame = _frame(_shipments(documents, given), documents)
-    _look_up(
-        frame,
+    tables = (
         read_codes(_table(codes, study, CODES)),
         read_areas(_table(areas, study, AREAS)),
         read_targets(_table(quantities, study, QUANTITIES)),
-        study,
+        read_prices(_table(None, study, PRICES)),
     )
+    readings = _readings(documents, given)
+    unread = _unread(readings)
+    if not any(reading.shipments for reading in readings.values()):
+        return Harmonised(as_records([]), unread, _described(readings))
+    frame = _frame(readings, documents)
+    _look_up(frame, *tables, study)
     rules = Rules(sd, misbooked, all_partners, incomplete == "bound")
     bounds = _sift(frame, study, rules, outlier)
+    rejected = rejected_rows(frame, remarks(frame, study, outlier))
     return Harmonised(
         records=sum_records(frame, bounds, rules),
-        rejected=rejected_rows(frame, remarks(frame, study)),
-        files=_described(frame, documents),
+        rejected=pd.concat([rejected, unread], ignore_index=True) if len(unread) else rejected,
+        files=_described(readings),
     )
 
 
@@ -171,8 +182,9 @@ def common_codes(codes: str | Path | None, study: Study) -> list[str]:
 
 
 def _sift(frame: pd.DataFrame, study: Study, rules: Rules, outlier: float) -> pd.Series:
-    for sieve in SIEVES:
-        sieve(frame)
+    for exclude in EXCLUSIONS:
+        exclude(frame)
+    mark_imputed(frame)
     mark_outliers(frame, outlier)
     # Before rows go for other reasons than their own: all partners add up to the total.
     coverage = coverage_of(frame)
@@ -198,17 +210,32 @@ def _documents(files: Iterable[str]) -> list[Document]:
     return documents
 
 
-def _shipments(documents: Sequence[Document], given: Mapping[str, str]) -> list[Shipment]:
+def _readings(documents: Sequence[Document], given: Mapping[str, str]) -> dict[str, Reading]:
     faults: list[Fault] = []
-    shipments: list[Shipment] = []
+    readings: dict[str, Reading] = {}
     for document in documents:
         try:
-            shipments += read_shipments(document, given.get(document.name))
+            readings[document.name] = read_shipments(document, given.get(document.name))
         except StudyError as error:
             faults += error.faults
     if faults:
         raise StudyError(faults)
-    return shipments
+    return readings
+
+
+def _unread(readings: Mapping[str, Reading]) -> pd.DataFrame:
+    """Return the sheets of no known layout as rows of the table of what was not counted."""
+    rows = [
+        (_place(name, sheet, many=True), row, problem.column, problem.value, problem.reason,
+         problem.advice, 0.0, "rejected")
+        for name, reading in readings.items()
+        for sheet, row, problem in reading.unread
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(REJECTED)).astype({"row": int, "tonnes": float})
+
+
+def _place(file: str, sheet: str, *, many: bool) -> str:
+    return f"{file}, sheet {sheet!r}" if sheet and many else file
 
 
 def _table(given: str | Path | None, study: Study, name: str) -> Path:
@@ -219,8 +246,9 @@ def _table(given: str | Path | None, study: Study, name: str) -> Path:
     return beside if beside.is_file() else read_study().path / name
 
 
-def _frame(shipments: Sequence[Shipment], documents: Sequence[Document]) -> pd.DataFrame:
+def _frame(readings: Mapping[str, Reading], documents: Sequence[Document]) -> pd.DataFrame:
     """Return the lines as a frame, with the reasons against some that the readers found."""
+    shipments = [shipment for reading in readings.values() for shipment in reading.shipments]
     names = [item.name for item in fields(Shipment)]
     frame = pd.DataFrame([[getattr(s, n) for n in names] for s in shipments], columns=names)
     frame = frame.rename(columns={"weight": "weight_kg", "value": "value_usd"})
@@ -228,6 +256,9 @@ def _frame(shipments: Sequence[Shipment], documents: Sequence[Document]) -> pd.D
     frame["breakdown"] = frame["breakdown"].map("; ".join)
     frame["source"] = frame["source"].where(frame["source"] != "", frame["layout"].map(SOURCES))
     frame["source"] = frame["source"].fillna("")
+    many = frame.groupby("file")["sheet"].transform("nunique") > 1
+    where = zip(frame["file"], frame["sheet"], many, strict=True)
+    frame["place"] = [_place(file, sheet, many=several) for file, sheet, several in where]
     own = frame["layout"] == "own"
     frame["series"] = frame["layout"].where(~own, frame["source"].str.casefold())
     frame["cut"] = frame.groupby("file")["file"].transform("size") >= gacc.MOST_ROWS
@@ -236,7 +267,9 @@ def _frame(shipments: Sequence[Shipment], documents: Sequence[Document]) -> pd.D
     frame["lost"] = False
     # What becomes of a line depends on what it says, not on where it stands.
     order = ["series", "flow", "reporter", "partner", "code", "year", "month", "part"]
-    frame = frame.sort_values([*order, "weight_kg", "value_usd", "file", "row"], ignore_index=True)
+    frame = frame.sort_values(
+        [*order, "weight_kg", "value_usd", "file", "sheet", "row"], ignore_index=True
+    )
     _mark_copies(frame, documents)
     for row, problem in zip(frame.index, frame.pop("problem"), strict=True):
         if problem is not None and not frame.at[row, "reason"]:
@@ -261,6 +294,7 @@ class _Lookup:
 
     codes: CodeTable
     targets: TargetTable
+    prices: PriceTable
     study: Study
     rest: str
     known: dict[tuple[str, int, str, Area, Area], Said] = field(default_factory=dict)
@@ -270,7 +304,10 @@ class _Lookup:
         key = (code, year, flow, reporter, partner)
         if key not in self.known:
             entry = self.codes.find(code, reporter.jurisdiction, year)
+            low, high = self.prices.span(entry.elements if entry else (), year)
             self.known[key] = {
+                "price_low": low * entry.low if entry else float("nan"),
+                "price_high": high * entry.high if entry else float("nan"),
                 "known": "" if entry is None else "used" if entry.used else "unused",
                 "factor": entry.factor if entry else float("nan"),
                 "factor_low": entry.low if entry else float("nan"),
@@ -307,14 +344,19 @@ class _Lookup:
 
 _SAID: Mapping[str, type] = {
     **dict.fromkeys(("product", "known", "exporter", "importer", "side", "quantity", "apart"), str),
-    **dict.fromkeys(("factor", "factor_low", "factor_high"), float),
+    **dict.fromkeys(("factor", "factor_low", "factor_high", "price_low", "price_high"), float),
     **dict.fromkeys(("rest_partner", "rest_reporter"), bool),
     "headings": object,
 }
 
 
 def _look_up(
-    frame: pd.DataFrame, codes: CodeTable, areas: AreaTable, targets: TargetTable, study: Study
+    frame: pd.DataFrame,
+    codes: CodeTable,
+    areas: AreaTable,
+    targets: TargetTable,
+    prices: PriceTable,
+    study: Study,
 ) -> None:
     """Add what the tables say of each line: areas, product, content and quantity."""
     found = {}
@@ -324,8 +366,9 @@ def _look_up(
         for name in ("area", "region", "role"):
             texts = [getattr(area, name) for area in found[side]]
             frame[f"{side}_{name}"] = pd.Series(texts, frame.index, dtype=str)
+        frame[f"{side}_listed"] = [area.listed for area in found[side]]
     frame["is_world"] = frame["partner_role"] == "total"
-    lookup = _Lookup(codes, targets, study, areas.rest)
+    lookup = _Lookup(codes, targets, prices, study, areas.rest)
     lines = zip(frame["code"], frame["year"], frame["flow"], *found.values(), strict=True)
     said = [lookup.of(*line) for line in lines]
     for name, kind in _SAID.items():
@@ -344,19 +387,39 @@ def _by_rule(study: Study, ends: tuple[str, str], product: str, side: str) -> st
     return name if side != SIDES[0] or all(flow.registered for flow in flows) else ""
 
 
-def _described(frame: pd.DataFrame, documents: Sequence[Document]) -> pd.DataFrame:
+def _described(readings: Mapping[str, Reading]) -> pd.DataFrame:
     rows = []
-    for document in documents:
-        lines = frame[frame["file"] == document.name]
-        layout = lines["layout"].iloc[0] if len(lines) else "no lines"
-        tonnes = float(lines["weight_kg"].sum() * TONNES)
-        rows.append((document.name, layout, len(lines), tonnes))
+    for name, reading in readings.items():
+        lines = reading.shipments
+        layout = lines[0].layout if lines else "no lines"
+        tonnes = sum(line.weight or 0.0 for line in lines) * TONNES
+        rows.append((name, layout, len(lines), tonnes))
     return pd.DataFrame(rows, columns=["file", "layout", "lines", "tonnes"])
+
+
+def _reasons(rejected: pd.DataFrame) -> Iterator[str]:
+    """Yield a line for each kind of reason: lines not counted, and remarks on lines that are."""
+    kinds = rejected.assign(kind=rejected["reason"].map(_kind), out=rejected["outcome"] != "kept")
+    groups = sorted(kinds.groupby("kind"), key=lambda pair: (not pair[1]["out"].any(), pair[0]))
+    for kind, some in groups:
+        out, kept = some[some["out"]], some[~some["out"]]
+        sums = f"{kind}: {len(out)} lines, {out['tonnes'].sum():,.1f} t"
+        if out.empty:
+            yield f"  counted, but: {kind}: {len(kept)} lines, 0.0 t"
+        else:
+            yield f"  {sums}" + (f"; {len(kept)} more are counted" if len(kept) else "")
 
 
 def _kind(reason: str) -> str:
     """Return the general part of a reason: what comes before its own figures."""
-    for end in (" USD/kg", ": ", " ("):
+    for end in (" USD/kg", ": ", " (", " far from"):
         reason = reason.split(end)[0]
-    words = reason.split()
-    return " ".join(word for word in words if not word.replace(".", "").isdecimal())
+    return " ".join(word for word in reason.split() if not _is_figure(word))
+
+
+def _is_figure(word: str) -> bool:
+    try:
+        float(word.replace(",", ""))
+    except ValueError:
+        return False
+    return True

@@ -2,36 +2,57 @@
 
 from collections.abc import Iterator
 
-from reebayes.customs.grids import Rows
-from reebayes.customs.shipments import EXPORT, IMPORT, Line, Shipment, rows_below
+from reebayes.customs.flows import EXPORT, IMPORT, PART, read_flow
+from reebayes.customs.shipments import Line, Shipment
+from reebayes.customs.tables import Columns, Table
 
-NEEDED = ("year", "reporter", "partner", "flow", "code", "weight_kg", "source")
-OPTIONAL = ("value_usd",)
+COLUMNS = Columns(
+    names=(
+        *("year", "period", "reporter", "partner", "flow", "code", "weight_kg", "value_usd"),
+        *("source", "estimated", "suppressed"),
+    ),
+    needed=("year|period", "reporter", "partner", "flow", "code", "weight_kg", "source"),
+    numbers=("weight_kg", "value_usd"),
+    periods=("year", "period"),
+    aliases={"freq": "frequency"},
+)
 
 
-def read_plain(file: str, header: list[str], rows: Rows) -> Iterator[Shipment]:
+def read_plain(table: Table) -> Iterator[Shipment]:
     """Read a plain table: one row a year, reporter, partner, flow and code."""
-    for number, cells in rows_below(rows, header):
-        line = Line(cells)
-        flow = line.text("flow").casefold().rstrip("s")
-        if flow not in (EXPORT, IMPORT):
-            advice = "write 'import' or 'export'"
-            line.refuse("flow", line.text("flow"), "flow is neither import nor export", advice)
-        year = line.year(line.text("year"), "year")
+    for line in table.lines:
+        flow = _flow(line)
+        period = line.period(("year", "period"), ("month",), "frequency")
         yield Shipment(
-            file=file,
-            row=number,
+            file=table.file,
+            row=line.row,
             layout="own",
             source=line.text("source"),
-            year=year,
-            month=0,
+            year=period.year,
+            month=period.month,
             flow=flow,
             reporter=line.text("reporter"),
-            reporter_names=(line.text("reporter"),),
+            reporter_names=_names(line, "reporter"),
             partner=line.text("partner"),
-            partner_names=(line.text("partner"),),
+            partner_names=_names(line, "partner"),
             code=line.code("code"),
             weight=line.number("weight_kg"),
             value=line.number("value_usd"),
+            sheet=table.sheet,
+            estimated=line.truth("estimated"),
+            withheld=line.truth("suppressed") or line.withheld,
             problem=line.problem,
         )
+
+
+def _flow(line: Line) -> str:
+    flow = read_flow(line.key("flow"))
+    if flow not in (EXPORT, IMPORT, PART):
+        advice = "write 'import' or 'export'"
+        line.refuse("flow", line.text("flow"), "flow is neither import nor export", advice)
+    return flow
+
+
+def _names(line: Line, column: str) -> tuple[str, ...]:
+    name = line.key(column)
+    return (name,) if name else ()
