@@ -36,8 +36,10 @@ ORDER = {
         *("checks.records", "checks.whole", "study", "description"),
     ),
     "customs": (
-        *("shipments", "downloads", "codebooks", "exclusions", "grids", "aggregation"),
-        *("comtrade", "dataweb", "gacc", "plain", "formats", "harmonising"),
+        *("flows", "numerals", "periods", "areanames", "containers", "prices", "exclusions"),
+        *("shipments", "downloads", "workbooks", "codebooks", "grids", "plausibility"),
+        *("remarks", "aggregation", "tables", "comext", "comtrade", "dataweb", "gacc"),
+        *("japan", "plain", "formats", "harmonising"),
     ),
     "simulation": ("flows", "worlds", "records"),
     "model": (

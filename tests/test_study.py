@@ -168,10 +168,12 @@ def test_bundled_records_are_many_and_from_named_sources() -> None:
     assert len(everything.records) - len(study.records) >= 70
     tables = (everything.records, everything.priors, everything.published)
     used = {row.source for table in tables for row in table}
-    with (everything.path / "hs_codes.csv").open(encoding="utf-8") as codes:
-        used |= {row["source"] for row in csv.DictReader(codes)}
+    for name in ("hs_codes.csv", "unit_values.csv"):
+        with (everything.path / name).open(encoding="utf-8") as rows:
+            used |= {row["source"] for row in csv.DictReader(rows)}
     # for rows that `reebayes harmonise` makes of a user's own downloads
     used |= {"UN_COMTRADE", "USITC_DATAWEB", "GACC_STATISTICS"}
+    used |= {"EUROSTAT_COMEXT", "JAPAN_CUSTOMS"}
     assert used == set(everything.sources.names)
 
 

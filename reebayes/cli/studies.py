@@ -153,9 +153,9 @@ def _add_harmonise(commands: Commands) -> None:
     parser = add_command(
         commands, harmonise,
         brief="turn customs files into records",
-        text="Turn customs files, as downloaded from UN Comtrade, USITC DataWeb or Chinese "
-        "customs, or a\nplain table, into rows of records.csv. Every line that is not counted is "
-        "listed with the reason.",
+        text="Turn customs files, as downloaded from UN Comtrade, USITC DataWeb, Chinese customs, "
+        "Eurostat\nComext or Japanese customs, or a plain table, into rows of records.csv; they may "
+        "be text, .xlsx,\n.gz or .zip. Every line that is not counted is listed with the reason.",
         example="reebayes harmonise comtrade.csv --imports gacc.csv --out my_records.csv",
     )  # fmt: skip
     _add_harmonise_files(parser)
@@ -190,7 +190,12 @@ def _add_harmonise_rules(parser: argparse.ArgumentParser) -> None:
     for name, default, text in (
         ("sd", 0.05, "relative error of the weights themselves"),
         ("misbooked", 30.0, "error of any sum, in t of content"),
-        ("outlier", 4.0, "robust z of log unit values beyond which a line is left out"),
+        (
+            "outlier",
+            4.0,
+            "distance (z) of a unit value from the prices of what its code holds, "
+            "beyond which a line is left out",
+        ),
     ):
         parser.add_argument(
             f"--{name}", type=positive, default=default, metavar="X",
