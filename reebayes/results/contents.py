@@ -399,6 +399,3 @@ def _fault(group: str, variable: Variable, there: xr.Dataset) -> str:
     if draws and not (found.sizes[CHAIN] and found.sizes[DRAW]):
         return f"a value of {place}"
     return ""
-
-
-"""A fit as `fit` or `open_fit` returns it, or the same with its tables read."""
