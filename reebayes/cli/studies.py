@@ -153,9 +153,10 @@ def _add_harmonise(commands: Commands) -> None:
     parser = add_command(
         commands, harmonise,
         brief="turn customs files into records",
-        text="Turn customs files, as downloaded from UN Comtrade, USITC DataWeb, Chinese customs,\n"
-        "Eurostat Comext or Japanese customs, or a plain table, into rows of records.csv; they may\n"
-        "be text, .xlsx, .gz or .zip. Every line that is not counted is listed with the reason.",
+        text="Turn customs files, as downloaded from UN Comtrade, USITC DataWeb, Chinese "
+        "customs,\nEurostat Comext or Japanese customs, or a plain table, into rows of "
+        "records.csv; they may\nbe text, .xlsx, .gz or .zip. Every line that is not counted is "
+        "listed with the reason.",
         example="reebayes harmonise comtrade.csv --imports gacc.csv --out my_records.csv",
     )  # fmt: skip
     _add_harmonise_files(parser)
