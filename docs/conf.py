@@ -9,6 +9,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
 import reebayes
+from reebayes.results.contents import ATTRIBUTES, GROUPS
+from reebayes.study.kinds import RECORD_KINDS
 from reebayes.study.schema import SCHEMA
 
 for name in ("arviz", "pytensor"):  # they tell what they load
@@ -49,6 +51,37 @@ class StudyColumns(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+class FitContents(SphinxDirective):
+    """Every group, variable and attribute of a fit, from the list that its file is checked by."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return one section of a table for each group, and one for the attributes."""
+        lines: list[str] = []
+        for group in GROUPS.values():
+            may_be = "" if group.needed else " May be left out of a file."
+            lines += ["", f"**`{group.name}`** {group.meaning}{may_be}", ""]
+            lines += ["| variable | dims | unit | what it is |", "|---|---|---|---|"]
+            for variable in group.variables:
+                dims = ", ".join(f"`{dim}`" for dim in variable.dims)
+                cells = (f"`{variable.name}`", dims, variable.unit, variable.meaning)
+                lines.append(f"| {' | '.join(cells)} |")
+        lines += ["", "**Attributes of the root**", "", "| attribute | what it says |", "|---|---|"]
+        lines += [f"| `{name}` | {meaning} |" for name, (_, meaning) in ATTRIBUTES.items()]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class RecordKinds(SphinxDirective):
+    """Every kind of record, from the list that all readers go by."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return one table."""
+        lines = ["| kind | states | needs | what it says |", "|---|---|---|---|"]
+        for kind in RECORD_KINDS.values():
+            needs = ", ".join(f"`{column}`" for column in kind.needs)
+            lines.append(f"| `{kind.name}` | {kind.states} | {needs} | {kind.meaning} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 def inline_formula(writer: HTML5Translator, node: nodes.math) -> None:
     """Write a formula as MathML, which browsers show without a script."""
     writer.body.append(tex2mathml(node.astext()))
@@ -62,6 +95,8 @@ def block_formula(writer: HTML5Translator, node: nodes.math_block) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Make the directive and the formulas known."""
+    """Make the directives and the formulas known."""
     app.add_directive("study-columns", StudyColumns)
+    app.add_directive("record-kinds", RecordKinds)
+    app.add_directive("fit-contents", FitContents)
     app.add_html_math_renderer("mathml", (inline_formula, None), (block_formula, None))
