@@ -27,7 +27,7 @@ from reebayes.conventions import (
     SHARED,
     YEAR,
 )
-from reebayes.model.kernels import CERTAIN, EITHER, POINT, record_terms
+from reebayes.model.kernels import CERTAIN, PRINTED, record_terms
 from reebayes.model.layout import Layout
 from reebayes.model.unknowns import Floats
 from reebayes.provenance import asked_for, digest_of, provenance
@@ -120,7 +120,7 @@ def by_record(layout: Layout, unit: str, group: str, values: Floats) -> xr.Datas
 def observed_data(layout: Layout, unit: str) -> xr.Dataset:
     """Log of every printed figure in the unit of the study; NaN for bounds."""
     figures = layout.equations.figures
-    value = np.where(np.isin(figures.kind, (POINT, EITHER)), figures.low, np.nan)
+    value = np.where(np.isin(figures.kind, PRINTED), figures.low, np.nan)
     return dataset(OBSERVED, unit, {"value": value}, {RECORD: _labels(layout.records)})
 
 

@@ -630,6 +630,9 @@ def balance_adjoint(level, graph, flow, share, throughput, flow_bar):
 POINT, UPPER, LOWER, RANGE, CERTAIN, EITHER = 0, 1, 2, 3, 4, 5
 """Codes of the terms in `record_terms`; a certain record carries no information."""
 
+PRINTED = (POINT, EITHER)
+"""Terms of records that print a figure and not a bound."""
+
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 _LOG_2 = math.log(2.0)
 _TAIL = -30.0  # below this many standard deviations erfc underflows

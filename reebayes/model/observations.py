@@ -13,6 +13,7 @@ from reebayes.model.kernels import (
     EITHER,
     LOWER,
     POINT,
+    PRINTED,
     RANGE,
     UPPER,
     Errors,
@@ -136,7 +137,7 @@ def figures_of(study: Study, certain: NDArray[np.bool_]) -> Figures:
     heavy = settings.get("error_distribution", "normal") == "student_t"
     kind = np.array([_kind_code(record) for record in records], dtype=np.int64)
     kind[certain] = CERTAIN
-    printed = np.isin(kind, (POINT, EITHER))
+    printed = np.isin(kind, PRINTED)
     value, other = _log_figures(records, "value"), _log_figures(records, "other")
     return Figures(
         kind=kind,
