@@ -19,11 +19,12 @@ from reebayes.cli.options import RUN_AGAIN
 from reebayes.errors import FitError, ReebayesError
 from reebayes.provenance import package_version
 
-# As they are listed in the help: in the order in which a user comes to need them.
-COMMANDS = (
-    *("run", "check", "describe", "fit", "compare", "report", "export", "learnt", "harmonise"),
-    "calibrate",
-)
+# As the help lists them.
+COMMANDS = {
+    name: add
+    for group in (fits, studies, readers, experiments)
+    for name, add in group.adders().items()
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,7 +82,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"reebayes {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    adders = studies.adders() | fits.adders() | readers.adders() | experiments.adders()
-    for name in COMMANDS:
-        adders[name](commands)
+    for add in COMMANDS.values():
+        add(commands)
     return parser
