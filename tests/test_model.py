@@ -140,7 +140,7 @@ def test_every_record_scores_as_in_the_world_written_apart(
 
 
 def test_the_studies_hold_every_sort_of_record(studies: dict[str, Study]) -> None:
-    """What the tests above compare: kinds, shared errors, lags, second readings, certain zeros."""
+    """What the tests above compare: kinds, common errors, lags, alternative values, certain zeros."""
     for which in ("shared", "bundled"):
         records = studies[which].records
         assert any(record.shared for record in records)

@@ -1,8 +1,9 @@
-"""Which directions of the unknowns the records see, and which only the prior sees.
+"""Local identifiability: which directions of the unknowns the records inform, beside the prior.
 
-The unknowns are standard normal before the records. Around a point, what the records expect is
-linear in them; divided by the records' errors, that is a matrix whose singular values say what
-each direction is told: above 1 more than the prior tells, below 1 less, 0 nothing. No sampling.
+The unknowns are standard normal in the prior. Around a point, the expectation of the records is
+linear in them; its Jacobian over the records' errors is the square root of the prior-preconditioned
+information. A singular value above 1 says that the records inform a direction more than the prior,
+below 1 less, 0 not at all. No sampling.
 """
 
 from __future__ import annotations
@@ -32,16 +33,18 @@ from reebayes.study import Study
 DIRECTION = "direction"
 
 SEEN_FROM = 1.0
-"""Singular value from which the records see a direction: they tell more of it than the prior."""
+"""Singular value from which the records inform a direction more than the prior does."""
 
 BLIND_BELOW = 1e-6
-"""Singular value, relative to the largest, below which a direction is not seen at all."""
+"""Singular value, relative to the largest, below which the records do not inform a direction."""
 
 _WIDTH = 1e-4  # step, in errors of a record, of the slope that gives its precision
 
 
 def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
-    """Count the directions of the unknowns that the records see.
+    """Assess local identifiability: count the directions of the unknowns that the records inform.
+
+    Directions are those of the prior-preconditioned information of the records.
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
         variance of the quantity that lies in directions with a singular value above 1.
         ``expected_contraction``: 1 less posterior over prior standard deviation, were the model
         linear; NaN where the quantity does not exist. Attributes ``directions``, ``seen``,
-        ``faint`` (seen, but told less than by the prior), ``unseen``, ``records`` and
+        ``faint`` (informed less than by the prior), ``unseen``, ``records`` and
         ``informative_records``.
 
     Raises
@@ -87,7 +90,7 @@ def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
 
 
 def count_directions(layout: Layout, latent: Floats) -> dict[str, int]:
-    """Count the directions that records see at one latent vector; see `identify`.
+    """Count the directions that records inform at one latent vector; see `identify`.
 
     Parameters
     ----------
@@ -150,7 +153,7 @@ class _Point:
         self.free = np.delete(np.arange(unknowns.size), noise)
 
     def told(self) -> Floats:
-        """What each record tells of every unknown (record, unknown), in prior units."""
+        """Sensitivity of each record to every unknown (record, unknown), in units of its error."""
         layout = self.layout
         location = locate(self.flow, self.level, layout.equations.sums)
         precision = _precision(layout, location, spreads(self.latent, layout.equations.errors))
@@ -201,7 +204,7 @@ def _precision(layout: Layout, location: Floats, scale: Floats) -> Floats:
     step = _WIDTH * scale
     before = record_terms_adjoint(location - step, scale, figures, ones)[0]
     after = record_terms_adjoint(location + step, scale, figures, ones)[0]
-    # Two readings, or a heavy tail, may bend the other way between or far from the figures.
+    # An alternative value, or a heavy tail, may bend the other way between or far from the figures.
     return np.asarray(np.maximum((before - after) / (2 * step), 0.0))
 
 

@@ -105,7 +105,7 @@ def _weights(
 
 
 def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[int, float]:
-    """Positions in the flat (column, year) array: a reporter's mean bias, and shared errors."""
+    """Positions in the flat (column, year) array: a reporter's mean bias, and common errors."""
     years = _span(record)
     first = position[str(Target(BIAS, record.reporter))] * len(study.years) - study.first_year
     shifts = {first + year: 1.0 / len(years) for year in years}

@@ -182,7 +182,7 @@ class Contents:
 
     @cached_property
     def variance_floor(self) -> float:
-        """Share of every stated variance that noise leaves as it is."""
+        """Variance floor: share of every stated variance that noise leaves as it is."""
         return float(self.group(CONSTANT)["variance_floor"])
 
     @property
