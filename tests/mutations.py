@@ -25,7 +25,7 @@ LEFT_OUT = (".venv", ".git", ".*_cache", "_build", ".hypothesis")
 SECONDS = 900
 NAMED = 2  # tests named in a row of the table
 
-APART = ("tests/test_model.py", "-k", "world_written_apart")
+APART = ("tests/test_model.py", "-k", "independent_simulation")
 BY_HAND = ("tests/test_simulation.py", "-k", "by_hand or scipy or inactive or routes_are_named")
 # Drawing many files takes a while.
 HARMONISATION = ("tests/test_harmonisation.py", "-k", "not conserved")
@@ -93,7 +93,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("a bias that drifts told as one that does not", "reebayes/inference/datatree.py",
          "return np.asarray((rows < layout.unknowns.varying) | ~still)",
          "return np.zeros(rows.size, dtype=bool)",
-         ("tests/test_sampling.py", "-k", "world_written_apart"), compiled=True),
+         ("tests/test_sampling.py", "-k", "independent_simulation"), compiled=True),
     # --- the model ---
     _bug("a flow that is subtracted is added (net exports)", OBSERVATIONS,
          "numerators[position[name], column] += weight",

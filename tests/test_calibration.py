@@ -204,7 +204,7 @@ def test_estimands_are_named_once_and_none_is_of_a_ratio_summed(bundled: Study) 
 
 
 def test_estimands_of_a_truth_are_those_of_a_draw_at_it(bundled: Study) -> None:
-    """Two ways to the same numbers: the world written apart, and the kernels at its latents."""
+    """Two ways to the same numbers: the independent simulation, and the kernels at its latents."""
     world = simulate_world(bundled, seed=2)
     layout = lay_out(bundled)
     latents = latents_of(world, layout)

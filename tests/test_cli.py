@@ -202,7 +202,7 @@ def test_learnt_prints_and_writes_what_a_fit_rests_on(
 ) -> None:
     assert main(["learnt", str(fit_file)]) == 0
     out = capsys.readouterr().out
-    assert "What moves smuggled most" in out
+    assert "Leave-one-out influence on smuggled" in out
     assert "The fit does not say which directions its records inform." in out
     assert not (fit_file.parent / "fit_learnt").exists()
     assert main(["learnt", str(fit_file), "--csv"]) == 0

@@ -1,4 +1,4 @@
-"""What was learnt: contraction, shift and labels of draws whose distribution is known."""
+"""Posterior contraction: contraction, shift and labels of draws whose distribution is known."""
 
 import numpy as np
 import pytest

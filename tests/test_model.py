@@ -1,4 +1,4 @@
-"""The model against the same world written apart, and as any other model of PyMC."""
+"""The model against the independent simulation, and as any other model of PyMC."""
 
 import warnings
 
@@ -86,12 +86,12 @@ def labelled(values: Floats, **dims: object) -> xr.DataArray:
     return xr.DataArray(values, dims=list(dims), coords=coords)
 
 
-# --- the world written apart ----------------------------------------------------------------------
+# --- the independent simulation -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("which", WHICH)
-def test_flows_are_those_of_the_world_written_apart(
+def test_flows_are_those_of_the_independent_simulation(
     which: str, seed: int, studies: dict[str, Study]
 ) -> None:
     study = studies[which]
@@ -122,7 +122,7 @@ def test_flows_are_those_of_the_world_written_apart(
 
 @pytest.mark.parametrize("seed", [3, 4])
 @pytest.mark.parametrize("which", WHICH)
-def test_every_record_scores_as_in_the_world_written_apart(
+def test_every_record_scores_as_in_the_independent_simulation(
     which: str, seed: int, studies: dict[str, Study]
 ) -> None:
     study = studies[which]
@@ -140,7 +140,7 @@ def test_every_record_scores_as_in_the_world_written_apart(
 
 
 def test_the_studies_hold_every_sort_of_record(studies: dict[str, Study]) -> None:
-    """What the tests above compare: kinds, common errors, lags, alternative values, certain zeros."""
+    """What the tests above compare: kinds, common errors, lags, alternatives, certain zeros."""
     for which in ("shared", "bundled"):
         records = studies[which].records
         assert any(record.shared for record in records)
@@ -164,7 +164,7 @@ def test_mass_balance_closes_in_every_prior_draw(bundled: Study) -> None:
         assert float(np.abs(error).max()) <= 1e-9
 
 
-def test_quantities_are_those_of_the_world_written_apart(bundled: Study) -> None:
+def test_quantities_are_those_of_the_independent_simulation(bundled: Study) -> None:
     layout = lay_out(bundled)
     latents = np.random.default_rng(5).standard_normal(layout.unknowns.size)
     [flows] = evaluate(bundled, latents, "flows")

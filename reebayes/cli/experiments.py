@@ -51,7 +51,7 @@ def compare(
     tune: int | None,
     chains: int | None,
 ) -> int:
-    """Fit a study and its variants, and score them by prediction."""
+    """Fit a study and its variants, and score them by held-out log predictive density."""
     study = read_study(data, recalled=recalled)
     names = variants or list(study.variants)
     # Imported here: the sampler takes seconds to load.
@@ -114,8 +114,8 @@ def _add_compare(commands: Commands) -> None:
         commands, compare,
         brief="fit a study and its variants, and score them by prediction",
         text="Fit a study and the variants that its study.toml declares, one file each, and print "
-        "how well each\npredicts the records, with differences, and the headline quantities side "
-        "by side. What is finished\nis never fitted again.",
+        "the\nheld-out log predictive density of each, with differences, and the headline "
+        "quantities side by side.\nWhat is finished is never fitted again.",
         example="reebayes compare no_smuggling student_t --out comparison --future 2017",
     )  # fmt: skip
     parser.add_argument(

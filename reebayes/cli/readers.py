@@ -127,7 +127,7 @@ def _add_export(commands: Commands) -> None:
 
 
 def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, recalled: bool) -> int:
-    """Tell what a saved fit rests on, and write its tables if a folder is given, be it empty."""
+    """Print contraction, influence and conflict of a fit; write the tables if given a folder."""
     from reebayes.answers.drivers import driver_tables, driver_text
     from reebayes.files import sole_writer
     from reebayes.reporting.spreadsheets import write_csv
@@ -148,7 +148,7 @@ def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, reca
 def _add_learnt(commands: Commands) -> None:
     parser = add_command(
         commands, learnt,
-        brief="tell what a saved fit rests on",
+        brief="tell posterior contraction and influence of records",
         text="Tell by how much the records narrow the prior of the headline quantities (posterior "
         "contraction),\nwhich records and reporters move them most (PSIS-LOO influence), which "
         "records conflict with the\nrest (leave-one-out predictive conflict), and how many "

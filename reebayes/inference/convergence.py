@@ -66,7 +66,7 @@ def bfmi(energy: Floats) -> Floats:
     return np.asarray(np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1))
 
 
-def judge(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float | int]:
+def diagnose(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float | int]:
     """Put a fit through the convergence gate.
 
     Parameters

@@ -78,14 +78,14 @@ def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
     """
     layout = lay_out(study)
     point = _Point(layout, _latent(study, layout, fit))
-    told = point.told()
-    _, values, directions = svd(told, full_matrices=False)
+    sensitivity = point.sensitivity()
+    _, values, directions = svd(sensitivity, full_matrices=False)
     at = "posterior mean" if fit is not None else "centre of the priors"
     return xr.Dataset(
         {"singular_value": (DIRECTION, _padded(point, values))}
         | _shares(point, values, directions),
         coords={YEAR: list(layout.years), QUANTITY: list(layout.quantities)},
-        attrs=_counts(point, told, values) | {"at": at},
+        attrs=_counts(point, sensitivity, values) | {"at": at},
     )
 
 
@@ -103,11 +103,11 @@ def count_directions(layout: Layout, latent: Floats) -> dict[str, int]:
         ``directions``, ``seen``, ``faint``, ``unseen``, ``records``, ``informative_records``.
     """
     point = _Point(layout, latent)
-    told = point.told()
-    return _counts(point, told, svdvals(told))
+    sensitivity = point.sensitivity()
+    return _counts(point, sensitivity, svdvals(sensitivity))
 
 
-def _counts(point: _Point, told: Floats, values: Floats) -> dict[str, int]:
+def _counts(point: _Point, sensitivity: Floats, values: Floats) -> dict[str, int]:
     padded = _padded(point, values)
     blind = BLIND_BELOW * max(float(padded.max(initial=0.0)), SEEN_FROM)
     return {
@@ -116,7 +116,7 @@ def _counts(point: _Point, told: Floats, values: Floats) -> dict[str, int]:
         "faint": int(((padded <= SEEN_FROM) & (padded > blind)).sum()),
         "unseen": int((padded <= blind).sum()),
         "records": len(point.layout.records),
-        "informative_records": int((np.abs(told).sum(axis=1) > 0).sum()),
+        "informative_records": int((np.abs(sensitivity).sum(axis=1) > 0).sum()),
     }
 
 
@@ -152,7 +152,7 @@ class _Point:
         noise = np.arange(unknowns.scales_start, unknowns.steps_start)
         self.free = np.delete(np.arange(unknowns.size), noise)
 
-    def told(self) -> Floats:
+    def sensitivity(self) -> Floats:
         """Sensitivity of each record to every unknown (record, unknown), in units of its error."""
         layout = self.layout
         location = locate(self.flow, self.level, layout.equations.sums)

@@ -19,7 +19,7 @@ from nutpie.compile_pymc import CompiledPyMCModel
 
 from reebayes.conventions import CHAIN, DRAW, POSTERIOR, PRIOR
 from reebayes.errors import FitError
-from reebayes.inference.convergence import judge
+from reebayes.inference.convergence import diagnose
 from reebayes.inference.coordinates import at_mode, identity, over_draws
 from reebayes.inference.datatree import (
     by_record,
@@ -133,7 +133,7 @@ def fit(
         tree = _assemble(study, layout, posterior, np.random.default_rng(seed))
         del posterior
         tree[STATS] = xr.DataTree(_of_kept(stats, THIN, study.unit))
-        verdict = judge(tree["posterior"].to_dataset(), stats)
+        verdict = diagnose(tree["posterior"].to_dataset(), stats)
         latents = tree[POSTERIOR].to_dataset()["latents"].values
         mean = latents.mean(axis=(0, 1), dtype=np.float64)
         directions = count_directions(layout, mean) | {"at": "posterior mean"}

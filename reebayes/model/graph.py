@@ -20,7 +20,7 @@ from reebayes.study.targets import STEP_GROUPS
 
 
 def build_model(study: Study) -> pm.Model:
-    """Build the model of a study.
+    """Build the model of a study: priors, mass balance of every process, likelihood of the records.
 
     Parameters
     ----------

@@ -131,7 +131,7 @@ def errors_of(study: Study, unknowns: Unknowns) -> Errors:
 
 
 def figures_of(study: Study, certain: NDArray[np.bool_]) -> Figures:
-    """Logs of printed figures in the unit of the study; the first reading of two in ``low``."""
+    """Logs of figures in the unit of the study; ``low`` holds the value of an ambiguous one."""
     settings, records = study.settings, study.records
     heavy = settings.get("error_distribution", "normal") == "student_t"
     kind = np.array([_kind_code(record) for record in records], dtype=np.int64)

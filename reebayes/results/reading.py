@@ -142,7 +142,7 @@ class Contents:
 
     @cached_property
     def published(self) -> pd.DataFrame:
-        """Published estimates by name, in the unit of the study."""
+        """Literature estimates by name, in the unit of the study."""
         return self._table(PUBLISHED)
 
     @cached_property
@@ -176,7 +176,7 @@ class Contents:
 
     @cached_property
     def directions(self) -> dict[str, Any]:
-        """How many directions of the unknowns the records see; empty if nobody counted."""
+        """Counts of local identifiability, see `identify`; empty if nobody counted."""
         counts = json.loads(str(self.fit.attrs.get("directions", "{}")))
         return counts if isinstance(counts, dict) else {}
 

@@ -170,7 +170,7 @@ def _figure_density(z: Mapping[str, float], scale: float, freedom: float | None)
 
 
 _density_of: KindReader[Callable[[Mapping[str, float], float, float | None], float]] = KindReader(
-    "score of a record in the world written apart",
+    "score of a record in the simulation",
     {
         FIGURE: _figure_density,
         AT_MOST: lambda z, scale, freedom: _log_phi(z["high"]),
@@ -290,7 +290,9 @@ def _print_record(record: Record, log_figure: float, position: float) -> Record:
     if kind_of(record.kind).is_zero and not log_figure > _log((record.high or 0.0) * record.scale):
         return record  # also where the figure is undefined, for NaN is above nothing
     if not math.isfinite(log_figure):
-        raise ValueError(f"{record.record}: {record.quantity} is zero or undefined in this world")
+        raise ValueError(
+            f"{record.record}: {record.quantity} is zero or undefined in these true flows"
+        )
     figure = math.exp(log_figure) / record.scale
     return _printing_of(record.kind)(record, figure, position)
 
@@ -321,7 +323,7 @@ def _print_above_zero(record: Record, figure: float, position: float) -> Record:
 
 
 _printing_of: KindReader[Callable[[Record, float, float], Record]] = KindReader(
-    "print of a record in the world written apart",
+    "print of a record in the simulation",
     {
         FIGURE: _print_figure,
         AT_MOST: _print_bound,

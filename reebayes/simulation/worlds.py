@@ -110,16 +110,16 @@ def _flow_series(study: Study, rows: Mapping[str, Sequence[Prior]]) -> dict[str,
     given = [flow for flow in study.flows if flow.flow in rows]
     products = products_of(study)
     medians = {flow.flow: _medians(study, rows[flow.flow]) for flow in given}
-    remainder = {name: np.ones(len(study.years)) for name in kinds}
+    reference = {name: np.ones(len(study.years)) for name in kinds}
     for flow in given:
         if flow.flow in products:
             continue
-        remainder[flow.source] -= np.where(active_years(study, flow), medians[flow.flow], 0.0)
+        reference[flow.source] -= np.where(active_years(study, flow), medians[flow.flow], 0.0)
     series = {}
     for flow in given:
         kind = kinds[flow.source]
         is_input = kind == "environment" or flow.flow in products
-        ratio = medians[flow.flow] / (1.0 if is_input else remainder[flow.source])
+        ratio = medians[flow.flow] / (1.0 if is_input else reference[flow.source])
         group = "input" if is_input else "market"
         if study.route(flow) is not None:
             group = "trade"
@@ -364,8 +364,8 @@ def _plant_shares(study: Study, unknowns: dict[str, Array], shares: Mapping[str,
         for flow in study.flows:
             if flow.source == source:
                 share = shares.get(flow.flow)
-                is_remainder = flow.flow in products or flow.flow not in unknowns
-                ratio = np.zeros(len(study.years)) if is_remainder else unknowns[flow.flow]
+                is_reference = flow.flow in products or flow.flow not in unknowns
+                ratio = np.zeros(len(study.years)) if is_reference else unknowns[flow.flow]
                 weight = np.exp(ratio)
                 taken += active_years(study, flow) * (0.0 if share is None else share)
                 free += active_years(study, flow) * (weight if share is None else 0.0)

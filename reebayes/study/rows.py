@@ -165,7 +165,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is believed of one target before the records, and whose belief it is.
+    """The prior of one target: what is assumed before the records, and whose assumption it is.
 
     A target is a flow, ``route:<A>:<B>`` or ``route:<A>:unregistered`` (what trade between two
     regions, or undeclared trade out of one, does to all its flows), ``bias:<reporter>``,
@@ -178,7 +178,8 @@ class Prior:
     target's unit, sd of the log), share (median transfer coefficient, sd of its log-odds against
     the reference category, the outflow without a prior), normal (log scale; for a
     route, added to the log-odds). Lognormal are flows out of an environment, and the product of a
-    conversion whose inflow follows from it and the yield. ``step`` is the sd of the year-to-year change, None if constant.
+    conversion whose inflow follows from it and the yield. ``step`` is the sd of the year-to-year
+    change, None if constant.
     """
 
     target: str

@@ -425,7 +425,7 @@ def _check_reporters(believed: Believed) -> Iterator[Fault]:
     )
     if believed.reporters and not anchored:
         message = (
-            "no reporter is anchored, so no bias can be told from the flows; give at least one "
-            f"reporter a bias prior with sd {ANCHOR_SD} or less"
+            "no reporter is anchored, so every bias is confounded with the flows; give at least "
+            f"one reporter a bias prior with sd {ANCHOR_SD} or less"
         )
         yield Fault(TABLE, None, "sd", "", message)
