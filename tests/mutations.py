@@ -25,7 +25,7 @@ LEFT_OUT = (".venv", ".git", ".*_cache", "_build", ".hypothesis")
 SECONDS = 900
 NAMED = 2  # tests named in a row of the table
 
-APART = ("tests/test_model.py", "-k", "independent_simulation")
+APART = ("tests/test_model.py", "-k", "world_written_apart")
 BY_HAND = ("tests/test_simulation.py", "-k", "by_hand or scipy or inactive or routes_are_named")
 # Drawing many files takes a while.
 HARMONISATION = ("tests/test_harmonisation.py", "-k", "not conserved")
@@ -93,7 +93,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("a bias that drifts told as one that does not", "reebayes/inference/datatree.py",
          "return np.asarray((rows < layout.unknowns.varying) | ~still)",
          "return np.zeros(rows.size, dtype=bool)",
-         ("tests/test_sampling.py", "-k", "independent_simulation"), compiled=True),
+         ("tests/test_sampling.py", "-k", "world_written_apart"), compiled=True),
     # --- the model ---
     _bug("a flow that is subtracted is added (net exports)", OBSERVATIONS,
          "numerators[position[name], column] += weight",
@@ -144,7 +144,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "any(first <= year <= last for first, last in self.active)",
          "any(first <= year < last for first, last in self.active)",
          BY_HAND),
-    _bug("share of the reference category forgotten", UNKNOWNS,
+    _bug("share of the remainder forgotten", UNKNOWNS,
          "return np.asarray(np.log(median / reference))",
          "return np.asarray(np.log(median / (1.0 - median)))", APART),
     _bug("share taken for its logit", UNKNOWNS,
@@ -156,7 +156,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("error that records share dropped", OBSERVATIONS,
          'return shifts | {position[target] * len(study.years): 1.0 for target in errors}',
          'return shifts', APART),
-    _bug("alternative value of a figure ignored", OBSERVATIONS,
+    _bug("second reading of a figure ignored", OBSERVATIONS,
          'return EITHER if code == POINT and record.other is not None else code',
          'return code', APART),
     _bug("a sum over years taken for their mean", OBSERVATIONS,

@@ -573,13 +573,13 @@ def test_pictures_show_every_family_and_every_world(tiny: Study) -> None:
     estimands = list_estimands(tiny)
     values = np.random.default_rng(2).uniform(size=(60, len(estimands)))
     values[:, estimands.index(Estimand("flow", "ore"))] **= 4
-    canvas = draw_ranks(estimands, values, ["mined"], judged=40)
+    canvas = draw_ranks(estimands, values, ["mined"], tested=40)
     colours = {line.get_color() for ax in canvas.axes for line in ax.lines}
     assert "#b5460f" in colours  # the flow that leaves its envelope
     titles = [ax.get_title() for ax in canvas.axes]
     assert titles[4] == f"Flows, summed over years ({len(tiny.flows)})"
     assert titles[5] == f"Headline quantities by year ({len(tiny.years)})"
-    few = draw_ranks(estimands, values[:5], ["mined"], judged=40)
+    few = draw_ranks(estimands, values[:5], ["mined"], tested=40)
     assert few.axes[0].texts[0].get_text() == "too few data sets"
     table = coverage_table(estimands, values)
     both = pd.concat([table.assign(world=kind) for kind in (WELL_SPECIFIED, "half_noise")])

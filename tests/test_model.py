@@ -91,7 +91,7 @@ def labelled(values: Floats, **dims: object) -> xr.DataArray:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("which", WHICH)
-def test_flows_are_those_of_the_independent_simulation(
+def test_flows_are_those_of_the_world_written_apart(
     which: str, seed: int, studies: dict[str, Study]
 ) -> None:
     study = studies[which]
@@ -122,7 +122,7 @@ def test_flows_are_those_of_the_independent_simulation(
 
 @pytest.mark.parametrize("seed", [3, 4])
 @pytest.mark.parametrize("which", WHICH)
-def test_every_record_scores_as_in_the_independent_simulation(
+def test_every_record_scores_as_in_the_world_written_apart(
     which: str, seed: int, studies: dict[str, Study]
 ) -> None:
     study = studies[which]
@@ -164,7 +164,7 @@ def test_mass_balance_closes_in_every_prior_draw(bundled: Study) -> None:
         assert float(np.abs(error).max()) <= 1e-9
 
 
-def test_quantities_are_those_of_the_independent_simulation(bundled: Study) -> None:
+def test_quantities_are_those_of_the_world_written_apart(bundled: Study) -> None:
     layout = lay_out(bundled)
     latents = np.random.default_rng(5).standard_normal(layout.unknowns.size)
     [flows] = evaluate(bundled, latents, "flows")

@@ -175,7 +175,7 @@ def test_quantities_are_those_of_the_flows(study: Study, fitted: xr.DataTree) ->
 
 @pytest.mark.slow_ci
 @pytest.mark.parametrize(("chain", "draw"), [(0, 0), (2, 100), (3, -1)])
-def test_log_likelihood_is_that_of_the_independent_simulation(
+def test_log_likelihood_is_that_of_the_world_written_apart(
     study: Study, fitted: xr.DataTree, chain: int, draw: int
 ) -> None:
     at = {"chain": chain, "draw": draw}

@@ -290,9 +290,7 @@ def _print_record(record: Record, log_figure: float, position: float) -> Record:
     if kind_of(record.kind).is_zero and not log_figure > _log((record.high or 0.0) * record.scale):
         return record  # also where the figure is undefined, for NaN is above nothing
     if not math.isfinite(log_figure):
-        raise ValueError(
-            f"{record.record}: {record.quantity} is zero or undefined in these true flows"
-        )
+        raise ValueError(f"{record.record}: true {record.quantity} is zero or undefined")
     figure = math.exp(log_figure) / record.scale
     return _printing_of(record.kind)(record, figure, position)
 

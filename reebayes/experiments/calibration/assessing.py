@@ -153,14 +153,14 @@ def uniformity(
         ``inside`` says whether the distribution stays in the envelope that all test quantities
         together leave with a probability of `SIZE` (Bonferroni).
     """
-    judged = [
+    tested = [
         n for n, estimand in enumerate(estimands)
         if (estimand.family != YEARLY or estimand.name in headline)
         and np.isfinite(values[:, n]).sum() >= FEW
     ]  # fmt: skip
-    prob = 1 - SIZE / max(len(judged), 1)
+    prob = 1 - SIZE / max(len(tested), 1)
     rows = []
-    for n in judged:
+    for n in tested:
         sound = values[np.isfinite(values[:, n]), n]
         mean, inside = sound.mean(), is_inside(sound, prob)
         rows.append((estimands[n].family, str(estimands[n]), sound.size, mean, inside))

@@ -232,7 +232,7 @@ def _write(
     pictures = {"coverage.png": draw_coverage(result.coverage)}
     if WELL_SPECIFIED in values:
         pictures["ranks.png"] = draw_ranks(
-            estimands, values[WELL_SPECIFIED], headline, judged=len(result.uniformity)
+            estimands, values[WELL_SPECIFIED], headline, tested=len(result.uniformity)
         )
     for name, canvas in pictures.items():
         write_whole(folder / name, partial(canvas.savefig, dpi=130, format="png"))

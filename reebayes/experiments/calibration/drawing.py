@@ -36,7 +36,7 @@ _TITLES = {
 
 
 def draw_ranks(
-    estimands: Sequence[Estimand], values: Floats, headline: Sequence[str], *, judged: int
+    estimands: Sequence[Estimand], values: Floats, headline: Sequence[str], *, tested: int
 ) -> Figure:
     """Draw the distribution of SBC ranks less the uniform one, a panel for each family.
 
@@ -47,7 +47,7 @@ def draw_ranks(
         As `assessing.uniform_ranks` returns them.
     headline : sequence of str
         Quantities whose yearly values are drawn.
-    judged : int
+    tested : int
         How many test quantities divide the probability of a false alarm.
 
     Returns
@@ -61,7 +61,7 @@ def draw_ranks(
             if estimand.family == family and (family != YEARLY or estimand.name in headline)
             and np.isfinite(values[:, n]).sum() >= FEW
         ]  # fmt: skip
-        _draw_family(ax, values[:, chosen], 1 - SIZE / max(judged, 1))
+        _draw_family(ax, values[:, chosen], 1 - SIZE / max(tested, 1))
         ax.set_title(f"{_TITLES[family]} ({len(chosen)})", fontsize=9)
     for ax in axes[-1]:
         ax.set_xlabel("rank of the truth among the draws", fontsize=8)
