@@ -9,6 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from reebayes.answers.contraction import (
+    LEARNT,
+    PRIOR_ONLY,
     confounding,
     confounding_sentences,
     label_shares,
@@ -31,6 +33,11 @@ from reebayes.wording import format_band, format_value
 
 SHOWN = 5
 """Records listed for each headline quantity, and for leave-one-out predictive conflict."""
+
+_GLOSSED = {
+    LEARNT: f"{LEARNT} (data-informed)",
+    PRIOR_ONLY: f"{PRIOR_ONLY} (prior-dominated)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,10 @@ class Drivers:
         """Shares of the labels as a sentence."""
         if self.yearly is None:
             return "The fit holds no prior draws, so it gives no posterior contraction."
-        parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in self.shares.items())
+        parts = ", ".join(
+            f"{100 * share:.0f} % {_GLOSSED.get(label, label)}"
+            for label, share in self.shares.items()
+        )
         return f"Of the headline quantities and years: {parts}."
 
 

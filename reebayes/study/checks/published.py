@@ -91,7 +91,7 @@ def _check_apart(entry: Entry[Estimate], draft: Draft) -> Iterator[Fault]:
     for table, sources in users.items():
         if not unreadable(entry, "source") and entry.item.source in sources:
             message = (
-                f"source {entry.item.source!r} stands in {table} as well; what a fit is held "
-                "against may not have informed it. Remove one of the two"
+                f"source {entry.item.source!r} stands in {table} as well; a literature estimate "
+                "may not inform the fit that it is compared with. Remove one of the two"
             )
             yield _fault(entry, "source", message)
