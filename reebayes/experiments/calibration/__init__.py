@@ -1,4 +1,4 @@
-"""Simulation-based calibration: whether a band of 90 % holds the truth 9 times in 10.
+"""Simulation-based calibration: whether bands of 90 % cover the truth 9 times in 10.
 
 `calibrate` simulates data sets (`datasets`): it draws true flows from a study's own priors, and
 records of the study's own design from them. It refits every data set (`refitting`) on worker

@@ -22,7 +22,7 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Probabilities of the bands whose coverage is counted."""
 
 SIZE = 0.05
-"""Probability that calibrated ranks are called uneven, over all test quantities together."""
+"""Probability that calibrated ranks fail the test, over all test quantities together."""
 
 FEW = 20
 """Fewer ranks than these cannot leave their envelope, and are not tested."""

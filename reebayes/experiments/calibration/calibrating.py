@@ -62,7 +62,7 @@ class Calibration:
         ``world, number`` and the diagnostics of every refit; ``passed`` 0 where it did not mix.
     verdict : str
     passed : bool
-        False if ranks are uneven or too many refits did not mix.
+        False if ranks are not uniform or too many refits did not mix.
     """
 
     coverage: pd.DataFrame
@@ -119,7 +119,7 @@ def calibrate(
     Raises
     ------
     ReebayesError
-        If a kind of data sets is unknown or the study cannot break so, if `sims` is below 1, or if
+        If a kind is unknown or the study cannot break so, if `sims` is below 1, or if
         workers cannot be had.
     ResultError
         If the folder holds another run, or cannot be written.
@@ -192,8 +192,8 @@ def _sentences(coverage: pd.DataFrame, even: pd.DataFrame, refits: pd.DataFrame)
     lines = [f"{mixing}{limit}; they are counted like the others."]
     if len(even):
         uneven = list(even.loc[~even["inside"], "figure"])
-        told = f"FAILED for {listed(uneven[:10])}" if uneven else "passed"
-        lines.append(f"Uniform ranks of {len(even)} test quantities ({SIZE:.0%} over all): {told}.")
+        outcome = f"FAILED for {listed(uneven[:10])}" if uneven else "passed"
+        lines.append(f"Uniform ranks of {len(even)} test quantities ({SIZE:.0%} over all): {outcome}.")
     else:
         lines.append(f"Ranks are tested from {FEW} well-specified data sets on.")
     for kind in dict.fromkeys(coverage["world"]):

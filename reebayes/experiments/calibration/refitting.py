@@ -140,7 +140,7 @@ def _converged_draws(
 
 
 def _mixing(draws: Floats) -> dict[str, float]:
-    """Worst R-hat and effective sample size of draws (chain, draw, estimand) that move."""
+    """Worst R-hat and effective sample size of draws (chain, draw, estimand) that vary."""
     pooled = draws.reshape(-1, draws.shape[-1])
     moving = np.isfinite(pooled).all(axis=0) & (np.ptp(pooled, axis=0) > 0)
     if not moving.any():
