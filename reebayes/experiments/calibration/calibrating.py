@@ -193,7 +193,8 @@ def _sentences(coverage: pd.DataFrame, even: pd.DataFrame, refits: pd.DataFrame)
     if len(even):
         uneven = list(even.loc[~even["inside"], "figure"])
         outcome = f"FAILED for {listed(uneven[:10])}" if uneven else "passed"
-        lines.append(f"Uniform ranks of {len(even)} test quantities ({SIZE:.0%} over all): {outcome}.")
+        tested = f"Uniform ranks of {len(even)} test quantities ({SIZE:.0%} over all)"
+        lines.append(f"{tested}: {outcome}.")
     else:
         lines.append(f"Ranks are tested from {FEW} well-specified data sets on.")
     for kind in dict.fromkeys(coverage["world"]):

@@ -125,7 +125,7 @@ def read_outcome(path: Path) -> dict[str, Any]:
 def _claim(folder: Path, tasks: list[Task]) -> None:
     """Note what the folder is for, or refuse it if it is for something else."""
     first = tasks[0]
-    # The name under which folders of earlier versions hold the sampler settings.
+    # Under this name folders of earlier versions hold the sampler settings.
     purpose = asked_for(first.study.hash, seed=first.seed, effort=first.settings.plain)
     path = folder / SETTINGS
     if not path.exists():
