@@ -357,7 +357,7 @@ def test_compare_fits_scores_and_writes_tables(
     }
     text = capsys.readouterr().out
     assert "records scored in all fits" in text
-    assert "heavy" in text.partition("one at a time")[2]
+    assert "heavy" in text.partition("one record left out at a time")[2]
     page = out / "report.html"
     arguments = ["report", str(out / "base.nc"), "--compare", str(out), "--out", str(page)]
     assert main(arguments) == 0

@@ -176,7 +176,7 @@ def calibrate(
 def _add_calibrate(commands: Commands) -> None:
     parser = add_command(
         commands, calibrate,
-        brief="run simulation-based calibration: do 90 % bands cover the truth 9 times in 10",
+        brief="run simulation-based calibration: refit simulated data sets, rank their truth",
         text="Draw true flows from a study's own priors, simulate its records from them, refit "
         "these\ndata sets, and rank the truth among the draws. What is finished is kept: run the "
         "command again\nto go on after an interruption, or with more --sims. Exit code 3 if the "

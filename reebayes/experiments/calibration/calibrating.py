@@ -142,9 +142,8 @@ def _check(study: Study, sims: int, worlds: Sequence[str], seed: int) -> None:
     unknown = [kind for kind in worlds if kind not in KINDS]
     if unknown or not worlds:
         known = ", ".join(KINDS)
-        raise ReebayesError(
-            f"Unknown kind of data sets {listed(unknown) or 'none'}. Known: {known}."
-        )
+        named = listed(unknown) or "none"
+        raise ReebayesError(f"Unknown kind of data sets: {named}. Known: {known}.")
     if len(set(worlds)) < len(worlds) or sims < 1 or seed < 0:
         raise ReebayesError("Give each kind once, sims of at least 1 and a seed of at least 0.")
     for kind in worlds:  # that a study cannot break so is better said before an hour of refits
