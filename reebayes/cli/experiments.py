@@ -115,7 +115,7 @@ def _add_compare(commands: Commands) -> None:
         brief="fit a study and its variants, and score them by prediction",
         text="Fit a study and the variants that its study.toml declares, one file each, and print "
         "the\nheld-out log predictive density of each, with differences, and the headline "
-        "quantities side by side.\nWhat is finished is never fitted again.",
+        "quantities side by\nside. What is finished is never fitted again.",
         example="reebayes compare no_smuggling student_t --out comparison --future 2017",
     )  # fmt: skip
     parser.add_argument(
