@@ -4,9 +4,9 @@ A study is read, fitted and asked; each verb is a function and each result a lab
 
 Study
     `read_study` returns a `Study`: tables of `Process`, `Flow`, `Quantity`, `Record`, `Prior` and
-    `Source`, and each published `Estimate` that it is held against. It changes by copy
+    `Source`, and each literature `Estimate` that it is compared with. It changes by copy
     (``with_prior``, ``without_source``, ``variant``, ...). `coverage` counts its records by
-    quantity and by stage of each region.
+    quantity and by stage of each region (data availability).
 Customs
     `harmonise` turns customs files into records.
 Fit
@@ -16,19 +16,20 @@ Answers
     `quantity` and `flow` select draws; `cumulative`, `bands` and `probability_above` summarise
     them; `record_table`, `source_table` and `export_tables` are data frames.
 Tests of the model
-    `predictive_check` asks whether records look like what the model expects; `compare` scores
-    fits of several variants by prediction, and `read_comparison` opens what ``reebayes compare``
-    wrote; `beside_published` sets what others concluded beside a fit.
-What they rest on
-    `learnt` labels every value as learnt, partly learnt or prior only; `influence` lists the
-    records that move a quantity, `disagreement` those that the rest would have put elsewhere;
-    `identify` counts the directions of a study that its records see.
+    `predictive_check` runs a posterior predictive check; `compare` scores fits of several variants
+    by held-out log predictive density, and `read_comparison` opens what ``reebayes compare``
+    wrote; `beside_published` compares literature estimates with a fit.
+Sensitivity to the records
+    `learnt` computes posterior contraction, and labels every value as learnt (data-informed),
+    partly or prior only (prior-dominated); `influence` lists the records that move a quantity
+    (PSIS-LOO influence), `disagreement` those in leave-one-out predictive conflict with the rest;
+    `identify` assesses local identifiability.
 Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `write_report`.
-Trials
-    `simulate_world` and `simulate_records` plant a known truth, to see whether a fit finds it;
-    `calibrate` does so many times, and counts.
+Simulation
+    `simulate_world` draws true flows and `simulate_records` their records, to test whether a fit
+    recovers them; `calibrate` is simulation-based calibration.
 Errors
     `ReebayesError`, above `StudyError`, `FitError` and `ResultError`.
 

@@ -333,7 +333,7 @@ TEXTS = [
         "other,2013,",
         "magnets,,",
         (None, "target"),
-        "flow 'other' takes the remainder of 'metal_market' but is not active in "
+        "flow 'other' is the reference category of 'metal_market' but not active in "
         "2010-2012;2014-2015",
     ),
     (

@@ -1,4 +1,4 @@
-"""Calibration without sampling: worlds, figures, ranks, coverage, tasks and the verdict."""
+"""Calibration without sampling: data sets, test quantities, ranks, coverage, tasks, the verdict."""
 
 import io
 import json
@@ -27,29 +27,36 @@ from rich.console import Console
 from reebayes.cli.main import main
 from reebayes.errors import ReebayesError, ResultError
 from reebayes.experiments import calibration
-from reebayes.experiments.calibration import WELL_SPECIFIED, WORLDS, calibrate, calibrating, running
+from reebayes.experiments.calibration import KINDS, WELL_SPECIFIED, calibrate, calibrating, running
 from reebayes.experiments.calibration.assessing import (
     coverage_table,
     covered,
     envelope,
     is_inside,
-    places,
     stay_inside,
+    uniform_ranks,
     uniformity,
+)
+from reebayes.experiments.calibration.datasets import (
+    DRIFT,
+    JUMP,
+    KEPT,
+    DataSet,
+    Seeds,
+    simulate_data_set,
 )
 from reebayes.experiments.calibration.drawing import draw_coverage, draw_ranks
 from reebayes.experiments.calibration.estimands import (
     SUM,
     YEARLY,
-    Figure,
-    figures_of_draws,
-    figures_of_world,
-    list_figures,
+    Estimand,
+    estimands_of_draws,
+    estimands_of_truth,
+    list_estimands,
     ranks,
     stacked,
 )
-from reebayes.experiments.calibration.refitting import Effort, Task, refit
-from reebayes.experiments.calibration.worlds import DRIFT, JUMP, KEPT, Seeds, Trial, make_trial
+from reebayes.experiments.calibration.refitting import SamplerSettings, Task, refit
 from reebayes.experiments.progress import Meter
 from reebayes.model.kernels import innovations, observe, persistences, states
 from reebayes.model.layout import lay_out
@@ -71,24 +78,24 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return read_study(write_tables(tmp_path_factory.mktemp("calibration") / "tiny"))
 
 
-# --- worlds ---------------------------------------------------------------------------------------
+# --- data sets ------------------------------------------------------------------------------------
 
 
-def trial(study: Study, kind: str, number: int) -> Trial:
-    return make_trial(study, kind, Seeds.of(5, number))
+def simulated(study: Study, kind: str, number: int) -> DataSet:
+    return simulate_data_set(study, kind, Seeds.of(5, number))
 
 
-@pytest.mark.parametrize("kind", WORLDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_broken_world_is_the_same_world_but_for_the_break(bundled: Study, kind: str) -> None:
-    usual, broken = trial(bundled, WELL_SPECIFIED, 1), trial(bundled, kind, 1)
+    usual, broken = simulated(bundled, WELL_SPECIFIED, 1), simulated(bundled, kind, 1)
     same = bool((usual.world.flows == broken.world.flows).all())
     assert same == (kind not in ("zero_smuggling", "structural_break"))
-    again = trial(bundled, kind, 1)
+    again = simulated(bundled, kind, 1)
     assert list(again.study.records) == list(broken.study.records)
-    assert list(trial(bundled, kind, 2).study.records) != list(broken.study.records)
+    assert list(simulated(bundled, kind, 2).study.records) != list(broken.study.records)
 
 
-def scores(made: Trial) -> np.ndarray:
+def scores(made: DataSet) -> np.ndarray:
     """Distances of printed values from what was true, in stated errors."""
     world = made.world
     terms = record_log_likelihood(made.study, world.flows, world.bias, world.noise, world.shared)
@@ -109,12 +116,12 @@ def test_errors_are_as_heavy_as_they_should_be(
     bundled: Study, kind: str, least: float, most: float
 ) -> None:
     """Beyond three standard errors lie 0.3 % of normal errors and 5.8 % of those of Student."""
-    found = np.concatenate([scores(trial(bundled, kind, n)) for n in NUMBERS])
+    found = np.concatenate([scores(simulated(bundled, kind, n)) for n in NUMBERS])
     assert least <= np.mean(found > 3) <= most
 
 
 def test_half_the_noise_is_stated(bundled: Study) -> None:
-    usual, broken = trial(bundled, WELL_SPECIFIED, 0), trial(bundled, "half_noise", 0)
+    usual, broken = simulated(bundled, WELL_SPECIFIED, 0), simulated(bundled, "half_noise", 0)
     usual_variance = 0.25 + 0.75 * usual.world.noise**2
     np.testing.assert_allclose(0.25 + 0.75 * broken.world.noise**2, 4 * usual_variance)
     sds = [record.sd for record in bundled.records]
@@ -124,7 +131,7 @@ def test_half_the_noise_is_stated(bundled: Study) -> None:
 def test_one_reporter_drifts(bundled: Study) -> None:
     for number in NUMBERS:
         usual, broken = (
-            trial(bundled, kind, number) for kind in (WELL_SPECIFIED, "drifting_reporter")
+            simulated(bundled, kind, number) for kind in (WELL_SPECIFIED, "drifting_reporter")
         )
         moved = (broken.world.bias - usual.world.bias).transpose("reporter", "year").values
         [row] = np.flatnonzero(np.abs(moved).max(axis=1) > 0)
@@ -134,7 +141,7 @@ def test_one_reporter_drifts(bundled: Study) -> None:
 
 
 def test_two_reporters_share_an_error(bundled: Study) -> None:
-    usual, broken = trial(bundled, WELL_SPECIFIED, 0), trial(bundled, "shared_error", 0)
+    usual, broken = simulated(bundled, WELL_SPECIFIED, 0), simulated(bundled, "shared_error", 0)
     moved = (broken.world.bias - usual.world.bias).transpose("reporter", "year").values
     one, other = moved[np.abs(moved).max(axis=1) > 0]
     np.testing.assert_allclose(one, other, atol=1e-12)
@@ -144,7 +151,7 @@ def test_two_reporters_share_an_error(bundled: Study) -> None:
 def test_one_inflow_jumps_and_stays(bundled: Study) -> None:
     for number in NUMBERS:
         usual, broken = (
-            trial(bundled, kind, number) for kind in (WELL_SPECIFIED, "structural_break")
+            simulated(bundled, kind, number) for kind in (WELL_SPECIFIED, "structural_break")
         )
         change = {
             target: (values - usual.world.unknowns[target]).fillna(0.0).values
@@ -157,7 +164,7 @@ def test_one_inflow_jumps_and_stays(bundled: Study) -> None:
 
 
 def test_nothing_is_smuggled_and_nobody_says_so(bundled: Study) -> None:
-    made = trial(bundled, "zero_smuggling", 0)
+    made = simulated(bundled, "zero_smuggling", 0)
     smuggled = made.world.quantities.sel(quantity="smuggled_CN")
     assert float(smuggled.max()) < 1e-4
     claims = {record.quantity for record in bundled.records} - {
@@ -169,35 +176,35 @@ def test_nothing_is_smuggled_and_nobody_says_so(bundled: Study) -> None:
 
 
 def test_most_records_are_missing(bundled: Study) -> None:
-    made = trial(bundled, "missing", 0)
+    made = simulated(bundled, "missing", 0)
     assert len(made.study.records) == round(KEPT * len(bundled.records))
 
 
 def test_a_study_that_cannot_break_so_says_it(tiny: Study) -> None:
     with pytest.raises(ReebayesError, match="no unregistered flow across a border"):
-        trial(tiny, "zero_smuggling", 0)
+        simulated(tiny, "zero_smuggling", 0)
     lonely = tiny.with_records([tiny.records["r_value"]])
     with pytest.raises(ReebayesError, match="1 reporter; 2 are needed"):
-        trial(lonely, "shared_error", 0)
+        simulated(lonely, "shared_error", 0)
     still = tiny.with_prior("ore", step=None)
     with pytest.raises(ReebayesError, match="no inflow that moves"):
-        trial(still, "structural_break", 0)
+        simulated(still, "structural_break", 0)
 
 
-# --- figures --------------------------------------------------------------------------------------
+# --- test quantities ------------------------------------------------------------------------------
 
 
-def test_figures_are_named_once_and_none_is_of_a_ratio_summed(bundled: Study) -> None:
-    figures = list_figures(bundled)
-    assert len(set(figures)) == len(figures)
-    sums = {figure.name for figure in figures if figure.family == SUM}
+def test_estimands_are_named_once_and_none_is_of_a_ratio_summed(bundled: Study) -> None:
+    estimands = list_estimands(bundled)
+    assert len(set(estimands)) == len(estimands)
+    sums = {one.name for one in estimands if one.family == SUM}
     assert "mined_CN_unregistered" in sums
     assert "share_unregistered" not in sums
-    assert str(Figure(YEARLY, "share_unregistered", 2004)) in map(str, figures)
+    assert str(Estimand(YEARLY, "share_unregistered", 2004)) in map(str, estimands)
 
 
-def test_figures_of_a_world_are_those_of_a_draw_at_it(bundled: Study) -> None:
-    """Two ways to the same numbers: the world written apart, and the kernels at its latents."""
+def test_estimands_of_a_truth_are_those_of_a_draw_at_it(bundled: Study) -> None:
+    """Two ways to the same numbers: the independent simulation, and the kernels at its latents."""
     world = simulate_world(bundled, seed=2)
     layout = lay_out(bundled)
     latents = latents_of(world, layout)
@@ -216,9 +223,9 @@ def test_figures_of_a_world_are_those_of_a_draw_at_it(bundled: Study) -> None:
         "location": location, "scale": scale,
     }  # fmt: skip
     draws = {name: values[None, None] for name, values in parts.items()}
-    figures = list_figures(bundled)
-    drawn = stacked(figures, figures_of_draws(draws, layout))[0, 0]
-    truth = stacked(figures, figures_of_world(world, bundled, layout))
+    estimands = list_estimands(bundled)
+    drawn = stacked(estimands, estimands_of_draws(draws, layout))[0, 0]
+    truth = stacked(estimands, estimands_of_truth(world, bundled, layout))
     np.testing.assert_allclose(drawn, truth, rtol=1e-9, atol=1e-12)
 
 
@@ -264,10 +271,10 @@ def test_ranks_count_the_kept_draws_below() -> None:
 
 def test_places_are_even_and_keep_the_order_of_ranks() -> None:
     counts = np.repeat(np.arange(10), 100)
-    found = places(counts, 9, seed=1)
+    found = uniform_ranks(counts, 9, seed=1)
     assert is_inside(found, 0.999)
     assert np.array_equal(np.floor(found * 10), counts)
-    assert np.isnan(places(np.array([-1, 3]), 9, seed=1)).tolist() == [True, False]
+    assert np.isnan(uniform_ranks(np.array([-1, 3]), 9, seed=1)).tolist() == [True, False]
 
 
 def test_chance_to_stay_inside_is_exact() -> None:
@@ -304,19 +311,19 @@ BIASED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def test_a_biased_posterior_among_fifty_is_found(fault: str) -> None:
     rng = np.random.default_rng(3)
     values = rng.uniform(size=(500, 50))
-    figures = [Figure("flow", f"f{n}") for n in range(50)]
-    assert uniformity(figures, values, [])["inside"].all()
+    estimands = [Estimand("flow", f"f{n}") for n in range(50)]
+    assert uniformity(estimands, values, [])["inside"].all()
     values[:, 17] = BIASED[fault](values[:, 17])
-    table = uniformity(figures, values, [])
+    table = uniformity(estimands, values, [])
     assert list(table.loc[~table["inside"], "figure"]) == ["f17"]
 
 
-def test_of_yearly_figures_the_headline_is_judged_and_few_worlds_are_not() -> None:
-    figures = [Figure(YEARLY, "a", 2000), Figure(YEARLY, "b", 2000), Figure("flow", "rare")]
+def test_of_yearly_estimands_the_headline_is_tested_and_few_data_sets_are_not() -> None:
+    estimands = [Estimand(YEARLY, "a", 2000), Estimand(YEARLY, "b", 2000), Estimand("flow", "rare")]
     values = np.random.default_rng(1).uniform(size=(40, 3))
     values[10:, 2] = np.nan
-    assert list(uniformity(figures, values, ["a"])["figure"]) == ["a[2000]"]
-    assert uniformity(figures, values[:5], ["a"]).empty
+    assert list(uniformity(estimands, values, ["a"])["figure"]) == ["a[2000]"]
+    assert uniformity(estimands, values[:5], ["a"]).empty
 
 
 # --- coverage -------------------------------------------------------------------------------------
@@ -351,12 +358,12 @@ def test_an_interval_holds_its_own_part_at_either_end(value: float, part: float)
 
 
 def test_coverage_is_counted_by_quantity_and_over_all() -> None:
-    figures = [
-        Figure(YEARLY, "a", 2000), Figure(YEARLY, "a", 2001), Figure(YEARLY, "b", 2000),
-        Figure(SUM, "a"), Figure(YEARLY, "never", 2000),
+    estimands = [
+        Estimand(YEARLY, "a", 2000), Estimand(YEARLY, "a", 2001), Estimand(YEARLY, "b", 2000),
+        Estimand(SUM, "a"), Estimand(YEARLY, "never", 2000),
     ]  # fmt: skip
     values = np.array([[0.5, 0.001, 0.5, 0.5, np.nan], [0.5, 0.5, np.nan, 0.999, np.nan]])
-    table = coverage_table(figures, values).set_index(["quantity", "what", "band"])["covered"]
+    table = coverage_table(estimands, values).set_index(["quantity", "what", "band"])["covered"]
     assert table[("all", "years", 0.9)] == pytest.approx(4 / 5)
     assert table[("a", "years", 0.9)] == pytest.approx(3 / 4)
     assert table[("b", "years", 0.9)] == 1.0
@@ -388,8 +395,8 @@ class Here(Executor):
 def made_up(task: Task, *, passed: bool = True, shift: float = 0.0) -> dict[str, Any]:
     """An outcome as of a calibrated refit, or of one whose posteriors are shifted."""
     rng = np.random.default_rng([task.number, *map(ord, task.kind)])
-    count = len(list_figures(task.study))
-    found = (rng.uniform(size=count) ** (1 + shift) * (task.effort.kept + 1)).astype(np.int16)
+    count = len(list_estimands(task.study))
+    found = (rng.uniform(size=count) ** (1 + shift) * (task.settings.kept + 1)).astype(np.int16)
     return {"ranks": found, "rhat": 1.0, "ess": 90.0, "divergences": 0, "gradients": 15.0,
             "attempts": 1, "passed": passed, "seconds": 1.0}  # fmt: skip
 
@@ -439,7 +446,7 @@ def test_a_folder_of_another_run_is_refused(tiny: Study, here: Here, tmp_path: P
     calibrate(tiny, sims=1, out=tmp_path, progress=False)
     for message, study, options in (
         ("its seed differ", tiny, {"seed": 1}),
-        ("its effort differ", tiny, {"effort": Effort(draws=7)}),
+        ("its effort differ", tiny, {"settings": SamplerSettings(draws=7)}),
         ("its study_hash differ", tiny.with_prior("ore", median=30.0), {}),
     ):
         with pytest.raises(ResultError, match=message):
@@ -471,9 +478,12 @@ def test_a_worker_that_dies_loses_no_finished_task(tiny: Study, here: Here, tmp_
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"worlds": ["well_specified", "flat"]}, "Unknown world flat. Known: well_specified, "),
-        ({"worlds": []}, "Unknown world none"),
-        ({"worlds": ["missing", "missing"]}, "Give each world once"),
+        (
+            {"worlds": ["well_specified", "flat"]},
+            "Unknown kind of data sets: flat. Known: well_specified, ",
+        ),
+        ({"worlds": []}, "Unknown kind of data sets: none"),
+        ({"worlds": ["missing", "missing"]}, "Give each kind once"),
         ({"sims": 0}, "sims of at least 1"),
         ({"worlds": ["zero_smuggling"]}, "Tiny has no unregistered flow across a border"),
     ],
@@ -560,18 +570,18 @@ def test_a_cluster_that_does_not_answer_is_named(
 
 
 def test_pictures_show_every_family_and_every_world(tiny: Study) -> None:
-    figures = list_figures(tiny)
-    values = np.random.default_rng(2).uniform(size=(60, len(figures)))
-    values[:, figures.index(Figure("flow", "ore"))] **= 4
-    canvas = draw_ranks(figures, values, ["mined"], judged=40)
+    estimands = list_estimands(tiny)
+    values = np.random.default_rng(2).uniform(size=(60, len(estimands)))
+    values[:, estimands.index(Estimand("flow", "ore"))] **= 4
+    canvas = draw_ranks(estimands, values, ["mined"], tested=40)
     colours = {line.get_color() for ax in canvas.axes for line in ax.lines}
     assert "#b5460f" in colours  # the flow that leaves its envelope
     titles = [ax.get_title() for ax in canvas.axes]
     assert titles[4] == f"Flows, summed over years ({len(tiny.flows)})"
     assert titles[5] == f"Headline quantities by year ({len(tiny.years)})"
-    few = draw_ranks(figures, values[:5], ["mined"], judged=40)
-    assert few.axes[0].texts[0].get_text() == "too few worlds"
-    table = coverage_table(figures, values)
+    few = draw_ranks(estimands, values[:5], ["mined"], tested=40)
+    assert few.axes[0].texts[0].get_text() == "too few data sets"
+    table = coverage_table(estimands, values)
     both = pd.concat([table.assign(world=kind) for kind in (WELL_SPECIFIED, "half_noise")])
     coverage = draw_coverage(both)
     labels = [label.get_text() for label in coverage.axes[0].get_yticklabels()]
@@ -597,7 +607,7 @@ def test_a_calibrated_study_passes(
 ) -> None:
     result = verdict_of(monkeypatch, tiny, tmp_path)
     assert result.passed
-    assert "Even ranks of" in result.verdict
+    assert "Uniform ranks of" in result.verdict
     assert "FAILED" not in result.verdict
     assert "BELOW" not in result.verdict
     assert (tmp_path / "verdict.txt").read_text() == f"{result.verdict}\n"
@@ -612,7 +622,7 @@ def test_a_calibrated_study_passes(
     assert summary["90%"].str.fullmatch(r"[\d.]+% \([\d.]+% to [\d.]+%\)").all()
 
 
-def test_biased_posteriors_fail_and_weak_worlds_are_named(
+def test_biased_posteriors_fail_and_weak_kinds_are_named(
     tiny: Study, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = verdict_of(monkeypatch, tiny, tmp_path, shift=2.0)
@@ -639,7 +649,7 @@ def test_the_command_says_all_this(
     command = ["calibrate", "--data", str(tiny.path), "--sims", "30", "--out", str(out)]
     assert main(command) == 0
     shown = capsys.readouterr()
-    assert "Even ranks of" in shown.out
+    assert "Uniform ranks of" in shown.out
     assert f"{out}: tables and figures written." in shown.out
     assert shown.err.endswith("30 of 30 refits, about 0 min left\n")
     monkeypatch.setattr(running, "refit", lambda task: made_up(task, shift=3.0))
@@ -650,7 +660,7 @@ def test_the_command_says_all_this(
 
 
 def test_seeds_are_the_same_in_every_kind_of_world(tiny: Study) -> None:
-    task = Task(tiny, WELL_SPECIFIED, 3, 7, Effort())
+    task = Task(tiny, WELL_SPECIFIED, 3, 7, SamplerSettings())
     assert Seeds.of(task.seed, task.number) == Seeds.of(7, 3)
     assert len({Seeds.of(seed, n) for seed in range(3) for n in range(3)}) == 9
     assert replace(task, kind="missing").name == "missing/00003"
@@ -684,7 +694,7 @@ def test_a_killed_run_leaves_whole_files_and_goes_on(tiny: Study, tmp_path: Path
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
     # the same task gives the same ranks wherever it runs
     first = running.read_outcome(running.task_file(out, "well_specified/00000"))
-    again = refit(Task(tiny, WELL_SPECIFIED, 0, 0, Effort()))
+    again = refit(Task(tiny, WELL_SPECIFIED, 0, 0, SamplerSettings()))
     assert np.array_equal(first["ranks"], again["ranks"])
     assert first["gradients"] == again["gradients"]
 
@@ -729,7 +739,7 @@ def _wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
 
 @pytest.mark.slow_ci
 def test_a_refit_that_does_not_mix_is_tried_again_and_marked(tiny: Study) -> None:
-    hopeless = Effort(tune=20, draws=20, kept=9, rhat_max=0.5, attempts=2)
+    hopeless = SamplerSettings(tune=20, draws=20, kept=9, rhat_max=0.5, attempts=2)
     outcome = refit(Task(tiny, "half_noise", 1, 0, hopeless))
     assert (outcome["attempts"], outcome["passed"]) == (2, False)
     assert outcome["ranks"].max() <= 9
@@ -755,6 +765,6 @@ def test_a_cluster_does_the_same(
             tiny, sims=6, out=tmp_path, scheduler=cluster.scheduler_address, progress=False
         )
     assert len(result.refits) == 6
-    expected = made_up(Task(tiny, WELL_SPECIFIED, 4, 0, Effort()))["ranks"]
+    expected = made_up(Task(tiny, WELL_SPECIFIED, 4, 0, SamplerSettings()))["ranks"]
     stored = running.read_outcome(running.task_file(tmp_path, "well_specified/00004"))
     assert np.array_equal(stored["ranks"], expected)

@@ -202,8 +202,8 @@ def test_learnt_prints_and_writes_what_a_fit_rests_on(
 ) -> None:
     assert main(["learnt", str(fit_file)]) == 0
     out = capsys.readouterr().out
-    assert "What moves smuggled most" in out
-    assert "The fit does not say what its records see." in out
+    assert "Leave-one-out influence on smuggled" in out
+    assert "The fit does not say which directions its records inform." in out
     assert not (fit_file.parent / "fit_learnt").exists()
     assert main(["learnt", str(fit_file), "--csv"]) == 0
     beside = {path.name for path in (fit_file.parent / "fit_learnt").iterdir()}
@@ -228,9 +228,9 @@ def test_learnt_counts_what_the_records_of_the_fitted_study_see(
     )
     path = save_fit(fit, tmp_path / "fit.nc")
     assert main(["learnt", str(path)]) == 0
-    assert "more than the prior of 4 of 9 directions" in capsys.readouterr().out
+    assert "inform 4 of 9 directions of the unknowns more than the prior" in capsys.readouterr().out
     assert main(["learnt", str(path), "--data", str(tiny_study)]) == 0
-    assert "At the posterior mean, 12 records tell more than the prior" in capsys.readouterr().out
+    assert "at the posterior mean: 12 records inform" in capsys.readouterr().out
     small = STUDY.replace("Tiny", "Small")
     other = write_tables(tmp_path / "other", study=small, priors=PRIORS.replace("0.4", "0.3"))
     assert main(["learnt", str(path), "--data", str(other)]) == 2
@@ -357,7 +357,7 @@ def test_compare_fits_scores_and_writes_tables(
     }
     text = capsys.readouterr().out
     assert "records scored in all fits" in text
-    assert "heavy" in text.partition("one at a time")[2]
+    assert "heavy" in text.partition("one record left out at a time")[2]
     page = out / "report.html"
     arguments = ["report", str(out / "base.nc"), "--compare", str(out), "--out", str(page)]
     assert main(arguments) == 0

@@ -1,4 +1,4 @@
-"""What was learnt: contraction, shift and labels of draws whose distribution is known."""
+"""Posterior contraction: contraction, shift and labels of draws whose distribution is known."""
 
 import numpy as np
 import pytest
@@ -190,7 +190,7 @@ def test_a_bias_that_its_prior_holds_anchors_the_quantity() -> None:
     assert row["quantity_label"] == LEARNT
     text = confounding_sentences(table)
     assert text.startswith("No reporter's bias is confounded with the flow it reports")
-    assert "limits what the records teach of survey (mined_world)." in text
+    assert "limits the posterior contraction of survey (mined_world)." in text
 
 
 def test_reporters_without_a_bias_have_no_ridge() -> None:

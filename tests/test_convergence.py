@@ -151,7 +151,7 @@ AT = {"flow": "smuggled_CN", "year": 2011}
 
 
 def test_white_noise_passes() -> None:
-    figures = diagnostics.judge(posterior(), statistics())
+    figures = diagnostics.diagnose(posterior(), statistics())
     assert figures["converged"] == "yes"
     assert json.loads(str(figures["failing"])) == []
     # 9 flow-years less the structural zero, 2 noises, 1 number
@@ -166,7 +166,7 @@ def test_a_stuck_chain_is_refused_and_named(order: tuple[str, ...]) -> None:
     draws = posterior()
     draws["flows"].loc[{"chain": 2, **AT}] = 1.0
     draws["flows"] = draws["flows"].transpose(*order)
-    figures = diagnostics.judge(draws, statistics())
+    figures = diagnostics.diagnose(draws, statistics())
     assert figures["converged"] == "no"
     assert json.loads(str(figures["failing"])) == ["smuggled_CN[2011]"]
     assert str(figures["verdict"]).startswith("1 of 11 figures did not converge: rhat_max is ")
@@ -175,7 +175,7 @@ def test_a_stuck_chain_is_refused_and_named(order: tuple[str, ...]) -> None:
 def test_chains_that_are_all_stuck_are_refused() -> None:
     draws = posterior()
     draws["flows"].loc[AT] = xr.DataArray([1.0, 2.0, 3.0, 4.0], dims="chain")
-    figures = diagnostics.judge(draws, statistics())
+    figures = diagnostics.diagnose(draws, statistics())
     assert figures["converged"] == "no"
     assert json.loads(str(figures["failing"])) == ["smuggled_CN[2011]"]
 
@@ -185,7 +185,7 @@ def test_chains_in_different_modes_are_refused() -> None:
     modes = xr.DataArray([0.0, 0.0, 0.0, 8.0], dims="chain")
     draws["alone"] = draws["alone"] + modes
     draws["noise"].loc[{"reporter": "customs"}] += 0.5 * modes
-    figures = diagnostics.judge(draws, statistics())
+    figures = diagnostics.diagnose(draws, statistics())
     assert figures["converged"] == "no"
     # the worst first
     assert json.loads(str(figures["failing"])) == ["alone", "customs"]
@@ -194,7 +194,7 @@ def test_chains_in_different_modes_are_refused() -> None:
 def test_chains_of_one_centre_and_different_spread_are_refused() -> None:
     draws = posterior()
     draws["alone"] = draws["alone"] * xr.DataArray([1.0, 1.0, 1.0, 6.0], dims="chain")
-    figures = diagnostics.judge(draws, statistics())
+    figures = diagnostics.diagnose(draws, statistics())
     assert figures["converged"] == "no"
     assert "alone" in json.loads(str(figures["failing"]))
 
@@ -203,7 +203,7 @@ def test_slow_mixing_is_refused_for_its_sample_size() -> None:
     draws = posterior(4000)
     slow = lfilter([1.0], [1.0, -0.98], draws["alone"].values, axis=1)
     draws["alone"] = (("chain", "draw"), slow)
-    figures = diagnostics.judge(draws, statistics(4000))
+    figures = diagnostics.diagnose(draws, statistics(4000))
     assert figures["converged"] == "no"
     assert figures["ess_bulk_min"] < GATE["ess_bulk_min"][1]
     assert json.loads(str(figures["failing"])) == ["alone"]
@@ -216,7 +216,7 @@ def test_slow_mixing_is_refused_for_its_sample_size() -> None:
 def test_one_divergence_or_one_full_tree_in_a_hundred_is_refused(name: str, figure: str) -> None:
     stats = statistics()
     stats[name][0, :20] = True
-    figures = diagnostics.judge(posterior(), stats)
+    figures = diagnostics.diagnose(posterior(), stats)
     assert figures["converged"] == "no"
     assert figure in str(figures["verdict"])
     assert json.loads(str(figures["failing"])) == []
@@ -225,9 +225,9 @@ def test_one_divergence_or_one_full_tree_in_a_hundred_is_refused(name: str, figu
 def test_a_single_divergence_is_refused_and_a_single_full_tree_is_not() -> None:
     stats = statistics()
     stats["maxdepth_reached"][0, 0] = True
-    assert diagnostics.judge(posterior(), stats)["converged"] == "yes"
+    assert diagnostics.diagnose(posterior(), stats)["converged"] == "yes"
     stats["diverging"][3, 499] = True
-    figures = diagnostics.judge(posterior(), stats)
+    figures = diagnostics.diagnose(posterior(), stats)
     assert (figures["converged"], figures["divergences"]) == ("no", 1)
 
 
@@ -235,7 +235,7 @@ def test_energy_that_hardly_moves_is_refused() -> None:
     stats = statistics()
     slow = lfilter([1.0], [1.0, -0.95], stats["energy"].values, axis=1)
     stats["energy"][3] = slow[3]
-    figures = diagnostics.judge(posterior(), stats)
+    figures = diagnostics.diagnose(posterior(), stats)
     assert figures["converged"] == "no"
     assert figures["bfmi_min"] < 0.3
     assert "bfmi_min" in str(figures["verdict"])
@@ -246,6 +246,6 @@ def test_at_most_twenty_failing_figures_are_named() -> None:
         {"latents": (("chain", "draw", "latent"), apart(3.0).repeat(3, axis=2))},
         coords={"latent": [f"x{n}" for n in range(3 * VARIABLES)]},
     )
-    figures = diagnostics.judge(many, statistics())
+    figures = diagnostics.diagnose(many, statistics())
     assert len(json.loads(str(figures["failing"]))) == 20
     assert str(figures["verdict"]).startswith("36 of 36 figures did not converge")

@@ -1,4 +1,4 @@
-"""What the headline figures rest on, as tables and as text."""
+"""Contraction, influence and conflict, as tables and as text."""
 
 import json
 
@@ -36,8 +36,8 @@ def test_text_tells_labels_pulls_and_disagreements() -> None:
     text = driver_text(fake_fit())
     assert "Of the headline quantities and years: " in text
     assert "smuggled: 2010-2015 learnt" in text
-    assert "What moves smuggled most (mean with it less mean without it, kt REO)" in text
-    assert "Records that the rest would have put elsewhere" in text
+    assert "Leave-one-out influence on smuggled (mean with it less mean without it, kt REO)" in text
+    assert "Leave-one-out predictive conflict" in text
     assert all(line == line.rstrip() for line in text.splitlines())
 
 
@@ -56,4 +56,4 @@ def test_without_prior_or_predictions_the_rest_is_told() -> None:
     assert set(driver_tables(fit)) == {"influence"}
     text = driver_text(fit)
     assert "holds no prior draws" in text
-    assert "What moves smuggled most" in text
+    assert "Leave-one-out influence on smuggled" in text

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from nutpie.compiled_pyfunc import from_pyfunc
 
-from reebayes.inference.convergence import judge
+from reebayes.inference.convergence import diagnose
 
 type Floats = NDArray[np.float64]
 type Density = Callable[[Floats], tuple[float, Floats]]
@@ -75,12 +75,12 @@ def spread(size: int) -> list[Floats]:
 
 @pytest.mark.slow_ci
 def test_a_normal_posterior_passes() -> None:
-    assert judge(*run(normal, spread(8)))["converged"] == "yes"
+    assert diagnose(*run(normal, spread(8)))["converged"] == "yes"
 
 
 @pytest.mark.slow_ci
 def test_a_funnel_is_refused() -> None:
-    figures = judge(*run(funnel, spread(10)))
+    figures = diagnose(*run(funnel, spread(10)))
     assert figures["converged"] == "no"
     assert figures["divergences"] > 0
     assert figures["ess_bulk_min"] < 400
@@ -90,7 +90,7 @@ def test_a_funnel_is_refused() -> None:
 @pytest.mark.slow_ci
 def test_chains_in_two_modes_are_refused() -> None:
     starts = [np.array([side, 0.5, -0.5]) for side in (-7.5, -8.5, 7.5, 8.5)]
-    figures = judge(*run(bimodal, starts))
+    figures = diagnose(*run(bimodal, starts))
     assert figures["converged"] == "no"
     assert figures["rhat_max"] > 1.5
     # everything else looks well
@@ -103,14 +103,14 @@ def test_one_stuck_chain_is_refused() -> None:
     posterior, stats = run(normal, spread(6))
     values = posterior["latents"].values.copy()
     values[2] = values[2, 0]
-    figures = judge(posterior.assign(latents=(posterior["latents"].dims, values)), stats)
+    figures = diagnose(posterior.assign(latents=(posterior["latents"].dims, values)), stats)
     assert figures["converged"] == "no"
     assert len(json.loads(str(figures["failing"]))) == 6
 
 
 @pytest.mark.slow_ci
 def test_saturated_trees_are_refused() -> None:
-    figures = judge(*run(stretched, spread(12), maxdepth=5))
+    figures = diagnose(*run(stretched, spread(12), maxdepth=5))
     assert figures["converged"] == "no"
     assert figures["saturated_fraction"] > 0.05
     assert "saturated_fraction" in str(figures["verdict"])

@@ -1,4 +1,4 @@
-"""Directions that the records see, held against finite differences and dense algebra."""
+"""Local identifiability, held against finite differences and dense algebra."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -150,4 +150,4 @@ def test_the_sentence_tells_the_counts(study: Study) -> None:
     text = directions_text(rank.attrs)
     for name in ("records", "seen", "faint", "unseen", "directions"):
         assert f" {rank.attrs[name]:,}" in text
-    assert text.startswith("At the centre of the priors, ")
+    assert text.startswith("Local identifiability at the centre of the priors: ")

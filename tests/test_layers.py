@@ -64,7 +64,7 @@ ORDER = {
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey"),
     "experiments": (
-        *("runs", "progress", "calibration.worlds", "calibration.estimands"),
+        *("runs", "progress", "calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),

@@ -229,7 +229,7 @@ def test_a_bound_on_the_wrong_side_has_the_sign_of_the_gap(
     assert abs(z) > 2
 
 
-def test_of_two_readings_the_nearer_one_counts(model: Linear, fit: xr.DataTree) -> None:
+def test_of_two_alternative_values_the_nearer_one_counts(model: Linear, fit: xr.DataTree) -> None:
     first = disagreement(fit)
     name = str(first.index[0])
     twice = fit.copy()
@@ -243,7 +243,7 @@ def test_of_two_readings_the_nearer_one_counts(model: Linear, fit: xr.DataTree) 
     np.testing.assert_allclose(found.loc[others, "z"], first.loc[others, "z"])
 
 
-def test_a_fit_keeps_second_readings(tmp_path: Path) -> None:
+def test_a_fit_keeps_alternative_values(tmp_path: Path) -> None:
     study = read_study(write_tables(tmp_path / "tiny", **shared_tables()))
     constant = constant_data(study)
     assert constant["record_other"].sel(record="r_share") == 0.4

@@ -1,4 +1,4 @@
-"""The model against the same world written apart, and as any other model of PyMC."""
+"""The model against the independent simulation, and as any other model of PyMC."""
 
 import warnings
 
@@ -86,7 +86,7 @@ def labelled(values: Floats, **dims: object) -> xr.DataArray:
     return xr.DataArray(values, dims=list(dims), coords=coords)
 
 
-# --- the world written apart ----------------------------------------------------------------------
+# --- the independent simulation -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -140,7 +140,7 @@ def test_every_record_scores_as_in_the_world_written_apart(
 
 
 def test_the_studies_hold_every_sort_of_record(studies: dict[str, Study]) -> None:
-    """What the tests above compare: kinds, shared errors, lags, second readings, certain zeros."""
+    """What the tests above compare: kinds, common errors, lags, alternatives, certain zeros."""
     for which in ("shared", "bundled"):
         records = studies[which].records
         assert any(record.shared for record in records)

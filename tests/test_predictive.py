@@ -72,7 +72,7 @@ def test_a_record_that_says_nothing_has_no_rank() -> None:
     assert np.isnan(records.loc["r01", "pit"])
 
 
-def test_of_two_readings_the_better_one_is_ranked() -> None:
+def test_of_two_alternative_values_the_better_one_is_ranked() -> None:
     fit = known_fit(offset=4.0)
     others = np.full(len(RECORDS), np.nan)
     others[0] = RECORDS["value"].iloc[0] * np.exp(0.4)

@@ -12,7 +12,7 @@ import pytest
 from reebayes import provenance
 from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyError
-from reebayes.experiments.calibration.refitting import Effort, Task
+from reebayes.experiments.calibration.refitting import SamplerSettings, Task
 from reebayes.experiments.calibration.running import run_tasks, task_file, write_outcome
 from reebayes.experiments.runs import RunStore
 from reebayes.inference.sampling import Run
@@ -260,7 +260,7 @@ def test_fits_of_other_code_are_made_again(
 def test_a_calibration_of_other_code_is_another_run(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = Task(study, "well_specified", 0, 0, Effort())
+    task = Task(study, "well_specified", 0, 0, SamplerSettings())
     write_outcome(task_file(tmp_path, task.name), {"ranks": np.zeros(1)})
 
     def run(study: Study) -> None:

@@ -115,7 +115,7 @@ def test_columns_of_the_headline_hold_what_they_say(text: str) -> None:
         assert found[:4] == cells
 
 
-def test_what_was_learnt_is_told_in_colour_and_in_words(page: _Page, text: str) -> None:
+def test_contraction_is_told_in_colour_and_in_words(page: _Page, text: str) -> None:
     cells = [attrs for tag, attrs in page.tags if tag == "td" and "title" in attrs]
     assert len(cells) == len(REPORT["headline"]) * (len(YEARS) + 1)
     assert {(str(cell["class"]), str(cell["title"])) for cell in cells} <= {
@@ -124,8 +124,8 @@ def test_what_was_learnt_is_told_in_colour_and_in_words(page: _Page, text: str) 
     assert "Of the headline quantities and years: " in text
     assert "2010-2015 learnt; sum learnt" in text
     assert "bias is confounded with the flow it reports" in text
-    assert "Records that move the headline figures most" in text
-    assert "Records that disagree most with the rest" in text
+    assert "the records that move the headline quantities most" in text
+    assert "Leave-one-out predictive conflict" in text
     assert re.search(r"[+−][\d.]+ ± [\d.<]+ kt REO</td>", text.replace("&lt;", "<"))
 
 
@@ -197,7 +197,7 @@ def test_no_report_of_a_fit_that_did_not_converge(tmp_path: Path) -> None:
         write_report(fit, tmp_path / "a.html")
     assert not list(tmp_path.iterdir())
     text = write_report(fit, tmp_path / "a.html", force=True).read_text(encoding="utf-8")
-    assert "This fit did not converge. Do not use or cite its figures." in text
+    assert "This fit did not converge. Do not use or cite its results." in text
     assert "smuggled[2011], smuggled[2012]" in text
 
 
@@ -207,8 +207,8 @@ def test_a_fit_without_prior_or_predictions_gets_a_report(tmp_path: Path) -> Non
         del fit[group]
     text = write_report(fit, tmp_path / "a.html").read_text("utf-8")
     assert "Hidden mining in A" in text
-    assert "nothing can be said of what was learnt" in text
-    assert "Records that disagree most" not in text
+    assert "so it gives no posterior contraction" in text
+    assert "Leave-one-out predictive conflict" not in text
 
 
 # --- tests of the model ---------------------------------------------------------------------------
@@ -255,9 +255,9 @@ def test_an_unexplained_difference_says_so(tmp_path: Path) -> None:
 
 def test_predictive_check_is_on_the_page(text: str) -> None:
     section = text[text.index('id="checks"') : text.index('id="limits"')]
-    assert "Records as the model expects them" in section
+    assert "Posterior predictive check" in section
     assert "survey" in section
-    assert "With and without" not in section
+    assert "Variants of the study" not in section
 
 
 def test_scores_of_variants_are_on_the_page(tmp_path: Path) -> None:

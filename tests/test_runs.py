@@ -152,7 +152,7 @@ class Sampler:
         size = (run.chains, run.draws, len(layout.records))
         return {"location": rng.normal(2.0, 0.3, size), "scale": np.full(size, 0.2)}, xr.Dataset()
 
-    def judge(self, posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str]:
+    def diagnose(self, posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str]:
         verdict = {"converged": "yes" if self.converged else "no", "verdict": "2 failed."}
         return verdict
 
@@ -162,7 +162,7 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
     stand_in = Sampler()
     monkeypatch.setattr(refits, "find_coordinates", lambda layout, seed: None)
     monkeypatch.setattr(refits, "draw", stand_in.draw)
-    monkeypatch.setattr(refits, "judge", stand_in.judge)
+    monkeypatch.setattr(refits, "diagnose", stand_in.diagnose)
     monkeypatch.setattr(refits, "draws_dataset", lambda *_: xr.Dataset())
     return stand_in
 

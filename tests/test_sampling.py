@@ -32,7 +32,7 @@ HEADLINE = ("mined_CN_unregistered", "mined_RW_unregistered", "smuggled_CN")
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The tiny study with shared errors, lags and second readings."""
+    """The tiny study with common errors, lags and alternative values."""
     folder = tmp_path_factory.mktemp("sampling") / "tiny"
     return read_study(write_tables(folder, **shared_tables()))
 

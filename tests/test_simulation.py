@@ -475,7 +475,7 @@ def test_a_route_moves_all_its_flows_and_no_others(trading, route):
         by = shift if trading.route(flow) == route else xr.zeros_like(shift)
         gap = (moved[flow.flow] - still[flow.flow]).fillna(by)  # NaN while inactive
         np.testing.assert_allclose(gap, by, atol=1e-14)
-    # against the flow that takes the remainder, the flows of the route grow by one factor
+    # against the reference outflow of its process, the flows of the route grow by one factor
     before, after = flows_from(trading, still), flows_from(trading, moved)
     growth = (after / after.sel(flow="sale")) / (before / before.sel(flow="sale"))
     for name, (_, _, taken) in TRADE.items():
@@ -631,7 +631,7 @@ def test_a_zero_says_nothing_of_a_ratio_that_is_undefined(tmp_path):
     assert simulate_records(study, world, seed=1).records["none"] == study.records["none"]
 
 
-# --- shared errors, lags and second readings ----------------------------------------------------
+# --- common errors, lags and alternative values ---------------------------------------------------
 
 SHARED_PRIORS = [
     ("shared:grade", "", "", "normal", 0.1, 0.3, "", "log scale", "judgement-us"),
@@ -647,7 +647,7 @@ def changed(study: Study, name: str, **changes: object) -> Record:
 
 @pytest.fixture
 def sharing(tmp_path):
-    """The small study with two shared errors, one late record and one of two readings."""
+    """The small study with two common errors, one late record and one ambiguous figure."""
     more = {"value": ("grade", "", 60), "gross": ("grade;copied", 0.25, "")}
     rows = [(*row, "yearbook", "", *more.get(row[0], ("", "", ""))) for row in RECORDS]
     return write_study(tmp_path, records=rows, priors=[*PRIORS, *SHARED_PRIORS])
@@ -998,13 +998,13 @@ def test_an_exact_bound_keeps_its_figure_and_takes_the_side_it_is_on(study, name
     assert share == pytest.approx(chance, abs=4 * math.sqrt(chance * (1 - chance) / 400) + 0.003)
 
 
-def test_either_of_two_exact_readings_is_the_figure(sharing):
+def test_either_of_two_exact_alternatives_is_the_figure(sharing):
     world = simulate_world(sharing, seed=1, overrides=PLANTED | ERRORS)
     printed = printed_exactly(sharing, world, "value")
     np.testing.assert_allclose([r.other / r.value for r in printed], 60 / 85)
     first = (np.log([r.value for r in printed]) - math.log(80) - 0.25) / 0.1
     second = (np.log([r.other for r in printed]) - math.log(80) - 0.25) / 0.1
-    near = np.abs(first) < np.abs(second)  # the readings lie 3.5 errors apart
+    near = np.abs(first) < np.abs(second)  # the values lie 3.5 errors apart
     assert near.mean() == pytest.approx(0.5, abs=0.1)
     scores = np.where(near, first, second)
     assert stats.kstest(scores, stats.norm().cdf).pvalue > 0.01

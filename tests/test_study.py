@@ -286,7 +286,7 @@ def test_recalled_records_are_checked_all_the_same(sharing: Path) -> None:
 
 
 def test_copies_drop_shared_priors_that_are_left_over(sharing: Path) -> None:
-    """A shared error goes with the last record that has it."""
+    """A common error goes with the last record that has it."""
     study = read_study(sharing)
     kept = study.with_records(r for r in study.records if "copied" not in r.shared)
     assert kept.shared == ("grade",)

@@ -1,7 +1,7 @@
-"""Where the records of a study stand, and what stands where there is none.
+"""Data availability of a study: its records by quantity, year, stage and region, and its gaps.
 
-A study is looked at twice. By quantity: how many records of each kind touch each year. By stage of
-each region: which years have a record, which have a sourced prior at least, and which have nothing.
+The records are counted twice. By quantity: how many records of each kind touch each year. By stage
+of each region: which years have a record, which have a sourced prior at least, and which neither.
 Stages follow from the tables. Every flow that enters or leaves a conversion belongs to the stage
 named by what the conversion makes, and so does its product on the way from market to market within
 the region; flows between regions are ``trade``, flows to a use are ``use``.
@@ -29,11 +29,11 @@ STAGE_MARKS: Mapping[str, str] = {
 }
 """How each state of a stage is drawn, and what it means."""
 
-type Place = tuple[str, str]
+type RegionStage = tuple[str, str]
 
 
 def coverage(study: Study) -> xr.Dataset:
-    """Count the records of every observed quantity, and of every stage of every region, by year.
+    """Count the records of every quantity, and of every stage of every region: data availability.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def coverage(study: Study) -> xr.Dataset:
 
 
 def coverage_text(study: Study) -> str:
-    """Draw the two maps of `coverage` as text, one character for a year.
+    """Draw data availability (`coverage`) as two maps in text, one character for a year.
 
     Parameters
     ----------
@@ -101,25 +101,25 @@ def _by_quantity(study: Study) -> xr.Dataset:
 
 
 def _by_stage(study: Study) -> xr.Dataset:
-    places = _places(study)
+    located = _region_stages(study)
     regions = list(dict.fromkeys(p.region for p in study.processes if p.region))
-    stages = _stages(places)
+    stages = _stages(located)
     shape = (len(regions), len(stages), len(study.years))
     own, shared = np.zeros(shape, dtype=int), np.zeros(shape, dtype=int)
     prior, active = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
 
-    def index(place: Place) -> tuple[int, int]:
-        return regions.index(place[0]), stages.index(place[1])
+    def index(where: RegionStage) -> tuple[int, int]:
+        return regions.index(where[0]), stages.index(where[1])
 
     for flow in study.flows:
-        for place in places[flow.flow]:
-            active[index(place)] |= _active(study, flow)
+        for where in located[flow.flow]:
+            active[index(where)] |= _active(study, flow)
     for target, years in _believed(study):
-        for place in places.get(target, ()):
-            prior[index(place)] |= years
+        for where in located.get(target, ()):
+            prior[index(where)] |= years
     for record in study.records:
-        for place, alone in _observed(study.quantities[record.quantity], places):
-            (own if alone else shared)[(*index(place), _span(study, record))] += 1
+        for where, alone in _observed(study.quantities[record.quantity], located):
+            (own if alone else shared)[(*index(where), _span(study, record))] += 1
     dims = (REGION, STAGE, YEAR)
     found = {"own": own, "shared": shared, "prior": prior & active, "active": active}
     return xr.Dataset(
@@ -128,10 +128,10 @@ def _by_stage(study: Study) -> xr.Dataset:
     )
 
 
-def _places(study: Study) -> dict[str, frozenset[Place]]:
+def _region_stages(study: Study) -> dict[str, frozenset[RegionStage]]:
     """Return the region-stages of every flow; a few have none, such as those into stock."""
     making = _making(study)
-    return {flow.flow: frozenset(_places_of(flow, study, making)) for flow in study.flows}
+    return {flow.flow: frozenset(_region_stages_of(flow, study, making)) for flow in study.flows}
 
 
 def _making(study: Study) -> dict[str, str]:
@@ -144,7 +144,7 @@ def _making(study: Study) -> dict[str, str]:
     return {name: "+".join(dict.fromkeys(products)) for name, products in made.items() if products}
 
 
-def _places_of(flow: Flow, study: Study, making: Mapping[str, str]) -> Iterator[Place]:
+def _region_stages_of(flow: Flow, study: Study, making: Mapping[str, str]) -> Iterator[RegionStage]:
     source, target = study.processes[flow.source], study.processes[flow.target]
     for end in (source, target):
         if end.region and end.process in making:
@@ -161,29 +161,29 @@ def _places_of(flow: Flow, study: Study, making: Mapping[str, str]) -> Iterator[
         yield target.region, TRADE
 
 
-def _stages(places: Mapping[str, Iterable[Place]]) -> list[str]:
+def _stages(located: Mapping[str, Iterable[RegionStage]]) -> list[str]:
     """Return the stages in the order of the flows, trade and use last."""
-    found = {stage: None for some in places.values() for _, stage in sorted(some)}
+    found = {stage: None for some in located.values() for _, stage in sorted(some)}
     last = [stage for stage in (TRADE, USE) if stage in found]
     return [*(stage for stage in found if stage not in last), *last]
 
 
 def _observed(
-    quantity: Quantity, places: Mapping[str, frozenset[Place]]
-) -> Iterator[tuple[Place, bool]]:
+    quantity: Quantity, located: Mapping[str, frozenset[RegionStage]]
+) -> Iterator[tuple[RegionStage, bool]]:
     """Return the region-stages that a quantity is about, and whether about each of them alone."""
     flows = [flow for flow, _ in (*quantity.numerator, *quantity.denominator)]
-    found = [places[flow] for flow in flows if places[flow]]
+    found = [located[flow] for flow in flows if located[flow]]
     if found:
         common = frozenset.intersection(*found)
-        for place in sorted(frozenset.union(*found)):
-            yield place, place in common
+        for where in sorted(frozenset.union(*found)):
+            yield where, where in common
 
 
 def _believed(study: Study) -> Iterator[tuple[str, np.ndarray]]:
     """Iterate over the flows that a prior is about, with the years that it is about.
 
-    A flow that takes the remainder of a split is believed through the flows beside it.
+    The reference outflow of a split has its prior through the transfer coefficients beside it.
     """
     flows = {flow.flow: flow for flow in study.flows}
     split = {flow.source: np.zeros(len(study.years), dtype=bool) for flow in study.flows}
@@ -274,14 +274,14 @@ def stage_marks(counted: xr.Dataset) -> dict[str, str]:
     rows = {}
     for row, region in enumerate(counted[REGION].values.tolist()):
         for column, stage in enumerate(counted[STAGE].values.tolist()):
-            cell = {name: values.values[row, column] for name, values in _by_place(counted)}
+            cell = {name: values.values[row, column] for name, values in _by_region_stage(counted)}
             marks = "".join(_stage_mark(cell, year) for year in range(counted.sizes[YEAR]))
             if marks.strip():
                 rows[f"{region} {stage}"] = marks
     return rows
 
 
-def _by_place(counted: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
+def _by_region_stage(counted: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
     yield from ((name, counted[name]) for name in ("own", "shared", "prior", "active"))
 
 
@@ -297,7 +297,7 @@ def _stage_mark(cell: Mapping[str, np.ndarray], year: int) -> str:
 
 def _stage_block(years: Sequence[int], marks: Mapping[str, str]) -> str:
     rows = [(name, row, sum(mark in (OWN, SHARED) for mark in row)) for name, row in marks.items()]
-    title = "Evidence by region and stage (a stage is what its conversions make)"
+    title = "Data availability by region and stage (a stage is what its conversions make)"
     legend = ", ".join(f"{mark} {meaning}" for mark, meaning in STAGE_MARKS.items())
     return "\n".join([title, *_chart("region, stage", years, rows, last="years"), legend])
 

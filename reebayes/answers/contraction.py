@@ -1,4 +1,4 @@
-"""What the records taught: prior beside posterior, and which parts of it only the prior holds."""
+"""Posterior contraction: by how much the records narrow the prior of each quantity and year."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from reebayes.wording import listed
 
 LEARNT, PARTLY, PRIOR_ONLY, ABSENT = "learnt", "partly", "prior only", "absent"
 LABELS = (LEARNT, PARTLY, PRIOR_ONLY)
-"""What a value may be; beside them, ``absent`` is one that the study fixes, mostly at zero."""
+"""Labels of a value: data-informed (learnt), between (partly), prior-dominated (prior only).
+
+Beside them, ``absent`` is a value that the study fixes, mostly at zero."""
 
 LEARNT_FROM = 0.5
-"""Contraction from which a value is learnt: the band is half as wide as before, so the records
-weigh at least three times as much as the prior (precisions add up: 4 = 1 + 3)."""
+"""Posterior contraction from which a value is data-informed (learnt): its band is half as wide as
+in the prior, so the records weigh at least three times as much as the prior (precisions add up:
+4 = 1 + 3)."""
 
 PARTLY_FROM = 0.15
-"""Contraction from which a value is partly learnt: below it the records weigh less than four
-tenths of the prior, and a reader hardly sees the one band inside the other."""
+"""Posterior contraction from which a value is partly learnt: below it the records weigh less than
+four tenths of the prior, and the value is prior-dominated (prior only)."""
 
 SHIFTED_FROM = 1.0
 """Shift, in prior standard deviations, from which a value is partly learnt though its band is not
@@ -38,11 +41,11 @@ NOISE = 2.0
 """Standard errors that a contraction must exceed to count: draws are finite."""
 
 CONFOUNDED, ANCHORED = "confounded", "anchored"
-"""What a bias and its quantity may be: both unlearnt, or the one fixed by the other's prior."""
+"""States of a bias and its quantity: confounded with one another, or anchored by a prior."""
 
 CONFOUNDED_FROM = -0.8
-"""Correlation of a bias with what it distorts from which the two are known together only: two
-thirds of what is uncertain about the one is then the other."""
+"""Correlation of a bias with the flow it distorts from which the two are confounded: two thirds of
+the variance of the one is then explained by the other."""
 
 type Floats = NDArray[np.float64]
 
@@ -56,7 +59,10 @@ def learnt(
     total: bool = False,
     ci_prob: float = CI_PROB,
 ) -> xr.Dataset:
-    """Set prior beside posterior and say of every value whether the records taught it.
+    """Compute the posterior contraction of every value, and label it by what informs it.
+
+    A value is data-informed (``learnt``) where the records at least halve the width of its band,
+    prior-dominated (``prior only``) where they narrow it by less than 15 %.
 
     Parameters
     ----------
@@ -74,12 +80,12 @@ def learnt(
     -------
     Dataset (quantity, year), or (quantity) for sums
         ``prior_median``, ``prior_lower``, ``prior_upper`` and the same for ``posterior``, in the
-        unit of the quantity. ``contraction``: 1 less the width of the posterior band over that of
-        the prior band, on the ``scale`` of the quantity (``log``; ``logit`` for shares; ``plain``
-        for what may be negative); ``contraction_error``: its standard error, for draws are finite.
-        ``shift``: the move of the median on that scale, in prior standard deviations. ``label``:
-        ``learnt``, ``partly``, ``prior only``, or ``absent`` where the study leaves nothing to
-        learn.
+        unit of the quantity. ``contraction``: posterior contraction, 1 less the width of the
+        posterior band over that of the prior band, on the ``scale`` of the quantity (``log``;
+        ``logit`` for shares; ``plain`` for what may be negative); ``contraction_error``:
+        its Monte Carlo standard error. ``shift``: the move of the median on that scale, in prior
+        standard deviations. ``label``: ``learnt``, ``partly``, ``prior only``, or ``absent`` where
+        the study fixes the value.
 
     Raises
     ------
@@ -89,8 +95,8 @@ def learnt(
     Examples
     --------
     >>> import reebayes as rb
-    >>> taught = rb.learnt(rb.open_fit("results/fit.nc"))  # doctest: +SKIP
-    >>> taught["label"].sel(quantity="smuggled_CN", year=2014).item()  # doctest: +SKIP
+    >>> table = rb.learnt(rb.open_fit("results/fit.nc"))  # doctest: +SKIP
+    >>> table["label"].sel(quantity="smuggled_CN", year=2014).item()  # doctest: +SKIP
     'learnt'
     """
     contents = contents_of(fit)
@@ -173,7 +179,7 @@ def contraction_text(contraction: float, shift: float) -> str:
     Returns
     -------
     str
-        For example ``"47"``, or ``"-2↓"``; empty where there is nothing to learn.
+        For example ``"47"``, or ``"-2↓"``; empty where the study fixes the value.
     """
     if np.isnan(contraction):
         return ""
@@ -205,7 +211,7 @@ def _compare(
     _require_summable(contents, name, total=total)
     draws = (contents.array(group, "quantities", name) for group in (PRIOR, POSTERIOR))
     before, after = (_sorted(values.sum(axis=-1) if total else values) for values in draws)
-    # A value that never changes, or never exists, has nothing to be learnt.
+    # A value that never changes, or never exists, has no contraction.
     absent = ~(before[-1] - before[0] > 0)
     scale = _scale(before[:, ~absent], after[:, ~absent], name in contents.ratios)
     plain = {"prior": before, "posterior": after}
@@ -374,7 +380,7 @@ def confounding_sentences(table: pd.DataFrame) -> str:
     ]
     if anchored:
         sentences.append(
-            f"The prior of the reporter's bias limits what the records teach of {anchored}."
+            f"The prior of the reporter's bias limits the posterior contraction of {anchored}."
         )
     return " ".join(sentences)
 

@@ -1,4 +1,4 @@
-"""What the headline figures of a fit rest on, gathered once for tables, page and terminal."""
+"""Contraction, influence and conflict of the headline quantities, for tables, page and terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from reebayes.answers.contraction import (
+    LEARNT,
+    PRIOR_ONLY,
     confounding,
     confounding_sentences,
     label_shares,
@@ -30,12 +32,17 @@ from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.wording import format_band, format_value
 
 SHOWN = 5
-"""Records listed for each headline figure, and records that disagree most."""
+"""Records listed for each headline quantity, and for leave-one-out predictive conflict."""
+
+_GLOSSED = {
+    LEARNT: f"{LEARNT} (data-informed)",
+    PRIOR_ONLY: f"{PRIOR_ONLY} (prior-dominated)",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Drivers:
-    """What a fit rests on.
+    """Posterior contraction, PSIS-LOO influence and leave-one-out predictive conflict of a fit.
 
     Parameters
     ----------
@@ -66,13 +73,16 @@ class Drivers:
     def verdict(self) -> str:
         """Shares of the labels as a sentence."""
         if self.yearly is None:
-            return "The fit holds no prior draws, so nothing can be said of what was learnt."
-        parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in self.shares.items())
+            return "The fit holds no prior draws, so it gives no posterior contraction."
+        parts = ", ".join(
+            f"{100 * share:.0f} % {_GLOSSED.get(label, label)}"
+            for label, share in self.shares.items()
+        )
         return f"Of the headline quantities and years: {parts}."
 
 
 def gather_drivers(fit: Fit, names: Sequence[str] | None = None) -> Drivers:
-    """Gather what the headline figures of a fit rest on.
+    """Gather what informs the headline quantities of a fit.
 
     Parameters
     ----------
@@ -120,7 +130,7 @@ def _span(contents: Contents, name: str) -> Span:
 
 
 def driver_tables(fit: Fit) -> dict[str, pd.DataFrame]:
-    """Return what a fit rests on as tidy tables.
+    """Return contraction, influence and conflict of a fit as tidy tables.
 
     Parameters
     ----------
@@ -170,7 +180,7 @@ def _tidy(table: xr.Dataset) -> pd.DataFrame:
 
 
 def driver_text(fit: Fit) -> str:
-    """Write what a fit rests on as lines for a terminal.
+    """Write contraction, influence and conflict of a fit as lines for a terminal.
 
     Parameters
     ----------
@@ -180,9 +190,9 @@ def driver_text(fit: Fit) -> str:
     Returns
     -------
     str
-        What was learnt of every headline quantity, biases known only with what they distort, the
-        records and reporters that move each headline quantity most, and the records that the rest
-        disagrees with most.
+        Posterior contraction of every headline quantity, biases confounded with the flow they
+        distort, the records and reporters with the largest influence on each headline quantity,
+        and the records with the largest leave-one-out predictive conflict.
     """
     drivers = gather_drivers(fit)
     blocks = [_learnt_block(drivers)]
@@ -212,15 +222,15 @@ def sum_text(one: xr.Dataset) -> str:
         for group in (PRIOR, POSTERIOR)
     }
     return (
-        f"{one['label'].item()}, band narrower by {100 * float(one['contraction']):.0f} %: "
-        f"{texts[PRIOR]} before, {texts[POSTERIOR]} after the records"
+        f"{one['label'].item()}; the records narrow the band by "
+        f"{100 * float(one['contraction']):.0f} %: from {texts[PRIOR]} to {texts[POSTERIOR]}"
     )
 
 
 def _influence_block(drivers: Drivers, name: str) -> str:
     records, reporters = drivers.records[name], drivers.reporters[name]
     unit = records["unit"].iloc[0]
-    lines = [f"What moves {name} most (mean with it less mean without it, {unit})"]
+    lines = [f"Leave-one-out influence on {name} (mean with it less mean without it, {unit})"]
     for heading, table in (("record", records), ("reporter", reporters)):
         rows = [
             (str(index), pull_text(row), khat_text(row))
@@ -242,11 +252,11 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _disagreement_block(table: pd.DataFrame) -> str:
     rows = [
-        (str(index), z_text(row), reading_text(row), expected_text(row))
+        (str(index), z_text(row), figure_text(row), expected_text(row))
         for index, row in table.head(SHOWN).iterrows()
     ]
-    title = "Records that the rest would have put elsewhere (z in standard deviations)"
-    return "\n".join([title, *_columns([("record", "z", "stated", "expected of the rest"), *rows])])
+    title = "Leave-one-out predictive conflict (z in standard deviations)"
+    return "\n".join([title, *_columns([("record", "z", "stated", "expected by the rest"), *rows])])
 
 
 def pull_text(row: pd.Series) -> str:
@@ -255,13 +265,13 @@ def pull_text(row: pd.Series) -> str:
 
 
 def z_text(row: pd.Series) -> str:
-    """Write how far a record lies from the rest, and how that is known if not by weights."""
+    """Write the conflict of a record with the rest, and its method if not by weights."""
     without = " (unreliable)" if pd.isna(row["stated"]) else " (closed form)"
     return f"{row['z']:+.1f}" + ("" if row["reliable"] else without)
 
 
 def expected_text(row: pd.Series) -> str:
-    """Write what the rest expects of a record."""
+    """Write the leave-one-out prediction of a record."""
     return format_band(row["expected"], row["expected_lower"], row["expected_upper"])
 
 
@@ -270,7 +280,7 @@ def signed(value: float) -> str:
     return f"{'+' if value > 0 else '−' if value < 0 else ''}{format_value(abs(value))}"
 
 
-def reading_text(row: pd.Series) -> str:
+def figure_text(row: pd.Series) -> str:
     """Write a record's figure, or the kind of its bound."""
     return str(row["kind"]) if pd.isna(row["stated"]) else format_value(row["stated"])
 

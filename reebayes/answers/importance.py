@@ -2,8 +2,8 @@
 
 The largest ratios are replaced by the quantiles of a generalised Pareto law fitted to them; the
 shape of that law, k-hat, says whether the draws suffice. ArviZ computes the same one column at a
-time, but takes 1.6 s to load, which was a fifth of the time that a reader waited for what a fit
-rests on. The tests hold these functions against ArviZ's.
+time, but takes 1.6 s to load, which was a fifth of the time of the
+influence tables. The tests hold these functions against ArviZ's.
 
 References
 ----------
@@ -45,7 +45,7 @@ def smoothed_weights(terms: Floats) -> tuple[Floats, Floats]:
     weights : array (draw, term)
         Weights that add up to 1 for each term.
     khat : array (term)
-        Shape of the tail of the ratios; minus infinity where a term tells the draws nothing apart,
+        Shape of the tail of the ratios; minus infinity where a term is the same for all draws,
         NaN where there is no tail to fit.
     """
     weights, khat = np.empty_like(terms), np.empty(terms.shape[1])
@@ -61,7 +61,7 @@ def reliable(khat: Floats, draws: int) -> NDArray[np.bool_]:
 
 def _weights(term: Floats) -> tuple[Floats, float]:
     if not np.ptp(term) > 0:
-        return np.full(term.size, 1 / term.size), -np.inf  # it tells the draws nothing apart
+        return np.full(term.size, 1 / term.size), -np.inf  # the same for all draws
     ratio = term.min() - term  # logs, the largest of them 0
     khat = math.nan
     if term.size >= LEAST_DRAWS:

@@ -1,8 +1,8 @@
-"""What a fit would say without a record: who moves a quantity, and which records disagree.
+"""Leave-one-out influence and predictive conflict of records, by PSIS: no fit is repeated.
 
-Nothing is fitted again. A record is taken out by weighting the draws with the reciprocal of its
-likelihood, smoothed by Pareto's law; its k-hat says whether the draws suffice for that. Beside
-every such number stands a closed form that is always there.
+Pareto-smoothed importance sampling leaves a record out: it weights the draws with the reciprocal of
+its likelihood, and its k-hat says whether the draws suffice for that. A closed form stands beside
+every such number.
 
 References
 ----------
@@ -53,7 +53,7 @@ def influence(
     *,
     by: str = RECORD,
 ) -> pd.DataFrame:
-    """List the records, or reporters, by how much they move a quantity.
+    """List the records, or reporters, by their leave-one-out (PSIS-LOO) influence on a quantity.
 
     Parameters
     ----------
@@ -64,12 +64,12 @@ def influence(
     years : int or (int, int), optional
         One year, or first and last year of a sum; the sum over all years if left out.
     by : {"record", "reporter"}
-        What is taken out at a time.
+        What is left out at a time.
 
     Returns
     -------
     DataFrame
-        One row per record (or reporter), the one that moves most first. ``pull``: posterior mean
+        One row per record (or reporter), the most influential first. ``pull``: posterior mean
         with it less posterior mean without it, in the unit of the quantity (``unit``), positive if
         it pulls up; ``error``: its standard error, for draws are finite. They are ``left_out``
         where that is ``reliable``, otherwise ``first_order``. ``left_out``: by weighting the
@@ -124,7 +124,7 @@ def influences(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeftOut:
-    """Draws weighted as if one record, or all of one reporter, had never been published.
+    """Leave-one-out weights of the draws, for one record or all records of one reporter at a time.
 
     Parameters
     ----------
@@ -223,39 +223,42 @@ def _flat(da: xr.DataArray) -> Floats:
     return ordered.reshape(-1, ordered.shape[-1]).astype(np.float64)
 
 
-# --- disagreement ---------------------------------------------------------------------------------
+# --- predictive conflict --------------------------------------------------------------------------
 
 
 def disagreement(
     fit: Fit, *, ci_prob: float = CI_PROB, left_out: LeftOut | None = None
 ) -> pd.DataFrame:
-    """List the records by their leave-one-out predictive conflict: how far the rest puts them.
+    """List the records by their leave-one-out predictive conflict with the rest.
+
+    This is the gross-error test of data reconciliation, for a posterior instead of a least-squares
+    solution.
 
     Parameters
     ----------
     fit : DataTree
         A fit as returned by `fit` or `open_fit`.
     ci_prob : float
-        Probability inside the band of what the rest expects.
+        Probability inside the leave-one-out predictive band.
     left_out : LeftOut, optional
         Draws without each record, if their weights are known already.
 
     Returns
     -------
     DataFrame
-        One row per record, the one that disagrees most first; records that tell the model nothing
-        are left out. ``z``: the printed figure less what the rest of the records expects such a
+        One row per record, the largest conflict first; records that carry no information are left
+        out. ``z``: the printed figure less what the rest of the records expects such a
         record to say, its own error included, in standard deviations on the log scale; for bounds
         and ranges, the normal deviate whose two tails hold as little as the stated side.
-        ``tail``: the probability that such a record disagrees at least as much. ``stated`` and
+        ``tail``: the probability of a conflict at least as large. ``stated`` and
         ``expected``, ``expected_lower``, ``expected_upper`` in the unit of the study (NaN
         ``stated`` for bounds). ``khat`` of the weights; where it is not ``reliable`` the rest is
-        found by taking a figure out of a normal posterior; bounds are then said to disagree too
-        little.
+        found by taking a figure out of a normal posterior; the conflict of bounds is then too
+        small.
 
     Notes
     -----
-    A figure with two readings is held against the nearer one.
+    Of an ambiguous figure, the value or the alternative value that lies nearer is compared.
     """
     contents = contents_of(fit)
     terms, weights, replicates, table = _observable(contents, left_out or LeftOut.of(contents))
@@ -272,7 +275,7 @@ def disagreement(
 
 
 def _observable(contents: Contents, known: LeftOut) -> tuple[Floats, Floats, Floats, pd.DataFrame]:
-    """Log-likelihoods, weights and replicates (draw, record) of records that tell anything."""
+    """Log-likelihoods, weights and replicates (draw, record) of records that carry information."""
     replicates = _flat(contents.group(PREDICTIVE)["value"])
     table = contents.records.join(known.table[["khat", "reliable"]])
     table["stated"] = contents.group(OBSERVED)["value"].values
@@ -310,9 +313,9 @@ def _rest(
 
 
 def _nearest(record: pd.Series, centre: float) -> float:
-    """The printed figure, or the nearer of its two readings."""
-    readings = [record["stated"], record["other"]]
-    return float(min(readings, key=lambda r: np.inf if np.isnan(r) else abs(r - centre)))
+    """The printed figure, or its alternative value if that is nearer."""
+    values = [record["stated"], record["other"]]
+    return float(min(values, key=lambda r: np.inf if np.isnan(r) else abs(r - centre)))
 
 
 def _score(
@@ -330,7 +333,7 @@ def _score(
 
 
 def _no_side(record: pd.Series, centre: float) -> float:
-    """A figure that is no figure: it tells nothing of a side."""
+    """Side of a figure without a value: it has none."""
     return 0.0
 
 

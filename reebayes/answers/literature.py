@@ -1,4 +1,4 @@
-"""Published estimates beside a fit that has never seen them."""
+"""Literature estimates beside a fit that did not use them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ TEXTS = ("quantity", "kind", "source", "note", "why")
 def beside_published(
     fit: Fit, *, published: Table[Estimate] | None = None, ci_prob: float = CI_PROB
 ) -> pd.DataFrame:
-    """Set what others concluded beside what a fit concludes.
+    """Compare literature estimates with a fit.
 
     Parameters
     ----------

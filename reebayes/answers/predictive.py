@@ -1,4 +1,4 @@
-"""Predictive checks: whether a fit expects its records to look like what was printed."""
+"""Prior and posterior predictive checks of the records."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +18,14 @@ FIGURES = ("value", "low", "high", "other")
 
 @dataclass(frozen=True, slots=True)
 class PredictiveCheck:
-    """Records beside what a fit would have printed in their place.
+    """Records beside their posterior predictive replicates.
 
     Parameters
     ----------
     records : DataFrame
         One row per record: ``reporter``, ``kind``, and for posterior and prior (prefix ``prior_``)
         the ``pit`` of a printed figure, that is the share of replicated figures below it (below
-        the reading that fits better, where there are two); and
+        the alternative value where that fits better); and
         the ``chance`` that a replicated figure obeys a bound or range.
     summary : DataFrame
         One row per reporter and kind, and one per kind over all reporters: how many ``records``,
@@ -38,7 +38,7 @@ class PredictiveCheck:
 
 
 def predictive_check(fit: Fit) -> PredictiveCheck:
-    """Compare records with figures replicated from the posterior and from the prior.
+    """Run a posterior predictive check, and a prior one: compare records with replicated figures.
 
     A fit has seen its records, so that posterior shares somewhat above 50 and 90 % are ordinary;
     far below, the errors of a reporter are set too small, and near 100 % at 50 too large.

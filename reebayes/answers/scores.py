@@ -1,4 +1,4 @@
-"""Fits of one study under several assumptions, scored by how well they predict its records.
+"""Variants of one study, scored by the held-out log predictive density of its records.
 
 Leave-one-out scores come from Pareto-smoothed importance sampling where its diagnostic allows,
 and from refits that left the record out where it does not. Nothing here needs the sampler.
@@ -71,7 +71,7 @@ class Comparison:
 def compare(
     fits: Mapping[str, xr.DataTree], *, refits: Refits | None = None, force: bool = False
 ) -> Comparison:
-    """Score fits of one study by how well they predict its records.
+    """Score fits of one study by the held-out log predictive density of its records.
 
     Parameters
     ----------
@@ -364,8 +364,8 @@ def _summary(total: xr.DataArray, middle: float) -> dict[str, object]:
 
 def _heading(score: object) -> str:
     if score == LOO:
-        return "Log predictive density of records left out one at a time"
-    return f"Log predictive density of records left out together: {score}"
+        return "Held-out log predictive density, one record left out at a time (PSIS-LOO)"
+    return f"Held-out log predictive density, records left out together: {score}"
 
 
 def _score_text(rows: pd.DataFrame) -> str:

@@ -51,7 +51,7 @@ def compare(
     tune: int | None,
     chains: int | None,
 ) -> int:
-    """Fit a study and its variants, and score them by prediction."""
+    """Fit a study and its variants, and score them by held-out log predictive density."""
     study = read_study(data, recalled=recalled)
     names = variants or list(study.variants)
     # Imported here: the sampler takes seconds to load.
@@ -114,8 +114,8 @@ def _add_compare(commands: Commands) -> None:
         commands, compare,
         brief="fit a study and its variants, and score them by prediction",
         text="Fit a study and the variants that its study.toml declares, one file each, and print "
-        "how well each\npredicts the records, with differences, and the headline quantities side "
-        "by side. What is finished\nis never fitted again.",
+        "the\nheld-out log predictive density of each, with differences, and the headline "
+        "quantities side by\nside. What is finished is never fitted again.",
         example="reebayes compare no_smuggling student_t --out comparison --future 2017",
     )  # fmt: skip
     parser.add_argument(
@@ -157,13 +157,13 @@ def calibrate(
     workers: int | None,
     scheduler: str | None,
 ) -> int:
-    """Fit simulated worlds, and count how often bands hold the truth."""
+    """Run simulation-based calibration: refit simulated data sets, and rank their truth."""
     from reebayes.experiments import calibration
     from reebayes.files import sole_writer
 
     study = read_study(data, recalled=recalled)
     say(described(study))
-    worlds = list(calibration.WORLDS) if world == ["all"] else world
+    worlds = list(calibration.KINDS) if world == ["all"] else world
     with sole_writer(named_folder(out)):
         result = calibration.calibrate(
             study, sims=sims, worlds=worlds, out=out, workers=workers, scheduler=scheduler,
@@ -176,11 +176,11 @@ def calibrate(
 def _add_calibrate(commands: Commands) -> None:
     parser = add_command(
         commands, calibrate,
-        brief="fit simulated worlds and count how often bands hold the truth",
-        text="Draw worlds from a study's own priors, print its records anew in each, refit them, "
-        "and count how\noften the bands hold the truth. What is finished is kept: run the command "
-        "again to go on after\nan interruption, or with more --sims. Exit code 3 if the ranks are "
-        "uneven or refits did not mix.",
+        brief="run simulation-based calibration: refit simulated data sets, rank their truth",
+        text="Draw true flows from a study's own priors, simulate its records from them, refit "
+        "these\ndata sets, and rank the truth among the draws. What is finished is kept: run the "
+        "command again\nto go on after an interruption, or with more --sims. Exit code 3 if the "
+        "ranks are not uniform or\nrefits did not mix.",
         example="reebayes calibrate --sims 500 --world well_specified half_noise",
         interrupted="Interrupted; finished refits are kept. Run it again to go on.",
     )  # fmt: skip
@@ -188,11 +188,11 @@ def _add_calibrate(commands: Commands) -> None:
     add_recalled(parser)
     parser.add_argument(
         "--sims", type=whole_number(1, MOST_DRAWS), default=100, metavar="N",
-        help="worlds of each kind (default: 100)",
+        help="simulated data sets of each kind (default: 100)",
     )  # fmt: skip
     parser.add_argument(
         "--world", nargs="+", default=["well_specified"], metavar="NAME",
-        help="kinds of worlds: well_specified (default), heavy_tails, drifting_reporter, "
+        help="kinds of data sets: well_specified (default), heavy_tails, drifting_reporter, "
         "zero_smuggling, structural_break, shared_error, half_noise, missing, or all",
     )  # fmt: skip
     parser.add_argument(

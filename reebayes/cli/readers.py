@@ -1,4 +1,4 @@
-"""``report``, ``export`` and ``learnt``: what a saved fit says, as a page, tables and text."""
+"""``report``, ``export`` and ``learnt``: a saved fit as a page, tables and text."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _add_export(commands: Commands) -> None:
 
 
 def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, recalled: bool) -> int:
-    """Tell what a saved fit rests on, and write its tables if a folder is given, be it empty."""
+    """Print contraction, influence and conflict of a fit; write the tables if given a folder."""
     from reebayes.answers.drivers import driver_tables, driver_text
     from reebayes.files import sole_writer
     from reebayes.reporting.spreadsheets import write_csv
@@ -148,10 +148,11 @@ def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, reca
 def _add_learnt(commands: Commands) -> None:
     parser = add_command(
         commands, learnt,
-        brief="tell what a saved fit rests on",
-        text="Tell what the records taught of the headline quantities and what rests on priors, "
-        "which\nrecords and reporters move them most, which records the rest disagrees with, and "
-        "how many\ndirections of the unknowns the records see.",
+        brief="tell posterior contraction and influence of records",
+        text="Tell by how much the records narrow the prior of the headline quantities (posterior "
+        "contraction),\nwhich records and reporters move them most (PSIS-LOO influence), which "
+        "records conflict with the\nrest (leave-one-out predictive conflict), and how many "
+        "directions of the unknowns the records\ninform (local identifiability).",
         example="reebayes learnt results/fit.nc --csv tables",
     )  # fmt: skip
     add_fit_file(parser)
@@ -174,13 +175,17 @@ def _opened(file: Path, *, verify: bool) -> DataTree:
 
 
 def _directions(fit: DataTree, directory: Path | None, *, recalled: bool) -> str:
-    """What the records see, as the fit has it; or of another study at the same unknowns."""
+    """Local identifiability, as the fit has it; or of another study at the same unknowns."""
     from reebayes.results.reading import contents_of
     from reebayes.results.summaries import directions_text
 
     if directory is None:
         counts = contents_of(fit).directions
-        return directions_text(counts) if counts else "The fit does not say what its records see."
+        return (
+            directions_text(counts)
+            if counts
+            else "The fit does not say which directions its records inform."
+        )
     from reebayes.inference.identifiability import identify
 
     return directions_text(identify(read_study(directory, recalled=recalled), fit).attrs)

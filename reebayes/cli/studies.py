@@ -38,8 +38,8 @@ def check(*, directory: Path, recalled: bool, coverage: bool) -> int:
     say(f"{described(study)}\nNo faults found.")
     if not study.priors.rows(str(NOISE_FLOOR)):
         say(
-            f"priors.csv has no row '{NOISE_FLOOR}', so noise leaves {study.variance_floor:g} of "
-            "every stated variance as it is."
+            f"priors.csv has no row '{NOISE_FLOOR}', so the variance floor is "
+            f"{study.variance_floor:g}: noise leaves that share of every stated variance as it is."
         )
     if coverage:
         from reebayes.answers.availability import coverage_text
@@ -60,7 +60,7 @@ def _add_check(commands: Commands) -> None:
     add_recalled(parser)
     parser.add_argument(
         "--coverage", action="store_true",
-        help="print where records stand, by quantity and by stage of each region",
+        help="print data availability, by quantity and by stage of each region",
     )  # fmt: skip
 
 

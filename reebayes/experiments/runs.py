@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 from reebayes.conventions import POSTERIOR, RECORD
 from reebayes.errors import FitError, ResultError
 from reebayes.files import write_whole
-from reebayes.inference.convergence import judge
+from reebayes.inference.convergence import diagnose
 from reebayes.inference.datatree import draws_dataset, log_likelihood
 from reebayes.inference.sampling import Run, draw, find_coordinates, fit
 from reebayes.model.kernels import CERTAIN
@@ -132,7 +132,7 @@ def folds_at_random(records: Sequence[str], count: int, *, seed: int) -> dict[st
 
 
 def future_fold(study: Study, year: int) -> dict[str, list[str]]:
-    """One fold: every record that tells of a year after `year`.
+    """One fold: every record of a year after `year`.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> pd.DataFrame:
     silent = equations._replace(figures=equations.figures._replace(kind=kind))
     without = replace(layout, equations=silent)
     draws, stats = draw(without, run, find_coordinates(without, seed=run.seed))
-    verdict = judge(draws_dataset(layout, study.unit, POSTERIOR, draws), stats)
+    verdict = diagnose(draws_dataset(layout, study.unit, POSTERIOR, draws), stats)
     if verdict["converged"] != "yes":
         raise FitError(f"The fit without {len(held)} records failed: {verdict['verdict']}")
     terms = log_likelihood(layout, draws)[..., at].reshape(-1, at.size)

@@ -1,4 +1,4 @@
-"""Heat maps over quantities and years: where records stand, and what they taught."""
+"""Heat maps over quantities and years: data availability and posterior contraction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reebayes.figures.style import (
 )
 from reebayes.study import Study
 
-_EVIDENCE_COLOURS = {
+_AVAILABILITY_COLOURS = {
     "a record": "#1f5f9e", "a record that covers others too": "#8fb3d9",
     "a sourced prior only": "#d9c9a3", "neither": "#d62728",
 }  # fmt: skip
@@ -35,7 +35,7 @@ _EMPTY, _IMPOSSIBLE, _EDGE = "#ececec", "white", "#bbbbbb"
 
 
 def plot_coverage(study: Study) -> Figure:
-    """Draw where the records of a study stand, by quantity and by stage of each region.
+    """Draw the data availability of a study, by quantity and by stage of each region.
 
     Parameters
     ----------
@@ -62,11 +62,11 @@ def plot_coverage(study: Study) -> Figure:
             float(counted[YEAR][column]), row, str(number), color="white", fontsize=6,
             ha="center", va="center",
         )  # fmt: skip
-    _draw_map(lower, counted[YEAR].values, _evidence_cells(marks), "Stages of each region")
+    _draw_map(lower, counted[YEAR].values, _availability_cells(marks), "Stages of each region")
     kinds = {name: colour_of(name) for name in counted[KIND].values.tolist()}
     kinds[SEVERAL_KINDS] = SEVERAL_COLOUR
     _add_key(upper, {**kinds, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
-    _add_key(lower, {**_EVIDENCE_COLOURS, "cannot exist": _IMPOSSIBLE})
+    _add_key(lower, {**_AVAILABILITY_COLOURS, "cannot exist": _IMPOSSIBLE})
     return figure
 
 
@@ -86,8 +86,8 @@ def _kind_cells(counted: xr.Dataset) -> dict[str, list[str]]:
     return cells
 
 
-def _evidence_cells(marks: Mapping[str, str]) -> dict[str, list[str]]:
-    colours = dict(zip(STAGE_MARKS, _EVIDENCE_COLOURS.values(), strict=True))
+def _availability_cells(marks: Mapping[str, str]) -> dict[str, list[str]]:
+    colours = dict(zip(STAGE_MARKS, _AVAILABILITY_COLOURS.values(), strict=True))
     return {name: [colours.get(mark, _IMPOSSIBLE) for mark in row] for name, row in marks.items()}
 
 
@@ -119,7 +119,7 @@ def _add_key(ax: Axes, colours: Mapping[str, str]) -> None:
 def plot_learnt(
     table: xr.Dataset, *, labels: Mapping[str, str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw what the records taught of each quantity and year.
+    """Draw the posterior contraction of each quantity and year.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def plot_learnt(
     Axes
         The axes drawn in: a row for each quantity, coloured by its label, with the contraction of
         the band in per cent, and an arrow where the median moved by a prior standard deviation or
-        more. Years in which there is nothing to learn are blank.
+        more. Years in which the study fixes the value are blank.
     """
     names = table[QUANTITY].values.tolist()
     if ax is None:
@@ -149,7 +149,7 @@ def plot_learnt(
         name: [LABEL_COLOURS[mark] for mark in row]
         for name, row in zip(readable, marks, strict=True)
     }
-    _draw_map(ax, table[YEAR].values, cells, "Narrower than the prior's band by, %")
+    _draw_map(ax, table[YEAR].values, cells, "Posterior contraction, %")
     for row, column in np.argwhere(np.isfinite(contraction)):
         text = contraction_text(contraction[row, column], shift[row, column])
         ax.text(

@@ -1,4 +1,4 @@
-"""Printed figures among those that a fit expects."""
+"""Posterior predictive check: ranks of printed figures among replicated ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reebayes.figures.style import POSTERIOR_COLOUR, SOURCE_COLOURS, plain_text
 
 
 def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = None) -> Axes:
-    """Draw where printed figures fall among the figures that a fit expects, by reporter.
+    """Draw a posterior predictive check: ranks of printed figures among replicates, by reporter.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Colours, marks and text of all figures."""
+"""Colours, symbols and text of all figures."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def bfmi(energy: Floats) -> Floats:
     return np.asarray(np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1))
 
 
-def judge(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float | int]:
+def diagnose(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float | int]:
     """Put a fit through the convergence gate.
 
     Parameters
@@ -113,8 +113,8 @@ def _figures(posterior: xr.Dataset) -> tuple[NDArray[np.str_], dict[str, Floats]
             starts = range(0, draws.shape[2], _BLOCK)
             blocks = (draws[:, :, begin : begin + _BLOCK] for begin in starts)
             # a ratio of inactive flows does not exist; any other gap is a failure
-            judged = pool.map(partial(_judged, gaps=variable.name == QUANTITIES), blocks)
-            for begin, (moves, bad, figures) in zip(starts, judged, strict=True):
+            diagnosed = pool.map(partial(_diagnosed, gaps=variable.name == QUANTITIES), blocks)
+            for begin, (moves, bad, figures) in zip(starts, diagnosed, strict=True):
                 names += [labels[begin + n] for n in np.flatnonzero(moves)]
                 broken += [labels[begin + n] for n in np.flatnonzero(bad)]
                 parts.append(figures)
@@ -123,7 +123,7 @@ def _figures(posterior: xr.Dataset) -> tuple[NDArray[np.str_], dict[str, Floats]
     return np.array(names + broken), dict(zip(("rhat", "ess_bulk", "ess_tail"), table, strict=True))
 
 
-def _judged(block: Floats, *, gaps: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floats]:
+def _diagnosed(block: Floats, *, gaps: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floats]:
     """Which variables of draws (chain, draw, variable) change, which are broken; R-hat and ESS.
 
     Only what changes has figures (3, variable). Where ``gaps`` are allowed, a variable that is

@@ -42,7 +42,7 @@ _SPREAD = (0.3, 1.2)
 
 NEGLIGIBLE = 0.05
 """Entries of the factor this small beside the diagonal are left out: they cost more time than
-they straighten. A few per cent are left; trees and effective draws stay as they were."""
+their whitening saves. A few per cent are left; trees and effective draws stay as they were."""
 
 type Gradient = Callable[[Floats], tuple[float, Floats]]
 """Log density and its gradient at a point in white coordinates."""

@@ -1,8 +1,9 @@
-"""Which directions of the unknowns the records see, and which only the prior sees.
+"""Local identifiability: which directions of the unknowns the records inform, beside the prior.
 
-The unknowns are standard normal before the records. Around a point, what the records expect is
-linear in them; divided by the records' errors, that is a matrix whose singular values say what
-each direction is told: above 1 more than the prior tells, below 1 less, 0 nothing. No sampling.
+The unknowns are standard normal in the prior. Around a point, the expectation of the records is
+linear in them; its Jacobian over the records' errors is the square root of the prior-preconditioned
+information. A singular value above 1 says that the records inform a direction more than the prior,
+below 1 less, 0 not at all. No sampling.
 """
 
 from __future__ import annotations
@@ -32,16 +33,18 @@ from reebayes.study import Study
 DIRECTION = "direction"
 
 SEEN_FROM = 1.0
-"""Singular value from which the records see a direction: they tell more of it than the prior."""
+"""Singular value from which the records inform a direction more than the prior does."""
 
 BLIND_BELOW = 1e-6
-"""Singular value, relative to the largest, below which a direction is not seen at all."""
+"""Singular value, relative to the largest, below which the records do not inform a direction."""
 
 _WIDTH = 1e-4  # step, in errors of a record, of the slope that gives its precision
 
 
 def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
-    """Count the directions of the unknowns that the records see.
+    """Assess local identifiability: count the directions of the unknowns that the records inform.
+
+    Directions are those of the prior-preconditioned information of the records.
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
         variance of the quantity that lies in directions with a singular value above 1.
         ``expected_contraction``: 1 less posterior over prior standard deviation, were the model
         linear; NaN where the quantity does not exist. Attributes ``directions``, ``seen``,
-        ``faint`` (seen, but told less than by the prior), ``unseen``, ``records`` and
+        ``faint`` (informed less than by the prior), ``unseen``, ``records`` and
         ``informative_records``.
 
     Raises
@@ -75,19 +78,19 @@ def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
     """
     layout = lay_out(study)
     point = _Point(layout, _latent(study, layout, fit))
-    told = point.told()
-    _, values, directions = svd(told, full_matrices=False)
+    sensitivity = point.sensitivity()
+    _, values, directions = svd(sensitivity, full_matrices=False)
     at = "posterior mean" if fit is not None else "centre of the priors"
     return xr.Dataset(
         {"singular_value": (DIRECTION, _padded(point, values))}
         | _shares(point, values, directions),
         coords={YEAR: list(layout.years), QUANTITY: list(layout.quantities)},
-        attrs=_counts(point, told, values) | {"at": at},
+        attrs=_counts(point, sensitivity, values) | {"at": at},
     )
 
 
 def count_directions(layout: Layout, latent: Floats) -> dict[str, int]:
-    """Count the directions that records see at one latent vector; see `identify`.
+    """Count the directions that records inform at one latent vector; see `identify`.
 
     Parameters
     ----------
@@ -100,11 +103,11 @@ def count_directions(layout: Layout, latent: Floats) -> dict[str, int]:
         ``directions``, ``seen``, ``faint``, ``unseen``, ``records``, ``informative_records``.
     """
     point = _Point(layout, latent)
-    told = point.told()
-    return _counts(point, told, svdvals(told))
+    sensitivity = point.sensitivity()
+    return _counts(point, sensitivity, svdvals(sensitivity))
 
 
-def _counts(point: _Point, told: Floats, values: Floats) -> dict[str, int]:
+def _counts(point: _Point, sensitivity: Floats, values: Floats) -> dict[str, int]:
     padded = _padded(point, values)
     blind = BLIND_BELOW * max(float(padded.max(initial=0.0)), SEEN_FROM)
     return {
@@ -113,7 +116,7 @@ def _counts(point: _Point, told: Floats, values: Floats) -> dict[str, int]:
         "faint": int(((padded <= SEEN_FROM) & (padded > blind)).sum()),
         "unseen": int((padded <= blind).sum()),
         "records": len(point.layout.records),
-        "informative_records": int((np.abs(told).sum(axis=1) > 0).sum()),
+        "informative_records": int((np.abs(sensitivity).sum(axis=1) > 0).sum()),
     }
 
 
@@ -149,8 +152,8 @@ class _Point:
         noise = np.arange(unknowns.scales_start, unknowns.steps_start)
         self.free = np.delete(np.arange(unknowns.size), noise)
 
-    def told(self) -> Floats:
-        """What each record tells of every unknown (record, unknown), in prior units."""
+    def sensitivity(self) -> Floats:
+        """Sensitivity of each record to every unknown (record, unknown), in units of its error."""
         layout = self.layout
         location = locate(self.flow, self.level, layout.equations.sums)
         precision = _precision(layout, location, spreads(self.latent, layout.equations.errors))
@@ -201,7 +204,7 @@ def _precision(layout: Layout, location: Floats, scale: Floats) -> Floats:
     step = _WIDTH * scale
     before = record_terms_adjoint(location - step, scale, figures, ones)[0]
     after = record_terms_adjoint(location + step, scale, figures, ones)[0]
-    # Two readings, or a heavy tail, may bend the other way between or far from the figures.
+    # An alternative value, or a heavy tail, may bend the other way between or far from the figures.
     return np.asarray(np.maximum((before - after) / (2 * step), 0.0))
 
 

@@ -1,4 +1,4 @@
-"""From a study to a checked posterior: straighten, sample, unfold, judge."""
+"""From a study to a checked posterior: whiten, sample, transform back, diagnose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nutpie.compile_pymc import CompiledPyMCModel
 
 from reebayes.conventions import CHAIN, DRAW, POSTERIOR, PRIOR
 from reebayes.errors import FitError
-from reebayes.inference.convergence import judge
+from reebayes.inference.convergence import diagnose
 from reebayes.inference.coordinates import at_mode, identity, over_draws
 from reebayes.inference.datatree import (
     by_record,
@@ -88,7 +88,7 @@ def fit(
     chains: int = CHAINS,
     progress: bool = True,
 ) -> xr.DataTree:
-    """Fit a study.
+    """Sample the joint posterior of all flows of a study; mass balance closes in every draw.
 
     Parameters
     ----------
@@ -128,12 +128,12 @@ def fit(
         white, stats = _sample(layout, whitening, run)
         gc.collect()  # the sampler's tree refers to itself, and would keep all transitions
     with _timed(clock, "assembly"):
-        posterior = _unfold(layout, white, whitening)
+        posterior = _transformed_back(layout, white, whitening)
         del white
         tree = _assemble(study, layout, posterior, np.random.default_rng(seed))
         del posterior
         tree[STATS] = xr.DataTree(_of_kept(stats, THIN, study.unit))
-        verdict = judge(tree["posterior"].to_dataset(), stats)
+        verdict = diagnose(tree["posterior"].to_dataset(), stats)
         latents = tree[POSTERIOR].to_dataset()["latents"].values
         mean = latents.mean(axis=(0, 1), dtype=np.float64)
         directions = count_directions(layout, mean) | {"at": "posterior mean"}
@@ -162,13 +162,13 @@ def draw(layout: Layout, run: Run, whitening: Whitening) -> tuple[dict[str, Floa
     Returns
     -------
     draws : dict of name -> array (chain, draw, ...)
-        Flows (year, flow), bias (year, reporter), noise of each reporter and of all, shared errors,
+        Flows (year, flow), bias (year, reporter), noise of each reporter and of all, common errors,
         step multipliers, latents, location and scale of every record.
     stats : Dataset (chain, draw)
         The sampler's statistics of every transition.
     """
     white, stats = _sample(layout, whitening, run)
-    return _unfold(layout, white, whitening), stats
+    return _transformed_back(layout, white, whitening), stats
 
 
 def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
@@ -196,8 +196,8 @@ def _compile(layout: Layout) -> None:
     whitening = identity(layout)
     white = np.zeros(layout.unknowns.size)
     gradients(layout)(whitening)(white)
-    _unfold(layout, white[None, None], whitening)
-    _unfold(layout, white[None, None], None)
+    _transformed_back(layout, white[None, None], whitening)
+    _transformed_back(layout, white[None, None], None)
 
 
 @contextmanager
@@ -292,7 +292,9 @@ def _awaited(sampler: Any) -> xr.DataTree:
     return trace
 
 
-def _unfold(layout: Layout, white: Floats, whitening: Whitening | None) -> dict[str, Floats]:
+def _transformed_back(
+    layout: Layout, white: Floats, whitening: Whitening | None
+) -> dict[str, Floats]:
     """Every stored variable (chain, draw, ...) of draws (chain, draw, latent).
 
     Draws are in white coordinates, or are latent vectors where no coordinates are given.
@@ -313,14 +315,14 @@ def _unfold(layout: Layout, white: Floats, whitening: Whitening | None) -> dict[
 
     def fill(chain: int) -> None:
         room = {name: values[chain] for name, values in stored.items()}
-        _unfold_chain(layout, white[chain], whitening, room)
+        _transform_chain(layout, white[chain], whitening, room)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # kernels run outside the GIL
         list(pool.map(fill, range(shape[0])))
     return stored
 
 
-def _unfold_chain(
+def _transform_chain(
     layout: Layout, chain: Floats, whitening: Whitening | None, room: Mapping[str, Floats]
 ) -> None:
     steps, errors, unknowns = layout.equations.steps, layout.equations.errors, layout.unknowns
@@ -346,7 +348,7 @@ def _assemble(
     study: Study, layout: Layout, posterior: Mapping[str, Floats], rng: np.random.Generator
 ) -> xr.DataTree:
     latents = rng.standard_normal((1, PRIOR_DRAWS, layout.unknowns.size))
-    prior = _unfold(layout, latents, None)
+    prior = _transformed_back(layout, latents, None)
     unit = study.unit
     draws = {
         POSTERIOR: draws_dataset(layout, unit, POSTERIOR, posterior),

@@ -1,7 +1,8 @@
 """The model graph: a study as an ordinary ``pm.Model``.
 
-Every unknown is a standard normal pushed through its prior: log inflows, log share ratios,
-reporter biases, shared errors, noise and step multipliers. They stand in one vector, ``latents``.
+Every unknown is a standard normal pushed through its prior: log inflows, log ratios of
+transfer coefficients to that of the reference outflow, reporter biases, common systematic errors,
+noise and step multipliers. They stand in one vector, ``latents``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from reebayes.study.targets import STEP_GROUPS
 
 
 def build_model(study: Study) -> pm.Model:
-    """Build the model of a study.
+    """Build the model of a study: priors, mass balance of every process, likelihood of the records.
 
     Parameters
     ----------

@@ -106,7 +106,7 @@ def _weights(
 
 
 def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[int, float]:
-    """Positions in the flat (column, year) array: a reporter's mean bias, and shared errors."""
+    """Positions in the flat (column, year) array: a reporter's mean bias, and common errors."""
     years = _span(record)
     first = position[str(Target(BIAS, record.reporter))] * len(study.years) - study.first_year
     shifts = {first + year: 1.0 / len(years) for year in years}
@@ -132,7 +132,7 @@ def errors_of(study: Study, unknowns: Unknowns) -> Errors:
 
 
 def figures_of(study: Study, certain: NDArray[np.bool_]) -> Figures:
-    """Logs of printed figures in the unit of the study; the first reading of two in ``low``."""
+    """Logs of figures in the unit of the study; ``low`` holds the value of an ambiguous one."""
     settings, records = study.settings, study.records
     heavy = settings.get("error_distribution", "normal") == "student_t"
     kind = np.array([_kind_code(record) for record in records], dtype=np.int64)

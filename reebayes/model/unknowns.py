@@ -116,10 +116,10 @@ def centres_of(study: Study, series: Mapping[str, Sequence[Prior]], unknowns: Un
     drivers = drivers_of(study)
     inputs = {f.flow for f in study.flows if is_exogenous(study, f)} | set(drivers.values())
     medians = {name: _by_year(series[name], years, "median") for name in columns}
-    remainder = _remainder_medians(study, {k: v for k, v in medians.items() if k not in inputs})
+    reference = _reference_medians(study, {k: v for k, v in medians.items() if k not in inputs})
     return Centres(
         mean=np.stack([
-            _centre(name, medians[name], remainder.get(name), name in inputs) for name in columns
+            _centre(name, medians[name], reference.get(name), name in inputs) for name in columns
         ]),
         sd=_by_column(columns, series, years, "sd"),
         constants=np.array([unknowns.constant]),
@@ -209,8 +209,8 @@ def _by_column(
     return np.stack(rows) if rows else np.zeros((0, len(years)))
 
 
-def _remainder_medians(study: Study, medians: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Median share left for the remainder outflow of each flow's process, by year."""
+def _reference_medians(study: Study, medians: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Median transfer coefficient of the reference outflow of each flow's process, by year."""
     taken: dict[str, Floats] = {}
     for flow in study.flows:
         if flow.flow in medians:
@@ -220,10 +220,10 @@ def _remainder_medians(study: Study, medians: Mapping[str, Floats]) -> dict[str,
     return {flow.flow: 1.0 - taken[flow.source] for flow in study.flows if flow.flow in medians}
 
 
-def _centre(name: str, median: Floats, remainder: Floats | None, is_input: bool) -> Floats:
+def _centre(name: str, median: Floats, reference: Floats | None, is_input: bool) -> Floats:
     if not Target.parse(name).is_flow:
         return median
     if is_input:
         return np.log(median)
-    assert remainder is not None
-    return np.asarray(np.log(median / remainder))
+    assert reference is not None
+    return np.asarray(np.log(median / reference))

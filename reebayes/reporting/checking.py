@@ -1,4 +1,4 @@
-"""Tests of a model as a page shows them: predictions, variants, what others concluded."""
+"""Model checking as a page shows it: predictive checks, variants, literature estimates."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ _stated_of: KindReader[Callable[[Any], str]] = KindReader(
 
 
 def predictive_block(fit: Fit) -> dict[str, Any] | None:
-    """Return the predictive check of a fit: its table by kind and by reporter, and a figure.
+    """Return the posterior predictive check of a fit: tables by kind and reporter, and a figure.
 
     None if the fit holds no replicated figures.
     """
@@ -134,7 +134,7 @@ def _score_row(row: pd.Series) -> dict[str, str]:
 
 
 def published_rows(fit: Fit) -> list[dict[str, Any]]:
-    """Return what others concluded beside the bands of a fit, as text."""
+    """Return literature estimates beside the bands of a fit, as text."""
     return [
         {
             "quantity": row["quantity"],

@@ -95,7 +95,7 @@ def _shown_records(
 
 
 def _place(axes: Sequence[Axes], row: int, cell: tuple[float, float]) -> None:
-    """Give the plots of one row their places: room for legends below, for numbers beside.
+    """Set the positions of the plots of one row: room for legends below, for numbers beside.
 
     What stands around a plot is known, and a layout engine would draw all of it twice to learn it.
     """

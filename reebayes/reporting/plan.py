@@ -37,7 +37,7 @@ class Plan:
     sankey_year : int
         Year of the Sankey diagram (fallback: the last).
     limits : list of str
-        Paragraphs on what this study cannot tell.
+        Paragraphs on the limitations of the study.
     """
 
     headline: Sequence[str]

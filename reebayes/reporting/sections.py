@@ -18,10 +18,10 @@ from reebayes.answers.drivers import (
     SHOWN,
     Drivers,
     expected_text,
+    figure_text,
     gather_drivers,
     khat_text,
     pull_text,
-    reading_text,
     z_text,
 )
 from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
@@ -87,7 +87,7 @@ class Material:
 
     @cached_property
     def records(self) -> pd.DataFrame:
-        """Records beside what the model expects them to say."""
+        """Records beside their posterior predictive bands."""
         return record_table(self.contents)
 
     @cached_property
@@ -107,7 +107,7 @@ class Material:
 
     @cached_property
     def drivers(self) -> Drivers:
-        """What the headline figures rest on."""
+        """Contraction, influence and conflict of the headline quantities."""
         return gather_drivers(self.contents, self.plan.headline)
 
     @property
@@ -150,7 +150,7 @@ class Section:
 
 
 def headline(material: Material) -> dict[str, Any]:
-    """Gather the headline figures, how probable thresholds are, and the verdict on convergence."""
+    """Gather headline quantities, probabilities above thresholds, and the convergence verdict."""
     contents, plan = material.contents, material.plan
     return {
         "rows": _headline_rows(material),
@@ -220,11 +220,11 @@ def _convergence(contents: Contents) -> dict[str, Any]:
     return {"rows": rows, "failing": json.loads(str(attrs.get("failing", "[]")))}
 
 
-# --- what was learnt ------------------------------------------------------------------------------
+# --- posterior contraction, influence -------------------------------------------------------------
 
 
 def learnt(material: Material) -> dict[str, Any]:
-    """Gather what the records taught, which of them move the answers, and which disagree."""
+    """Gather posterior contraction, influence and leave-one-out predictive conflict."""
     drivers, plan = material.drivers, material.plan
     yearly = drivers.yearly
     return {
@@ -283,7 +283,7 @@ def _disagreements(table: pd.DataFrame) -> list[dict[str, str]]:
             "record": str(record),
             "observes": f"{row['quantity']} {years_between(row['year'], row['year_end'])}",
             "reporter": str(row["reporter"]),
-            "stated": reading_text(row),
+            "stated": figure_text(row),
             "expected": expected_text(row),
             "z": z_text(row),
         }
@@ -359,7 +359,7 @@ def checks(material: Material) -> dict[str, Any] | None:
 
 
 def limits(material: Material) -> dict[str, Any]:
-    """Gather what this study cannot tell."""
+    """Gather the limitations of the study."""
     return {"limits": material.plan.limits}
 
 
@@ -367,7 +367,7 @@ def limits(material: Material) -> dict[str, Any]:
 
 
 def records(material: Material) -> dict[str, Any]:
-    """Gather every record with what the model expects of it."""
+    """Gather every record with its posterior predictive band."""
     contents, table = material.contents, material.records
     numbers = {name: number for number, name in enumerate(contents.sources.index)}
     unit = without_per_year(contents.unit)
@@ -440,13 +440,13 @@ def _titled(text: str) -> Callable[[Plan], str]:
 
 
 SECTIONS: Sequence[Section] = (
-    Section("headline", _titled("Headline figures"), headline),
-    Section("learnt", _titled("What was learnt"), learnt),
+    Section("headline", _titled("Headline quantities"), headline),
+    Section("learnt", _titled("Posterior contraction and influence"), learnt),
     Section("years", _titled("Year by year"), year_by_year),
     Section("system", lambda plan: f"The system in {plan.sankey_year}", system),
     Section("table", _titled("All quantities"), all_quantities),
     Section("checks", _titled("Model checking"), checks),
-    Section("limits", _titled("What this cannot tell"), limits),
+    Section("limits", _titled("Limitations"), limits),
     Section("records", _titled("Records"), records),
     Section("sources", _titled("Sources"), sources),
     Section("provenance", _titled("Provenance"), provenance),

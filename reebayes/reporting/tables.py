@@ -19,7 +19,7 @@ from reebayes.wording import without_per_year
 
 
 def record_table(fit: Fit, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
-    """List the records of a fit beside what the model expects them to say.
+    """List the records of a fit beside their posterior predictive bands.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def export_tables(fit: Fit, *, ci_prob: float = CI_PROB) -> dict[str, pd.DataFra
 
 
 def source_table(fit: Fit) -> pd.DataFrame:
-    """List the sources of a fit: citation, year, url and licence by source key."""
+    """List the data sources of a fit: citation, year, url and licence by source key."""
     return contents_of(fit).sources
 
 

@@ -178,7 +178,7 @@ TABLES = (
         _SPAN
         | _STATED
         | {
-            "other": (STUDY_UNIT, "Second reading of the figure."),
+            "other": (STUDY_UNIT, "Alternative value of an ambiguous figure."),
             "printed": (NONE, "Figure as printed."),
             "sd": (LOG, "Stated standard error."),
         },

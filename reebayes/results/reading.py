@@ -142,7 +142,7 @@ class Contents:
 
     @cached_property
     def published(self) -> pd.DataFrame:
-        """Published estimates by name, in the unit of the study."""
+        """Literature estimates by name, in the unit of the study."""
         return self._table(PUBLISHED)
 
     @cached_property
@@ -176,13 +176,13 @@ class Contents:
 
     @cached_property
     def directions(self) -> dict[str, Any]:
-        """How many directions of the unknowns the records see; empty if nobody counted."""
+        """Counts of local identifiability, see `identify`; empty if nobody counted."""
         counts = json.loads(str(self.fit.attrs.get("directions", "{}")))
         return counts if isinstance(counts, dict) else {}
 
     @cached_property
     def variance_floor(self) -> float:
-        """Share of every stated variance that noise leaves as it is."""
+        """Variance floor: share of every stated variance that noise leaves as it is."""
         return float(self.group(CONSTANT)["variance_floor"])
 
     @property

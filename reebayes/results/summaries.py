@@ -114,7 +114,7 @@ def probability_above(da: xr.DataArray, x: float) -> xr.DataArray:
 
 
 def directions_text(counts: Mapping[str, Any]) -> str:
-    """Say in words which directions of the unknowns the records see: local identifiability.
+    """Say in words which directions of the unknowns the records inform: local identifiability.
 
     Parameters
     ----------
@@ -122,10 +122,10 @@ def directions_text(counts: Mapping[str, Any]) -> str:
         Attributes of what `identify` returns, or `Contents.directions`.
     """
     return (
-        f"At the {counts['at']}, {counts['records']:,} records tell more than the prior of "
-        f"{counts['seen']:,} of {counts['directions']:,} directions of the unknowns, less than the "
-        f"prior of {counts['faint']:,}, and nothing of {counts['unseen']:,}, which only the prior "
-        "sees."
+        f"Local identifiability at the {counts['at']}: {counts['records']:,} records inform "
+        f"{counts['seen']:,} of {counts['directions']:,} directions of the unknowns more than the "
+        f"prior does, {counts['faint']:,} less, and {counts['unseen']:,} not at all: only the "
+        "prior informs those."
     )
 
 

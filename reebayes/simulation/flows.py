@@ -100,7 +100,7 @@ def flows_from(study: Study, unknowns: Mapping[str, YearValues]) -> xr.DataArray
     ----------
     study : Study
     unknowns : mapping of target -> number or values by year
-        As in `World.unknowns`; biases, noise and steps are ignored. The remainder outflow of a
+        As in `World.unknowns`; biases, noise and steps are ignored. The reference outflow of a
         process has log ratio 0, and so has any share left out. Values in inactive years are
         ignored.
 

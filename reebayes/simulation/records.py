@@ -1,4 +1,4 @@
-"""What reporters print of a world, and how probable it is that they print it."""
+"""Records simulated from true flows, and the likelihood of records given true flows."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _printings(
 
 
 def _errors(shared: xr.DataArray | None) -> dict[str, float]:
-    """Value of each shared error, by name."""
+    """Value of each common systematic error, by name."""
     if shared is None:
         return {}
     values = zip(shared[SHARED].values, shared.values, strict=True)
@@ -112,16 +112,16 @@ def record_log_likelihood(
     noise: xr.DataArray,
     shared: xr.DataArray | None = None,
 ) -> xr.DataArray:
-    """Log-likelihood of every record of a study in a given world.
+    """Log-likelihood of every record of a study given true flows and errors.
 
     Figures (value, quota, cumulative, mean) have the density of their *logarithm*: normal, or
     Student-t if the study's settings say so, around log quantity plus the reporter's mean bias
-    over the record's years plus the errors it shares with other records. A figure with a second
-    reading has the mean of the two densities. A record with a lag observes part of the year
-    before in place of as much of its own; in the first year of the study, its own alone. Bounds
-    are the normal probability of a figure on the stated side or inside the stated range, also
-    where figures are Student-t. A zero is a figure below the printing unit, and says nothing
-    where the quantity itself is zero or undefined.
+    over the record's years plus the errors it shares with other records. A figure with an
+    alternative value has the mean of the two densities. A record with a lag observes part of the
+    year before in place of as much of its own; in the first year of the study, its own alone.
+    Bounds are censored observations: the normal probability of a figure on the stated side or
+    inside the stated range, also where figures are Student-t. A zero is a figure
+    below the printing unit, and says nothing where the quantity itself is zero or undefined.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def record_log_likelihood(
     Raises
     ------
     KeyError
-        If a record's reporter or shared error has no value.
+        If a record's reporter or common error has no value.
     """
     freedom = _degrees_of_freedom(study)
     printings = _printings(study, study.records, flows, bias, noise, shared)
@@ -170,7 +170,7 @@ def _figure_density(z: Mapping[str, float], scale: float, freedom: float | None)
 
 
 _density_of: KindReader[Callable[[Mapping[str, float], float, float | None], float]] = KindReader(
-    "score of a record in the world written apart",
+    "score of a record in the simulation",
     {
         FIGURE: _figure_density,
         AT_MOST: lambda z, scale, freedom: _log_phi(z["high"]),
@@ -221,15 +221,15 @@ def simulate_records(
     exact: bool = False,
     freedom: float | None = None,
 ) -> Study:
-    """Copy of a study whose records are what this world would have printed.
+    """Simulate the records of a study from true flows: a copy of it with other figures.
 
-    Every record keeps its quantity, years, lag, kind, scale, standard error, reporter, shared
+    Every record keeps its quantity, years, lag, kind, scale, standard error, reporter, common
     errors and source; its figures are new. A replicated figure ``y`` is drawn around log quantity
-    plus bias and shared errors, with the record's standard error, of whose variance the reporter's
-    noise multiplies three quarters. Then
+    plus bias and common errors, with the record's standard error; the reporter's noise multiplies
+    its variance above the variance floor. Then
 
-    - value, quota, cumulative, mean print ``y`` (normal, or Student-t by the settings); a second
-      reading keeps its ratio to the first;
+    - value, quota, cumulative, mean print ``y`` (normal, or Student-t by the settings); an
+      alternative value keeps its ratio to the first;
     - range prints an interval as wide as the original, as a ratio, with ``log y`` at a uniform
       position inside it: the likelihood of the printed range is then exactly the model's;
     - upper prints ``y * exp(delta)`` and lower ``y * exp(-delta)``, delta uniform between 0 and
@@ -245,16 +245,17 @@ def simulate_records(
     ----------
     study : Study
     world : World
-        Drawn from this study or from one with the same flows, years, reporters and shared errors.
+        Drawn from this study or from one with the same flows, years, reporters and common errors.
     seed : int
         Seed of ``numpy.random.default_rng``.
     design : iterable of Record, optional
-        Records to print instead of the study's own; their reporters and shared errors must be in
-        the world.
+        Records to simulate instead of the study's own; their reporters and common errors must be
+        in `world`.
     exact : bool
         Print by rules under which the likelihood is exactly the probability of what is printed,
         as calibration needs: an upper or lower bound keeps its figure and becomes the one or the
-        other by the side on which ``y`` falls, and of two readings either is ``y``, at even odds.
+        other by the side on which ``y`` falls; of two alternative values either is ``y``, at even
+        odds.
     freedom : float, optional
         Degrees of freedom of Student-t errors, in place of the study's own errors.
 
@@ -265,9 +266,9 @@ def simulate_records(
     Raises
     ------
     KeyError
-        If a record's quantity, reporter or shared error is not in the world.
+        If a record's quantity, reporter or common error is not in `world`.
     ValueError
-        If the figure of a value record is zero or undefined in this world.
+        If the true value of a value record is zero or undefined.
     """
     rng = np.random.default_rng(seed)
     freedom = freedom or _degrees_of_freedom(study)
@@ -289,7 +290,7 @@ def _print_record(record: Record, log_figure: float, position: float) -> Record:
     if kind_of(record.kind).is_zero and not log_figure > _log((record.high or 0.0) * record.scale):
         return record  # also where the figure is undefined, for NaN is above nothing
     if not math.isfinite(log_figure):
-        raise ValueError(f"{record.record}: {record.quantity} is zero or undefined in this world")
+        raise ValueError(f"{record.record}: true {record.quantity} is zero or undefined")
     figure = math.exp(log_figure) / record.scale
     return _printing_of(record.kind)(record, figure, position)
 
@@ -320,7 +321,7 @@ def _print_above_zero(record: Record, figure: float, position: float) -> Record:
 
 
 _printing_of: KindReader[Callable[[Record, float, float], Record]] = KindReader(
-    "print of a record in the world written apart",
+    "print of a record in the simulation",
     {
         FIGURE: _print_figure,
         AT_MOST: _print_bound,

@@ -1,4 +1,4 @@
-"""Worlds: every unknown of a study, drawn or planted."""
+"""Simulated true values: every unknown of a study, drawn from its prior or planted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from reebayes.study.targets import ALL, ROUTE, STEP_GROUPS, Target
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class World:
-    """One draw of everything the study does not know.
+    """Simulated true flows and errors of a study: one draw of all its unknowns.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class World:
     noise_of_all : DataArray (), the part of `noise` that all reporters have in common
     shared : DataArray (shared), log scale
         Errors that several records have in common.
-    step_scale : DataArray (group), multiplier of the priors' steps; 1 where none is learnt
+    step_scale : DataArray (group), multiplier of the priors' steps; 1 where none is estimated
     unknowns : dict of target -> DataArray (year)
         Every unknown on the scale its prior is normal on (see the module's table). NaN in the
         years its flow is inactive.
@@ -110,16 +110,16 @@ def _flow_series(study: Study, rows: Mapping[str, Sequence[Prior]]) -> dict[str,
     given = [flow for flow in study.flows if flow.flow in rows]
     products = products_of(study)
     medians = {flow.flow: _medians(study, rows[flow.flow]) for flow in given}
-    remainder = {name: np.ones(len(study.years)) for name in kinds}
+    reference = {name: np.ones(len(study.years)) for name in kinds}
     for flow in given:
         if flow.flow in products:
             continue
-        remainder[flow.source] -= np.where(active_years(study, flow), medians[flow.flow], 0.0)
+        reference[flow.source] -= np.where(active_years(study, flow), medians[flow.flow], 0.0)
     series = {}
     for flow in given:
         kind = kinds[flow.source]
         is_input = kind == "environment" or flow.flow in products
-        ratio = medians[flow.flow] / (1.0 if is_input else remainder[flow.source])
+        ratio = medians[flow.flow] / (1.0 if is_input else reference[flow.source])
         group = "input" if is_input else "market"
         if study.route(flow) is not None:
             group = "trade"
@@ -204,12 +204,12 @@ def _add_routes(study: Study, unknowns: dict[str, Array]) -> None:
 def simulate_world(
     study: Study, *, seed: int, overrides: Mapping[str, YearValues] | None = None
 ) -> World:
-    """Draw every unknown from its prior and solve the flows that follow.
+    """Draw true values of every unknown from its prior, and solve the mass balance for the flows.
 
     The draw depends on the seed and on the set of targets, not on the order of the tables' rows.
     Planting a value leaves the draws of all other targets as they are, except that planting a
     step multiplier changes the series which use it, and that the unplanted outflows of a process
-    share what the planted ones leave, in unchanged proportions.
+    divide what the planted ones leave, in unchanged proportions.
 
     Parameters
     ----------
@@ -217,9 +217,10 @@ def simulate_world(
     seed : int
         Seed of ``numpy.random.default_rng``.
     overrides : mapping of target -> number or values by year, optional
-        Values to plant, on the natural scale: study unit for an input, share of the throughput
-        for a split, log bias or error, multiplier for noise and step. Targets are those of
-        `World.unknowns`: reporters by name, not ``*``. Values in inactive years are ignored.
+        Values to plant, on the natural scale: study unit for an input, transfer
+        coefficient (share of the throughput) for a split, log bias or error, multiplier for noise
+        and step. Targets are those of `World.unknowns`: reporters by name, not ``*``. Values in
+        inactive years are ignored.
 
     Returns
     -------
@@ -229,8 +230,8 @@ def simulate_world(
     ------
     ValueError
         If a target is not an unknown of the study, or a planted value is impossible: not
-        positive, shares that leave nothing to the remainder, the wrong number of years, noise,
-        step or a shared error that varies over years.
+        positive, transfer coefficients that leave nothing to the reference category, the wrong
+        number of years, noise, step or a common error that varies over years.
     """
     rng = np.random.default_rng(seed)
     all_series = _all_series(study)
@@ -363,8 +364,8 @@ def _plant_shares(study: Study, unknowns: dict[str, Array], shares: Mapping[str,
         for flow in study.flows:
             if flow.source == source:
                 share = shares.get(flow.flow)
-                is_remainder = flow.flow in products or flow.flow not in unknowns
-                ratio = np.zeros(len(study.years)) if is_remainder else unknowns[flow.flow]
+                is_reference = flow.flow in products or flow.flow not in unknowns
+                ratio = np.zeros(len(study.years)) if is_reference else unknowns[flow.flow]
                 weight = np.exp(ratio)
                 taken += active_years(study, flow) * (0.0 if share is None else share)
                 free += active_years(study, flow) * (weight if share is None else 0.0)
@@ -372,6 +373,7 @@ def _plant_shares(study: Study, unknowns: dict[str, Array], shares: Mapping[str,
             raise ValueError(f"Planted shares of {source} leave nothing to its other outflows")
         for flow in study.flows:
             if flow.source == source and flow.flow in shares:
-                # free is the sum of ratios to the remainder, so (1 - taken) / free is its share.
+                # free is the sum of ratios to the reference outflow, so (1 - taken) / free is its
+                # share.
                 ratio = np.divide(shares[flow.flow] * free, 1 - taken)
                 unknowns[flow.flow] = np.log(np.where(active_years(study, flow), ratio, 1.0))

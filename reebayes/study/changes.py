@@ -28,7 +28,7 @@ def changed(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
 
 
 def unheard(before: Iterable[Record], after: Iterable[Record]) -> set[str]:
-    """Return the prior targets of reporters and shared errors that have no record left."""
+    """Return the prior targets of reporters and common errors that have no record left."""
     before, after = list(before), list(after)
     gone = {record.reporter for record in before} - {record.reporter for record in after}
     unshared = {name for record in before for name in record.shared}

@@ -63,7 +63,7 @@ class RecordKind:
         Whether the source prints 0: ``high`` is then what would still print as 0, and a quantity
         that does not exist agrees with it.
     may_be_second : bool
-        Whether the figure may have a second reading in ``other``.
+        Whether an ambiguous figure may have an alternative value in ``other``.
     of_estimates : bool
         Whether published estimates may be of this kind.
     """

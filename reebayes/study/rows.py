@@ -90,10 +90,11 @@ class Record:
     ``sd`` is a relative standard error (log scale). ``year_end`` equals ``year`` unless the record
     spans years (kinds cumulative and mean). ``factor`` is the content of a gross tonne.
 
-    ``shared`` names the errors that the record has in common with others, beside its reporter's
-    bias. ``lag`` is the part of the figure that belongs to the year before (of the numerator, if
-    the quantity is a ratio). ``other`` is a second reading of ``value``, as probable as the first.
-    ``status`` is empty, or ``"recalled"`` for a figure that was not read in its source.
+    ``shared`` names the systematic errors that the record has in common with others, beside its
+    reporter's bias. ``lag`` is the part of the figure that belongs to the year before (of the
+    numerator, if the quantity is a ratio). ``other`` is the alternative value of an ambiguous
+    figure, as probable as ``value``. ``status`` is empty, or ``"recalled"`` for an unverified
+    (second-hand) figure, which nobody read in its source.
     """
 
     record: str
@@ -137,7 +138,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What somebody concluded about a quantity: set beside a fit, never used in one.
+    """A literature estimate of a quantity: set beside a fit, never used in one.
 
     Where ``year_end`` is after ``year`` it is a sum over those years (of a ratio, the ratio of
     sums). ``why`` explains a difference from the fit, once there is one to explain.
@@ -164,19 +165,21 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is believed of one target before the records, and whose belief it is.
+    """The prior of one target: what is assumed before the records, and whose assumption it is.
 
     A target is a flow, ``route:<A>:<B>`` or ``route:<A>:unregistered`` (what trade between two
     regions, or undeclared trade out of one, does to all its flows), ``bias:<reporter>``,
-    ``shared:<name>`` (an error that several records have in common), ``noise:<reporter>``,
-    ``noise:all`` (what the noise of all reporters has in common), ``noise:floor`` (the share of
-    every stated variance that noise leaves as it is) or ``step:<group>``.
+    ``shared:<name>`` (a systematic error that several records have in common),
+    ``noise:<reporter>``, ``noise:all`` (what the noise of all reporters has in common),
+    ``noise:floor`` (the variance floor: the share of every stated variance that noise leaves as it
+    is) or ``step:<group>``.
 
     ``median`` and ``sd`` are on the scales their ``distribution`` says: lognormal (median in the
-    target's unit, sd of the log), share (median share, sd of the log-odds against the remainder),
-    normal (log scale; for a route, added to the log-odds). Lognormal are flows out of an
-    environment, and the product of a conversion whose inflow follows from it and the yield.
-    ``step`` is the sd of the year-to-year change, None if constant.
+    target's unit, sd of the log), share (median transfer coefficient, sd of its log-odds against
+    the reference category, the outflow without a prior), normal (log scale; for a
+    route, added to the log-odds). Lognormal are flows out of an environment, and the product of a
+    conversion whose inflow follows from it and the yield. ``step`` is the sd of the year-to-year
+    change, None if constant.
     """
 
     target: str

@@ -219,7 +219,7 @@ RECORDS = TableSchema(
         Column("unit", "Unit as printed.", Cells.needed, filled=True),
         Column("sd", "Standard error on the log scale.", _number_or(0.1), filled=True,
                constraint={"minimum": 0}),
-        Column("reporter", "Series of one definition; bias and noise are learnt for each.",
+        Column("reporter", "Series of one definition; bias and noise are estimated for each.",
                Cells.name, filled=True),
         Column("source", "Source that printed it.", Cells.name, filled=True, moves=False,
                refers=("sources", "source")),
@@ -227,13 +227,13 @@ RECORDS = TableSchema(
         Column("factor", "Content of a gross tonne, where the unit is gross.", Cells.number,
                optional=True),
         Column("shared",
-               "Errors that the record has in common with others, beside its reporter's bias.",
+               "Systematic errors that the record has in common with others, beside reporter bias.",
                Cells.names, optional=True),
         Column("lag", "Part of the figure that belongs to the year before.", _lag, optional=True),
-        Column("other", "Second reading of the value, as probable as the first.", Cells.number,
-               optional=True),
-        _choice("status", "Whether the figure was read in its source or recalled.", STATUSES,
-                filled=False, optional=True, moves=False),
+        Column("other", "Alternative value of an ambiguous figure, as probable as the first.",
+               Cells.number, optional=True),
+        _choice("status", "Empty, or recalled: unverified (second-hand), not read in its source.",
+                STATUSES, filled=False, optional=True, moves=False),
     ),
     complete=_with_last_year,
 )  # fmt: skip
@@ -274,7 +274,7 @@ SOURCES = TableSchema(
 
 ESTIMATES = TableSchema(
     "published_estimates.csv", Estimate,
-    "What others concluded: set beside results, never evidence.", ("name",), (
+    "Literature estimates: set beside results, never used in a fit.", ("name",), (
         _told("name", "Name of the estimate.", read=Cells.identifier, filled=True),
         _told("quantity", "Quantity that it is about.", read=Cells.name, filled=True,
               refers=("quantities", "quantity")),

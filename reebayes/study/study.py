@@ -67,8 +67,8 @@ class Study:
     A study is never changed: `with_prior`, `without_source`, `without_reporter` and `with_records`
     return checked copies, and `variant` one that ``study.toml`` declares. Flows are in ``unit``
     (thousand tonnes of content a year). ``settings``, ``report``, ``package`` and ``variants`` are
-    the tables of those names in ``study.toml``. ``published`` holds what others concluded; no fit
-    and no hash depends on it.
+    the tables of those names in ``study.toml``. ``published`` holds literature estimates; no fit
+    and no hash depends on them.
     """
 
     path: Path
@@ -152,7 +152,7 @@ class Study:
 
     @property
     def variance_floor(self) -> float:
-        """Share of every stated variance that the noise of reporters leaves as it is.
+        """Variance floor: share of every stated variance that reporters' noise leaves as it is.
 
         That of ``noise:floor`` in ``priors.csv``, or `VARIANCE_FLOOR` where there is no such row.
         """
@@ -189,7 +189,7 @@ class Study:
     def without_source(self, source: str) -> Self:
         """Return a copy without the records of `source`.
 
-        Priors of reporters and shared errors that have no record left go too; other priors stay.
+        Priors of reporters and common errors that have no record left go too; other priors stay.
 
         Raises
         ------
@@ -211,7 +211,7 @@ class Study:
     def with_records(self, records: Iterable[Record]) -> Self:
         """Return a copy whose records are `records`, in place of those of this study.
 
-        Priors of reporters and shared errors that have no record left go too.
+        Priors of reporters and common errors that have no record left go too.
 
         Raises
         ------
@@ -272,7 +272,7 @@ class Study:
         return self.with_records(r for r in self.records if getattr(r, column) != name)
 
     def _without_recalled(self, draft: Draft) -> Self:
-        """Return a copy without recalled records; what lost its last record is all that is checked.
+        """Return a copy without unverified records; only what lost its last record is checked.
 
         The whole study was checked with them, and leaving records out can only leave priors
         without a reporter, or all reporters without an anchor.
@@ -300,8 +300,8 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
     path : str or Path, optional
         Directory with ``study.toml`` and the tables; the bundled rare-earth study if omitted.
     recalled : bool, optional
-        Whether to keep records of status ``recalled``: figures that nobody read in their source.
-        They are left out unless asked for, and checked in either case.
+        Whether to keep records of status ``recalled``: unverified (second-hand) figures, which
+        nobody read in their source. They are left out unless asked for, and checked in either case.
 
     Returns
     -------

@@ -22,7 +22,7 @@ CONSTANT_GROUPS = (NOISE, SHARED, STEP)
 """Groups whose targets are one number for the whole study."""
 
 STEP_GROUPS = ("input", "market", "trade", "bias")
-"""Groups of series whose steps may share a learnt multiplier."""
+"""Groups of series whose steps may share an estimated multiplier."""
 
 EVERY = "*"
 """Name that stands for every reporter without a row of its own."""

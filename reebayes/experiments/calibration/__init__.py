@@ -1,18 +1,19 @@
-"""Simulation-based calibration: whether a band of 90 % holds the truth 9 times in 10.
+"""Simulation-based calibration: whether bands of 90 % cover the truth 9 times in 10.
 
-`calibrate` draws worlds from a study's own priors (`worlds`), lets each print the records of the
-study's own design, refits them (`refitting`) on worker processes or a cluster (`running`), and
-counts where the truth lies among the draws (`figures`, `assessing`, `drawing`).
+`calibrate` simulates data sets (`datasets`): it draws true flows from a study's own priors, and
+records of the study's own design from them. It refits every data set (`refitting`) on worker
+processes or a cluster (`running`), and ranks the truth of each test quantity (`estimands`) among
+the posterior draws (`assessing`, `drawing`).
 
 References
 ----------
 Talts, Betancourt, Simpson, Vehtari, Gelman (2018), arXiv:1804.06788.
 Modrák et al. (2023), Bayesian Analysis, doi:10.1214/23-BA1404: the joint log-likelihood as a
-figure.
+test quantity.
 """
 
 from reebayes.experiments.calibration.calibrating import Calibration, calibrate
-from reebayes.experiments.calibration.refitting import Effort
-from reebayes.experiments.calibration.worlds import DESCRIPTIONS, WELL_SPECIFIED, WORLDS
+from reebayes.experiments.calibration.datasets import DESCRIPTIONS, KINDS, WELL_SPECIFIED
+from reebayes.experiments.calibration.refitting import SamplerSettings
 
-__all__ = ["DESCRIPTIONS", "WELL_SPECIFIED", "WORLDS", "Calibration", "Effort", "calibrate"]
+__all__ = ["DESCRIPTIONS", "KINDS", "WELL_SPECIFIED", "Calibration", "SamplerSettings", "calibrate"]

@@ -1,7 +1,7 @@
-"""From ranks to a verdict: uniform ranks, and coverage of bands.
+"""From SBC ranks to a verdict: uniformity of ranks, and coverage of bands.
 
-A rank is turned into a number between 0 and 1, at random within its step, which is exactly uniform
-if the model is calibrated: whether a band holds the truth, and whether the empirical distribution
+A rank becomes a number between 0 and 1, drawn within its step, which is exactly uniform if the
+model is calibrated: whether a band holds the truth, and whether the empirical distribution
 stays inside its envelope, both follow from it.
 """
 
@@ -15,24 +15,24 @@ import pandas as pd
 from scipy.special import betaincinv
 from scipy.stats import binom, poisson
 
-from reebayes.experiments.calibration.estimands import SUM, YEARLY, Figure
+from reebayes.experiments.calibration.estimands import SUM, YEARLY, Estimand
 from reebayes.model.unknowns import Floats
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Probabilities of the bands whose coverage is counted."""
 
 SIZE = 0.05
-"""Probability that calibrated ranks are called uneven, over all figures together."""
+"""Probability that calibrated ranks fail the test, over all test quantities together."""
 
 FEW = 20
-"""Ranks below this many cannot leave their envelope, and are not judged."""
+"""Fewer ranks than these cannot leave their envelope, and are not tested."""
 
 _HALVINGS = 30
 _MOST = 40
 
 
-def places(ranks: np.ndarray, kept: int, seed: int) -> Floats:
-    """Uniform numbers of ranks among `kept` draws; NaN where there is no rank.
+def uniform_ranks(ranks: np.ndarray, kept: int, seed: int) -> Floats:
+    """SBC ranks among `kept` draws as uniform numbers; NaN where there is no rank.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def places(ranks: np.ndarray, kept: int, seed: int) -> Floats:
         0 to `kept`, or -1 for none.
     kept : int
     seed : int
-        Places within the steps are drawn with it.
+        Positions within the steps are drawn with it.
     """
     within = np.random.default_rng(seed).uniform(size=ranks.shape)
     return np.where(ranks < 0, np.nan, (ranks + within) / (kept + 1))
@@ -69,7 +69,7 @@ def envelope(size: int, prob: float) -> tuple[Floats, Floats, Floats]:
     The bounds are binomial quantiles of one probability at every point, and that probability is
     found by bisection on the exact probability of staying inside: a Poisson process of known total
     has the same counts. ArviZ simulates it, which does not reach the few chances in ten thousand
-    that are left to a figure among hundreds.
+    that are left to a test quantity among hundreds.
 
     References
     ----------
@@ -132,50 +132,52 @@ def is_inside(values: Floats, prob: float) -> bool:
     return bool(np.all((ecdf >= lower - 1e-9) & (ecdf <= upper + 1e-9)))
 
 
-def uniformity(figures: Sequence[Figure], values: Floats, headline: Sequence[str]) -> pd.DataFrame:
-    """Whether the ranks of each figure are even.
+def uniformity(
+    estimands: Sequence[Estimand], values: Floats, headline: Sequence[str]
+) -> pd.DataFrame:
+    """Whether the ranks of each test quantity are uniform.
 
     Parameters
     ----------
-    figures : sequence of Figure
-    values : array (world, figure)
-        As `places` returns them.
+    estimands : sequence of Estimand
+    values : array (world, estimand)
+        As `uniform_ranks` returns them.
     headline : sequence of str
-        Quantities whose yearly figures are judged; those of all others are counted in the
+        Quantities whose yearly values are tested; those of all others are counted in the
         coverage alone.
 
     Returns
     -------
     DataFrame
         ``family, figure, worlds, mean, inside``: the mean is 0.5 if posteriors are not biased;
-        ``inside`` says whether the distribution stays in the envelope that all figures together
-        leave with a probability of `SIZE` (Bonferroni).
+        ``inside`` says whether the distribution stays in the envelope that all test quantities
+        together leave with a probability of `SIZE` (Bonferroni).
     """
-    judged = [
-        n for n, figure in enumerate(figures)
-        if (figure.family != YEARLY or figure.name in headline)
+    tested = [
+        n for n, estimand in enumerate(estimands)
+        if (estimand.family != YEARLY or estimand.name in headline)
         and np.isfinite(values[:, n]).sum() >= FEW
     ]  # fmt: skip
-    prob = 1 - SIZE / max(len(judged), 1)
+    prob = 1 - SIZE / max(len(tested), 1)
     rows = []
-    for n in judged:
+    for n in tested:
         sound = values[np.isfinite(values[:, n]), n]
         mean, inside = sound.mean(), is_inside(sound, prob)
-        rows.append((figures[n].family, str(figures[n]), sound.size, mean, inside))
+        rows.append((estimands[n].family, str(estimands[n]), sound.size, mean, inside))
     return pd.DataFrame(rows, columns=["family", "figure", "worlds", "mean", "inside"])
 
 
 # --- coverage -------------------------------------------------------------------------------------
 
 
-def coverage_table(figures: Sequence[Figure], values: Floats) -> pd.DataFrame:
-    """How often bands of each quantity hold the truth.
+def coverage_table(estimands: Sequence[Estimand], values: Floats) -> pd.DataFrame:
+    """How often the bands of each quantity cover the truth.
 
     Parameters
     ----------
-    figures : sequence of Figure
-    values : array (world, figure)
-        As `places` returns them.
+    estimands : sequence of Estimand
+    values : array (world, estimand)
+        As `uniform_ranks` returns them.
 
     Returns
     -------
@@ -187,10 +189,10 @@ def coverage_table(figures: Sequence[Figure], values: Floats) -> pd.DataFrame:
     rows = []
     for what, family in (("years", YEARLY), ("sum", SUM)):
         groups: dict[str, list[int]] = {"all": []}
-        for n, figure in enumerate(figures):
-            if figure.family == family:
+        for n, estimand in enumerate(estimands):
+            if estimand.family == family:
                 groups["all"].append(n)
-                groups.setdefault(figure.name, []).append(n)
+                groups.setdefault(estimand.name, []).append(n)
         rows += [
             (name, what, level, *covered(values[:, columns], level))
             for name, columns in groups.items()
@@ -202,10 +204,11 @@ def coverage_table(figures: Sequence[Figure], values: Floats) -> pd.DataFrame:
 
 
 def covered(values: Floats, level: float) -> tuple[int, float, float, float]:
-    """Worlds, part of the bands that hold the truth, and a 95 % interval of that part.
+    """Data sets, share of the bands that cover the truth, and a 95 % interval of that share.
 
-    The figures of one world hang together, so worlds are what is counted: the binomial interval
-    (Jeffreys) is that of as many independent bands as would scatter as the worlds do.
+    The test quantities of one data set are correlated, so data sets are what is counted: the
+    binomial interval (Jeffreys) is that of as many independent bands as would scatter as the data
+    sets do.
     """
     values = values[np.isfinite(values).any(axis=1)]
     sound = np.isfinite(values)
@@ -234,8 +237,8 @@ def summary_table(coverage: pd.DataFrame, headline: Sequence[str]) -> pd.DataFra
     Returns
     -------
     DataFrame
-        ``world, quantity, bands, worlds``, and a column for each band: the per cent that hold the
-        truth, with its 95 % interval.
+        ``world, quantity, bands, worlds``, and a column for each band: the per cent that cover
+        the truth, with its 95 % interval.
     """
     shown = coverage[coverage["quantity"].isin(["all", *headline])]
     rows = []

@@ -1,4 +1,4 @@
-"""The whole of a calibration: tasks, tables, figures and the verdict."""
+"""Simulation-based calibration from end to end: tasks, tables, figures and the verdict."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from reebayes.experiments.calibration.assessing import (
     FEW,
     SIZE,
     coverage_table,
-    places,
     summary_table,
+    uniform_ranks,
     uniformity,
 )
-from reebayes.experiments.calibration.drawing import draw_coverage, draw_ranks
-from reebayes.experiments.calibration.estimands import Figure, headline_quantities, list_figures
-from reebayes.experiments.calibration.refitting import Effort, Task, marks_of
-from reebayes.experiments.calibration.running import read_outcomes, run_tasks
-from reebayes.experiments.calibration.worlds import (
+from reebayes.experiments.calibration.datasets import (
     DESCRIPTIONS,
+    KINDS,
     WELL_SPECIFIED,
-    WORLDS,
     Seeds,
-    make_trial,
+    simulate_data_set,
 )
+from reebayes.experiments.calibration.drawing import draw_coverage, draw_ranks
+from reebayes.experiments.calibration.estimands import Estimand, headline_quantities, list_estimands
+from reebayes.experiments.calibration.refitting import SamplerSettings, Task, diagnostics_of
+from reebayes.experiments.calibration.running import read_outcomes, run_tasks
 from reebayes.files import write_whole
 from reebayes.model.unknowns import Floats
 from reebayes.study import Study
 from reebayes.wording import listed
 
 FAILING = 0.05
-"""Part of the refits that may fail their gate before a calibration says nothing."""
+"""Share of the refits that may fail their gate before a calibration says nothing."""
 
 WEAK = 0.8
-"""Coverage of 90 % bands below which a broken world is named."""
+"""Coverage of 90 % bands below which a kind of data sets is named."""
 
-_MARKS = ["seconds", "rhat", "ess", "divergences", "gradients", "attempts", "passed"]
+_DIAGNOSTICS = ["seconds", "rhat", "ess", "divergences", "gradients", "attempts", "passed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,16 +53,16 @@ class Calibration:
     Attributes
     ----------
     coverage : DataFrame
-        ``world, quantity, what, band, worlds, covered, lower, upper``: how often bands hold the
-        truth, by year or of the sum over the years, with a 95 % interval.
+        ``world, quantity, what, band, worlds, covered, lower, upper``: how often bands cover
+        the truth, by year or of the sum over the years, with a 95 % interval.
     uniformity : DataFrame
-        ``family, figure, worlds, mean, inside``: ranks of well-specified worlds; mean 0.5 and
-        inside the envelope if calibrated.
+        ``family, figure, worlds, mean, inside``: SBC ranks of well-specified data sets;
+        mean 0.5 and inside the envelope if calibrated.
     refits : DataFrame
-        ``world, number`` and the marks of every refit; ``passed`` 0 where it did not mix.
+        ``world, number`` and the diagnostics of every refit; ``passed`` 0 where it did not mix.
     verdict : str
     passed : bool
-        False if ranks are uneven or too many refits did not mix.
+        False if ranks are not uniform or too many refits did not mix.
     """
 
     coverage: pd.DataFrame
@@ -82,17 +82,21 @@ def calibrate(
     scheduler: str | None = None,
     seed: int = 0,
     progress: bool = True,
-    effort: Effort | None = None,
+    settings: SamplerSettings | None = None,
 ) -> Calibration:
-    """Fit simulated worlds of a study, and count how often the bands hold their truth.
+    """Run simulation-based calibration: refit simulated data sets, and rank their true values.
+
+    Each data set has true flows drawn from the priors of the study, and records simulated from
+    them. In a calibrated model the ranks of the truth among the posterior draws are uniform, and
+    the coverage of a 90 % band is 90 %.
 
     Parameters
     ----------
     study : Study
     sims : int
-        Worlds of each kind.
+        Simulated data sets of each kind.
     worlds : sequence of str
-        Kinds of worlds: ``well_specified``, or with one assumption broken.
+        Kinds of data sets: ``well_specified``, or with one assumption broken.
     out : str or Path
         Folder for the outcome of every refit, ``coverage.csv`` and its ``summary.csv``,
         ``ranks.csv``, ``refits.csv``, ``verdict.txt``, ``ranks.png`` and ``coverage.png``.
@@ -105,7 +109,7 @@ def calibrate(
     seed : int
     progress : bool
         Tell on standard error how many refits are done: a bar on a terminal, lines elsewhere.
-    effort : Effort, optional
+    settings : SamplerSettings, optional
         Length of the chains of a refit, and the gate that it must pass.
 
     Returns
@@ -115,59 +119,61 @@ def calibrate(
     Raises
     ------
     ReebayesError
-        If a kind of world is unknown or the study cannot break so, if `sims` is below 1, or if
+        If a kind is unknown or the study cannot break so, if `sims` is below 1, or if
         workers cannot be had.
     ResultError
         If the folder holds another run, or cannot be written.
     """
-    effort = effort or Effort()
+    settings = settings or SamplerSettings()
     _check(study, sims, worlds, seed)
     folder = Path(out)
     # number by number, so that all kinds have grown alike when time runs out
-    tasks = [Task(study, kind, number, seed, effort) for number in range(sims) for kind in worlds]
+    tasks = [Task(study, kind, number, seed, settings) for number in range(sims) for kind in worlds]
     run_tasks(tasks, folder, workers=workers, scheduler=scheduler, progress=progress)
-    figures = list_figures(study)
+    estimands = list_estimands(study)
     found = _collect(folder)
-    values = {kind: places(ranks, effort.kept, seed) for kind, (ranks, _) in found.items()}
-    result = _assess(study, figures, values, pd.concat([marks for _, marks in found.values()]))
-    _write(result, folder, figures, values, headline_quantities(study))
+    values = {kind: uniform_ranks(ranks, settings.kept, seed) for kind, (ranks, _) in found.items()}
+    result = _assess(study, estimands, values, pd.concat([table for _, table in found.values()]))
+    _write(result, folder, estimands, values, headline_quantities(study))
     return result
 
 
 def _check(study: Study, sims: int, worlds: Sequence[str], seed: int) -> None:
-    unknown = [kind for kind in worlds if kind not in WORLDS]
+    unknown = [kind for kind in worlds if kind not in KINDS]
     if unknown or not worlds:
-        known = ", ".join(WORLDS)
-        raise ReebayesError(f"Unknown world {listed(unknown) or 'none'}. Known: {known}.")
+        known = ", ".join(KINDS)
+        named = listed(unknown) or "none"
+        raise ReebayesError(f"Unknown kind of data sets: {named}. Known: {known}.")
     if len(set(worlds)) < len(worlds) or sims < 1 or seed < 0:
-        raise ReebayesError("Give each world once, sims of at least 1 and a seed of at least 0.")
+        raise ReebayesError("Give each kind once, sims of at least 1 and a seed of at least 0.")
     for kind in worlds:  # that a study cannot break so is better said before an hour of refits
-        make_trial(study, kind, Seeds.of(seed, 0))
+        simulate_data_set(study, kind, Seeds.of(seed, 0))
 
 
 def _collect(folder: Path) -> dict[str, tuple[np.ndarray, pd.DataFrame]]:
-    """Ranks (world, figure) and marks of all refits in a folder, by kind of world."""
+    """Ranks (world, estimand) and diagnostics of all refits in a folder, by kind of data sets."""
     found = {}
-    for kind in WORLDS:
+    for kind in KINDS:
         outcomes = read_outcomes(folder, kind)
         if not outcomes:
             continue
         ranks = np.stack([outcome["ranks"] for outcome in outcomes.values()])
-        marks = pd.DataFrame([marks_of(outcome) for outcome in outcomes.values()])[_MARKS]
-        marks.insert(0, "number", list(outcomes))
-        marks.insert(0, "world", kind)
-        found[kind] = (ranks, marks)
+        diagnostics = pd.DataFrame([diagnostics_of(outcome) for outcome in outcomes.values()])
+        diagnostics = diagnostics[_DIAGNOSTICS]
+        diagnostics.insert(0, "number", list(outcomes))
+        diagnostics.insert(0, "world", kind)
+        found[kind] = (ranks, diagnostics)
     return found
 
 
 def _assess(
-    study: Study, figures: Sequence[Figure], values: dict[str, Floats], refits: pd.DataFrame
+    study: Study, estimands: Sequence[Estimand], values: dict[str, Floats], refits: pd.DataFrame
 ) -> Calibration:
-    tables = [coverage_table(figures, found).assign(world=kind) for kind, found in values.items()]
+    tables = [coverage_table(estimands, found).assign(world=kind) for kind, found in values.items()]
     coverage = pd.concat(tables, ignore_index=True)
     coverage = coverage[["world", *coverage.columns.drop("world")]]
-    planned = values.get(WELL_SPECIFIED, np.empty((0, len(figures))))
-    even = uniformity(figures, planned, headline_quantities(study))
+    planned = values.get(WELL_SPECIFIED, np.empty((0, len(estimands))))
+    even = uniformity(estimands, planned, headline_quantities(study))
     passed = bool(even["inside"].all()) and 1 - refits["passed"].mean() <= FAILING
     return Calibration(
         coverage=coverage,
@@ -185,10 +191,11 @@ def _sentences(coverage: pd.DataFrame, even: pd.DataFrame, refits: pd.DataFrame)
     lines = [f"{mixing}{limit}; they are counted like the others."]
     if len(even):
         uneven = list(even.loc[~even["inside"], "figure"])
-        told = f"FAILED for {listed(uneven[:10])}" if uneven else "passed"
-        lines.append(f"Even ranks of {len(even)} figures ({SIZE:.0%} over all): {told}.")
+        outcome = f"FAILED for {listed(uneven[:10])}" if uneven else "passed"
+        tested = f"Uniform ranks of {len(even)} test quantities ({SIZE:.0%} over all)"
+        lines.append(f"{tested}: {outcome}.")
     else:
-        lines.append(f"Ranks are judged from {FEW} well-specified worlds on.")
+        lines.append(f"Ranks are tested from {FEW} well-specified data sets on.")
     for kind in dict.fromkeys(coverage["world"]):
         rows = coverage[(coverage["world"] == kind) & (coverage["quantity"] == "all")]
         rows = rows[rows["band"] == CI_PROB].set_index("what")
@@ -199,8 +206,8 @@ def _sentences(coverage: pd.DataFrame, even: pd.DataFrame, refits: pd.DataFrame)
         weak = f" BELOW {WEAK:.0%}" if (rows["covered"] < WEAK).any() else ""
         count = int(rows["worlds"].iloc[0])
         lines.append(
-            f"{kind} ({DESCRIPTIONS[kind]}; {count} worlds): {CI_PROB:.0%} bands hold the truth "
-            f"{' and '.join(parts)}.{weak}"
+            f"{kind} ({DESCRIPTIONS[kind]}; {count} data sets): {CI_PROB:.0%} bands cover the "
+            f"truth {' and '.join(parts)}.{weak}"
         )
     return lines
 
@@ -208,7 +215,7 @@ def _sentences(coverage: pd.DataFrame, even: pd.DataFrame, refits: pd.DataFrame)
 def _write(
     result: Calibration,
     folder: Path,
-    figures: Sequence[Figure],
+    estimands: Sequence[Estimand],
     values: dict[str, Floats],
     headline: Sequence[str],
 ) -> None:
@@ -225,7 +232,7 @@ def _write(
     pictures = {"coverage.png": draw_coverage(result.coverage)}
     if WELL_SPECIFIED in values:
         pictures["ranks.png"] = draw_ranks(
-            figures, values[WELL_SPECIFIED], headline, judged=len(result.uniformity)
+            estimands, values[WELL_SPECIFIED], headline, tested=len(result.uniformity)
         )
     for name, canvas in pictures.items():
         write_whole(folder / name, partial(canvas.savefig, dpi=130, format="png"))

@@ -1,4 +1,4 @@
-"""Pictures of a calibration: how even ranks are, and how often bands hold the truth."""
+"""Figures of a calibration: the distribution of SBC ranks, and the coverage of bands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 
 from reebayes.experiments.calibration.assessing import (
     FEW,
@@ -18,15 +18,15 @@ from reebayes.experiments.calibration.assessing import (
     envelope,
     is_inside,
 )
-from reebayes.experiments.calibration.estimands import FAMILIES, YEARLY, Figure
-from reebayes.experiments.calibration.worlds import WELL_SPECIFIED
+from reebayes.experiments.calibration.datasets import WELL_SPECIFIED
+from reebayes.experiments.calibration.estimands import FAMILIES, YEARLY, Estimand
 from reebayes.model.unknowns import Floats
 
 _LINE, _BAND, _OUT = "#1f5f9e", "#d9dde2", "#b5460f"
 _TITLES = {
     "noise": "Noise of reporters",
     "bias": "Bias of reporters",
-    "shared error": "Shared errors",
+    "shared error": "Common systematic errors",
     "step": "Step multipliers",
     "flow": "Flows, summed over years",
     "quantity": "Headline quantities by year",
@@ -36,19 +36,19 @@ _TITLES = {
 
 
 def draw_ranks(
-    figures: Sequence[Figure], values: Floats, headline: Sequence[str], *, judged: int
-) -> Canvas:
-    """Draw the distribution of ranks less the even one, a panel for each family.
+    estimands: Sequence[Estimand], values: Floats, headline: Sequence[str], *, tested: int
+) -> Figure:
+    """Draw the distribution of SBC ranks less the uniform one, a panel for each family.
 
     Parameters
     ----------
-    figures : sequence of Figure
-    values : array (world, figure)
-        As `assessing.places` returns them.
+    estimands : sequence of Estimand
+    values : array (world, estimand)
+        As `assessing.uniform_ranks` returns them.
     headline : sequence of str
-        Quantities whose yearly figures are drawn.
-    judged : int
-        How many figures share the probability of a false alarm.
+        Quantities whose yearly values are drawn.
+    tested : int
+        How many test quantities divide the probability of a false alarm.
 
     Returns
     -------
@@ -57,16 +57,16 @@ def draw_ranks(
     canvas, axes = plt.subplots(2, 4, figsize=(12, 5.4), sharex=True, layout="constrained")
     for ax, family in zip(axes.flat, FAMILIES, strict=True):
         chosen = [
-            n for n, figure in enumerate(figures)
-            if figure.family == family and (family != YEARLY or figure.name in headline)
+            n for n, estimand in enumerate(estimands)
+            if estimand.family == family and (family != YEARLY or estimand.name in headline)
             and np.isfinite(values[:, n]).sum() >= FEW
         ]  # fmt: skip
-        _draw_family(ax, values[:, chosen], 1 - SIZE / max(judged, 1))
+        _draw_family(ax, values[:, chosen], 1 - SIZE / max(tested, 1))
         ax.set_title(f"{_TITLES[family]} ({len(chosen)})", fontsize=9)
     for ax in axes[-1]:
-        ax.set_xlabel("place of the truth among the draws", fontsize=8)
+        ax.set_xlabel("rank of the truth among the draws", fontsize=8)
     for ax in axes[:, 0]:
-        ax.set_ylabel("ECDF less even", fontsize=8)
+        ax.set_ylabel("ECDF less uniform", fontsize=8)
     return canvas
 
 
@@ -75,7 +75,7 @@ def _draw_family(ax: Axes, values: Floats, prob: float) -> None:
     ax.tick_params(labelsize=7)
     ax.axhline(0.0, color="#8a8a8a", linewidth=0.6)
     if worlds < FEW:
-        ax.text(0.5, 0.5, "too few worlds", transform=ax.transAxes, ha="center", fontsize=8)
+        ax.text(0.5, 0.5, "too few data sets", transform=ax.transAxes, ha="center", fontsize=8)
         return
     points, lower, upper = envelope(worlds, prob)
     ax.fill_between(points, lower - points, upper - points, color=_BAND, step="mid")
@@ -87,8 +87,8 @@ def _draw_family(ax: Axes, values: Floats, prob: float) -> None:
                 linewidth=0.4 if even else 0.9, alpha=0.5 if even else 1.0)  # fmt: skip
 
 
-def draw_coverage(tables: pd.DataFrame) -> Canvas:
-    """Draw how often bands hold the truth in each kind of world.
+def draw_coverage(tables: pd.DataFrame) -> Figure:
+    """Draw the coverage of bands in each kind of data sets.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def draw_coverage(tables: pd.DataFrame) -> Canvas:
         ax.axvline(level, color="#35353a", linewidth=0.8)
         ax.set_xlim(max(0.0, level - 0.5), 1.0)
         ax.set_title(f"{100 * level:g} % bands", fontsize=9)
-        ax.set_xlabel("part that holds the truth", fontsize=8)
+        ax.set_xlabel("coverage of the truth", fontsize=8)
         ax.tick_params(labelsize=8)
     axes[0, 0].set_yticks(range(len(kinds)), [kind.replace("_", " ") for kind in kinds])
     axes[0, 0].set_ylim(len(kinds) - 0.5, -0.5)

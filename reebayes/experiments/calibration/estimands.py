@@ -1,4 +1,4 @@
-"""The numbers whose ranks are taken: parameters, flows, quantities, sums, the log-likelihood."""
+"""Test quantities, whose truth is ranked: parameters, flows, sums, the log-likelihood."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from reebayes.study.targets import ALL, STEP_GROUPS
 NOISE, BIAS, SHARED_ERROR, STEP = "noise", "bias", "shared error", "step"
 FLOW_SUM, YEARLY, SUM, LIKELIHOOD = "flow", "quantity", "sum", "log-likelihood"
 FAMILIES = (NOISE, BIAS, SHARED_ERROR, STEP, FLOW_SUM, YEARLY, SUM, LIKELIHOOD)
-"""Families of figures: multipliers and errors, flows summed over the years, quantities by year and
-summed over the years, and the joint log-likelihood of all records. A bias is its mean over years.
-"""
+"""Families of test quantities: multipliers and errors, flows summed over the years, quantities by
+year and summed over the years, and the joint log-likelihood of all records. A bias is its mean over
+the years."""
 
 ALL_RECORDS = "all records"
 _STILL = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One number of a world: a family of `FAMILIES`, a name in it, a year where it has one."""
+class Estimand:
+    """One test quantity: a family of `FAMILIES`, a name in it, a year where it has one."""
 
     family: str
     name: str
@@ -56,8 +56,8 @@ def headline_quantities(study: Study) -> list[str]:
     return list(study.report.get("headline", names[:3]))
 
 
-def list_figures(study: Study) -> tuple[Figure, ...]:
-    """Every figure of a study that calibration looks at.
+def list_estimands(study: Study) -> tuple[Estimand, ...]:
+    """Every test quantity of a study.
 
     Parameters
     ----------
@@ -65,36 +65,36 @@ def list_figures(study: Study) -> tuple[Figure, ...]:
 
     Returns
     -------
-    tuple of Figure
+    tuple of Estimand
     """
     quantities = reported_quantities(study)
     ratios = {quantity.quantity for quantity in study.quantities if quantity.is_ratio}
     return (
-        *(Figure(NOISE, name) for name in (*study.reporters, ALL)),
-        *(Figure(BIAS, name) for name in study.reporters),
-        *(Figure(SHARED_ERROR, name) for name in study.shared),
-        *(Figure(STEP, name) for name in STEP_GROUPS),
-        *(Figure(FLOW_SUM, flow.flow) for flow in study.flows),
-        *(Figure(YEARLY, name, year) for name, year in product(quantities, study.years)),
-        *(Figure(SUM, name) for name in quantities if name not in ratios),
-        Figure(LIKELIHOOD, ALL_RECORDS),
+        *(Estimand(NOISE, name) for name in (*study.reporters, ALL)),
+        *(Estimand(BIAS, name) for name in study.reporters),
+        *(Estimand(SHARED_ERROR, name) for name in study.shared),
+        *(Estimand(STEP, name) for name in STEP_GROUPS),
+        *(Estimand(FLOW_SUM, flow.flow) for flow in study.flows),
+        *(Estimand(YEARLY, name, year) for name, year in product(quantities, study.years)),
+        *(Estimand(SUM, name) for name in quantities if name not in ratios),
+        Estimand(LIKELIHOOD, ALL_RECORDS),
     )
 
 
-def figures_of_world(world: World, study: Study, layout: Layout) -> dict[Figure, Floats]:
-    """Figures of the planted truth.
+def estimands_of_truth(world: World, study: Study, layout: Layout) -> dict[Estimand, Floats]:
+    """Test quantities of the simulated truth.
 
     Parameters
     ----------
     world : World
     study : Study
-        With the records that this world printed.
+        With the records simulated from this truth.
     layout : Layout
-        Of that study; fixes which reporters and shared errors there are.
+        Of that study; fixes which reporters and common systematic errors there are.
 
     Returns
     -------
-    dict of Figure -> array ()
+    dict of Estimand -> array ()
     """
     reporters, shared = list(layout.reporters), list(layout.shared)
     terms = record_log_likelihood(study, world.flows, world.bias, world.noise, world.shared)
@@ -112,8 +112,8 @@ def figures_of_world(world: World, study: Study, layout: Layout) -> dict[Figure,
     })  # fmt: skip
 
 
-def figures_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Figure, Floats]:
-    """Figures of every draw.
+def estimands_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Estimand, Floats]:
+    """Test quantities of every draw.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def figures_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Figure
 
     Returns
     -------
-    dict of Figure -> array (chain, draw)
+    dict of Estimand -> array (chain, draw)
     """
     location, scale = draws["location"], draws["scale"]
     likelihood = np.empty(location.shape[:2])
@@ -133,9 +133,9 @@ def figures_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Figure
     return _labelled(layout, {**draws, "quantities": quantities, "log_likelihood": likelihood})
 
 
-def _labelled(layout: Layout, parts: Mapping[str, Any]) -> dict[Figure, Floats]:
+def _labelled(layout: Layout, parts: Mapping[str, Any]) -> dict[Estimand, Floats]:
     flows, quantities = parts["flows"], parts["quantities"]
-    found = {Figure(LIKELIHOOD, ALL_RECORDS): parts["log_likelihood"]}
+    found = {Estimand(LIKELIHOOD, ALL_RECORDS): parts["log_likelihood"]}
     for family, names, values in (
         (NOISE, layout.reporters, parts["noise"]),
         (NOISE, (ALL,), parts["noise_of_all"][..., None]),
@@ -145,35 +145,35 @@ def _labelled(layout: Layout, parts: Mapping[str, Any]) -> dict[Figure, Floats]:
         (FLOW_SUM, layout.flows, flows.sum(axis=-2)),
         (SUM, layout.quantities, quantities.sum(axis=-2)),
     ):
-        found |= {Figure(family, name): values[..., n] for n, name in enumerate(names)}
+        found |= {Estimand(family, name): values[..., n] for n, name in enumerate(names)}
     for t, year in enumerate(layout.years):
         for n, name in enumerate(layout.quantities):
-            found[Figure(YEARLY, name, year)] = quantities[..., t, n]
+            found[Estimand(YEARLY, name, year)] = quantities[..., t, n]
     return found
 
 
-def stacked(figures: Sequence[Figure], found: Mapping[Figure, Floats]) -> Floats:
-    """Values (..., figure) in the order of `figures`; NaN for a figure that is not there."""
+def stacked(estimands: Sequence[Estimand], found: Mapping[Estimand, Floats]) -> Floats:
+    """Values (..., estimand) in the order of `estimands`; NaN for one that is not there."""
     shape = next(iter(found.values())).shape
     absent = np.full(shape, np.nan)
-    return np.stack([found.get(figure, absent) for figure in figures], axis=-1)
+    return np.stack([found.get(estimand, absent) for estimand in estimands], axis=-1)
 
 
 def ranks(truth: Floats, draws: Floats, kept: int) -> np.ndarray:
-    """Rank of every true figure among draws thinned to as many as are told.
+    """SBC rank of the truth of every test quantity among thinned posterior draws.
 
     Parameters
     ----------
-    truth : array (figure)
-    draws : array (chain, draw, figure)
+    truth : array (estimand)
+    draws : array (chain, draw, estimand)
     kept : int
         Draws to rank among, spread evenly over each chain.
 
     Returns
     -------
-    array (figure) of int
-        Number of kept draws below the truth, 0 to `kept`; -1 where a figure does not move, or
-        does not exist.
+    array (estimand) of int
+        Number of kept draws below the truth, 0 to `kept`; -1 where a test quantity does not
+        vary, or does not exist.
     """
     pooled = draws.reshape(-1, draws.shape[-1])
     spread = np.ptp(pooled, axis=0)

@@ -1,4 +1,4 @@
-"""One task: draw a world, print its records, fit them briefly, rank the truth among the draws."""
+"""One task: simulate a data set, fit it briefly, rank the truth among the draws."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from reebayes.experiments.calibration.datasets import Seeds, simulate_data_set
 from reebayes.experiments.calibration.estimands import (
     SUM,
     YEARLY,
-    Figure,
-    figures_of_draws,
-    figures_of_world,
+    Estimand,
+    estimands_of_draws,
+    estimands_of_truth,
     headline_quantities,
-    list_figures,
+    list_estimands,
     ranks,
     stacked,
 )
-from reebayes.experiments.calibration.worlds import Seeds, make_trial
 from reebayes.inference.convergence import ess_bulk, rhat
 from reebayes.inference.coordinates import at_mode, over_draws
 from reebayes.inference.density import gradients
@@ -32,12 +32,12 @@ from reebayes.study import Study
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much a refit may cost, and how well it must have mixed.
+class SamplerSettings:
+    """Sampler settings of a refit, and the gate that it must pass.
 
     A refit starts in coordinates of the mode. If the R-hat of a headline quantity is above
     `rhat_max`, its draws serve as the pilot of another one, `attempts` times in all. The last one
-    counts whatever it looks like, and is marked.
+    counts even if it fails, and its outcome says so.
     """
 
     chains: int = 2
@@ -63,13 +63,13 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is sent to a worker: a study, and which of its worlds to refit."""
+    """What is sent to a worker: a study, and which of its simulated data sets to refit."""
 
     study: Study
     kind: str
     number: int
     seed: int
-    effort: Effort
+    settings: SamplerSettings
 
     @property
     def name(self) -> str:
@@ -87,49 +87,52 @@ def refit(task: Task) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``ranks`` (figure), in the order of `list_figures`, and the marks of the refit: ``rhat``
-        and ``ess`` (worst of the headline quantities), ``divergences``, ``gradients`` a draw,
-        ``attempts``, ``passed``, ``seconds``.
+        ``ranks`` (estimand), in the order of `list_estimands`, and the diagnostics of the refit:
+        ``rhat`` and ``ess`` (worst of the headline quantities), ``divergences``, ``gradients``
+        a draw, ``attempts``, ``passed``, ``seconds``.
     """
     begin = time.perf_counter()
     seeds = Seeds.of(task.seed, task.number)
-    trial = make_trial(task.study, task.kind, seeds)
-    layout = lay_out(trial.study)
-    figures = list_figures(task.study)
-    truth = stacked(figures, figures_of_world(trial.world, trial.study, layout))
+    data_set = simulate_data_set(task.study, task.kind, seeds)
+    layout = lay_out(data_set.study)
+    estimands = list_estimands(task.study)
+    truth = stacked(estimands, estimands_of_truth(data_set.world, data_set.study, layout))
     with threadpool_limits(1):  # the other cores belong to the other tasks
-        draws, marks = _converged_draws(task, layout, figures, seeds.sampler)
+        draws, diagnostics = _converged_draws(task, layout, estimands, seeds.sampler)
     return {
-        "ranks": ranks(truth, draws, task.effort.kept).astype(np.int16),
-        **marks,
+        "ranks": ranks(truth, draws, task.settings.kept).astype(np.int16),
+        **diagnostics,
         "seconds": time.perf_counter() - begin,
     }
 
 
 def warm_up(task: Task) -> None:
     """Compile every kernel, so that the tasks that follow find them on disk."""
-    refit(replace(task, effort=replace(task.effort, tune=4, draws=8, attempts=1)))
+    refit(replace(task, settings=replace(task.settings, tune=4, draws=8, attempts=1)))
 
 
 def _converged_draws(
-    task: Task, layout: Layout, figures: Sequence[Figure], seed: int
+    task: Task, layout: Layout, estimands: Sequence[Estimand], seed: int
 ) -> tuple[Floats, dict[str, Any]]:
-    """Draws of the figures (chain, draw, figure), of the first attempt that mixed, or the last."""
-    effort = task.effort
+    """Draws (chain, draw, estimand) of the first attempt that mixed, or the last."""
+    settings = task.settings
     headline = set(headline_quantities(task.study))
-    watched = [n for n, f in enumerate(figures) if f.family in (YEARLY, SUM) and f.name in headline]
+    watched = [
+        n for n, one in enumerate(estimands)
+        if one.family in (YEARLY, SUM) and one.name in headline
+    ]  # fmt: skip
     gradient_at = gradients(layout)
     whitening = at_mode(gradient_at, layout)
-    for attempt in range(effort.attempts):
-        found, stats = draw(layout, effort.run(seed + attempt), whitening)
-        draws = stacked(figures, figures_of_draws(found, layout))
-        marks: dict[str, Any] = _mixing(draws[..., watched])
-        marks["passed"] = marks["rhat"] <= effort.rhat_max
-        if marks["passed"]:
+    for attempt in range(settings.attempts):
+        found, stats = draw(layout, settings.run(seed + attempt), whitening)
+        draws = stacked(estimands, estimands_of_draws(found, layout))
+        diagnostics: dict[str, Any] = _mixing(draws[..., watched])
+        diagnostics["passed"] = diagnostics["rhat"] <= settings.rhat_max
+        if diagnostics["passed"]:
             break
         latents = found["latents"].reshape(-1, layout.unknowns.size).astype(np.float64)
         whitening = over_draws(gradient_at, layout, latents)
-    return draws, marks | {
+    return draws, diagnostics | {
         "attempts": attempt + 1,
         "divergences": int(stats["diverging"].sum()),
         "gradients": float(stats["n_steps"].mean()),
@@ -137,7 +140,7 @@ def _converged_draws(
 
 
 def _mixing(draws: Floats) -> dict[str, float]:
-    """Worst R-hat and effective sample size of draws (chain, draw, figure) that move."""
+    """Worst R-hat and effective sample size of draws (chain, draw, estimand) that vary."""
     pooled = draws.reshape(-1, draws.shape[-1])
     moving = np.isfinite(pooled).all(axis=0) & (np.ptp(pooled, axis=0) > 0)
     if not moving.any():
@@ -146,6 +149,6 @@ def _mixing(draws: Floats) -> dict[str, float]:
     return {"rhat": float(rhat(kept).max()), "ess": float(ess_bulk(kept).min())}
 
 
-def marks_of(outcome: Mapping[str, Any]) -> dict[str, float]:
+def diagnostics_of(outcome: Mapping[str, Any]) -> dict[str, float]:
     """Everything of an outcome but its ranks, as plain numbers."""
     return {name: float(value) for name, value in outcome.items() if name != "ranks"}

@@ -96,7 +96,7 @@ def write_outcome(path: Path, outcome: Mapping[str, Any]) -> None:
 
 
 def read_outcomes(folder: Path, kind: str) -> dict[int, dict[str, Any]]:
-    """Read the outcomes of all finished tasks of one kind of world, by number.
+    """Read the outcomes of all finished tasks of one kind of data sets, by number.
 
     Raises
     ------
@@ -125,7 +125,8 @@ def read_outcome(path: Path) -> dict[str, Any]:
 def _claim(folder: Path, tasks: list[Task]) -> None:
     """Note what the folder is for, or refuse it if it is for something else."""
     first = tasks[0]
-    purpose = asked_for(first.study.hash, seed=first.seed, effort=first.effort.plain)
+    # Under this name folders of earlier versions hold the sampler settings.
+    purpose = asked_for(first.study.hash, seed=first.seed, effort=first.settings.plain)
     path = folder / SETTINGS
     if not path.exists():
         text = json.dumps(purpose, indent=2) + "\n"

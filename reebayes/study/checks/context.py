@@ -27,7 +27,7 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Context:
     """Names and activity of a study, built from whatever could be read.
 
     ``edges`` lacks flows whose ends are no processes; ``flows`` has them all. Where a name is
@@ -89,7 +89,7 @@ class World:
         return active
 
 
-def build_world(draft: Draft) -> World:
+def build_context(draft: Draft) -> Context:
     """Return the names and activity of a draft."""
     processes = _first(draft.processes, "process")
     first, last = draft.header.years or _span(draft.flows)
@@ -105,7 +105,7 @@ def build_world(draft: Draft) -> World:
     for term in draft.terms:
         terms.setdefault(term.item.quantity, []).append(term)
     flows = tuple(entry.item.flow for entry in draft.flows)
-    return World(years, processes, flows, edges, terms)
+    return Context(years, processes, flows, edges, terms)
 
 
 def unknown_name(

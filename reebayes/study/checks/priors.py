@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reebayes.errors import Fault
-from reebayes.study.checks.context import Edge, World, listing, unknown_name
+from reebayes.study.checks.context import Context, Edge, listing, unknown_name
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import Prior
@@ -50,7 +50,7 @@ type Rows = Mapping[str, list[Entry[Prior]]]
 class Believed:
     """What priors are about: the system, and who reports."""
 
-    world: World
+    context: Context
     rows: Rows
     reporters: frozenset[str]
     shared: frozenset[str]
@@ -58,12 +58,12 @@ class Believed:
     years: tuple[int, int] | None
 
 
-def check_priors(draft: Draft, world: World) -> Iterator[Fault]:
+def check_priors(draft: Draft, context: Context) -> Iterator[Fault]:
     """Yield the faults of priors."""
-    rows = _rows_by_target(draft, world)
+    rows = _rows_by_target(draft, context)
     reporters = frozenset(entry.item.reporter for entry in draft.records)
     shared = frozenset(name for entry in draft.records for name in entry.item.shared)
-    believed = Believed(world, rows, reporters, shared, draft.header.unit, draft.header.years)
+    believed = Believed(context, rows, reporters, shared, draft.header.unit, draft.header.years)
     sources = [entry.item.source for entry in draft.sources]
     for entry in draft.priors:
         fault = unknown_name(TABLE, entry, "source", sources, noun="source")
@@ -81,14 +81,14 @@ def check_priors(draft: Draft, world: World) -> Iterator[Fault]:
         yield from _check_reporters(believed)
 
 
-def _rows_by_target(draft: Draft, world: World) -> Rows:
+def _rows_by_target(draft: Draft, context: Context) -> Rows:
     """Return the rows of every target; a misspelt flow counts for the one it must mean."""
     targets = {entry.item.target for entry in draft.priors}
-    free = [flow for flow in world.flows if flow not in targets]
+    free = [flow for flow in context.flows if flow not in targets]
     rows: dict[str, list[Entry[Prior]]] = {}
     for entry in draft.priors:
         target = entry.item.target
-        if entry.item.about.is_flow and target not in world.flows:
+        if entry.item.about.is_flow and target not in context.flows:
             target = nearest(target, free) or target
         rows.setdefault(target, []).append(entry)
     return rows
@@ -98,7 +98,7 @@ def _fault(entry: Entry[Prior], column: str, message: str) -> Fault:
     return table_fault(TABLE, entry, column, getattr(entry.item, column), message)
 
 
-def _sort_of(target: str, world: World) -> str | None:
+def _sort_of(target: str, context: Context) -> str | None:
     """Return what a prior is about: input, share, route, bias, shared, noise, floor or step.
 
     The product of a conversion counts as a share here, whichever prior it has.
@@ -108,19 +108,19 @@ def _sort_of(target: str, world: World) -> str | None:
     if about == NOISE_FLOOR:
         return FLOOR
     if not about.is_flow:
-        names = {STEP: STEP_GROUPS, ROUTE: world.routes}.get(about.group)
+        names = {STEP: STEP_GROUPS, ROUTE: context.routes}.get(about.group)
         known = about.is_known and (names is None or about.name in names)
         return about.group if known else None
-    if target not in world.edges:
-        return "unclear" if target in world.flows or not world.flows else None
-    kind = world.kind(world.edges[target].source)
+    if target not in context.edges:
+        return "unclear" if target in context.flows or not context.flows else None
+    kind = context.kind(context.edges[target].source)
     return {"environment": "input", "market": "share", "conversion": "share"}.get(kind, "unclear")
 
 
-def _is_product(entry: Entry[Prior], world: World) -> bool:
+def _is_product(entry: Entry[Prior], context: Context) -> bool:
     """Return whether a prior is about the output of a conversion rather than about a share."""
-    edge = world.edges.get(entry.item.target)
-    is_output = edge is not None and world.kind(edge.source) == "conversion"
+    edge = context.edges.get(entry.item.target)
+    is_output = edge is not None and context.kind(edge.source) == "conversion"
     return is_output and entry.item.distribution == "lognormal"
 
 
@@ -129,8 +129,8 @@ def _check_row(entry: Entry[Prior], believed: Believed) -> Iterator[Fault]:
     yield from _check_years(entry, believed.years)
     if unreadable(entry, "target"):
         return
-    sort = _sort_of(prior.target, believed.world)
-    if _is_product(entry, believed.world):
+    sort = _sort_of(prior.target, believed.context)
+    if _is_product(entry, believed.context):
         sort = "product"
     if sort is None:
         yield _fault(entry, "target", _unknown_target(prior.target, believed))
@@ -214,18 +214,18 @@ def _check_years(entry: Entry[Prior], years: tuple[int, int] | None) -> Iterator
 
 
 def _unknown_target(target: str, believed: Believed) -> str:
-    world = believed.world
-    if target in world.processes:
-        flows = listing([edge.name for edge in world.outflows(target)])
+    context = believed.context
+    if target in context.processes:
+        flows = listing([edge.name for edge in context.outflows(target)])
         return f"{target!r} is a process; give a row to each flow that leaves it but one ({flows})"
     about = Target.parse(target)
-    names = [*world.edges, *targets_in(BIAS, believed.reporters)]
+    names = [*context.edges, *targets_in(BIAS, believed.reporters)]
     names += targets_in(NOISE, (*believed.reporters, *RESERVED))
     names += [*targets_in(STEP, STEP_GROUPS), *targets_in(SHARED, believed.shared)]
     if about.group == STEP:
         names = targets_in(STEP, STEP_GROUPS)
     elif about.group == ROUTE:
-        names = targets_in(ROUTE, world.routes)
+        names = targets_in(ROUTE, context.routes)
     elif not about.is_flow and about.group not in GROUPS:
         names = [str(Target(group, about.name)) for group in GROUPS]
     return f"unknown target {quoted(target)}. {suggestion(target, sorted(names))}"
@@ -248,7 +248,7 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
     if stepless and len(stepless) < len(entries):
         message = f"other rows of {target!r} have a step; give one to all of them or to none"
         yield _fault(stepless[0], "step", message)
-    sort = _sort_of(target, believed.world)
+    sort = _sort_of(target, believed.context)
     group, name = Target.parse(target).group, Target.parse(target).name
     known = {EVERY, *believed.reporters, *(RESERVED if group == NOISE else ())}
     if sort in (BIAS, NOISE) and believed.reporters and name not in known:
@@ -257,20 +257,20 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
         yield _fault(entries[0], "target", message)
     if sort == SHARED and believed.reporters and name not in _meant(believed):
         near = suggestion(name, sorted(believed.shared))
-        message = f"shared error {quoted(name)} has a prior but no record. {near}".strip()
+        message = f"common error {quoted(name)} has a prior but no record. {near}".strip()
         yield _fault(entries[0], "target", message)
     needed: set[int] = set()
     if sort in ("input", "share"):
-        needed = set(believed.world.edges[target].years)
+        needed = set(believed.context.edges[target].years)
     elif sort in (BIAS, ROUTE):
-        needed = set(believed.world.years)
+        needed = set(believed.context.years)
     if needed - set(taken):
         message = f"{target!r} has no prior for {years_text(needed - set(taken))}"
         yield _fault(entries[-1], "year_end", message)
 
 
 def _meant(believed: Believed) -> set[str]:
-    """Return the shared errors that records name; a misspelt one stands for the nearest known."""
+    """Return the common errors that records name; a misspelt one stands for the nearest known."""
     targets = map(Target.parse, believed.rows)
     known = [target.name for target in targets if target.group == SHARED]
     return {name if name in known else nearest(name, known) or name for name in believed.shared}
@@ -282,7 +282,7 @@ def _is_reversed(prior: Prior) -> bool:
 
 def _covered(entry: Entry[Prior], believed: Believed) -> list[int]:
     """Return the study years a row is about."""
-    prior, years = entry.item, believed.world.years
+    prior, years = entry.item, believed.context.years
     if prior.year is None:
         return list(years)
     last = prior.year if prior.year_end is None else prior.year_end
@@ -290,9 +290,9 @@ def _covered(entry: Entry[Prior], believed: Believed) -> list[int]:
 
 
 def _check_splits(believed: Believed) -> Iterator[Fault]:
-    world = believed.world
-    for process in world.processes:
-        kind, outflows = world.kind(process), world.outflows(process)
+    context = believed.context
+    for process in context.processes:
+        kind, outflows = context.kind(process), context.outflows(process)
         if kind == "environment":
             for edge in outflows:
                 driver = _driver(edge.target, believed)
@@ -309,25 +309,25 @@ def _check_splits(believed: Believed) -> Iterator[Fault]:
 
 def _driver(process: str, believed: Believed) -> str | None:
     """Return the product whose prior sets the throughput of a conversion, None if there is none."""
-    for edge in believed.world.outflows(process):
+    for edge in believed.context.outflows(process):
         entries = believed.rows.get(edge.name, [])
-        if any(_is_product(entry, believed.world) for entry in entries):
+        if any(_is_product(entry, believed.context) for entry in entries):
             return edge.name
     return None
 
 
 def _check_driven(process: str, driver: str, believed: Believed) -> Iterator[Fault]:
     """Yield the faults of a conversion whose product, not its inflow, has the prior."""
-    world = believed.world
-    inflows = world.inflows(process)
-    if len(inflows) != 1 or world.kind(inflows[0].source) != "environment":
+    context = believed.context
+    inflows = context.inflows(process)
+    if len(inflows) != 1 or context.kind(inflows[0].source) != "environment":
         message = (
             f"{driver!r} has a lognormal prior, so {process!r} needs exactly one inflow, from an "
             "environment; give a share prior instead"
         )
         yield _fault(believed.rows[driver][0], "distribution", message)
     yield from _check_one_distribution(driver, believed)
-    outflows = {edge.name: edge.years for edge in world.outflows(process)}
+    outflows = {edge.name: edge.years for edge in context.outflows(process)}
     gone = outflows.pop(driver) - frozenset().union(*outflows.values())
     if len(outflows) == 1 and gone:
         message = (
@@ -345,7 +345,7 @@ def _check_driven(process: str, driver: str, believed: Believed) -> Iterator[Fau
 
 def _check_one_distribution(driver: str, believed: Believed) -> Iterator[Fault]:
     """Yield a fault if a product has a lognormal prior in some years and a share in others."""
-    shares = [e for e in believed.rows[driver] if not _is_product(e, believed.world)]
+    shares = [e for e in believed.rows[driver] if not _is_product(e, believed.context)]
     if shares:
         message = f"other rows of {driver!r} are lognormal; give all rows one distribution"
         yield _fault(shares[0], "distribution", message)
@@ -364,20 +364,20 @@ def _check_split(process: str, outflows: list[Edge], believed: Believed) -> Iter
     elif outflows and not rest:
         message = (
             f"every flow that leaves {process!r} has a share prior; remove that of the flow which "
-            "takes the remainder"
+            "is the reference category (the remainder)"
         )
         yield _fault(believed.rows[given[0].name][0], "target", message)
     elif len(rest) > 1:
         message = (
             f"flows {listing([edge.name for edge in rest])} leave {process!r} without a share "
-            "prior; only one may, and takes the remainder"
+            "prior; only one may: the reference category (the remainder)"
         )
         yield Fault(TABLE, None, "target", rest[0].name, message)
     elif rest and len(outflows) > 1:
         gone = {year for edge in given for year in edge.years} - rest[0].years
         if gone:
             message = (
-                f"flow {rest[0].name!r} takes the remainder of {process!r} but is not active in "
+                f"flow {rest[0].name!r} is the reference category of {process!r} but not active in "
                 f"{years_text(gone)}; give it share priors and leave an always active flow without"
             )
             yield Fault(TABLE, None, "target", rest[0].name, message)
@@ -386,9 +386,9 @@ def _check_split(process: str, outflows: list[Edge], believed: Believed) -> Iter
 
 
 def _check_sum(process: str, given: list[Edge], believed: Believed) -> Iterator[Fault]:
-    """Yield a fault if the median shares of a process leave nothing to its remainder."""
+    """Yield a fault if the median shares of a process leave nothing to its reference category."""
     full: dict[int, float] = {}
-    for year in believed.world.years:
+    for year in believed.context.years:
         total = sum(_median(edge.name, year, believed) for edge in given if year in edge.years)
         if total >= 1:
             full[year] = total
@@ -425,7 +425,7 @@ def _check_reporters(believed: Believed) -> Iterator[Fault]:
     )
     if believed.reporters and not anchored:
         message = (
-            "no reporter is anchored, so no bias can be told from the flows; give at least one "
-            f"reporter a bias prior with sd {ANCHOR_SD} or less"
+            "no reporter is anchored, so every bias is confounded with the flows; give at least "
+            f"one reporter a bias prior with sd {ANCHOR_SD} or less"
         )
         yield Fault(TABLE, None, "sd", "", message)

@@ -1,9 +1,9 @@
-"""Checks of published estimates: what others concluded, which must never be evidence here."""
+"""Checks of literature estimates, which no fit may use as records or priors."""
 
 from collections.abc import Iterator
 
 from reebayes.errors import Fault
-from reebayes.study.checks.context import World, unknown_name
+from reebayes.study.checks.context import Context, unknown_name
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.kinds import kind_of
 from reebayes.study.reading.cells import Entry, table_fault
@@ -13,17 +13,17 @@ from reebayes.wording import quoted
 TABLE = "published_estimates.csv"
 
 
-def check_published(draft: Draft, world: World) -> Iterator[Fault]:
+def check_published(draft: Draft, context: Context) -> Iterator[Fault]:
     """Yield the faults of published estimates."""
     sources = [entry.item.source for entry in draft.sources]
     for entry in draft.published:
-        for column, known in (("quantity", world.terms), ("source", sources)):
+        for column, known in (("quantity", context.terms), ("source", sources)):
             fault = unknown_name(TABLE, entry, column, known, noun=column)
             if fault:
                 yield fault
         yield from _check_years(entry, draft.header.years)
         yield from _check_numbers(entry)
-        yield from _check_unit(entry, world, draft.header.content)
+        yield from _check_unit(entry, context, draft.header.content)
         yield from _check_apart(entry, draft)
 
 
@@ -69,11 +69,11 @@ def _check_numbers(entry: Entry[Estimate]) -> Iterator[Fault]:
         yield _fault(entry, "low", f"low {item.low:g} is not below high {item.high:g}")
 
 
-def _check_unit(entry: Entry[Estimate], world: World, content: str | None) -> Iterator[Fault]:
+def _check_unit(entry: Entry[Estimate], context: Context, content: str | None) -> Iterator[Fault]:
     item = entry.item
-    if unreadable(entry, "unit") or content is None or item.quantity not in world.terms:
+    if unreadable(entry, "unit") or content is None or item.quantity not in context.terms:
         return
-    if world.is_ratio(item.quantity):
+    if context.is_ratio(item.quantity):
         valid = [*RATIO_UNITS]
     else:
         valid = [f"{mass} {content}" for mass in MASS_SCALES]
@@ -83,7 +83,7 @@ def _check_unit(entry: Entry[Estimate], world: World, content: str | None) -> It
 
 
 def _check_apart(entry: Entry[Estimate], draft: Draft) -> Iterator[Fault]:
-    """Yield a fault if the source is evidence: an estimate that was used is no mirror."""
+    """Yield a fault if a record or prior has the same source: the comparison would be circular."""
     users = {
         "records.csv": {row.item.source for row in draft.records},
         "priors.csv": {row.item.source for row in draft.priors},
@@ -91,7 +91,7 @@ def _check_apart(entry: Entry[Estimate], draft: Draft) -> Iterator[Fault]:
     for table, sources in users.items():
         if not unreadable(entry, "source") and entry.item.source in sources:
             message = (
-                f"source {entry.item.source!r} stands in {table} as well; what a fit is held "
-                "against may not have informed it. Remove one of the two"
+                f"source {entry.item.source!r} stands in {table} as well; a literature estimate "
+                "may not inform the fit that it is compared with. Remove one of the two"
             )
             yield _fault(entry, "source", message)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.checks.context import World, place, unknown_name
+from reebayes.study.checks.context import Context, place, unknown_name
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.kinds import AT_LEAST, AT_MOST, RECORD_KINDS, kind_of
 from reebayes.study.reading.cells import Entry, table_fault
@@ -22,7 +22,7 @@ ABOUT = ("quantity", "year", "year_end", "kind", "value", "low", "high", "unit",
 _SPANS = " or ".join(repr(kind.name) for kind in RECORD_KINDS.values() if kind.spans)
 
 
-def check_records(draft: Draft, world: World) -> Iterator[Fault]:
+def check_records(draft: Draft, context: Context) -> Iterator[Fault]:
     """Yield the faults of records."""
     sources = [entry.item.source for entry in draft.sources]
     for entry in draft.records:
@@ -31,7 +31,7 @@ def check_records(draft: Draft, world: World) -> Iterator[Fault]:
         yield from _check_lag(entry)
         yield from _check_other(entry)
         yield from _check_unit(entry, draft.header.content)
-        yield from _check_quantity(entry, world)
+        yield from _check_quantity(entry, context)
         fault = unknown_name(TABLE, entry, "source", sources, noun="source")
         if fault:
             yield fault
@@ -171,20 +171,20 @@ def _unit_message(unit: str, content: str, masses: list[str]) -> str:
     return f"unit {quoted(unit)} is unknown. Valid: {valid}."
 
 
-def _check_quantity(entry: Entry[Record], world: World) -> Iterator[Fault]:
+def _check_quantity(entry: Entry[Record], context: Context) -> Iterator[Fault]:
     record = entry.item
-    fault = unknown_name(TABLE, entry, "quantity", world.terms, noun="quantity")
+    fault = unknown_name(TABLE, entry, "quantity", context.terms, noun="quantity")
     if fault:
         yield fault
-    if record.quantity not in world.terms:
+    if record.quantity not in context.terms:
         return
-    if world.has_negative(record.quantity):
+    if context.has_negative(record.quantity):
         message = (
             f"quantity {record.quantity!r} subtracts flows, so it may be negative and cannot be "
             "recorded on a log scale; record its terms"
         )
         yield _fault(entry, "quantity", message)
-    ratio = world.is_ratio(record.quantity)
+    ratio = context.is_ratio(record.quantity)
     if not unreadable(entry, "unit") and ratio != (record.unit in RATIO_UNITS):
         advice = "a ratio; write 'ratio' or 'fraction'" if ratio else "no ratio; write a mass"
         message = f"unit {quoted(record.unit)} does not fit, {record.quantity!r} is {advice}"
@@ -193,8 +193,8 @@ def _check_quantity(entry: Entry[Record], world: World) -> Iterator[Fault]:
         return
     if kind_of(record.kind).is_zero:
         return
-    years = set(range(record.year, record.year_end + 1)) & set(world.years)
-    if years and not _can_be_positive(record, years, world):
+    years = set(range(record.year, record.year_end + 1)) & set(context.years)
+    if years and not _can_be_positive(record, years, context):
         message = (
             f"no flow of {record.quantity!r} is active in {years_text(years)}, so only a record of "
             "kind 'zero' fits; change the record or the flows' active years"
@@ -202,11 +202,11 @@ def _check_quantity(entry: Entry[Record], world: World) -> Iterator[Fault]:
         yield _fault(entry, "quantity", message)
 
 
-def _can_be_positive(record: Record, years: set[int], world: World) -> bool:
+def _can_be_positive(record: Record, years: set[int], context: Context) -> bool:
     """Return whether flows that a record counts are active; a lag reaches into the year before."""
     if not record.lag:
-        return bool(years & world.quantity_years(record.quantity))
-    active = world.part_years(record.quantity)
+        return bool(years & context.quantity_years(record.quantity))
+    active = context.part_years(record.quantity)
     counted = years | {year - 1 for year in years}
     return bool(counted & active["num"]) and bool(years & active.get("den", years))
 
@@ -282,7 +282,7 @@ def _check_reporters(draft: Draft) -> Iterator[Fault]:
 
 
 def _check_shared(draft: Draft) -> Iterator[Fault]:
-    """Yield shared errors without a prior: their size is known from nowhere else."""
+    """Yield common errors without a prior: their size is known from nowhere else."""
     targets = (entry.item.about for entry in draft.priors)
     known = [target.name for target in targets if target.group == SHARED]
     if not draft.priors:
@@ -291,5 +291,5 @@ def _check_shared(draft: Draft) -> Iterator[Fault]:
         for name in entry.item.shared:
             if name not in known:
                 advice = suggestion(name, known) or f"Add '{SHARED}:{name}' to priors.csv."
-                message = f"shared error {quoted(name)} has no prior. {advice}"
+                message = f"common error {quoted(name)} has no prior. {advice}"
                 yield table_fault(TABLE, entry, "shared", name, message)

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from reebayes.errors import Fault
 from reebayes.study.changes import changed, check_variants
-from reebayes.study.checks.context import World, build_world, place, unknown_name
+from reebayes.study.checks.context import Context, build_context, place, unknown_name
 from reebayes.study.checks.graph import check_graph
 from reebayes.study.checks.priors import check_priors
 from reebayes.study.checks.published import check_published
@@ -30,17 +30,17 @@ TYPES = {
 
 def check_draft(draft: Draft) -> list[Fault]:
     """Return every fault of a study, those met while reading included."""
-    world = build_world(draft)
+    context = build_context(draft)
     faults = list(_check_keys(draft))
-    faults += check_graph(draft, world)
-    faults += _check_terms(draft, world)
-    faults += check_records(draft, world)
-    faults += check_priors(draft, world)
-    faults += check_published(draft, world)
-    faults += _check_report(draft, world)
+    faults += check_graph(draft, context)
+    faults += _check_terms(draft, context)
+    faults += check_records(draft, context)
+    faults += check_priors(draft, context)
+    faults += check_published(draft, context)
+    faults += _check_report(draft, context)
     faults += check_variants(draft, draft.header.variants, draft.header.variants)
     if not (faults or draft.faults):
-        faults += _check_outcomes(draft, world)
+        faults += _check_outcomes(draft, context)
     trusted = (fault for fault in faults if (fault.table, fault.row) not in draft.broken)
     return [*draft.faults, *trusted]
 
@@ -62,16 +62,16 @@ def check_kept(draft: Draft, records: Container[str], targets: Container[str]) -
         records=[entry for entry in draft.records if entry.item.record in records],
         priors=[entry for entry in draft.priors if entry.item.target not in targets],
     )
-    return list(check_priors(kept, build_world(kept)))
+    return list(check_priors(kept, build_context(kept)))
 
 
-def _check_outcomes(draft: Draft, world: World) -> Iterator[Fault]:
+def _check_outcomes(draft: Draft, context: Context) -> Iterator[Fault]:
     """Yield what would be wrong with the study that each variant makes of a sound one."""
     for name in draft.header.variants:
         after = changed(draft, draft.header.variants, name)
         # A variant changes priors and leaves out records; nothing else can have become unsound.
-        records = () if len(after.records) == len(draft.records) else check_records(after, world)
-        for fault in (*records, *check_priors(after, world)):
+        records = () if len(after.records) == len(draft.records) else check_records(after, context)
+        for fault in (*records, *check_priors(after, context)):
             message = f"makes a study that is not sound: {fault.table}, {fault}"
             yield Fault(TABLE, None, f"variants.{name}", fault.value, message)
 
@@ -124,12 +124,12 @@ def _check_once(table: str, entries: Sequence[Entry[Any]], key: str) -> Iterator
             yield table_fault(table, entry, key, name, message)
 
 
-def _check_terms(draft: Draft, world: World) -> Iterator[Fault]:
+def _check_terms(draft: Draft, context: Context) -> Iterator[Fault]:
     table = "quantities.csv"
     seen: dict[tuple[str, str, str], Entry[Any]] = {}
     for entry in draft.terms:
         term = entry.item
-        fault = unknown_name(table, entry, "flow", world.flows, noun="flow")
+        fault = unknown_name(table, entry, "flow", context.flows, noun="flow")
         if fault:
             yield fault
         if term.weight == 0 and not unreadable(entry, "weight"):
@@ -139,30 +139,30 @@ def _check_terms(draft: Draft, world: World) -> Iterator[Fault]:
             where = place(first, term.quantity)
             message = f"flow {term.flow!r} is already a term of {term.quantity!r} in {where}"
             yield table_fault(table, entry, "flow", term.flow, message)
-    for name, entries in world.terms.items():
+    for name, entries in context.terms.items():
         parts = {entry.item.part for entry in entries}
         if parts == {"den"}:
             message = f"quantity {name!r} has a denominator but no term of part 'num'"
             yield table_fault(table, entries[0], "part", "den", message)
 
 
-def _check_report(draft: Draft, world: World) -> Iterator[Fault]:
+def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
     report = draft.header.report
     for key, name in named_quantities(report):
-        if name not in world.terms:
-            message = f"unknown quantity {quoted(name)}. {suggestion(name, world.terms)}"
+        if name not in context.terms:
+            message = f"unknown quantity {quoted(name)}. {suggestion(name, context.terms)}"
             yield Fault(TABLE, None, f"report.{key}", name, message)
     for key, year in named_years(report):
-        if draft.header.years and year not in world.years:
-            message = f"{year} is not a year of the study, {world.years[0]}-{world.years[-1]}"
+        if draft.header.years and year not in context.years:
+            message = f"{year} is not a year of the study, {context.years[0]}-{context.years[-1]}"
             yield Fault(TABLE, None, f"report.{key}", str(year), message)
     for name in report.get("exceeds", {}):
-        if name in world.terms and world.is_ratio(name):
+        if name in context.terms and context.is_ratio(name):
             message = f"{name!r} is a ratio, and a ratio is not added up over years; remove it"
             yield Fault(TABLE, None, "report.exceeds", name, message)
     for name, others in report.get("beside", {}).items():
         for other in others:
-            both = name in world.terms and other in world.terms
-            if both and world.is_ratio(name) != world.is_ratio(other):
+            both = name in context.terms and other in context.terms
+            if both and context.is_ratio(name) != context.is_ratio(other):
                 message = f"{other!r} and {name!r} have no common unit; one of them is a ratio"
                 yield Fault(TABLE, None, f"report.beside.{name}", other, message)

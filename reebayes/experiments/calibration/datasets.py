@@ -1,8 +1,8 @@
-"""Worlds to refit: drawn from a study's own priors, or with one assumption broken on purpose.
+"""Simulated data sets: drawn from a study's own priors, or with one assumption broken on purpose.
 
-A broken world differs from the well-specified world of the same number in one thing only, so that
-what the break does shows beside the same truth. Which flow, reporter or record breaks is read from
-the study's tables and drawn anew in every world.
+A misspecified data set differs from the well-specified one of the same number in one assumption
+only, so that the effect of the break shows beside the same truth. Which flow, reporter or record
+breaks is read from the study's tables and drawn anew in every data set.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TAILS = 3.0
 """Degrees of freedom of the heavy errors."""
 
 DRIFT = 0.4
-"""Log bias that a drifting reporter ends with, up or down: half as much again."""
+"""Log bias with which a drifting reporter ends, up or down: half as much again."""
 
 COMMON = 0.2
 """Standard deviation of the yearly log error that two reporters share."""
@@ -38,12 +38,12 @@ NONE_AT_ALL = 1e-9
 """Share of an outflow that is not there; the log scale has no zero."""
 
 KEPT = 0.3
-"""Part of the records that are not missing."""
+"""Share of the records that are not missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """Seeds of one trial; the same in every kind of world, which makes them comparable."""
+    """Seeds of one data set; the same for every kind, which makes them comparable."""
 
     world: int
     printing: int
@@ -52,65 +52,65 @@ class Seeds:
 
     @classmethod
     def of(cls, seed: int, number: int) -> Seeds:
-        """Seeds of the world of a given number in a run of a given seed."""
+        """Seeds of the data set of a given number in a run of a given seed."""
         return cls(*(int(n) for n in np.random.SeedSequence([seed, number]).generate_state(4)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """A world, and the study with its records as that world printed them."""
+class DataSet:
+    """Simulated true flows, and the study with its records simulated from them."""
 
     world: World
     study: Study
 
 
-type Maker = Callable[[Study, Seeds], Trial]
+type Maker = Callable[[Study, Seeds], DataSet]
 
 
-def make_trial(study: Study, kind: str, seeds: Seeds) -> Trial:
-    """Draw a world of one kind and print its records.
+def simulate_data_set(study: Study, kind: str, seeds: Seeds) -> DataSet:
+    """Draw true flows, and simulate the records of the study from them.
 
     Parameters
     ----------
     study : Study
     kind : str
-        One of `WORLDS`.
+        One of `KINDS`.
     seeds : Seeds
 
     Returns
     -------
-    Trial
+    DataSet
 
     Raises
     ------
     ReebayesError
         If the study has nothing that could break in this way.
     """
-    return WORLDS[kind](study, seeds)
+    return KINDS[kind](study, seeds)
 
 
-def _well_specified(study: Study, seeds: Seeds) -> Trial:
+def _well_specified(study: Study, seeds: Seeds) -> DataSet:
     return _printed(study, simulate_world(study, seed=seeds.world), seeds)
 
 
-def _printed(study: Study, world: World, seeds: Seeds, freedom: float | None = None) -> Trial:
-    return Trial(
+def _printed(study: Study, world: World, seeds: Seeds, freedom: float | None = None) -> DataSet:
+    return DataSet(
         world, simulate_records(study, world, seed=seeds.printing, exact=True, freedom=freedom)
     )
 
 
-def _heavy_tails(study: Study, seeds: Seeds) -> Trial:
+def _heavy_tails(study: Study, seeds: Seeds) -> DataSet:
     return _printed(study, simulate_world(study, seed=seeds.world), seeds, TAILS)
 
 
-def _half_noise(study: Study, seeds: Seeds) -> Trial:
+def _half_noise(study: Study, seeds: Seeds) -> DataSet:
     """All of the error is twice what is stated, also the part that noise leaves as it is."""
     world = simulate_world(study, seed=seeds.world)
     added = 3.0 * study.variance_floor / (1.0 - study.variance_floor)
     return _printed(study, replace(world, noise=(4.0 * world.noise**2 + added) ** 0.5), seeds)
 
 
-def _drifting_reporter(study: Study, seeds: Seeds) -> Trial:
+def _drifting_reporter(study: Study, seeds: Seeds) -> DataSet:
     """A reporter drifts away over the years; busy reporters are the likelier ones."""
     rng = np.random.default_rng(seeds.broken)
     [reporter] = _busy_reporters(study, rng, 1)
@@ -119,8 +119,8 @@ def _drifting_reporter(study: Study, seeds: Seeds) -> Trial:
     return _printed(study, _shifted(world, {reporter: drift}), seeds)
 
 
-def _shared_error(study: Study, seeds: Seeds) -> Trial:
-    """Two reporters err together, anew in every year."""
+def _shared_error(study: Study, seeds: Seeds) -> DataSet:
+    """Two reporters have a common systematic error, drawn anew in every year."""
     rng = np.random.default_rng(seeds.broken)
     pair = _busy_reporters(study, rng, 2)
     error = COMMON * rng.standard_normal(len(study.years))
@@ -138,14 +138,14 @@ def _busy_reporters(study: Study, rng: np.random.Generator, count: int) -> list[
 
 
 def _shifted(world: World, errors: Mapping[str, np.ndarray]) -> World:
-    """The world with log errors by year added to the biases of some reporters."""
+    """True values with log errors by year added to the biases of some reporters."""
     bias = world.bias.copy(deep=True)
     for reporter, error in errors.items():
         bias.loc[{REPORTER: reporter}] += xr.DataArray(error, dims=YEAR, coords=[bias[YEAR]])
     return replace(world, bias=bias)
 
 
-def _structural_break(study: Study, seeds: Seeds) -> Trial:
+def _structural_break(study: Study, seeds: Seeds) -> DataSet:
     """An inflow jumps in one year, and stays where it then is."""
     rng = np.random.default_rng(seeds.broken)
     inputs = sorted(
@@ -166,7 +166,7 @@ def _structural_break(study: Study, seeds: Seeds) -> Trial:
     return _printed(study, world, seeds)
 
 
-def _zero_smuggling(study: Study, seeds: Seeds) -> Trial:
+def _zero_smuggling(study: Study, seeds: Seeds) -> DataSet:
     """Nothing unregistered crosses a border, and nobody says that it does."""
     usual = simulate_world(study, seed=seeds.world)
     hidden = {
@@ -187,7 +187,7 @@ def _zero_smuggling(study: Study, seeds: Seeds) -> Trial:
     return _printed(silent, simulate_world(study, seed=seeds.world, overrides=overrides), seeds)
 
 
-def _missing(study: Study, seeds: Seeds) -> Trial:
+def _missing(study: Study, seeds: Seeds) -> DataSet:
     rng = np.random.default_rng(seeds.broken)
     count = max(1, round(KEPT * len(study.records)))
     kept = set(rng.choice(len(study.records), count, replace=False).tolist())
@@ -195,7 +195,7 @@ def _missing(study: Study, seeds: Seeds) -> Trial:
     return _printed(rest, simulate_world(study, seed=seeds.world), seeds)
 
 
-WORLDS: Mapping[str, Maker] = {
+KINDS: Mapping[str, Maker] = {
     WELL_SPECIFIED: _well_specified,
     "heavy_tails": _heavy_tails,
     "drifting_reporter": _drifting_reporter,
@@ -205,16 +205,16 @@ WORLDS: Mapping[str, Maker] = {
     "half_noise": _half_noise,
     "missing": _missing,
 }
-"""Kinds of worlds, the well-specified one first."""
+"""Kinds of data sets, the well-specified one first."""
 
 DESCRIPTIONS: Mapping[str, str] = {
-    WELL_SPECIFIED: "drawn from the priors, and printed as the model assumes",
+    WELL_SPECIFIED: "drawn from the priors, with records as the model assumes them",
     "heavy_tails": "errors are Student-t with 3 degrees of freedom",
     "drifting_reporter": "one reporter's bias drifts by a factor of 1.5 over the years",
     "zero_smuggling": "nothing unregistered crosses a border, and no record says so",
     "structural_break": "one inflow jumps by a factor of 3, up or down, and stays there",
-    "shared_error": "two reporters share a yearly error of 20 % that the model does not know",
+    "shared_error": "two reporters have a common yearly error of 20 % that the model does not know",
     "half_noise": "errors are twice as large as the records state",
     "missing": "70 % of the records are missing",
 }
-"""What each kind of world is, in words."""
+"""What each kind of data sets is, in words."""
