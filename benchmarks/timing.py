@@ -17,8 +17,6 @@ from numba.core import event
 from reebayes.model import kernels
 from reebayes.provenance import PROVENANCE_PACKAGES, package_version
 
-MAIN = "import sys; from reebayes.cli.main import main; sys.exit(main(sys.argv[1:]))"
-
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -29,9 +27,11 @@ class Command:
     code: int
 
 
-def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> Command:
+def run_command(
+    arguments: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
+) -> Command:
     """Run ``reebayes`` with arguments as a process of its own; see `run_process`."""
-    return run_process([sys.executable, "-c", MAIN, *arguments], environment)
+    return run_process([sys.executable, "-m", "reebayes", *arguments], environment, folder)
 
 
 def run_process(
