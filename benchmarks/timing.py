@@ -17,6 +17,8 @@ from numba.core import event
 from reebayes.model import kernels
 from reebayes.provenance import PROVENANCE_PACKAGES, package_version
 
+METER = Path(__file__).with_name("meter.py")
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -52,16 +54,18 @@ def run_process(
     -------
     Command
     """
-    begin = time.perf_counter()
-    process = subprocess.Popen(
-        arguments, env={**os.environ, **environment}, cwd=folder, stdout=subprocess.DEVNULL
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", str(METER), *arguments],
+        env={**os.environ, **environment},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
-    # This process alone: getrusage would give the largest of all children so far.
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds, peak, code = told.stdout.split()
     # kilobytes, but bytes on a Mac
-    gigabytes = usage.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
-    return Command(time.perf_counter() - begin, gigabytes, process.returncode)
+    gigabytes = float(peak) / (1e9 if sys.platform == "darwin" else 1e6)
+    return Command(float(seconds), gigabytes, int(code))
 
 
 def best(call: Callable[[], object], *, seconds: float = 1.0, least: int = 5) -> float:

@@ -1,15 +1,17 @@
 """The table of targets: met, missed and not measured are told apart."""
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import benchmarks.__main__ as runner
 from benchmarks import readers
 from benchmarks.readers import ratios
 from benchmarks.targets import MET, MISSED, TARGETS, UNKNOWN, find, judge, reader_table, table
-from benchmarks.timing import Command
+from benchmarks.timing import Command, run_process
 
 FIT = {
     "cold": {"seconds": 61.0, "gigabytes": 0.5},
@@ -90,6 +92,13 @@ def test_a_part_measured_by_itself_keeps_the_others_machine(
     assert alone["apart"] == {"fit": {"machine": "new", "quick": True}}
     whole = runner.measure_parts(Namespace(only=list(runner.PARTS), quick=True), alone)
     assert (whole["machine"], whole["apart"]) == ("new", {})
+
+
+def test_the_peak_is_that_of_the_process_alone() -> None:
+    large = np.ones(40_000_000)  # 0.32 GB
+    found = run_process([sys.executable, "-c", "import sys; print(1); sys.exit(4)"], {})
+    assert found.code == 4
+    assert found.gigabytes < 0.1 < large.nbytes / 1e9
 
 
 def test_a_failed_reader_has_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
