@@ -55,13 +55,18 @@ class Program:
         self.runs.setdefault(command, []).append(found)
 
     def summary(self) -> dict[str, Any]:
-        """Seconds of the first run, median of the others, peak memory, size of the file."""
+        """Seconds of the first run, medians of the others, peak memory, size of the file."""
+
+        def median(what: str) -> dict[str, float]:
+            return {
+                name: statistics.median(getattr(run, what) for run in runs[1:])
+                for name, runs in self.runs.items()
+            }
+
         return {
             "first_seconds": {name: runs[0].seconds for name, runs in self.runs.items()},
-            "seconds": {
-                name: statistics.median(run.seconds for run in runs[1:])
-                for name, runs in self.runs.items()
-            },
+            "seconds": median("seconds"),
+            "processor": median("processor"),
             "peak": {name: max(run.gigabytes for run in runs) for name, runs in self.runs.items()},
             "megabytes": self.fit.stat().st_size / 1e6,
         }

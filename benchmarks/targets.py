@@ -107,6 +107,7 @@ def table(results: Mapping[str, Any]) -> str:
 READER_ROWS = (
     ("first run, s", "first_seconds", "{:.1f}"),
     ("later runs, median, s", "seconds", "{:.1f}"),
+    ("of the processor, median, s", "processor", "{:.1f}"),
     ("peak memory, GB", "peak", "{:.2f}"),
 )
 

@@ -22,9 +22,10 @@ METER = Path(__file__).with_name("meter.py")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a command took: seconds, gigabytes at its peak, and its exit code."""
+    """Seconds of a command, those of the processor, gigabytes at its peak, and its exit code."""
 
     seconds: float
+    processor: float
     gigabytes: float
     code: int
 
@@ -62,10 +63,10 @@ def run_process(
         text=True,
         check=True,
     )
-    seconds, peak, code = told.stdout.split()
+    seconds, processor, peak, code = told.stdout.split()
     # kilobytes, but bytes on a Mac
     gigabytes = float(peak) / (1e9 if sys.platform == "darwin" else 1e6)
-    return Command(float(seconds), gigabytes, int(code))
+    return Command(float(seconds), float(processor), gigabytes, int(code))
 
 
 def best(call: Callable[[], object], *, seconds: float = 1.0, least: int = 5) -> float:

@@ -59,6 +59,7 @@ def test_every_place_is_shown() -> None:
 READERS = {
     "first_seconds": {"learnt": 9.0, "export": 9.0, "report": 9.0},
     "seconds": {"learnt": 3.0, "export": 4.0, "report": 6.0},
+    "processor": {"learnt": 3.0, "export": 3.0, "report": 3.0},
     "peak": {"learnt": 0.5, "export": 0.5, "report": 0.5},
     "megabytes": 231.0,
 }
@@ -102,7 +103,7 @@ def test_the_peak_is_that_of_the_process_alone() -> None:
 
 
 def test_a_failed_reader_has_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "run_command", lambda *_: Command(0.1, 0.1, 2))
+    monkeypatch.setattr(readers, "run_command", lambda *_: Command(0.1, 0.1, 0.1, 2))
     program = readers.Program(tmp_path, tmp_path)
     with pytest.raises(RuntimeError, match="export: exit code 2"):
         program.read("export", force=False)
