@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import refits, scaling, targets
+from benchmarks import readers, refits, scaling, targets
 from benchmarks.floor import count_operations, floor
 from benchmarks.timing import best, machine, run_command, run_process
 from reebayes.inference.density import gradients
@@ -46,6 +46,11 @@ def measure_fit(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         found[name]["wall_seconds"] = json.loads(attributes["wall_seconds"])
     found["saved"] = {name: _plain(attributes[name]) for name in SAVED}
     return found
+
+
+def measure_readers(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Run the commands that read a fit, in turn with those of an earlier checkout if given."""
+    return readers.measure(folder, options.earlier, quick=options.quick, say=_say)
 
 
 def measure_gradient(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -111,6 +116,7 @@ def measure_aluminium(folder: Path, options: argparse.Namespace) -> dict[str, An
 
 PARTS: Mapping[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
     "fit": measure_fit,
+    "readers": measure_readers,
     "gradient": measure_gradient,
     "refit": measure_refit,
     "calibration": measure_calibration,
@@ -138,11 +144,26 @@ def run_part(name: str, options: argparse.Namespace) -> dict[str, Any]:
         flags += ["--quick"] if options.quick else []
         flags += ["--write-docs"] if options.write_docs else []
         flags += ["--tables", str(options.tables)] if options.tables else []
+        flags += ["--earlier", str(options.earlier.resolve())] if options.earlier else []
         taken = run_process([sys.executable, "-m", "benchmarks", *flags], {}, HERE.parent)
         if taken.code:
             sys.exit(f"{name} failed; see above.")
         found: dict[str, Any] = json.loads(out.read_text("utf-8"))
     return {**found, "gigabytes": taken.gigabytes} if found else {}
+
+
+def measure_parts(options: argparse.Namespace, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure the parts asked for, and name the machine.
+
+    The parts left out were measured on the machine of the last whole run, or on one noted under
+    ``apart``; so are those that are measured by themselves.
+    """
+    where = {"machine": machine(), "quick": options.quick}
+    apart: dict[str, Any] = {}
+    if "machine" in known and set(options.only) != set(PARTS):
+        apart = known.get("apart", {}) | dict.fromkeys(options.only, where)
+        where = {key: known[key] for key in where}
+    return {**where, "apart": apart, **{name: run_part(name, options) for name in options.only}}
 
 
 def write_docs(results: Mapping[str, Any]) -> None:
@@ -156,6 +177,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short runs: figures mean little")
     parser.add_argument("--tables", type=Path, help="folder of the aluminium problem's tables")
+    parser.add_argument("--earlier", type=Path, help="checkout whose readers of a fit run in turn")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     parser.add_argument("--write-docs", action="store_true")
@@ -173,8 +195,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     known = json.loads(options.out.read_text("utf-8")) if options.out.is_file() else {}
     results = {name: known.get(name, {}) for name in PARTS}
-    results |= {"machine": machine(), "quick": options.quick}
-    results |= {name: run_part(name, options) for name in options.only}
+    results |= measure_parts(options, known)
     options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(targets.page(results))
     if options.write_docs:

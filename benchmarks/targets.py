@@ -44,6 +44,10 @@ TARGETS = (
            ("refit.compiled", "refit.new_signatures"), 0, "{:.0f}, {:.0f}"),
     Target("peak memory of a fit, cold and warm", "<= 1 GB",
            ("fit.cold.gigabytes", "fit.warm.gigabytes"), 1, "{:.2f}, {:.2f} GB"),
+    Target("`reebayes learnt`, `export` and `report`, each over the same at an earlier commit",
+           "<= 0.5x each", ("readers.ratio.learnt", "readers.ratio.export", "readers.ratio.report"),
+           0.5, "{:.2f}x, {:.2f}x, {:.2f}x"),
+    Target("file of a fit", "<= 230 MB", ("readers.megabytes",), 230, "{:.1f} MB"),
     Target("exponent of the cost of a gradient, 1x to 100x the flows", "<= 1.1",
            ("gradient.scaling.exponent",), 1.1, "{:.2f}"),
     Target("memory of the process with 100x the flows", "<= 1 GB",
@@ -98,6 +102,29 @@ def table(results: Mapping[str, Any]) -> str:
     lines = ["| measure | target | measured | |", "|---|---|---|---|"]
     lines += [f"| {' | '.join(row.values())} |" for row in judge(results)]
     return "\n".join(lines) + "\n"
+
+
+READER_ROWS = (
+    ("first run, s", "first_seconds", "{:.1f}"),
+    ("later runs, median, s", "seconds", "{:.1f}"),
+    ("of the processor, median, s", "processor", "{:.1f}"),
+    ("peak memory, GB", "peak", "{:.2f}"),
+)
+
+
+def reader_table(found: Mapping[str, Any]) -> str:
+    """Return what the commands that read a fit take, and took at an earlier commit."""
+    sides = [("now", found)]
+    if "earlier" in found:
+        sides.insert(0, (f"commit {found['earlier']['commit']}", found["earlier"]))
+    heads = [f"`{command}`, {side}" for command in found["seconds"] for side, _ in sides]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for label, key, text in READER_ROWS:
+        cells = [text.format(part[key][command]) for command in found["seconds"]
+                 for _, part in sides]  # fmt: skip
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    sizes = ", ".join(f"{part['megabytes']:.1f} MB ({side})" for side, part in sides)
+    return "\n".join(lines) + f"\n\nFile of the fit: {sizes}.\n"
 
 
 PEER_ROWS = (
@@ -157,15 +184,24 @@ def _band(quantiles: Sequence[float]) -> str:
     return f"{middle:.2g} ({low:.2g} to {high:.2g})"
 
 
+def _where(results: Mapping[str, Any]) -> str:
+    found = results["machine"]
+    versions = ", ".join(f"{n} {found['versions'][n]}" for n in ("numba", "nutpie", "pymc"))
+    return (
+        f"{found['cpu']}, {found['cores']} cores, {found['date'][:10]}, load {found['load'][0]:g}; "
+        f"Python {found['python']}, {versions}.{' Short runs.' if results['quick'] else ''}"
+    )
+
+
 def page(results: Mapping[str, Any]) -> str:
     """Return every table, and where they were measured."""
-    found = results["machine"]
-    where = (
-        f"Measured on {found['cpu']}, {found['cores']} cores, {found['date'][:10]}, load "
-        f"{found['load'][0]:g}; Python {found['python']}, "
-        + ", ".join(f"{n} {found['versions'][n]}" for n in ("numba", "nutpie", "pymc"))
-    )
-    parts = [table(results), f"{where}.{' Short runs.' if results['quick'] else ''}\n"]
+    parts = [table(results), f"Measured on {_where(results)}\n"]
+    parts += [
+        f"The part `{name}` by itself: {_where(part)}\n"
+        for name, part in results.get("apart", {}).items()
+    ]
+    if results.get("readers"):
+        parts += ["## Reading a fit\n", reader_table(results["readers"])]
     if results.get("aluminium"):
         parts += [
             "## The aluminium problem\n",

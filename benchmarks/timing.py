@@ -17,21 +17,24 @@ from numba.core import event
 from reebayes.model import kernels
 from reebayes.provenance import PROVENANCE_PACKAGES, package_version
 
-MAIN = "import sys; from reebayes.cli.main import main; sys.exit(main(sys.argv[1:]))"
+METER = Path(__file__).with_name("meter.py")
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a command took: seconds, gigabytes at its peak, and its exit code."""
+    """Seconds of a command, those of the processor, gigabytes at its peak, and its exit code."""
 
     seconds: float
+    processor: float
     gigabytes: float
     code: int
 
 
-def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> Command:
+def run_command(
+    arguments: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
+) -> Command:
     """Run ``reebayes`` with arguments as a process of its own; see `run_process`."""
-    return run_process([sys.executable, "-c", MAIN, *arguments], environment)
+    return run_process([sys.executable, "-m", "reebayes", *arguments], environment, folder)
 
 
 def run_process(
@@ -52,16 +55,18 @@ def run_process(
     -------
     Command
     """
-    begin = time.perf_counter()
-    process = subprocess.Popen(
-        arguments, env={**os.environ, **environment}, cwd=folder, stdout=subprocess.DEVNULL
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", str(METER), *arguments],
+        env={**os.environ, **environment},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
-    # This process alone: getrusage would give the largest of all children so far.
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds, processor, peak, code = told.stdout.split()
     # kilobytes, but bytes on a Mac
-    gigabytes = usage.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
-    return Command(time.perf_counter() - begin, gigabytes, process.returncode)
+    gigabytes = float(peak) / (1e9 if sys.platform == "darwin" else 1e6)
+    return Command(float(seconds), float(processor), gigabytes, int(code))
 
 
 def best(call: Callable[[], object], *, seconds: float = 1.0, least: int = 5) -> float:

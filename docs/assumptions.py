@@ -18,7 +18,7 @@ MOST = 10
 
 def scores(layout: Layout, latents: np.ndarray) -> pd.DataFrame:
     """Score of every prior's centre, in its standard deviations, by draw and target."""
-    unknowns, steps = layout.unknowns, layout.steps
+    unknowns, steps = layout.unknowns, layout.equations.steps
     found = {}
     constants = slice(unknowns.states, unknowns.steps_start)
     for name, values in zip(layout.latents[constants], latents[:, constants].T, strict=True):
