@@ -17,7 +17,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 KHAT_LIMIT = 0.7
 """k-hat above which weights are dominated by a few draws, however many there are."""
@@ -66,7 +65,13 @@ def _weights(term: Floats) -> tuple[Floats, float]:
     khat = math.nan
     if term.size >= LEAST_DRAWS:
         khat = _smooth_tail(ratio)
-    return np.exp(ratio - logsumexp(ratio)), khat
+    return _normalised(ratio), khat
+
+
+def _normalised(logs: Floats) -> Floats:
+    """Weights that add up to 1, from logs that need not."""
+    weights = np.exp(logs - logs.max())
+    return np.asarray(weights / weights.sum())
 
 
 def _smooth_tail(ratio: Floats) -> float:
@@ -100,7 +105,7 @@ def _fitted(excess: Floats) -> tuple[float, float]:
     grid += 1 / excess[-1]
     shape = np.log1p(-grid[:, None] * excess).mean(axis=1)
     likelihood = count * (np.log(-grid / shape) - shape - 1)
-    weight = np.exp(likelihood - logsumexp(likelihood))
+    weight = _normalised(likelihood)
     weight[weight < 10 * np.finfo(np.float64).eps] = 0.0
     at = float(grid @ weight / weight.sum())
     found = float(np.log1p(-at * excess).mean())

@@ -11,7 +11,7 @@ Vehtari, Simpson, Gelman, Yao, Gabry (2024), Journal of Machine Learning Researc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,17 +161,21 @@ def _pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
     """Rows of `influence`, by the size of the pull."""
     terms, weights, table = known.terms, known.weights, known.table
     moved = draws - draws.mean()
-    products = moved[:, None] * (terms - terms.mean(axis=0))
-    left_out = -moved @ weights
-    # what each draw adds to the weighted mean, as if the weights' own sum were free of error
-    parts = draws.size * weights * (moved[:, None] + left_out)
+    batches = np.array_split(np.arange(draws.size), min(BATCHES, draws.size))
+    sizes = np.array([[len(batch)] for batch in batches])
+    beside = np.stack([moved, np.ones_like(moved)])
+    products, _ = _sums(beside, terms - terms.mean(axis=0), batches)
+    weighted, mass = _sums(beside, weights, batches)
+    left_out = -weighted.sum(axis=0)
+    # what each batch adds to the weighted mean, as if the weights' own sum were free of error
+    parts = draws.size * (weighted + left_out * mass)
     reliable = table["reliable"].to_numpy()
     found = pd.DataFrame(
         {
             "first_order": products.sum(axis=0) / (draws.size - 1),
-            "first_order_error": _batch_error(products),
+            "first_order_error": _batch_error(products / sizes),
             "left_out": left_out,
-            "left_out_error": _batch_error(parts),
+            "left_out_error": _batch_error(parts / sizes),
         },
         index=table.index,
     )
@@ -182,10 +186,14 @@ def _pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
     return found.join(table).sort_values("pull", key=abs, ascending=False, kind="stable")
 
 
-def _batch_error(series: Floats) -> Floats:
+def _sums(beside: Floats, series: Floats, batches: Sequence[NDArray[np.intp]]) -> Floats:
+    """Sums (row, batch, column) of products of each row and each column, by successive draws."""
+    spans = [slice(batch[0], batch[-1] + 1) for batch in batches]
+    return np.stack([beside[:, span] @ series[span] for span in spans], axis=1)
+
+
+def _batch_error(means: Floats) -> Floats:
     """Standard error of the mean of each column, from means of batches of successive draws."""
-    batches = np.array_split(series, min(BATCHES, len(series)))
-    means = np.array([batch.mean(axis=0) for batch in batches])
     return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(len(means)))
 
 

@@ -113,10 +113,15 @@ def _shares(rows: pd.DataFrame) -> dict[str, Any]:
     for prefix in ("", f"{PRIOR}_"):
         if f"{prefix}pit" not in rows:
             continue
-        pit = rows[f"{prefix}pit"].dropna()
+        pit, chance = (rows[f"{prefix}{name}"].to_numpy(dtype=float) for name in ("pit", "chance"))
+        pit = pit[~np.isnan(pit)]
         for level in LEVELS:
-            inside = (pit - 0.5).abs() <= level / 2
-            shares[f"{prefix}inside_{100 * level:.0f}"] = inside.mean() if len(pit) else np.nan
-        shares[f"{prefix}pit"] = pit.mean()
-        shares[f"{prefix}chance"] = rows[f"{prefix}chance"].mean()
+            shares[f"{prefix}inside_{100 * level:.0f}"] = _mean(np.abs(pit - 0.5) <= level / 2)
+        shares[f"{prefix}pit"] = _mean(pit)
+        shares[f"{prefix}chance"] = _mean(chance[~np.isnan(chance)])
     return shares
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean; NaN of nothing."""
+    return float(values.mean()) if values.size else np.nan

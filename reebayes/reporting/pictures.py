@@ -69,7 +69,8 @@ def band_figure(
         strips = {group: _of_quantity(contents, found, name) for group, found in yearly.items()}
         shown = _shown_records(contents, plan, name, records, others=others)
         plot_bands(strips[POSTERIOR], shown, prior=strips.get(PRIOR), ax=ax)
-        ax.set_title(plain_text(plan.label(name)), fontsize=10, loc="left", weight="bold")
+        # At a height that is given: to look for room above the plot takes a quarter of a drawing.
+        ax.set_title(plain_text(plan.label(name)), fontsize=10, loc="left", weight="bold", y=1.0)
         if len(names) > 1:
             _small(ax)
         notes += _off_scale(ax, shown, plan.label(name))

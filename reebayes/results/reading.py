@@ -84,7 +84,14 @@ class Contents:
         if name not in self.fit.children:
             there = ", ".join(self.fit.children)
             raise ResultError(f"The fit has no group {name!r}; it has {there}.")
-        return self.fit.children[name].to_dataset()
+        if name not in self._groups:
+            self._groups[name] = self.fit.children[name].to_dataset()
+        return self._groups[name]
+
+    @cached_property
+    def _groups(self) -> dict[str, xr.Dataset]:
+        """Groups that were asked for; their numbers stay in the file."""
+        return {}
 
     @property
     def attrs(self) -> Mapping[Any, Any]:
@@ -204,18 +211,31 @@ class Contents:
             If the fit has no such group, or the group no such name.
         """
         draws = self.group(group)
-        found = draws[variable]
+        found = draws.variables[variable]
         dim = str(found.dims[-1])
-        position = draws.indexes[dim].get_indexer(pd.Index([name]))[0]
-        require_known([name], draws.indexes[dim] if position < 0 else [name], dim)
-        return np.asarray(found.variable[..., position].values)
+        if name not in draws.indexes[dim]:
+            require_known([name], draws.indexes[dim], dim)
+        return np.asarray(found[..., draws.indexes[dim].get_loc(name)].values)
 
     def bias(self, group: str, reporter: str, years: Sequence[int]) -> np.ndarray:
         """Draws (chain, draw) of the mean bias of a reporter over some years, log scale."""
-        if reporter not in self.group(group)[DRIFTING].values:
-            return self.array(group, "bias", reporter)
-        moving = self.array(group, "drifting_bias", reporter)
+        drifting = self.group(group).indexes[DRIFTING]
+        if reporter not in drifting:
+            position = self.group(group).indexes[REPORTER].get_loc(reporter)
+            return np.asarray(self._biases(group, "bias")[..., position])
+        moving = self._biases(group, "drifting_bias")[..., drifting.get_loc(reporter)]
         return np.asarray(moving[..., self.positions(years)].mean(axis=-1))
+
+    def _biases(self, group: str, variable: str) -> np.ndarray:
+        """Draws of all biases: few, and asked for by every reporter in turn."""
+        if (group, variable) not in self._read:
+            self._read[group, variable] = self.group(group)[variable].values
+        return self._read[group, variable]
+
+    @cached_property
+    def _read(self) -> dict[tuple[str, str], np.ndarray]:
+        """Draws that are kept in memory once read."""
+        return {}
 
     def bias_by_year(self, group: str) -> xr.DataArray:
         """Draws (chain, draw, year, reporter) of all biases, log scale."""
