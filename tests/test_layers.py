@@ -234,8 +234,7 @@ def test_the_page_on_architecture_names_every_folder_and_module() -> None:
 
 def test_the_invariants_name_what_is_there() -> None:
     """Parts of the package and files of tests; what is not of the package is left alone."""
-    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8").partition("## Invariants")[2]
-    rows = [row.split("|") for row in text.splitlines() if row.startswith("| ") and "`" in row]
+    rows = rows_below("## Invariants")
     assert len(rows) > 15
     for _, _, where, tests, _ in rows:
         for name in re.findall(r"`([\w.]+)`", where):
@@ -243,6 +242,22 @@ def test_the_invariants_name_what_is_there() -> None:
                 assert is_place(name), name
         for name in re.findall(r"`(\w+)`", tests):
             assert (ROOT / "tests" / f"{name}.py").is_file(), name
+
+
+def test_new_things_go_where_there_is_a_place() -> None:
+    rows = rows_below("## Where a new thing goes")
+    assert len(rows) > 5
+    for _, _, where, _ in rows:
+        for name in re.findall(r"`([\w.]+)`", where):
+            if unit_of(name) in LEVEL:
+                assert is_place(name), name
+
+
+def rows_below(title: str) -> list[list[str]]:
+    """Return the cells of a table of ARCHITECTURE.md that names parts of the package."""
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8").partition(f"{title}\n")[2]
+    lines = text.partition("\n## ")[0].splitlines()
+    return [row.split("|") for row in lines if row.startswith("| ") and "`" in row]
 
 
 def is_place(name: str) -> bool:
