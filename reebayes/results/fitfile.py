@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
-from xarray.backends import BackendArray, NetCDF4BackendEntrypoint
+from xarray.backends import (
+    BackendArray,
+    BackendEntrypoint,
+    NetCDF4DataStore,
+    StoreBackendEntrypoint,
+)
 from xarray.core import indexing
 
 from reebayes.conventions import CHAIN, DRAW, FIT_FORMAT, FLOW, QUANTITY, REPORTER
 from reebayes.errors import ResultError
 from reebayes.files import write_whole
 from reebayes.results.contents import DRIFTING, JSON_ATTRIBUTES, differences, missing
+
+if TYPE_CHECKING:
+    from netCDF4 import Dataset
 
 _CHUNKS = 2**20
 """Bytes of a variable that a file keeps in memory while it is written."""
@@ -149,12 +159,57 @@ def fit_attributes(path: str | Path) -> dict[str, Any]:
 # --- reading --------------------------------------------------------------------------------------
 
 
+class _Handle:
+    """A file that is open for reading, for as long as anyone holds this.
+
+    netCDF4 crashes when the collector of garbage closes one of its files while another is open.
+    So the files are kept here, and those that nobody holds are closed before the next is opened.
+    """
+
+    _open: dict[weakref.ref[_Handle], Dataset] = {}  # noqa: RUF012
+
+    def __init__(self, source: str) -> None:
+        import netCDF4
+
+        self.close_abandoned()
+        self.source = source
+        self._open[weakref.ref(self)] = self.file = netCDF4.Dataset(source)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        """Open the file again where a copy of this is made."""
+        return type(self), (self.source,)
+
+    def close(self) -> None:
+        """Close the file, unless it is closed."""
+        if self._open.pop(weakref.ref(self), None) is not None:
+            self.file.close()
+
+    @classmethod
+    def close_abandoned(cls) -> None:
+        """Close the files that nobody holds."""
+        for held in [held for held in cls._open if held() is None]:
+            cls._open.pop(held).close()
+
+    @classmethod
+    def close_all(cls) -> None:
+        """Close every file."""
+        while cls._open:
+            cls._open.popitem()[1].close()
+
+
+atexit.register(_Handle.close_all)
+
+
 class _Checked(BackendArray):
     """An array of a file that tells, when it is read, if the file is damaged."""
 
-    def __init__(self, variable: xr.Variable, source: str, name: str) -> None:
-        self.variable, self.source, self.name = variable, source, name
+    def __init__(self, variable: xr.Variable, handle: _Handle, name: str) -> None:
+        self.variable, self.handle, self.name = variable, handle, name
         self.shape, self.dtype = variable.shape, variable.dtype
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return itself: what is in a file is not changed through it."""
+        return self
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         """Read part of the array."""
@@ -162,35 +217,44 @@ class _Checked(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> Any:
+        source = self.handle.source
+        if not self.handle.file.isopen():
+            raise ResultError(f"{source}: the fit was closed; open it again to read {self.name}.")
         try:
             return np.asarray(self.variable[key].values)
         except _DAMAGE as error:
-            raise ResultError(_damaged(f"{self.source}{self.name}", error)) from error
+            raise ResultError(_damaged(f"{source}{self.name}", error)) from error
 
 
-class _FitBackend(NetCDF4BackendEntrypoint):
+class _FitBackend(BackendEntrypoint):
     """netCDF files, read as xarray reads them, with damage told as an error of this package."""
 
-    def open_groups_as_dict(self, filename_or_obj: Any, **options: Any) -> dict[str, xr.Dataset]:
-        """Open the groups of a file."""
-        groups = super().open_groups_as_dict(filename_or_obj, **options)
-        source = str(filename_or_obj)
-        return {name: _checked(group, source, name) for name, group in groups.items()}
+    def open_datatree(self, filename_or_obj: Any, **options: Any) -> xr.DataTree:
+        """Open a file as a tree, whose numbers stay in the file."""
+        handle = _Handle(str(filename_or_obj))
+        try:
+            names = ("/", *handle.file.groups)
+            tree = xr.DataTree.from_dict({name: _checked(handle, name) for name in names})
+        except BaseException:
+            handle.close()
+            raise
+        tree.set_close(handle.close)
+        return tree
 
 
-def _checked(group: xr.Dataset, source: str, title: str) -> xr.Dataset:
+def _checked(handle: _Handle, title: str) -> xr.Dataset:
+    store = NetCDF4DataStore(handle.file, group=title)  # type: ignore[no-untyped-call]
+    group = StoreBackendEntrypoint().open_dataset(store)
     arrays = {
         name: (
             variable.dims,
-            indexing.LazilyIndexedArray(_Checked(variable, source, f"{title}/{name}")),
+            indexing.LazilyIndexedArray(_Checked(variable, handle, f"/{title}/{name}")),
             variable.attrs,
         )
         for name, variable in group.variables.items()
         if name in group.data_vars
     }
-    checked = group.assign(arrays)
-    checked.set_close(group.close)
-    return checked
+    return group.assign(arrays)
 
 
 def _damaged(source: object, error: Exception) -> str:

@@ -15,7 +15,7 @@ import xarray as xr
 
 from reebayes.conventions import POSTERIOR
 from reebayes.files import write_whole
-from reebayes.inference.convergence import judge
+from reebayes.inference.convergence import diagnose
 from reebayes.inference.datatree import draws_dataset
 from reebayes.inference.sampling import THIN, Run, draw, find_coordinates
 from reebayes.model.layout import lay_out
@@ -50,7 +50,7 @@ def main() -> int:
     layout = lay_out(study)
     draws, stats = draw(layout, RUN, find_coordinates(layout, seed=RUN.seed))
     posterior = draws_dataset(layout, study.unit, POSTERIOR, draws)
-    verdict = judge(posterior, stats)
+    verdict = diagnose(posterior, stats)
     sys.stdout.write(f"{verdict['verdict']}\n")
     if verdict["converged"] != "yes":
         return 3
