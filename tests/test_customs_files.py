@@ -446,19 +446,20 @@ def test_eurostat_bulk_files_of_either_generation(tmp_path: Path) -> None:
         assert reasons_of(reading)[3] == "no commodity code"
 
 
-def test_eurostat_counts_once_its_source_is_in_the_study(tmp_path: Path) -> None:
-    folder = tmp_path / "study"
-    shutil.copytree(read_study().path, folder)
-    with (folder / "sources.csv").open("a", encoding="utf-8") as handle:
-        handle.write("EUROSTAT_COMEXT,Eurostat,,,,\nJAPAN_CUSTOMS,Ministry of Finance,,,,\n")
+def test_eurostat_and_japan_count_if_their_sources_are_in_the_study(tmp_path: Path) -> None:
     path, japan = tmp_path / "comext.csv", tmp_path / "japan.csv"
     path.write_text(COMEXT)
     japan.write_text(japanese(range(1, 13)))
-    result = harmonise([path, japan], study=read_study(folder), incomplete="bound")
+    result = harmonise([path, japan], incomplete="bound")
     table = result.records.set_index("reporter")
     assert table.loc["comext_RW_imports", "low"] == 5.7
     assert table.loc["japan_RW_imports", "low"] == 12 * 0.5
-    without = harmonise([path, japan], incomplete="bound")
+    folder = tmp_path / "study"
+    shutil.copytree(read_study().path, folder)
+    rows = (folder / "sources.csv").read_text("utf-8").splitlines(keepends=True)
+    kept = [row for row in rows if not row.startswith(("EUROSTAT_COMEXT,", "JAPAN_CUSTOMS,"))]
+    (folder / "sources.csv").write_text("".join(kept), encoding="utf-8")
+    without = harmonise([path, japan], study=read_study(folder), incomplete="bound")
     assert without.records.empty and "source is not in the study" in without.summary
 
 
