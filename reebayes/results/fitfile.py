@@ -272,15 +272,12 @@ def _check_fit(source: Path, fit: xr.DataTree) -> None:
     found = fit.attrs.get("fit_format", FIT_FORMAT)
     if not isinstance(found, int) and not hasattr(found, "__index__"):
         raise ResultError(f"{source}: not a fit of reebayes; its fit_format is {found!r}.")
-    if int(found) > FIT_FORMAT:
+    if int(found) != FIT_FORMAT:
+        newer = int(found) > FIT_FORMAT
+        age, advice = ("a newer", "Update reebayes, or fit") if newer else ("an older", "Fit")
         raise ResultError(
-            f"{source}: written by reebayes {fit.attrs.get('reebayes_version', '')} in a newer "
-            "form than this version reads. Update reebayes, or fit again."
-        )
-    if int(found) < FIT_FORMAT and "fit_format" in fit.attrs:
-        raise ResultError(
-            f"{source}: written by reebayes {fit.attrs.get('reebayes_version', '')} in an older "
-            "form than this version reads. Fit again."
+            f"{source}: written by reebayes {fit.attrs.get('reebayes_version', '')} in {age} form "
+            f"than this version reads. {advice} again."
         )
     lacking = missing(fit)
     if lacking:

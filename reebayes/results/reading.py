@@ -155,7 +155,7 @@ class Contents:
     @cached_property
     def units(self) -> pd.Series:
         """Unit of every quantity."""
-        return self._table(QUANTITY)["unit"]
+        return self._quantities["unit"]
 
     @cached_property
     def ratios(self) -> set[str]:
@@ -165,27 +165,26 @@ class Contents:
     @cached_property
     def terms(self) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
         """Weights by flow of every quantity: of its numerator, and of its denominator if any."""
-        return {
-            str(name): parse_terms(text) for name, text in self._table(QUANTITY)["terms"].items()
-        }
+        return {str(name): parse_terms(text) for name, text in self._quantities["terms"].items()}
+
+    @cached_property
+    def _quantities(self) -> pd.DataFrame:
+        return self._table(QUANTITY)
 
     @cached_property
     def report(self) -> dict[str, Any]:
         """The study's ``[report]`` table; empty if it has none."""
-        settings = json.loads(str(self.fit.attrs.get("report", "{}")))
-        return settings if isinstance(settings, dict) else {}
+        return self._json_table("report")
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The study's ``[settings]``."""
-        settings = json.loads(str(self.fit.attrs.get("settings", "{}")))
-        return settings if isinstance(settings, dict) else {}
+        return self._json_table("settings")
 
     @cached_property
     def directions(self) -> dict[str, Any]:
         """Counts of local identifiability, see `identify`; empty if nobody counted."""
-        counts = json.loads(str(self.fit.attrs.get("directions", "{}")))
-        return counts if isinstance(counts, dict) else {}
+        return self._json_table("directions")
 
     @cached_property
     def variance_floor(self) -> float:
@@ -248,6 +247,11 @@ class Contents:
     def positions(self, years: Sequence[int]) -> list[int]:
         """Where years stand among those of the fit."""
         return [self.years.index(year) for year in years]
+
+    def _json_table(self, name: str) -> dict[str, Any]:
+        """One attribute of the root that holds a JSON object; empty if it is missing or none."""
+        found = json.loads(str(self.fit.attrs.get(name, "{}")))
+        return found if isinstance(found, dict) else {}
 
     def _table(self, dim: str) -> pd.DataFrame:
         """One table of the study, by the names of its rows."""
