@@ -75,5 +75,5 @@ def _period(line: Line) -> tuple[int, int]:
 
 def _names(line: Line, *columns: str) -> tuple[str, ...]:
     """Return the names of an area; numbers are Eurostat's own, not those of other sites."""
-    texts = (line.key(column) for column in columns)
-    return tuple(f"eurostat:{text}" if text.isdecimal() else text for text in texts if text)
+    texts = line.names(*columns)
+    return tuple(f"eurostat:{text}" if text.isdecimal() else text for text in texts)

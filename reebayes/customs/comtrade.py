@@ -79,9 +79,9 @@ def read_plus(table: Table) -> Iterator[Shipment]:
             month=period.month,
             flow=_flow(line, "flowCode", "flowDesc"),
             reporter=line.text("reporterDesc", "reporterISO", "reporterCode"),
-            reporter_names=_names(line, "reporterISO", "reporterCode", "reporterDesc"),
+            reporter_names=line.names("reporterISO", "reporterCode", "reporterDesc"),
             partner=line.text("partnerDesc", "partnerISO", "partnerCode"),
-            partner_names=_names(line, "partnerISO", "partnerCode", "partnerDesc"),
+            partner_names=line.names("partnerISO", "partnerCode", "partnerDesc"),
             code=line.code("cmdCode"),
             weight=weight,
             value=line.number("primaryValue"),
@@ -120,9 +120,9 @@ def read_legacy(table: Table) -> Iterator[Shipment]:
             month=period.month,
             flow=_flow(line, "Trade Flow", "Trade Flow Code"),
             reporter=line.text("Reporter", "Reporter ISO", "Reporter Code"),
-            reporter_names=_names(line, "Reporter ISO", "Reporter Code", "Reporter"),
+            reporter_names=line.names("Reporter ISO", "Reporter Code", "Reporter"),
             partner=line.text("Partner", "Partner ISO", "Partner Code"),
-            partner_names=_names(line, "Partner ISO", "Partner Code", "Partner"),
+            partner_names=line.names("Partner ISO", "Partner Code", "Partner"),
             code=line.code("Commodity Code"),
             weight=weight,
             value=line.number("Trade Value (US$)"),
@@ -152,10 +152,6 @@ def _flow(line: Line, *columns: str) -> str:
             columns[0], line.text(*columns), "flow is not known", f"write '{IMPORT}' or 'export'"
         )
     return found
-
-
-def _names(line: Line, *columns: str) -> tuple[str, ...]:
-    return tuple(name for name in map(line.key, columns) if name)
 
 
 def _breakdown(line: Line) -> tuple[str, ...]:

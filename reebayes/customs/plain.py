@@ -32,9 +32,9 @@ def read_plain(table: Table) -> Iterator[Shipment]:
             month=period.month,
             flow=flow,
             reporter=line.text("reporter"),
-            reporter_names=_names(line, "reporter"),
+            reporter_names=line.names("reporter"),
             partner=line.text("partner"),
-            partner_names=_names(line, "partner"),
+            partner_names=line.names("partner"),
             code=line.code("code"),
             weight=line.number("weight_kg"),
             value=line.number("value_usd"),
@@ -51,8 +51,3 @@ def _flow(line: Line) -> str:
         advice = "write 'import' or 'export'"
         line.refuse("flow", line.text("flow"), "flow is neither import nor export", advice)
     return flow
-
-
-def _names(line: Line, column: str) -> tuple[str, ...]:
-    name = line.key(column)
-    return (name,) if name else ()

@@ -115,6 +115,10 @@ class Line:
         """Return a code as text, also if it was saved as a number with decimals."""
         return re.sub(r"^([0-9]+)[.,]0+$", r"\1", self.text(*columns))
 
+    def names(self, *columns: str) -> tuple[str, ...]:
+        """Return the codes, as `key` gives them, of those of `columns` that are not blank."""
+        return tuple(name for name in map(self.key, columns) if name)
+
     def number(self, column: str) -> float | None:
         """Return a number as the whole column writes them; None if blank or unreadable."""
         text, notation = self.text(column), self._notations.get(column, Notation.POINT)
