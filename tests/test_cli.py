@@ -321,6 +321,15 @@ def test_the_sampler_is_not_loaded_for_help() -> None:
     assert "Bayesian material flow analysis" in done.stdout
 
 
+def test_reading_a_fit_loads_neither_dask_nor_scipy(fit_file: Path) -> None:
+    pytest.importorskip("dask")
+    words = [sys.executable, "-X", "importtime", "-m", "reebayes", "report", str(fit_file)]
+    done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "xarray" in loaded
+    assert not {"dask", "scipy", "matplotlib.pyplot"} & loaded
+
+
 # --- compare ------------------------------------------------------------------------------------
 
 
