@@ -356,12 +356,11 @@ def confounding(fit: Fit) -> pd.DataFrame:
     contents = contents_of(fit)
 
     @cache  # most quantities have several reporters
-    def logs(group: str, name: str) -> Floats:
-        draws = _flat(contents.array(group, "quantities", name))
-        return np.log(draws, out=np.full_like(draws, np.nan), where=draws > 0)
+    def read(group: str, name: str) -> Floats:
+        return contents.array(group, "quantities", name)
 
     rows = [
-        {"reporter": reporter, "quantity": name, **_joint(contents, logs, reporter, name, years)}
+        {"reporter": reporter, "quantity": name, **_joint(contents, read, reporter, name, years)}
         for (reporter, name), years in _reported(contents).items()
     ]
     table = pd.DataFrame(rows, columns=_PAIR_COLUMNS).dropna(subset=["correlation"])
@@ -416,20 +415,20 @@ _PAIR_COLUMNS = [
 ]  # fmt: skip
 
 
-type _Logs = Callable[[str, str], Floats]
+type _Read = Callable[[str, str], Floats]
 
 
 def _joint(
-    contents: Contents, logs: _Logs, reporter: str, name: str, years: list[int]
+    contents: Contents, read: _Read, reporter: str, name: str, years: list[int]
 ) -> dict[str, float | str]:
     """Mean bias beside mean log quantity over some years."""
-    after = _means(contents, logs, POSTERIOR, reporter, name, years)
+    after = _means(contents, read, POSTERIOR, reporter, name, years)
     if not all(np.ptp(values) > 0 for values in after):  # not so where undefined
         return {"correlation": np.nan}
     row: dict[str, float | str] = {"correlation": float(np.corrcoef(*after)[0, 1])}
     if float(row["correlation"]) > CONFOUNDED_FROM:
         return row
-    before = _means(contents, logs, PRIOR, reporter, name, years)
+    before = _means(contents, read, PRIOR, reporter, name, years)
     for what, *pair in zip(("bias", "quantity"), before, after, strict=True):
         first, second = (np.sort(values)[:, None] for values in pair)
         effective = min(contents.effective_draws, len(second))
@@ -443,11 +442,11 @@ def _joint(
 
 
 def _means(
-    contents: Contents, logs: _Logs, group: str, reporter: str, name: str, years: list[int]
+    contents: Contents, read: _Read, group: str, reporter: str, name: str, years: list[int]
 ) -> tuple[Floats, Floats]:
     """Draws of the mean bias, and of the mean log quantity where it exists."""
-    level = logs(group, name)[:, contents.positions(years)]
-    level = level[:, ~np.isnan(level).any(axis=0)]
+    level = read(group, name)[..., contents.positions(years)]
+    level = _flat(level[..., (level > 0).all(axis=(0, 1))])
     bias = _flat(contents.bias(group, reporter, years))[:, 0]
     undefined = np.full(len(level), np.nan)
-    return bias, level.mean(axis=1) if level.shape[1] else undefined
+    return bias, np.log(level).mean(axis=1) if level.shape[1] else undefined
