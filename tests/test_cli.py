@@ -20,7 +20,7 @@ from reebayes.errors import FitError
 from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.study import Study, read_study
-from tests.fakes import fake_fit
+from tests.fakes import fake_fit, save_fake
 from tests.test_variants import study_with
 from tests.tiny import PRIORS, STUDY, shared_tables, write_tables
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def fit_file(tmp_path: Path) -> Path:
-    return save_fit(fake_fit(), tmp_path / "fit.nc")
+    return save_fake(tmp_path / "fit.nc")
 
 
 @pytest.fixture
