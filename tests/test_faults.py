@@ -352,18 +352,6 @@ def test_a_folder_that_cannot_be_written(
     assert sampler["calls"] == 0  # a fit that cannot be saved is not worth starting
 
 
-def test_compiled_code_that_can_be_kept_nowhere(
-    tiny_study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    def refuse(name: str) -> ModuleType:
-        raise RuntimeError("cannot cache function 'states': no locator available")
-
-    monkeypatch.setattr("reebayes.cli.fits.import_module", refuse)
-    assert main(["fit", "--data", str(tiny_study), "--out", str(tmp_path / "fit.nc")]) == 2
-    assert "set NUMBA_CACHE_DIR" in one_line(capsys.readouterr().err)
-
-
 @pytest.mark.parametrize("name", ["", ".", "..", "/"])
 @pytest.mark.parametrize("command", ["report", "harmonise", "fit"])
 def test_an_output_that_is_no_file(

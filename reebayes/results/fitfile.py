@@ -15,7 +15,7 @@ from xarray.core import indexing
 
 from reebayes.conventions import CHAIN, DRAW, FIT_FORMAT, FLOW, QUANTITY, REPORTER
 from reebayes.errors import ResultError
-from reebayes.files import write_whole
+from reebayes.files import FILE, kind_of, write_whole
 from reebayes.results.contents import DRIFTING, JSON_ATTRIBUTES, differences, missing
 
 _CHUNKS = 2**20
@@ -122,8 +122,9 @@ def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
         read that have been damaged.
     """
     source = Path(path)
-    if not source.is_file():
-        what = "is a folder, not a fit" if source.is_dir() else "no such file"
+    kind = kind_of(source)
+    if kind != FILE:
+        what = f"is a {kind}, not a fit" if kind else "no such file"
         raise ResultError(f"{source}: {what}. `reebayes fit --out FILE.nc` makes one.")
     try:
         fit = xr.open_datatree(source, engine=_FitBackend)
@@ -139,6 +140,8 @@ def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
 
 def fit_attributes(path: str | Path) -> dict[str, Any]:
     """Return what a fit's file says of itself, without reading its draws; empty if it is none."""
+    if kind_of(Path(path)) != FILE:  # whoever opens a pipe waits for a writer
+        return {}
     try:
         with xr.open_dataset(path, engine="netcdf4") as root:
             return dict(root.attrs)

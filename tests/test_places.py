@@ -1,0 +1,424 @@
+"""Where results are written and fits come from: pipes, links, odd file systems, odd fits."""
+
+import errno
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+import reebayes as rb
+from reebayes import files
+from reebayes.cli.main import main
+from reebayes.errors import ResultError
+from reebayes.files import plain_file, plain_folder, sole_writer, write_whole
+from reebayes.reporting.spreadsheets import write_csv, write_xlsx
+from reebayes.reporting.tables import export_tables
+from reebayes.results.fitfile import fit_attributes, open_fit, save_fit
+from tests.fakes import fake_fit
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and links of POSIX")
+
+ROOT = Path(__file__).parents[1]
+CUSTOMS = ROOT / "tests" / "customs" / "plain.csv"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fit that no test may change."""
+    return save_fit(fake_fit(), tmp_path_factory.mktemp("saved") / "fit.nc")
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sampled, drawn or counted: what is refused is refused before."""
+
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("work was done")
+
+    for name in (
+        "reebayes.cli.fits._fitted",
+        "reebayes.experiments.runs.RunStore.fit",
+        "reebayes.experiments.calibration.calibrate",
+        "reebayes.customs.harmonise",
+        "reebayes.reporting.page.write_report",
+        "reebayes.reporting.tables.export_tables",
+        "reebayes.answers.drivers.driver_text",
+        "reebayes.answers.drivers.gather_drivers",
+        "reebayes.cli.studies.describe_study",
+    ):
+        monkeypatch.setattr(name, work)
+
+
+def one_line(text: str) -> str:
+    """Return a message, which must be one line and no traceback."""
+    assert "Traceback" not in text
+    assert text.count("\n") == 1, text
+    return text
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    """Bind a socket by a short name: paths of sockets may have 100 letters."""
+    here = Path.cwd()
+    os.chdir(path.parent)
+    try:
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+def make_link_to_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name("end"))
+    path.symlink_to("end")
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+NO_FILES = {
+    "pipe": make_pipe,
+    "socket": make_socket,
+    "link to a pipe": make_link_to_pipe,
+    "loop": make_loop,
+    "folder": Path.mkdir,
+}
+NO_FOLDERS = {name: make for name, make in NO_FILES.items() if name != "folder"} | {
+    "file": Path.touch
+}
+
+# Commands that write a file, or into a folder; OUT stands for it.
+INTO_FILES = {
+    "fit": ["fit", "--data", "TINY", "--out", "OUT"],
+    "report": ["report", "FIT", "--out", "OUT"],
+    "export": ["export", "FIT", "--to", "xlsx", "--out", "OUT"],
+    "describe": ["describe", "TINY", "--out", "OUT"],
+    "harmonise": ["harmonise", str(CUSTOMS), "--data", "TINY", "--out", "OUT"],
+    "rejected": ["harmonise", "--data", "TINY", "--out", "BESIDE", "--rejected", "OUT"],
+}
+INTO_FOLDERS = {
+    "run": ["run", "--data", "TINY", "--out-dir", "OUT"],
+    "export": ["export", "FIT", "--to", "csv", "--out", "OUT"],
+    "learnt": ["learnt", "FIT", "--csv", "OUT"],
+    "compare": ["compare", "--data", "TINY", "--out", "OUT"],
+    "calibrate": ["calibrate", "--data", "TINY", "--out", "OUT"],
+}
+
+
+def told(words: list[str], out: Path, saved: Path, tiny: Path) -> int:
+    """Run a command with its output, and a fit and a study where it takes them."""
+    known = {"OUT": out, "FIT": saved, "TINY": tiny, "BESIDE": out.with_name("beside.csv")}
+    return main([str(known.get(word, word)) for word in words])
+
+
+def standing(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """What stands in a folder: modes, sizes and numbers, of links themselves."""
+    stats = {str(path): path.lstat() for path in folder.rglob("*")}
+    return {name: (s.st_mode, s.st_size, s.st_ino) for name, s in stats.items()}
+
+
+# --- outputs are plain files ----------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("thing", NO_FILES)
+@pytest.mark.parametrize("command", INTO_FILES)
+def test_what_is_no_plain_file_is_refused_before_work(
+    command: str, thing: str, saved: Path, tiny_study: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    NO_FILES[thing](out)
+    before = standing(tmp_path)
+    assert told(INTO_FILES[command], out, saved, tiny_study) == 2
+    message = one_line(capsys.readouterr().err)
+    assert str(out) in message
+    assert "give the name of a file" in message
+    assert standing(tmp_path) == before
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("thing", NO_FOLDERS)
+@pytest.mark.parametrize("command", INTO_FOLDERS)
+def test_what_is_no_folder_is_refused_before_work(
+    command: str, thing: str, saved: Path, tiny_study: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    NO_FOLDERS[thing](out)
+    before = standing(tmp_path)
+    assert told(INTO_FOLDERS[command], out, saved, tiny_study) == 2
+    message = one_line(capsys.readouterr().err)
+    assert str(out) in message
+    assert "give the name of a folder" in message
+    assert standing(tmp_path) == before
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        *(("run", name) for name in ("fit.nc", "report.html")),
+        *(("compare", name) for name in ("base.nc", "comparison.csv")),
+    ],
+)
+def test_pipes_inside_a_folder_are_refused_before_work(
+    command: str, name: str, saved: Path, tiny_study: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A pipe under the name of a file that is looked for first would stop the run for ever."""
+    out = tmp_path / "out"
+    out.mkdir()
+    make_pipe(out / name)
+    assert told(INTO_FOLDERS[command], out, saved, tiny_study) == 2
+    assert f"{name} is a pipe; give the name of a file" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("thing", NO_FILES)
+def test_functions_refuse_what_is_no_plain_file(
+    thing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reebayes.reporting.page._rendered", lambda material: "")
+    out, fit = tmp_path / "out", fake_fit()
+    NO_FILES[thing](out)
+    before = standing(tmp_path)
+    writers: list[Callable[[], object]] = [
+        lambda: rb.save_fit(fit, out),
+        lambda: rb.write_report(fit, out),
+        lambda: write_xlsx({}, out),
+        lambda: write_whole(out, lambda path: path.write_text("text")),
+    ]
+    for write in writers:
+        with pytest.raises(ResultError, match="give the name of a file"):
+            write()
+    assert standing(tmp_path) == before
+
+
+def test_a_pipe_is_no_fit(tmp_path: Path) -> None:
+    make_pipe(tmp_path / "fit.nc")
+    with pytest.raises(ResultError, match="is a pipe, not a fit"):
+        open_fit(tmp_path / "fit.nc")
+    assert fit_attributes(tmp_path / "fit.nc") == {}
+
+
+def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file/out.nc", "file/more/out.nc"):
+        with pytest.raises(ResultError, match="file is a file; give the name of a folder"):
+            plain_file(tmp_path / place)
+    with pytest.raises(ResultError, match="file is a file; give the name of a folder"):
+        write_csv(export_tables(fake_fit()), tmp_path / "file")
+
+
+# --- links ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["a file", "nothing"])
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_links_are_written_through(
+    command: str, there: bool, saved: Path, tiny_study: Path, tmp_path: Path
+) -> None:
+    """What the link leads to is replaced or made, in its own folder; the link stays."""
+    place, link = tmp_path / "far" / "file", tmp_path / "near" / "link"
+    place.parent.mkdir()
+    link.parent.mkdir()
+    link.symlink_to("../far/file")
+    if there:
+        place.write_text("old")
+    assert told(INTO_FILES[command], link, saved, tiny_study) == 0
+    assert link.is_symlink()
+    assert os.readlink(link) == "../far/file"
+    assert place.stat().st_size > 10
+    assert not place.is_symlink()
+    assert {path.name for path in (*place.parent.iterdir(), *link.parent.iterdir())} == {
+        "file", "link",
+    }  # fmt: skip
+
+
+def test_a_chain_of_links_keeps_every_link(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to(tmp_path / "new" / "three")
+    path = save_fit(fake_fit(), tmp_path / "one")
+    assert path == tmp_path / "one"
+    assert (tmp_path / "one").is_symlink()
+    assert (tmp_path / "two").is_symlink()
+    assert open_fit(tmp_path / "new" / "three").attrs["study_name"]
+
+
+def test_the_temporary_file_lies_beside_what_a_link_leads_to(tmp_path: Path) -> None:
+    far = tmp_path / "far"
+    far.mkdir()
+    (tmp_path / "link").symlink_to(far / "file")
+    seen: list[Path] = []
+    with sole_writer(tmp_path / "link"):
+        assert [path.name for path in far.iterdir()] == [".file.lock"]
+        write_whole(tmp_path / "link", lambda path: (seen.append(path), path.write_text("new")))
+    assert [path.parent for path in seen] == [far.resolve()]
+    assert seen[0].name.startswith(".file.")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["far", "link"]
+
+
+def test_a_failure_leaves_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to("file")
+
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise OSError("no space")
+
+    with pytest.raises(ResultError, match=r"link: cannot be written \(no space\)"):
+        write_whole(tmp_path / "link", fail)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "link").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
+
+
+def test_a_link_and_its_file_have_one_writer(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    with (
+        sole_writer(tmp_path / "file"),
+        pytest.raises(ResultError, match="another run"),
+        sole_writer(tmp_path / "link"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["a folder", "nothing"])
+def test_folders_are_written_through_links(there: bool, saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("far/tables")
+    if there:
+        (tmp_path / "far" / "tables").mkdir(parents=True)
+    words = ["export", str(saved), "--to", "csv", "--out", str(tmp_path / "link")]
+    assert main(words) == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far" / "tables" / "flows.csv").is_file()
+    assert plain_folder(tmp_path / "link") == (tmp_path / "far" / "tables").resolve()
+
+
+def test_a_dangling_link_to_an_input_is_an_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two outputs that are one file, which is not there yet."""
+    (tmp_path / "link").symlink_to("out.csv")
+    words = ["harmonise", CUSTOMS, "--out", tmp_path / "out.csv", "--rejected", tmp_path / "link"]
+    assert main([str(word) for word in words]) == 2
+    assert "another file of this command" in one_line(capsys.readouterr().err)
+    assert not (tmp_path / "out.csv").exists()
+
+
+# --- odd file systems -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NotImplementedError("no locks"), OSError(errno.ENOSYS, "no"), OSError(errno.ENOLCK, "no")],
+    ids=["system", "file system", "network"],
+)
+def test_where_no_file_can_be_locked_a_run_goes_on_and_says_so(
+    error: Exception, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with caplog.at_level(logging.WARNING):
+        assert main(["export", str(saved), "--to", "csv", "--out", str(tmp_path / "out")]) == 0
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == [
+        f"{tmp_path / 'out'}: its file system has no locks"
+    ]
+    assert (tmp_path / "out" / "flows.csv").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_other_errors_of_a_lock_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with (
+        pytest.raises(ResultError, match="out: cannot be written"),
+        sole_writer(tmp_path / "out"),
+    ):
+        pass
+
+
+def test_a_lock_is_removed_while_it_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other way round, the next run holds a file that this one then removes."""
+    there: list[bool] = []
+    release = FileLock.release
+
+    def noted(lock: FileLock, *words: object, **more: object) -> None:
+        there.append(Path(lock.lock_file).exists())
+        release(lock)
+
+    monkeypatch.setattr(FileLock, "release", noted)
+    with sole_writer(tmp_path / "out"):
+        assert (tmp_path / ".out.lock").exists()
+    assert there and not any(there)
+
+
+def test_a_lock_that_cannot_be_removed_while_it_is_open_is_closed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = {"open": True}
+    release, unlink = FileLock.release, Path.unlink
+
+    def closed(lock: FileLock, *words: object, **more: object) -> None:
+        release(lock)
+        state["open"] = False
+
+    def refused(path: Path, *, missing_ok: bool = False) -> None:
+        if state["open"]:
+            raise PermissionError(errno.EACCES, "in use")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(FileLock, "release", closed)
+    monkeypatch.setattr(files.Path, "unlink", refused)
+    with sole_writer(tmp_path / "out"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+NOWHERE = """
+import sys
+from numba.core import caching
+caching.CacheImpl._locator_classes = []
+import reebayes as rb
+from reebayes.cli.main import main
+study, out = sys.argv[1:]
+for command in (["run", "--out-dir", out], ["fit", "--out", f"{out}.nc"],
+                ["compare", "--out", out], ["calibrate", "--out", out]):
+    print(main([*command, "--data", study]))
+try:
+    rb.fit
+except rb.ReebayesError as error:
+    print(error, file=sys.stderr)
+"""
+
+
+def test_where_compiled_code_can_be_kept_nowhere(tiny_study: Path, tmp_path: Path) -> None:
+    """Each command that samples, and the function, name the variable to set, in one line."""
+    done = subprocess.run(
+        [sys.executable, "-c", NOWHERE, str(tiny_study), str(tmp_path / "out")], cwd=ROOT,
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert [line for line in done.stdout.splitlines() if line.isdigit()] == ["2"] * 4
+    lines = done.stderr.splitlines()
+    assert len(lines) == 5
+    assert set(lines) == {lines[0]}
+    assert "set NUMBA_CACHE_DIR to a folder that can be written" in lines[0]
