@@ -495,8 +495,8 @@ def _report_list(tree: xr.DataTree) -> None:
         (_flat, "posterior/flows by chain, draw, year, flow"),
         (_flat_prior, "prior/quantities"),
         (_no_draws, "a value of posterior/flows"),
-        (_bad_report, "report is no JSON"),
-        (_report_list, "report is no JSON"),
+        (_bad_report, "report, which must be JSON"),
+        (_report_list, "report, which must be JSON"),
     ],
 )
 def test_a_file_that_is_no_fit_of_ours(

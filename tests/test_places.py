@@ -9,17 +9,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from filelock import FileLock
 
 import reebayes as rb
 from reebayes import files
+from reebayes.answers.drivers import driver_text
 from reebayes.cli.main import main
 from reebayes.errors import ResultError
 from reebayes.files import plain_file, plain_folder, sole_writer, write_whole
 from reebayes.reporting.spreadsheets import write_csv, write_xlsx
 from reebayes.reporting.tables import export_tables
 from reebayes.results.fitfile import fit_attributes, open_fit, save_fit
+from reebayes.results.intervals import bands_of
 from tests.fakes import fake_fit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and links of POSIX")
@@ -32,6 +37,12 @@ CUSTOMS = ROOT / "tests" / "customs" / "plain.csv"
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fit that no test may change."""
     return save_fit(fake_fit(), tmp_path_factory.mktemp("saved") / "fit.nc")
+
+
+@pytest.fixture(scope="module")
+def sound() -> xr.DataTree:
+    """The same in memory, smaller."""
+    return fake_fit(draws=20)
 
 
 @pytest.fixture
@@ -189,7 +200,7 @@ def test_functions_refuse_what_is_no_plain_file(
     thing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reebayes.reporting.page._rendered", lambda material: "")
-    out, fit = tmp_path / "out", fake_fit()
+    out, fit = tmp_path / "out", fake_fit(draws=4)
     NO_FILES[thing](out)
     before = standing(tmp_path)
     writers: list[Callable[[], object]] = [
@@ -248,7 +259,7 @@ def test_links_are_written_through(
 def test_a_chain_of_links_keeps_every_link(tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to(tmp_path / "new" / "three")
-    path = save_fit(fake_fit(), tmp_path / "one")
+    path = save_fit(fake_fit(draws=4), tmp_path / "one")
     assert path == tmp_path / "one"
     assert (tmp_path / "one").is_symlink()
     assert (tmp_path / "two").is_symlink()
@@ -422,3 +433,147 @@ def test_where_compiled_code_can_be_kept_nowhere(tiny_study: Path, tmp_path: Pat
     assert len(lines) == 5
     assert set(lines) == {lines[0]}
     assert "set NUMBA_CACHE_DIR to a folder that can be written" in lines[0]
+
+
+# --- fits that were cut ---------------------------------------------------------------------------
+
+
+def cut(group: str, **positions: object) -> Callable[[xr.DataTree], xr.DataTree]:
+    """Cut one group, and leave the others as they are."""
+
+    def change(fit: xr.DataTree) -> xr.DataTree:
+        changed = fit.copy()
+        changed[group] = fit[group].to_dataset().isel(positions)
+        return changed
+
+    return change
+
+
+EVEN = {
+    "years": lambda fit: fit.isel(year=slice(0, 3)),
+    "last year": lambda fit: fit.isel(year=[-1]),
+    "chain": lambda fit: fit.isel(chain=[0]),
+    "draws": lambda fit: fit.isel(draw=slice(10)),
+}
+
+
+@pytest.mark.parametrize("name", [*EVEN, "file"])
+def test_figures_of_a_cut_fit_are_of_what_is_left(
+    name: str, sound: xr.DataTree, tmp_path: Path
+) -> None:
+    """Bands that were made of all years and draws are not told of fewer."""
+    fit = EVEN.get(name, EVEN["years"])(sound)
+    if name == "file":
+        fit.to_netcdf(tmp_path / "cut.nc", engine="netcdf4")
+        fit = open_fit(tmp_path / "cut.nc")
+    for group in ("posterior", "prior"):
+        draws = fit[group]["quantities"].sel(quantity="smuggled").stack(all=("chain", "draw"))
+        flows = fit[group]["flows"].sel(flow="ore_smuggled").stack(all=("chain", "draw"))
+        ends = {"median": 0.5, "lower": 0.05, "upper": 0.95}
+        total = bands_of(fit, "quantities", group, total=True).sel(quantity="smuggled")
+        yearly = bands_of(fit, "quantities", group).sel(quantity="smuggled")
+        single = bands_of(fit, "flows", group).sel(flow="ore_smuggled")
+        for end, level in ends.items():
+            by_hand = np.quantile(draws.sum("year").values, level)
+            np.testing.assert_allclose(total[end].item(), by_hand)
+            np.testing.assert_allclose(yearly[end], np.quantile(draws.values, level, axis=-1))
+            np.testing.assert_allclose(single[end], np.quantile(flows.values, level, axis=-1))
+    fit.close()
+
+
+@pytest.mark.parametrize("name", ["chain", "draws"])
+def test_all_tables_of_a_cut_fit_are_of_what_is_left(name: str, sound: xr.DataTree) -> None:
+    fit = EVEN[name](sound)
+    tables = export_tables(fit)
+    draws = fit["posterior"]["quantities"].sel(quantity="smuggled").sum("year").values
+    row = tables["cumulative"].set_index("quantity").loc["smuggled"]
+    by_hand = np.quantile(draws, [0.05, 0.95])
+    np.testing.assert_allclose(row[["lower", "upper"]].astype(float), by_hand)
+
+
+@pytest.mark.parametrize("reader", [driver_text, export_tables, rb.record_table])
+def test_records_of_years_that_were_cut_are_told(
+    reader: Callable[[xr.DataTree], object], sound: xr.DataTree
+) -> None:
+    """What needs a year that is gone says so; what does not, works."""
+    fit = sound.isel(year=slice(0, 3))
+    if reader is rb.record_table:
+        pd.testing.assert_frame_equal(rb.record_table(fit), rb.record_table(sound))
+        return
+    with pytest.raises(ResultError, match=r"lacks 2013, of which its records tell; .* 2010-2012"):
+        reader(fit)
+
+
+UNEVEN = {
+    "years of the posterior": (cut("posterior", year=slice(3)), "year in prior"),
+    "draws of the posterior": (cut("posterior", draw=slice(9)), "draw in log_likelihood"),
+    "records predicted": (cut("posterior_predictive", record=slice(3)), "record in"),
+    "quantities of the prior": (cut("prior", quantity=[0, 1]), "quantity in prior"),
+    "years between": (lambda fit: fit.isel(year=[0, 2]), "years one after another"),
+    "years turned round": (lambda fit: fit.isel(year=[2, 1]), "years one after another"),
+    "one year": (lambda fit: fit.isel(year=0), "flows by chain, draw, year, flow"),
+    "one chain": (lambda fit: fit.isel(chain=0), "flows by chain, draw, year, flow"),
+    "no draws": (lambda fit: fit.isel(draw=[]), "a value of posterior/flows"),
+    "no years": (lambda fit: fit.isel(year=[]), "years one after another"),
+}
+
+
+@pytest.mark.parametrize("name", UNEVEN)
+def test_a_fit_whose_parts_do_not_belong_together_is_told(
+    name: str, sound: xr.DataTree, tmp_path: Path
+) -> None:
+    change, message = UNEVEN[name]
+    fit = change(sound)
+    readers: list[Callable[[xr.DataTree], object]] = [
+        lambda fit: rb.quantity(fit, "smuggled"),
+        lambda fit: rb.flow(fit, "ore_mined"),
+        rb.learnt,
+        lambda fit: rb.influence(fit, "smuggled"),
+        rb.record_table,
+        export_tables,
+        lambda fit: rb.write_report(fit, tmp_path / "page.html"),
+    ]
+    for read in readers:
+        with pytest.raises(ResultError, match=message) as caught:
+            read(fit)
+        assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_whose_parts_do_not_belong_together_is_told(
+    sound: xr.DataTree, tmp_path: Path
+) -> None:
+    change, message = UNEVEN["years of the posterior"]
+    change(sound).to_netcdf(tmp_path / "fit.nc", engine="netcdf4")
+    with pytest.raises(ResultError, match=f"fit.nc: cut in some groups only: {message}"):
+        open_fit(tmp_path / "fit.nc")
+
+
+def test_sums_and_bands_of_cut_draws(sound: xr.DataTree) -> None:
+    draws = rb.quantity(sound, "smuggled")
+    with pytest.raises(ResultError, match="A sum over 2010 to 2013 lacks 2011, 2012"):
+        rb.cumulative(draws.isel(year=[0, 3]))
+    for wrong in (draws.isel(year=0), draws.isel(year=[]), draws.isel(year=[1, 0])):
+        with pytest.raises(ResultError, match="by year, in order"):
+            rb.cumulative(wrong)
+    for summary in (rb.bands, lambda da: rb.probability_above(da, 1.0)):
+        with pytest.raises(ResultError, match="no draws"):
+            summary(draws.isel(draw=[]))
+    assert rb.bands(draws.isel(chain=0))["median"].sizes == {"year": 6}
+
+
+def test_one_draw_moves_nothing(sound: xr.DataTree) -> None:
+    with pytest.raises(ResultError, match="keep more draws"):
+        rb.influence(sound.isel(chain=[0], draw=[0]), "smuggled")
+
+
+def test_an_estimate_of_years_that_were_cut_is_told(sound: xr.DataTree) -> None:
+    estimate = rb.Estimate(
+        name="e", quantity="smuggled", year=2011, year_end=2014, kind="value", value=1.0,
+        low=None, high=None, unit="kt REO", source="book", note="", why="",
+    )  # fmt: skip
+    with pytest.raises(ResultError, match="lacks 2013, 2014"):
+        rb.beside_published(sound.isel(year=slice(3)), published=[estimate])
+
+
+# --- odd fits -------------------------------------------------------------------------------------

@@ -152,6 +152,8 @@ class LeftOut:
         if by not in (RECORD, REPORTER):
             raise ResultError(f"by must be 'record' or 'reporter', not {by!r}.")
         terms, table = _terms(contents, by)
+        if len(terms) < 2:
+            raise ResultError("One draw alone does not show what records move; keep more draws.")
         weights, khat = smoothed_weights(terms)
         table["khat"], table["reliable"] = khat, reliable(khat, len(terms))
         return cls(terms, weights, table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,8 @@ from xarray.core import indexing
 from reebayes.conventions import CHAIN, DRAW, FIT_FORMAT, FLOW, QUANTITY, REPORTER
 from reebayes.errors import ResultError
 from reebayes.files import FILE, kind_of, write_whole
-from reebayes.results.contents import DRIFTING, JSON_ATTRIBUTES, differences, missing
+from reebayes.results.contents import DRIFTING, differences
+from reebayes.results.reading import fault_of
 
 _CHUNKS = 2**20
 """Bytes of a variable that a file keeps in memory while it is written."""
@@ -221,18 +221,6 @@ def _check_fit(source: Path, fit: xr.DataTree) -> None:
             f"{source}: written by reebayes {fit.attrs.get('reebayes_version', '')} in an older "
             "form than this version reads. Fit again."
         )
-    lacking = missing(fit)
-    if lacking:
-        raise ResultError(f"{source}: not a fit of reebayes; it lacks {', '.join(lacking)}.")
-    for name, kind in JSON_ATTRIBUTES.items():
-        if name in fit.attrs and not isinstance(_json(fit.attrs[name]), kind):
-            raise ResultError(
-                f"{source}: damaged; its attribute {name} is no JSON {kind.__name__}."
-            )
-
-
-def _json(text: object) -> object:
-    try:
-        return json.loads(str(text))
-    except ValueError:
-        return None
+    fault = fault_of(fit)
+    if fault:
+        raise ResultError(f"{source}: {fault}")

@@ -28,8 +28,17 @@ from reebayes.conventions import (
     parse_terms,
 )
 from reebayes.errors import ResultError
-from reebayes.results.contents import CONSTANT, DRIFTING, TABLES
+from reebayes.results.contents import (
+    CONSTANT,
+    DRIFTING,
+    TABLES,
+    cut_unevenly,
+    missing,
+    odd_attributes,
+)
 from reebayes.study.kinds import kind_of, stated_interval
+
+_SHOWN = 5  # things that are wrong with a fit, named in a message
 
 
 def stated_ends(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -226,7 +235,20 @@ class Contents:
         return still
 
     def positions(self, years: Sequence[int]) -> list[int]:
-        """Where years stand among those of the fit."""
+        """Where years stand among those of the fit.
+
+        Raises
+        ------
+        ResultError
+            If the fit does not have one of them, such as one that was cut.
+        """
+        lacking = [str(year) for year in years if year not in self.years]
+        if lacking:
+            first, last = self.years[0], self.years[-1]
+            raise ResultError(
+                f"The fit lacks {', '.join(lacking)}, of which its records tell; it is of "
+                f"{first}-{last}."
+            )
         return [self.years.index(year) for year in years]
 
     def _table(self, dim: str) -> pd.DataFrame:
@@ -258,5 +280,36 @@ type Fit = xr.DataTree | Contents
 
 
 def contents_of(fit: Fit) -> Contents:
-    """Return a fit with its tables read once."""
-    return fit if isinstance(fit, Contents) else Contents(fit)
+    """Return a fit with its tables read once.
+
+    Raises
+    ------
+    ResultError
+        If it is no whole fit, or was cut so that its groups do not belong together any more.
+    """
+    if isinstance(fit, Contents):
+        return fit
+    fault = fault_of(fit)
+    if fault:
+        raise ResultError(f"The fit cannot be read: {fault}")
+    return Contents(fit)
+
+
+def fault_of(fit: xr.DataTree) -> str:
+    """Say why no reader could go by a fit, from names and types alone; empty if all could."""
+    lacking = missing(fit)
+    if lacking:
+        return f"not a fit of reebayes; it lacks {_some(lacking)}."
+    odd = odd_attributes(fit)
+    if odd:
+        return f"damaged; wrong are its attributes {_some(odd)}."
+    uneven = cut_unevenly(fit)
+    if uneven:
+        return f"cut in some groups only: {_some(uneven)}. Cut all of it alike, or fit again."
+    return ""
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names as a list, cut where nobody reads on."""
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
