@@ -237,9 +237,11 @@ def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("there", [True, False], ids=["a file", "nothing"])
 @pytest.mark.parametrize("command", ["report", "export"])
 def test_links_are_written_through(
-    command: str, there: bool, saved: Path, tiny_study: Path, tmp_path: Path
-) -> None:
+    command: str, there: bool, saved: Path, tiny_study: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """What the link leads to is replaced or made, in its own folder; the link stays."""
+    monkeypatch.setattr("reebayes.reporting.page._rendered", lambda material: "<html></html>")
     place, link = tmp_path / "far" / "file", tmp_path / "near" / "link"
     place.parent.mkdir()
     link.parent.mkdir()
@@ -507,6 +509,7 @@ def test_records_of_years_that_were_cut_are_told(
 UNEVEN = {
     "years of the posterior": (cut("posterior", year=slice(3)), "year in prior"),
     "draws of the posterior": (cut("posterior", draw=slice(9)), "draw in log_likelihood"),
+    "draws of the likelihood": (cut("log_likelihood", draw=slice(9)), "draw in log_likelihood"),
     "records predicted": (cut("posterior_predictive", record=slice(3)), "record in"),
     "quantities of the prior": (cut("prior", quantity=[0, 1]), "quantity in prior"),
     "years between": (lambda fit: fit.isel(year=[0, 2]), "years one after another"),
@@ -567,6 +570,14 @@ def test_one_draw_moves_nothing(sound: xr.DataTree) -> None:
         rb.influence(sound.isel(chain=[0], draw=[0]), "smuggled")
 
 
+def test_replicated_draws_that_were_cut_are_told(sound: xr.DataTree) -> None:
+    """They need not be as many, but for what weighs each by its likelihood."""
+    fit = cut("posterior_predictive", draw=slice(9))(sound)
+    assert len(rb.predictive_check(fit).records) == len(rb.record_table(fit))
+    with pytest.raises(ResultError, match="18 draws in posterior_predictive and 40 in log_like"):
+        rb.disagreement(fit)
+
+
 def test_an_estimate_of_years_that_were_cut_is_told(sound: xr.DataTree) -> None:
     estimate = rb.Estimate(
         name="e", quantity="smuggled", year=2011, year_end=2014, kind="value", value=1.0,
@@ -577,3 +588,75 @@ def test_an_estimate_of_years_that_were_cut_is_told(sound: xr.DataTree) -> None:
 
 
 # --- odd fits -------------------------------------------------------------------------------------
+
+
+ODD = {
+    "a text for a number": {"ess_tail_min": "many"},
+    "a number for a text": {"unit": 7},
+    "several numbers": {"converged": np.array([1, 2])},
+    "no JSON": {"wall_seconds": "{"},
+    "JSON of another sort": {"failing": "7"},
+    "brackets without end": {"settings": "[" * 100_000},
+    "a very long text": {"report": "x" * 1_000_000},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_attributes_are_told_in_one_line(
+    name: str, sound: xr.DataTree, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = sound.copy()
+    fit.attrs |= ODD[name]
+    with pytest.raises(
+        ResultError, match=f"damaged; wrong are its attributes {next(iter(ODD[name]))}"
+    ):
+        rb.quantity(fit, "smuggled")
+    path = tmp_path / "fit.nc"
+    xr.DataTree(xr.Dataset(attrs=fit.attrs)).to_netcdf(path, engine="netcdf4")
+    for command in (["report"], ["export", "--to", "csv"], ["learnt"]):
+        assert main([*command, str(path)]) == 2
+        assert len(one_line(capsys.readouterr().err)) < 1000
+    assert [entry.name for entry in tmp_path.iterdir()] == ["fit.nc"]
+
+
+ODD_REPORTS = [
+    '{"headline": [["a"]]}', '{"headline": "smuggled"}', '{"labels": [1]}', '{"panels": [7]}',
+    '{"table_years": ["2013", 7]}', '{"smell": 1, "headline": 2}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("report", ODD_REPORTS)
+def test_odd_reports_are_told_in_one_line(report: str, sound: xr.DataTree, tmp_path: Path) -> None:
+    fit = sound.copy()
+    fit.attrs |= {"report": report}
+    readers: list[Callable[[xr.DataTree], object]] = [
+        driver_text,
+        export_tables,
+        lambda fit: rb.write_report(fit, tmp_path / "page.html"),
+    ]
+    for read in readers:
+        with pytest.raises(ResultError, match=r"study\.toml") as caught:
+            read(fit)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_impossible_sample_size_is_told(sound: xr.DataTree) -> None:
+    fit = sound.copy()
+    fit.attrs |= {"ess_tail_min": -1.0}
+    with pytest.raises(ResultError, match="ess_tail_min is -1"):
+        rb.learnt(fit)
+
+
+def test_names_of_years_that_are_no_years_are_told(sound: xr.DataTree) -> None:
+    fit = sound.copy()
+    for group in ("posterior", "prior", "bands"):
+        there = fit[group].to_dataset()
+        fit[group] = there.assign_coords(year=[f"y{year}" for year in there["year"].values])
+    with pytest.raises(ResultError, match="years one after another"):
+        rb.quantity(fit, "smuggled")
+
+
+def test_bands_without_their_unit_are_read(sound: xr.DataTree) -> None:
+    fit = sound.copy()
+    fit["bands"] = fit["bands"].to_dataset().drop_attrs()
+    assert bands_of(fit, "flows")["median"].sizes == bands_of(sound, "flows")["median"].sizes

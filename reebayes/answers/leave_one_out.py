@@ -276,6 +276,11 @@ def disagreement(
 def _observable(contents: Contents, known: LeftOut) -> tuple[Floats, Floats, Floats, pd.DataFrame]:
     """Log-likelihoods, weights and replicates (draw, record) of records that tell anything."""
     replicates = _flat(contents.group(PREDICTIVE)["value"])
+    if len(replicates) != len(known.terms):
+        raise ResultError(
+            f"The fit has {len(replicates):,} draws in {PREDICTIVE} and {len(known.terms):,} in "
+            f"{LIKELIHOOD}; cut both alike."
+        )
     table = contents.records.join(known.table[["khat", "reliable"]])
     table["stated"] = contents.group(OBSERVED)["value"].values
     table["other"] = np.log(table["other"])

@@ -36,6 +36,7 @@ from reebayes.results.contents import (
     missing,
     odd_attributes,
 )
+from reebayes.study import FaultList, read_report
 from reebayes.study.kinds import kind_of, stated_interval
 
 _SHOWN = 5  # things that are wrong with a fit, named in a message
@@ -173,21 +174,29 @@ class Contents:
 
     @cached_property
     def report(self) -> dict[str, Any]:
-        """The study's ``[report]`` table; empty if it has none."""
-        settings = json.loads(str(self.fit.attrs.get("report", "{}")))
-        return settings if isinstance(settings, dict) else {}
+        """The study's ``[report]`` table; empty if it has none.
+
+        Raises
+        ------
+        ResultError
+            If it is not one that a study may have.
+        """
+        settings: dict[str, Any] = self._json("report")
+        found = FaultList("study.toml")
+        read_report(settings, found)
+        if found.faults:
+            raise ResultError("; ".join(f"study.toml, {fault}" for fault in found.faults))
+        return settings
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The study's ``[settings]``."""
-        settings = json.loads(str(self.fit.attrs.get("settings", "{}")))
-        return settings if isinstance(settings, dict) else {}
+        return self._json("settings")
 
     @cached_property
     def directions(self) -> dict[str, Any]:
         """How many directions of the unknowns the records see; empty if nobody counted."""
-        counts = json.loads(str(self.fit.attrs.get("directions", "{}")))
-        return counts if isinstance(counts, dict) else {}
+        return self._json("directions")
 
     @cached_property
     def variance_floor(self) -> float:
@@ -197,7 +206,10 @@ class Contents:
     @property
     def effective_draws(self) -> float:
         """Smallest tail effective sample size that the gate found; infinite if it found none."""
-        return float(self.fit.attrs.get("ess_tail_min", np.inf))
+        found = float(self.fit.attrs.get("ess_tail_min", np.inf))
+        if found <= 0:
+            raise ResultError(f"The fit is damaged: its ess_tail_min is {found:g}; fit again.")
+        return found
 
     def headline(self, fallback: int = 3) -> list[str]:
         """Return the quantities that the study's report puts first, or its first few."""
@@ -250,6 +262,11 @@ class Contents:
                 f"{first}-{last}."
             )
         return [self.years.index(year) for year in years]
+
+    def _json(self, name: str) -> dict[str, Any]:
+        """Names and values of one attribute; empty if the fit has none."""
+        found = json.loads(str(self.fit.attrs.get(name, "{}")))
+        return found if isinstance(found, dict) else {}
 
     def _table(self, dim: str) -> pd.DataFrame:
         """One table of the study, by the names of its rows."""
