@@ -25,6 +25,7 @@ from reebayes.reporting.spreadsheets import write_csv, write_xlsx
 from reebayes.reporting.tables import export_tables
 from reebayes.results.fitfile import fit_attributes, open_fit, save_fit
 from reebayes.results.intervals import bands_of
+from reebayes.results.reading import contents_of
 from tests.fakes import fake_fit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and links of POSIX")
@@ -428,7 +429,7 @@ def test_where_compiled_code_can_be_kept_nowhere(tiny_study: Path, tmp_path: Pat
     """Each command that samples, and the function, name the variable to set, in one line."""
     done = subprocess.run(
         [sys.executable, "-c", NOWHERE, str(tiny_study), str(tmp_path / "out")], cwd=ROOT,
-        check=True, capture_output=True, text=True,
+        check=True, capture_output=True, text=True, env={**os.environ, "NUMBA_DISABLE_JIT": "0"},
     )  # fmt: skip
     assert [line for line in done.stdout.splitlines() if line.isdigit()] == ["2"] * 4
     lines = done.stderr.splitlines()
@@ -607,9 +608,8 @@ def test_odd_attributes_are_told_in_one_line(
 ) -> None:
     fit = sound.copy()
     fit.attrs |= ODD[name]
-    with pytest.raises(
-        ResultError, match=f"damaged; wrong are its attributes {next(iter(ODD[name]))}"
-    ):
+    odd = next(iter(ODD[name]))
+    with pytest.raises(ResultError, match=f"damaged; wrong are its attributes {odd}"):
         rb.quantity(fit, "smuggled")
     path = tmp_path / "fit.nc"
     xr.DataTree(xr.Dataset(attrs=fit.attrs)).to_netcdf(path, engine="netcdf4")
@@ -660,3 +660,44 @@ def test_bands_without_their_unit_are_read(sound: xr.DataTree) -> None:
     fit = sound.copy()
     fit["bands"] = fit["bands"].to_dataset().drop_attrs()
     assert bands_of(fit, "flows")["median"].sizes == bands_of(sound, "flows")["median"].sizes
+
+
+def damaged(name: str, value: object) -> Callable[[xr.DataTree], xr.DataTree]:
+    """Change the first value of a column of the study's tables."""
+
+    def change(fit: xr.DataTree) -> xr.DataTree:
+        changed = fit.copy()
+        tables = changed["constant_data"].to_dataset()
+        values = tables[name].values.astype(float if isinstance(value, float) else object)
+        values[0] = value
+        changed["constant_data"] = tables.assign({name: (tables[name].dims, values)})
+        return changed
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (damaged("record_year_end", np.inf), "year_end of record 'r01' is no year"),
+        (damaged("record_year", np.nan), "year of record 'r01' is no year"),
+        (damaged("record_year_end", 1e300), "year_end of record 'r01' is no year"),
+        (damaged("record_quantity", "gold"), "Unknown quantity 'gold'"),
+        (damaged("record_kind", "rumour"), "rumour"),
+    ],
+    ids=["no end", "no year", "far end", "no quantity", "no kind"],
+)
+def test_records_that_no_study_could_have_are_told(
+    change: Callable[[xr.DataTree], xr.DataTree], message: str, sound: xr.DataTree
+) -> None:
+    for read in (rb.record_table, driver_text, export_tables):
+        with pytest.raises(rb.ReebayesError, match=message):
+            read(change(sound))
+
+
+def test_flows_that_no_study_could_have_are_told(sound: xr.DataTree) -> None:
+    with pytest.raises(ResultError, match="Unknown process 'moon'"):
+        rb.draw_sankey(damaged("flow_source", "moon")(sound), 2013)
+    odd = contents_of(damaged("quantity_terms", "gold + 2 silver")(sound))
+    with pytest.raises(ResultError, match="Unknown flow 'gold'"):
+        odd.terms  # noqa: B018

@@ -39,6 +39,7 @@ from reebayes.results.contents import (
 from reebayes.study import FaultList, read_report
 from reebayes.study.kinds import kind_of, stated_interval
 
+_LAST_YEAR = 9999
 _SHOWN = 5  # things that are wrong with a fit, named in a message
 
 
@@ -129,11 +130,10 @@ class Contents:
         ------
         UnknownKindError
             If a record is of a kind that this version does not know.
+        ResultError
+            If one is of a quantity that the fit does not have, or of no year.
         """
-        table = self._table(RECORD)
-        for name in dict.fromkeys(table["kind"]):
-            kind_of(name)
-        return table
+        return self._stated(RECORD)
 
     @cached_property
     def sources(self) -> pd.DataFrame:
@@ -147,13 +147,22 @@ class Contents:
 
     @cached_property
     def flows(self) -> pd.DataFrame:
-        """Flows by name: ``source, target, product, registered, label``."""
-        return self._table(FLOW)
+        """Flows by name: ``source, target, product, registered, label``.
+
+        Raises
+        ------
+        ResultError
+            If one begins or ends in a process that the fit does not have.
+        """
+        table = self._table(FLOW)
+        for end in ("source", "target"):
+            require_known(table[end], self.processes.index, PROCESS)
+        return table
 
     @cached_property
     def published(self) -> pd.DataFrame:
-        """Published estimates by name, in the unit of the study."""
-        return self._table(PUBLISHED)
+        """Published estimates by name, in the unit of the study; see `records`."""
+        return self._stated(PUBLISHED)
 
     @cached_property
     def units(self) -> pd.Series:
@@ -168,9 +177,11 @@ class Contents:
     @cached_property
     def terms(self) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
         """Weights by flow of every quantity: of its numerator, and of its denominator if any."""
-        return {
-            str(name): parse_terms(text) for name, text in self._table(QUANTITY)["terms"].items()
-        }
+        texts = self._table(QUANTITY)["terms"]
+        found = {str(name): parse_terms(text) for name, text in texts.items()}
+        for sums in found.values():
+            require_known((name for weights in sums for name in weights), self.flows.index, FLOW)
+        return found
 
     @cached_property
     def report(self) -> dict[str, Any]:
@@ -262,6 +273,18 @@ class Contents:
                 f"{first}-{last}."
             )
         return [self.years.index(year) for year in years]
+
+    def _stated(self, dim: str) -> pd.DataFrame:
+        """A table of what is stated of quantities and years."""
+        table = self._table(dim)
+        for name in dict.fromkeys(table["kind"]):
+            kind_of(name)
+        require_known(dict.fromkeys(table["quantity"]), self.units.index, QUANTITY)
+        for column in ("year", "year_end"):
+            odd = table.index[~table[column].between(1, _LAST_YEAR)]
+            if len(odd):
+                raise ResultError(f"The fit is damaged: {column} of {dim} {odd[0]!r} is no year.")
+        return table
 
     def _json(self, name: str) -> dict[str, Any]:
         """Names and values of one attribute; empty if the fit has none."""
