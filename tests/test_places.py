@@ -545,12 +545,17 @@ def test_a_fit_whose_parts_do_not_belong_together_is_told(
 
 
 def test_a_file_whose_parts_do_not_belong_together_is_told(
-    sound: xr.DataTree, tmp_path: Path
+    sound: xr.DataTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is closed too: nobody else could."""
     change, message = UNEVEN["years of the posterior"]
     change(sound).to_netcdf(tmp_path / "fit.nc", engine="netcdf4")
+    closed: list[bool] = []
+    close = xr.DataTree.close
+    monkeypatch.setattr(xr.DataTree, "close", lambda fit: (closed.append(True), close(fit)))
     with pytest.raises(ResultError, match=f"fit.nc: cut in some groups only: {message}"):
         open_fit(tmp_path / "fit.nc")
+    assert closed
 
 
 def test_sums_and_bands_of_cut_draws(sound: xr.DataTree) -> None:

@@ -132,9 +132,13 @@ def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
         raise
     except _DAMAGE as error:
         raise ResultError(_damaged(source, error)) from error
-    _check_fit(source, fit)
-    if verify:
-        _read_all(fit)
+    try:
+        _check_fit(source, fit)
+        if verify:
+            _read_all(fit)
+    except ResultError:
+        fit.close()  # or the file stays open for as long as the error is kept
+        raise
     return fit
 
 
