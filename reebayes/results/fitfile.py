@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,9 @@ from xarray.core import indexing
 
 from reebayes.conventions import CHAIN, DRAW, FIT_FORMAT, FLOW, QUANTITY, REPORTER
 from reebayes.errors import ResultError
-from reebayes.files import write_whole
-from reebayes.results.contents import DRIFTING, JSON_ATTRIBUTES, differences, missing
+from reebayes.files import FILE, kind_of, write_whole
+from reebayes.results.contents import DRIFTING, differences
+from reebayes.results.reading import fault_of
 
 _CHUNKS = 2**20
 """Bytes of a variable that a file keeps in memory while it is written."""
@@ -122,8 +122,9 @@ def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
         read that have been damaged.
     """
     source = Path(path)
-    if not source.is_file():
-        what = "is a folder, not a fit" if source.is_dir() else "no such file"
+    kind = kind_of(source)
+    if kind != FILE:
+        what = f"is a {kind}, not a fit" if kind else "no such file"
         raise ResultError(f"{source}: {what}. `reebayes fit --out FILE.nc` makes one.")
     try:
         fit = xr.open_datatree(source, engine=_FitBackend)
@@ -131,14 +132,20 @@ def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
         raise
     except _DAMAGE as error:
         raise ResultError(_damaged(source, error)) from error
-    _check_fit(source, fit)
-    if verify:
-        _read_all(fit)
+    try:
+        _check_fit(source, fit)
+        if verify:
+            _read_all(fit)
+    except ResultError:
+        fit.close()  # or the file stays open for as long as the error is kept
+        raise
     return fit
 
 
 def fit_attributes(path: str | Path) -> dict[str, Any]:
     """Return what a fit's file says of itself, without reading its draws; empty if it is none."""
+    if kind_of(Path(path)) != FILE:  # whoever opens a pipe waits for a writer
+        return {}
     try:
         with xr.open_dataset(path, engine="netcdf4") as root:
             return dict(root.attrs)
@@ -218,18 +225,6 @@ def _check_fit(source: Path, fit: xr.DataTree) -> None:
             f"{source}: written by reebayes {fit.attrs.get('reebayes_version', '')} in an older "
             "form than this version reads. Fit again."
         )
-    lacking = missing(fit)
-    if lacking:
-        raise ResultError(f"{source}: not a fit of reebayes; it lacks {', '.join(lacking)}.")
-    for name, kind in JSON_ATTRIBUTES.items():
-        if name in fit.attrs and not isinstance(_json(fit.attrs[name]), kind):
-            raise ResultError(
-                f"{source}: damaged; its attribute {name} is no JSON {kind.__name__}."
-            )
-
-
-def _json(text: object) -> object:
-    try:
-        return json.loads(str(text))
-    except ValueError:
-        return None
+    fault = fault_of(fit)
+    if fault:
+        raise ResultError(f"{source}: {fault}")
