@@ -152,6 +152,8 @@ class LeftOut:
         if by not in (RECORD, REPORTER):
             raise ResultError(f"by must be 'record' or 'reporter', not {by!r}.")
         terms, table = _terms(contents, by)
+        if len(terms) < 2:
+            raise ResultError("One draw alone does not show what records move; keep more draws.")
         weights, khat = smoothed_weights(terms)
         table["khat"], table["reliable"] = khat, reliable(khat, len(terms))
         return cls(terms, weights, table)
@@ -285,6 +287,11 @@ def disagreement(
 def _observable(contents: Contents, known: LeftOut) -> tuple[Floats, Floats, Floats, pd.DataFrame]:
     """Log-likelihoods, weights and replicates (draw, record) of records that carry information."""
     replicates = _flat(contents.group(PREDICTIVE)["value"])
+    if len(replicates) != len(known.terms):
+        raise ResultError(
+            f"The fit has {len(replicates):,} draws in {PREDICTIVE} and {len(known.terms):,} in "
+            f"{LIKELIHOOD}; cut both alike."
+        )
     table = contents.records.join(known.table[["khat", "reliable"]])
     table["stated"] = contents.group(OBSERVED)["value"].values
     table["other"] = np.log(table["other"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +21,9 @@ from xarray.core import indexing
 
 from reebayes.conventions import CHAIN, DRAW, FIT_FORMAT, FLOW, QUANTITY, REPORTER
 from reebayes.errors import ResultError
-from reebayes.files import write_whole
-from reebayes.results.contents import DRIFTING, JSON_ATTRIBUTES, differences, missing
+from reebayes.files import FILE, kind_of, write_whole
+from reebayes.results.contents import DRIFTING, differences
+from reebayes.results.reading import fault_of
 
 if TYPE_CHECKING:
     from netCDF4 import Dataset
@@ -132,8 +132,9 @@ def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
         read that have been damaged.
     """
     source = Path(path)
-    if not source.is_file():
-        what = "is a folder, not a fit" if source.is_dir() else "no such file"
+    kind = kind_of(source)
+    if kind != FILE:
+        what = f"is a {kind}, not a fit" if kind else "no such file"
         raise ResultError(f"{source}: {what}. `reebayes fit --out FILE.nc` makes one.")
     try:
         fit = xr.open_datatree(source, engine=_FitBackend)
@@ -141,14 +142,20 @@ def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
         raise
     except _DAMAGE as error:
         raise ResultError(_damaged(source, error)) from error
-    _check_fit(source, fit)
-    if verify:
-        _read_all(fit)
+    try:
+        _check_fit(source, fit)
+        if verify:
+            _read_all(fit)
+    except ResultError:
+        fit.close()  # or the file stays open for as long as the error is kept
+        raise
     return fit
 
 
 def fit_attributes(path: str | Path) -> dict[str, Any]:
     """Return what a fit's file says of itself, without reading its draws; empty if it is none."""
+    if kind_of(Path(path)) != FILE:  # whoever opens a pipe waits for a writer
+        return {}
     try:
         with xr.open_dataset(path, engine="netcdf4") as root:
             return dict(root.attrs)
@@ -279,18 +286,6 @@ def _check_fit(source: Path, fit: xr.DataTree) -> None:
             f"{source}: written by reebayes {fit.attrs.get('reebayes_version', '')} in {age} form "
             f"than this version reads. {advice} again."
         )
-    lacking = missing(fit)
-    if lacking:
-        raise ResultError(f"{source}: not a fit of reebayes; it lacks {', '.join(lacking)}.")
-    for name, kind in JSON_ATTRIBUTES.items():
-        if name in fit.attrs and not isinstance(_json(fit.attrs[name]), kind):
-            raise ResultError(
-                f"{source}: damaged; its attribute {name} is no JSON {kind.__name__}."
-            )
-
-
-def _json(text: object) -> object:
-    try:
-        return json.loads(str(text))
-    except ValueError:
-        return None
+    fault = fault_of(fit)
+    if fault:
+        raise ResultError(f"{source}: {fault}")
