@@ -20,6 +20,7 @@ from reebayes import files
 from reebayes.answers.drivers import driver_text
 from reebayes.cli.main import main
 from reebayes.errors import ResultError
+from reebayes.experiments.calibration.running import read_outcomes
 from reebayes.files import plain_file, plain_folder, sole_writer, write_whole
 from reebayes.reporting.spreadsheets import write_csv, write_xlsx
 from reebayes.reporting.tables import export_tables
@@ -214,6 +215,27 @@ def test_functions_refuse_what_is_no_plain_file(
         with pytest.raises(ResultError, match="give the name of a file"):
             write()
     assert standing(tmp_path) == before
+
+
+def test_a_pipe_among_the_tables_is_refused_before_the_first_is_written(
+    saved: Path, tmp_path: Path
+) -> None:
+    make_pipe(tmp_path / "sources.csv")
+    with pytest.raises(ResultError, match=r"sources.csv is a pipe"):
+        write_csv(export_tables(open_fit(saved)), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["sources.csv"]
+
+
+@pytest.mark.parametrize("name", ["run.json", "tasks/well_specified/0.npz"])
+def test_pipes_among_finished_refits_are_told(name: str, tiny_study: Path, tmp_path: Path) -> None:
+    """Whoever opens one waits for a writer, for ever."""
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    make_pipe(tmp_path / name)
+    with pytest.raises(ResultError, match="is a pipe"):
+        if name == "run.json":
+            rb.calibrate(rb.read_study(tiny_study), sims=1, out=tmp_path)
+        else:
+            read_outcomes(tmp_path, "well_specified")
 
 
 def test_a_pipe_is_no_fit(tmp_path: Path) -> None:
@@ -593,6 +615,64 @@ def test_an_estimate_of_years_that_were_cut_is_told(sound: xr.DataTree) -> None:
         rb.beside_published(sound.isel(year=slice(3)), published=[estimate])
 
 
+def test_a_fit_without_records_is_read(
+    sound: xr.DataTree, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as that of a study whose records are all recalled."""
+    path = save_fit(sound.isel(record=[]), tmp_path / "fit.nc")
+    for command in (["report"], ["export", "--to", "csv"], ["learnt"]):
+        assert main([*command, str(path)]) == 0
+    assert "influence on" not in capsys.readouterr().out
+    fit = open_fit(path)
+    assert rb.predictive_check(fit).records.empty
+    assert list(rb.disagreement(fit)) == list(rb.disagreement(sound))
+    for by in ("record", "reporter"):
+        none, some = (rb.influence(one, "smuggled", by=by) for one in (fit, sound))
+        assert none.empty and list(none) == list(some)
+
+
+# --- one file, many readers -----------------------------------------------------------------------
+
+ORDERS = """
+import sys
+import reebayes as rb
+from reebayes.results.fitfile import fit_attributes
+fits = {}
+for what, name in sys.argv[2].split():
+    if what == "o":
+        fits[name] = rb.open_fit(sys.argv[1])
+    else:
+        fits.pop(name).close()
+    assert fit_attributes(sys.argv[1])["study_name"]
+    for fit in fits.values():
+        assert fit["posterior"]["bias"].values.size
+"""
+
+
+def test_a_file_may_be_opened_many_times_and_closed_in_any_order(saved: Path) -> None:
+    """Of a file that is opened twice, netCDF makes a crash; so it runs in a process of its own."""
+    order = "oa ob ca oc od cc cb oe cd of oa cf ca ce"
+    subprocess.run([sys.executable, "-c", ORDERS, str(saved), order], cwd=ROOT, check=True)
+
+
+def test_readers_of_one_file_are_closed_apart(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "fit.nc"
+    path.write_bytes(saved.read_bytes())
+    one, other = open_fit(path), open_fit(path)
+    one.close()
+    one.close()
+    assert other["posterior"]["flows"].values.size
+    with pytest.raises(ResultError, match="the fit was closed"):
+        one["posterior"]["flows"].values  # noqa: B018
+    save_fit(fake_fit(draws=20), path)  # another file under the same name
+    third = open_fit(path)
+    assert third["posterior"].sizes["draw"] == 20
+    assert other["posterior"]["quantities"].shape[1] != 20
+    assert other["posterior"]["quantities"].values.size
+    third.close()
+    other.close()
+
+
 # --- odd fits -------------------------------------------------------------------------------------
 
 
@@ -650,6 +730,22 @@ def test_an_impossible_sample_size_is_told(sound: xr.DataTree) -> None:
     fit.attrs |= {"ess_tail_min": -1.0}
     with pytest.raises(ResultError, match="ess_tail_min is -1"):
         rb.learnt(fit)
+
+
+def test_infinite_draws_are_told(
+    sound: xr.DataTree, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = sound.copy()
+    for group in ("posterior", "prior"):
+        there = fit[group].to_dataset()
+        fit[group] = there.assign(quantities=there["quantities"] * np.inf)
+    for read in (rb.learnt, driver_text, lambda fit: rb.quantity(fit, "smuggled")):
+        with pytest.raises(ResultError, match="quantities has infinite values"):
+            read(fit)
+    path = save_fit(fit, tmp_path / "fit.nc")
+    for command in (["report"], ["export", "--to", "csv"], ["learnt"]):
+        assert main([*command, str(path)]) == 2
+        assert "damaged" in one_line(capsys.readouterr().err)
 
 
 def test_names_of_years_that_are_no_years_are_told(sound: xr.DataTree) -> None:

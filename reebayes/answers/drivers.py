@@ -198,7 +198,8 @@ def driver_text(fit: Fit) -> str:
     blocks = [_learnt_block(drivers)]
     if drivers.confounding:
         blocks.append(drivers.confounding)
-    blocks += [_influence_block(drivers, name) for name in drivers.names]
+    moved = [name for name in drivers.names if not drivers.records[name].empty]
+    blocks += [_influence_block(drivers, name) for name in moved]
     if not drivers.disagreement.empty:
         blocks.append(_disagreement_block(drivers.disagreement))
     return "\n\n".join(blocks)

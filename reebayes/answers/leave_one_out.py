@@ -211,7 +211,7 @@ def _draws_of(fit: Contents, name: str, years: Span) -> tuple[Floats, str]:
         values = cumulative(values, *(years or ()))
     draws = values.transpose("chain", "draw").values.ravel().astype(np.float64)
     if not np.isfinite(draws).all():
-        raise ResultError(f"{name} does not exist in {years}.")
+        raise ResultError(f"{name} does not exist in {years or 'all draws of every year'}.")
     return draws, str(values.attrs["units"])
 
 
@@ -223,14 +223,17 @@ def _terms(contents: Contents, by: str) -> tuple[Floats, pd.DataFrame]:
         return terms, records[list(_KEYS)].copy()
     reporters = records[REPORTER]
     counts = reporters.value_counts(sort=False).sort_index()
-    summed = [terms[:, (reporters == name).to_numpy()].sum(axis=1) for name in counts.index]
-    return np.stack(summed, axis=1), pd.DataFrame({"records": counts})
+    summed = np.empty((len(terms), len(counts)))
+    for column, name in enumerate(counts.index):
+        summed[:, column] = terms[:, (reporters == name).to_numpy()].sum(axis=1)
+    return summed, pd.DataFrame({"records": counts})
 
 
 def _flat(da: xr.DataArray) -> Floats:
     """Draws (draw, record)."""
     ordered = da.transpose("chain", "draw", ...).values
-    return ordered.reshape(-1, ordered.shape[-1]).astype(np.float64)
+    draws = da.sizes["chain"] * da.sizes["draw"]  # not -1: a study may have no records
+    return ordered.reshape(draws, ordered.shape[-1]).astype(np.float64)
 
 
 # --- predictive conflict --------------------------------------------------------------------------
@@ -278,10 +281,13 @@ def disagreement(
         centre, spread = _rest(record, replicates[:, column], weights[:, column], noise[column])
         score = _score(record, terms[:, column], weights[:, column], centre, spread)
         rows.append(score | _expected(centre, spread, ci_prob))
-    found = pd.DataFrame(rows, index=table.index)
+    found = pd.DataFrame(rows, index=table.index, columns=_CONFLICT, dtype=float)
     columns = [*_KEYS, "khat", "reliable"]
     table = pd.concat([found, table[columns]], axis=1)
     return table.sort_values("z", key=abs, ascending=False, kind="stable")
+
+
+_CONFLICT = ["z", "tail", "stated", "expected", "expected_lower", "expected_upper"]
 
 
 def _observable(contents: Contents, known: LeftOut) -> tuple[Floats, Floats, Floats, pd.DataFrame]:

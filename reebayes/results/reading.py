@@ -243,14 +243,16 @@ class Contents:
         Raises
         ------
         ResultError
-            If the fit has no such group, or the group no such name.
+            If the fit has no such group, or the group no such name, or a draw is infinite.
         """
         draws = self.group(group)
         found = draws.variables[variable]
         dim = str(found.dims[-1])
         if name not in draws.indexes[dim]:
             require_known([name], draws.indexes[dim], dim)
-        return np.asarray(found[..., draws.indexes[dim].get_loc(name)].values)
+        values = np.asarray(found[..., draws.indexes[dim].get_loc(name)].values)
+        require_finite(values, f"{group}/{variable}")
+        return values
 
     def bias(self, group: str, reporter: str, years: Sequence[int]) -> np.ndarray:
         """Draws (chain, draw) of the mean bias of a reporter over some years, log scale."""
@@ -370,6 +372,18 @@ def fault_of(fit: xr.DataTree) -> str:
     if uneven:
         return f"cut in some groups only: {_some(uneven)}. Cut all of it alike, or fit again."
     return ""
+
+
+def require_finite(draws: np.ndarray, what: str) -> None:
+    """Refuse draws that no fit has; NaN is what a ratio of nothing to nothing is.
+
+    Raises
+    ------
+    ResultError
+        If one is infinite.
+    """
+    if np.isinf(draws).any():
+        raise ResultError(f"The fit is damaged: {what} has infinite values; fit again.")
 
 
 def _some(names: Sequence[str]) -> str:
