@@ -298,6 +298,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("stored sums told of fewer years", "reebayes/results/intervals.py",
          "return made == _made_of(draws) and known and alike",
          "return known or alike", ("tests/test_places.py", "-k", "what_is_left")),
+    _bug("a file that is open is opened again", "reebayes/results/fitfile.py",
+         "there[identity] if identity in there else netCDF4.Dataset(source)",
+         "netCDF4.Dataset(source)", ("tests/test_places.py", "-k", "any_order")),
+    _bug("infinite draws are summarised", "reebayes/results/reading.py",
+         "if np.isinf(draws).any():",
+         "if np.isnan(draws).all():", ("tests/test_places.py", "-k", "infinite")),
     _bug("two runs write one file", "reebayes/files.py",
          '        lock.acquire()\n',
          '        held.append(path.stat()) if path.exists() else '

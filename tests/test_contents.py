@@ -104,6 +104,7 @@ def test_a_fit_without_its_predictions_can_be_saved_again(fit: xr.DataTree, tmp_
     ("spoil", "message"),
     [
         (lambda d: d.assign(flows=d["flows"].astype(str)), "flows as number"),
+        (lambda d: d.assign(flows=d["flows"].astype("M8[ns]")), "flows as number"),
         (lambda d: d.isel(year=[0, 0, 1]), "with each name once"),
         (lambda d: d.drop_vars("year"), "flows by chain, draw, year, flow"),
         (lambda d: d.transpose("draw", "chain", ...), "flows by chain, draw, year, flow"),

@@ -294,7 +294,7 @@ class Contents:
         if lacking:
             first, last = self.years[0], self.years[-1]
             raise ResultError(
-                f"The fit lacks {', '.join(lacking)}, of which its records tell; it is of "
+                f"The fit lacks {_some(lacking)}, of which its records tell; it is of "
                 f"{first}-{last}."
             )
         return [self.years.index(year) for year in years]
