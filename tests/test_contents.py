@@ -109,7 +109,7 @@ def test_a_fit_without_its_predictions_can_be_saved_again(fit: xr.DataTree, tmp_
         (lambda d: d.drop_vars("year"), "flows by chain, draw, year, flow"),
         (lambda d: d.transpose("draw", "chain", ...), "flows by chain, draw, year, flow"),
     ],
-    ids=["text", "doubled", "nameless", "turned"],
+    ids=["text", "dates", "doubled", "nameless", "turned"],
 )
 def test_wrong_forms_are_told(spoil: Any, message: str, fit: xr.DataTree, tmp_path: Path) -> None:
     changed = fit.copy()
