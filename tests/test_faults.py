@@ -352,18 +352,6 @@ def test_a_folder_that_cannot_be_written(
     assert sampler["calls"] == 0  # a fit that cannot be saved is not worth starting
 
 
-def test_compiled_code_that_can_be_kept_nowhere(
-    tiny_study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    def refuse(name: str) -> ModuleType:
-        raise RuntimeError("cannot cache function 'states': no locator available")
-
-    monkeypatch.setattr("reebayes.cli.fits.import_module", refuse)
-    assert main(["fit", "--data", str(tiny_study), "--out", str(tmp_path / "fit.nc")]) == 2
-    assert "set NUMBA_CACHE_DIR" in one_line(capsys.readouterr().err)
-
-
 @pytest.mark.parametrize("name", ["", ".", "..", "/"])
 @pytest.mark.parametrize("command", ["report", "harmonise", "fit"])
 def test_an_output_that_is_no_file(
@@ -507,8 +495,8 @@ def _report_list(tree: xr.DataTree) -> None:
         (_flat, "posterior/flows by chain, draw, year, flow"),
         (_flat_prior, "prior/quantities"),
         (_no_draws, "a value of posterior/flows"),
-        (_bad_report, "report is no JSON"),
-        (_report_list, "report is no JSON"),
+        (_bad_report, "report, which must be JSON"),
+        (_report_list, "report, which must be JSON"),
     ],
 )
 def test_a_file_that_is_no_fit_of_ours(

@@ -148,10 +148,10 @@ def test_a_failed_save_keeps_the_old_file(fit: xr.DataTree, tmp_path: Path) -> N
 
 def test_save_says_where_it_cannot_write(fit: xr.DataTree, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResultError, match="cannot be made"):
+    with pytest.raises(ResultError, match="give the name of a folder"):
         save_fit(fit, tmp_path / "file" / "fit.nc")
     (tmp_path / "folder.nc").mkdir()
-    with pytest.raises(ResultError, match="cannot be written"):
+    with pytest.raises(ResultError, match="give the name of a file in it"):
         save_fit(fit, tmp_path / "folder.nc")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder.nc"]
 

@@ -204,7 +204,8 @@ def driver_text(fit: Fit) -> str:
     blocks = [_learnt_block(drivers)]
     if drivers.confounding:
         blocks.append(drivers.confounding)
-    blocks += [_influence_block(name, drivers.records[name], reporters[name]) for name in reporters]
+    moved = [name for name in reporters if not drivers.records[name].empty]
+    blocks += [_influence_block(name, drivers.records[name], reporters[name]) for name in moved]
     if not drivers.disagreement.empty:
         blocks.append(_disagreement_block(drivers.disagreement))
     return "\n\n".join(blocks)

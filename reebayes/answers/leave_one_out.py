@@ -154,6 +154,8 @@ class LeftOut:
         if by not in (RECORD, REPORTER):
             raise ResultError(f"by must be 'record' or 'reporter', not {by!r}.")
         terms, table = _terms(contents, by)
+        if len(terms) < 2:
+            raise ResultError("One draw alone does not show what records move; keep more draws.")
         weights, khat = smoothed_weights(terms)
         table["khat"], table["reliable"] = khat, reliable(khat, len(terms))
         return cls(terms, weights, table)
@@ -211,7 +213,7 @@ def _draws_of(fit: Contents, name: str, years: Span) -> tuple[Floats, str]:
         values = cumulative(values, *(years or ()))
     draws = values.transpose("chain", "draw").values.ravel().astype(np.float64)
     if not np.isfinite(draws).all():
-        raise ResultError(f"{name} does not exist in {years}.")
+        raise ResultError(f"{name} does not exist in {years or 'all draws of every year'}.")
     return draws, str(values.attrs["units"])
 
 
@@ -223,14 +225,17 @@ def _terms(contents: Contents, by: str) -> tuple[Floats, pd.DataFrame]:
         return terms, records[list(_KEYS)].copy()
     reporters = records[REPORTER]
     counts = reporters.value_counts(sort=False).sort_index()
-    summed = [terms[:, (reporters == name).to_numpy()].sum(axis=1) for name in counts.index]
-    return np.stack(summed, axis=1), pd.DataFrame({"records": counts})
+    summed = np.empty((len(terms), len(counts)))
+    for column, name in enumerate(counts.index):
+        summed[:, column] = terms[:, (reporters == name).to_numpy()].sum(axis=1)
+    return summed, pd.DataFrame({"records": counts})
 
 
 def _flat(da: xr.DataArray) -> Floats:
     """Draws (draw, record), those of a record one after the other in memory."""
     ordered = da.transpose("chain", "draw", ...).values
-    return ordered.reshape(-1, ordered.shape[-1]).astype(np.float64, order="F")
+    draws = da.sizes["chain"] * da.sizes["draw"]  # not -1: a study may have no records
+    return ordered.reshape(draws, ordered.shape[-1]).astype(np.float64, order="F")
 
 
 # --- predictive conflict --------------------------------------------------------------------------
@@ -273,6 +278,11 @@ def disagreement(
     contents = contents_of(fit)
     known = left_out or LeftOut.of(contents)
     replicates = _flat(contents.group(PREDICTIVE)["value"])
+    if len(replicates) != len(known.terms):
+        raise ResultError(
+            f"The fit has {len(replicates):,} draws in {PREDICTIVE} and {len(known.terms):,} in "
+            f"{LIKELIHOOD}; cut both alike."
+        )
     kept = np.isfinite(replicates).all(axis=0)  # records that carry information
     table = _observed(contents, known)
     moments = _moments(replicates, known.weights)

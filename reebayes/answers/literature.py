@@ -87,7 +87,7 @@ def _over_years(
 ) -> xr.DataArray:
     """Sum of a quantity over years, draw by draw; of a ratio, the ratio of sums."""
     above, below = contents.terms[quantity]
-    span = contents.positions([year for year in contents.years if years[0] <= year <= years[1]])
+    span = contents.positions(range(years[0], years[1] + 1))
 
     def total(terms: Mapping[str, float]) -> np.ndarray:
         return sum(

@@ -63,7 +63,8 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
         if group == PRIOR_PREDICTIVE and not contents.has(group):
             continue
         replicas = contents.group(group)["value"].transpose(RECORD, "chain", "draw").values
-        found = _ranks(replicas.reshape(len(table), -1), table)
+        draws = replicas.shape[1] * replicas.shape[2]  # not -1: a study may have no records
+        found = _ranks(replicas.reshape(len(table), draws), table)
         table = table.join(found.add_prefix(prefix))
     kept = [name for name in table if name not in FIGURES]
     return PredictiveCheck(table[kept], _summary(table))

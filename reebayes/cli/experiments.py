@@ -21,6 +21,8 @@ from reebayes.cli.options import (
     add_seed,
     described,
     named_folder,
+    spare,
+    spare_folder,
     whole_number,
     year_number,
 )
@@ -52,6 +54,8 @@ def compare(
     chains: int | None,
 ) -> int:
     """Fit a study and its variants, and score them by held-out log predictive density."""
+    folder = named_folder(out)
+    spare_folder(folder)
     study = read_study(data, recalled=recalled)
     names = variants or list(study.variants)
     # Imported here: the sampler takes seconds to load.
@@ -62,8 +66,9 @@ def compare(
     from reebayes.reporting.spreadsheets import write_csv
 
     chosen = variants_of(study, names)
+    for name in (*(f"{name}.nc" for name in chosen), *(f"{name}.csv" for name in scores.FILES)):
+        spare(folder / name, ())
     say(described(study))
-    folder = named_folder(out)
     make_folder(folder)
     run = Run(
         seed=seed, draws=draws or DRAWS, tune=tune or TUNE, chains=chains or CHAINS,
@@ -158,13 +163,15 @@ def calibrate(
     scheduler: str | None,
 ) -> int:
     """Run simulation-based calibration: refit simulated data sets, and rank their truth."""
+    folder = named_folder(out)
+    spare_folder(folder)
     from reebayes.experiments import calibration
     from reebayes.files import sole_writer
 
     study = read_study(data, recalled=recalled)
     say(described(study))
     worlds = list(calibration.KINDS) if world == ["all"] else world
-    with sole_writer(named_folder(out)):
+    with sole_writer(folder):
         result = calibration.calibrate(
             study, sims=sims, worlds=worlds, out=out, workers=workers, scheduler=scheduler,
             seed=seed,

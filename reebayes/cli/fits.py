@@ -13,7 +13,6 @@ from typing import Any
 from reebayes.cli.console import DONE, NOT_CONVERGED, complain, say
 from reebayes.cli.options import Adder, Commands, add_command, add_sampling, described, spare
 from reebayes.cli.readers import report
-from reebayes.errors import ReebayesError
 from reebayes.provenance import asked_for, is_asked_for
 from reebayes.study import TABLE_FILES, Study, read_study
 
@@ -37,9 +36,9 @@ def run(
     """Check a study, fit it unless that very fit is there, and write the report."""
     from reebayes.files import sole_writer
 
-    out = out_dir / "fit.nc"
+    out, page = out_dir / "fit.nc", out_dir / "report.html"
     settings = _given(seed=seed, draws=draws, tune=tune, chains=chains)
-    study = _announced(data, out, recalled=recalled)
+    study = _announced(data, out, page, recalled=recalled)
     with sole_writer(out):
         code = None if again else _finished(study, out, settings)
         if code is None:
@@ -47,7 +46,7 @@ def run(
         if code != DONE:
             return code
         return report(
-            file=out, out=out_dir / "report.html", year=None, force=False, compare=None,
+            file=out, out=page, year=None, force=False, compare=None,
             data=None, recalled=recalled, verify=False,
         )  # fmt: skip
 
@@ -109,11 +108,10 @@ def _given(**settings: int | None) -> dict[str, int]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _announced(data: Path | None, out: Path, *, recalled: bool) -> Study:
+def _announced(data: Path | None, *outs: Path, recalled: bool) -> Study:
     study = read_study(data, recalled=recalled)
-    if out.is_dir():
-        raise ReebayesError(f"{out} is a folder; give the name of a file in it.")
-    spare(out, (study.path / name for name in TABLE_FILES))
+    for out in outs:
+        spare(out, (study.path / name for name in TABLE_FILES))
     say(described(study))
     return study
 
@@ -156,12 +154,4 @@ def _told(out: Path, attrs: Mapping[Any, Any]) -> int:
 
 def _sampling() -> ModuleType:
     """Load the sampler, which takes seconds and which no other command needs."""
-    try:
-        return import_module("reebayes.inference.sampling")
-    except RuntimeError as error:
-        if "cannot cache" not in str(error):
-            raise
-        raise ReebayesError(
-            "Compiled code can be kept neither beside the package nor in your home folder; set "
-            "NUMBA_CACHE_DIR to a folder that can be written."
-        ) from error
+    return import_module("reebayes.inference.sampling")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -180,11 +181,26 @@ def named_folder(out: Path) -> Path:
 
 
 def spare(out: Path, inputs: Iterable[Path]) -> None:
-    """Refuse to write over what is read or written already."""
+    """Refuse to write what is no plain file, or is read or written already."""
+    from reebayes.files import plain_file
+
+    _require_other(out, inputs)
+    plain_file(out)
+
+
+def spare_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
+    """Refuse to write into what is no folder, or is read already."""
+    from reebayes.files import plain_folder
+
+    _require_other(out, inputs)
+    plain_folder(out)
+
+
+def _require_other(out: Path, inputs: Iterable[Path]) -> None:
     if out.name in ("", ".."):
         raise ReebayesError(f"'{out}': give the name of a file, not of a folder.")
     for path in inputs:
-        if out.absolute() == path.absolute() or (
+        if os.path.realpath(out) == os.path.realpath(path) or (
             out.exists() and path.exists() and out.samefile(path)
         ):
             raise ReebayesError(f"{out} is another file of this command; write elsewhere.")

@@ -16,6 +16,7 @@ from reebayes.cli.options import (
     add_recalled,
     named_folder,
     spare,
+    spare_folder,
     year_number,
 )
 from reebayes.study import read_study
@@ -100,9 +101,11 @@ def export(*, file: Path, verify: bool, to: Literal["csv", "xlsx"], out: Path | 
     workbook = to == "xlsx"
     beside = file.with_suffix(".xlsx") if workbook else file.with_name(f"{file.stem}_tables")
     out = out or beside
-    if not workbook:
+    if workbook:
+        spare(out, [file])
+    else:
         out = named_folder(out)
-    spare(out, [file])
+        spare_folder(out, [file])
     with closing(_opened(file, verify=verify)) as fit, sole_writer(out):
         tables = export_tables(fit)
         paths = [write_xlsx(tables, out)] if workbook else write_csv(tables, out)
@@ -132,13 +135,13 @@ def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, reca
     from reebayes.files import sole_writer
     from reebayes.reporting.spreadsheets import write_csv
 
+    out = named_folder(Path(csv) if csv else file.with_name(f"{file.stem}_learnt"))
+    if csv is not None:
+        spare_folder(out, [file])
     with closing(_opened(file, verify=verify)) as fit:
         say(f"{driver_text(fit)}\n\n{_directions(fit, data, recalled=recalled)}")
         if csv is None:
             return DONE
-        beside = file.with_name(f"{file.stem}_learnt")
-        out = named_folder(Path(csv) if csv else beside)
-        spare(out, [file])
         with sole_writer(out):
             paths = write_csv(driver_tables(fit), out)
     say_written(paths)

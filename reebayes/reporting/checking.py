@@ -55,10 +55,10 @@ _stated_of: KindReader[Callable[[Any], str]] = KindReader(
 def predictive_block(fit: Fit) -> dict[str, Any] | None:
     """Return the posterior predictive check of a fit: tables by kind and reporter, and a figure.
 
-    None if the fit holds no replicated figures.
+    None if the fit holds no replicated figures, or no records.
     """
     contents = contents_of(fit)
-    if not contents.has(PREDICTIVE):
+    if not contents.has(PREDICTIVE) or contents.records.empty:
         return None
     check = predictive_check(contents)
     pit = check.records["pit"].dropna()

@@ -10,7 +10,6 @@ import numpy as np
 
 from reebayes.errors import ResultError
 from reebayes.results.reading import Contents, require_known
-from reebayes.study import FaultList, read_report
 from reebayes.wording import listed
 
 
@@ -77,10 +76,6 @@ def plan_of(contents: Contents, year: int | None) -> Plan:
             f"study.toml, [report]: unknown key {listed(sorted(unknown))}; "
             f"known are {listed(Plan.__dataclass_fields__)}."
         )
-    found = FaultList("study.toml")
-    read_report(settings, found)
-    if found.faults:
-        raise ResultError("\n".join(f"study.toml, {fault}" for fault in found.faults))
     if year is not None and year not in years:
         raise ResultError(f"{year} is not a year of this fit, {years[0]}-{years[-1]}.")
     chosen = fallback | settings

@@ -15,7 +15,7 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-from reebayes.files import write_whole
+from reebayes.files import plain_file, write_whole
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 """What makes a spreadsheet take text for a formula; it takes the wide forms in some languages."""
@@ -44,9 +44,12 @@ def write_csv(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> list[Pa
     ResultError
         If a file cannot be written.
     """
+    paths = {name: Path(folder) / f"{name}.csv" for name in tables}
+    for path in paths.values():
+        plain_file(path)  # all of them, before the first is written
     return [
-        write_whole(Path(folder) / f"{name}.csv", partial(write_table, table, digits=6))
-        for name, table in tables.items()
+        write_whole(path, partial(write_table, tables[name], digits=6))
+        for name, path in paths.items()
     ]
 
 

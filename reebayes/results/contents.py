@@ -6,10 +6,13 @@ fit holds" is made of it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import xarray as xr
 
 from reebayes.conventions import (
@@ -317,13 +320,27 @@ ATTRIBUTES: Mapping[str, tuple[type, str]] = {
 }
 """Attributes at the root of a fit: the type of each, and what it says."""
 
-JSON_ATTRIBUTES = {name: kind for name, (kind, _) in ATTRIBUTES.items() if kind in (dict, list)}
-"""Attributes that hold more than one value, and what."""
+_TYPE_NAMES = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    dict: "JSON of names and values",
+    list: "a JSON list",
+}
 
 _KINDS = {NUMBER: "biuf", TEXT: "OUST", TRUTH: "bi"}
 
 # Dimensions whose rows have no names.
 _UNNAMED = (PRIOR_ROW,)
+
+# Dimensions that have the same names in several groups.
+_TOGETHER = (
+    (
+        (YEAR, FLOW, QUANTITY, REPORTER, DRIFTING, SHARED, GROUP, LATENT, RECORD),
+        (POSTERIOR, PRIOR, CONSTANT, PREDICTIVE, PRIOR_PREDICTIVE, LIKELIHOOD, OBSERVED),
+    ),
+    (_BY_DRAW, (POSTERIOR, LIKELIHOOD, STATS)),
+)
 
 
 def dataset(
@@ -382,20 +399,68 @@ def missing(fit: xr.DataTree) -> list[str]:
     return [text for text in found if text]
 
 
+def odd_attributes(fit: xr.DataTree) -> list[str]:
+    """Return which attributes at the root of a fit are not of their type, and what they must be."""
+    return [
+        f"{name}, which must be {_TYPE_NAMES[kind]}"
+        for name, (kind, _) in ATTRIBUTES.items()
+        if name in fit.attrs and not _is_of(fit.attrs[name], kind)
+    ]
+
+
+def cut_unevenly(fit: xr.DataTree) -> list[str]:
+    """Return in which groups a dimension has other names than in the first that has it."""
+    found = []
+    for dims, groups in _TOGETHER:
+        there = [(name, fit.children[name].indexes) for name in groups if name in fit.children]
+        for dim in dims:
+            having = [(name, indexes[dim]) for name, indexes in there if dim in indexes]
+            found += [
+                f"{dim} in {name}" for name, index in having if not index.equals(having[0][1])
+            ]
+    return found
+
+
 def _fault(group: str, variable: Variable, there: xr.Dataset) -> str:
     """Say what is wrong with a variable of a group; empty if nothing is."""
     place = f"{group}/{variable.name}"
-    if variable.name not in there:
+    if variable.name not in there.variables:
         return place
-    found = there[variable.name]
+    found = there.variables[variable.name]
     named = [dim for dim in variable.dims if dim not in _UNNAMED]
-    if found.dims != variable.dims or any(dim not in there.coords for dim in named):
+    if found.dims != variable.dims or any(dim not in there.indexes for dim in named):
         return f"{place} by {', '.join(variable.dims)}"
     if found.size and found.dtype.kind not in _KINDS[variable.holds]:
         return f"{place} as {variable.holds}"
     if any(there.indexes[dim].has_duplicates for dim in named):
         return f"{place} with each name once"
+    if YEAR in variable.dims and not _is_span(there.indexes[YEAR]):
+        return f"{place} with years one after another"
     draws = variable.dims[:2] == _BY_DRAW
     if draws and not (found.sizes[CHAIN] and found.sizes[DRAW]):
         return f"a value of {place}"
     return ""
+
+
+def _is_span(years: pd.Index) -> bool:
+    """Return whether years are whole numbers without a gap, and at least one."""
+    if years.dtype.kind not in "iu" or not len(years):
+        return False
+    return years.tolist() == list(range(years[0], years[-1] + 1))
+
+
+def _is_of(value: object, kind: type) -> bool:
+    """Return whether an attribute is of a type; of more than one value, whether it is such JSON."""
+    if kind in (dict, list):
+        return isinstance(_json(value), kind)
+    if kind is str:
+        return isinstance(value, str)
+    whole = isinstance(value, int | np.integer)
+    return whole or (kind is float and isinstance(value, float | np.floating))
+
+
+def _json(text: object) -> object:
+    try:
+        return json.loads(str(text))
+    except (ValueError, RecursionError):
+        return None

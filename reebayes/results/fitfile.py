@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import json
+import os
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,8 +22,9 @@ from xarray.core import indexing
 
 from reebayes.conventions import CHAIN, DRAW, FIT_FORMAT, FLOW, QUANTITY, REPORTER
 from reebayes.errors import ResultError
-from reebayes.files import write_whole
-from reebayes.results.contents import DRIFTING, JSON_ATTRIBUTES, differences, missing
+from reebayes.files import FILE, kind_of, write_whole
+from reebayes.results.contents import DRIFTING, differences
+from reebayes.results.reading import fault_of
 
 if TYPE_CHECKING:
     from netCDF4 import Dataset
@@ -33,6 +34,8 @@ _CHUNKS = 2**20
 
 _READ_ALONE = (FLOW, QUANTITY, REPORTER, DRIFTING)
 """Dimensions of draws of which a reader wants one name at a time."""
+
+type _Identity = tuple[int, int]  # of a file, whatever its name: its device and number
 
 # What a damaged file makes of the libraries that read it is not only theirs to name.
 _DAMAGE = (OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError)
@@ -132,8 +135,9 @@ def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
         read that have been damaged.
     """
     source = Path(path)
-    if not source.is_file():
-        what = "is a folder, not a fit" if source.is_dir() else "no such file"
+    kind = kind_of(source)
+    if kind != FILE:
+        what = f"is a {kind}, not a fit" if kind else "no such file"
         raise ResultError(f"{source}: {what}. `reebayes fit --out FILE.nc` makes one.")
     try:
         fit = xr.open_datatree(source, engine=_FitBackend)
@@ -141,17 +145,23 @@ def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
         raise
     except _DAMAGE as error:
         raise ResultError(_damaged(source, error)) from error
-    _check_fit(source, fit)
-    if verify:
-        _read_all(fit)
+    try:
+        _check_fit(source, fit)
+        if verify:
+            _read_all(fit)
+    except ResultError:
+        fit.close()  # or the file stays open for as long as the error is kept
+        raise
     return fit
 
 
 def fit_attributes(path: str | Path) -> dict[str, Any]:
     """Return what a fit's file says of itself, without reading its draws; empty if it is none."""
+    if kind_of(Path(path)) != FILE:  # whoever opens a pipe waits for a writer
+        return {}
     try:
-        with xr.open_dataset(path, engine="netcdf4") as root:
-            return dict(root.attrs)
+        with closing(_Handle(str(path))) as handle:
+            return dict(_checked(handle, "/").attrs)
     except _DAMAGE:
         return {}
 
@@ -162,39 +172,53 @@ def fit_attributes(path: str | Path) -> dict[str, Any]:
 class _Handle:
     """A file that is open for reading, for as long as anyone holds this.
 
-    netCDF4 crashes when the collector of garbage closes one of its files while another is open.
-    So the files are kept here, and those that nobody holds are closed before the next is opened.
+    The netCDF library crashes when a file that it opened twice is closed in the order of opening,
+    so a file is opened once, whoever asks for it. Files are closed here and not by the collector
+    of garbage, which keeps no order: those that nobody holds, before the next is opened.
     """
 
-    _open: dict[weakref.ref[_Handle], Dataset] = {}  # noqa: RUF012
+    _open: dict[weakref.ref[_Handle], tuple[_Identity, Dataset]] = {}  # noqa: RUF012
 
     def __init__(self, source: str) -> None:
         import netCDF4
 
         self.close_abandoned()
         self.source = source
-        self._open[weakref.ref(self)] = self.file = netCDF4.Dataset(source)
+        found = os.stat(source)
+        identity = found.st_dev, found.st_ino
+        there = dict(self._open.values())
+        self.file = there[identity] if identity in there else netCDF4.Dataset(source)
+        self._open[weakref.ref(self)] = identity, self.file
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
         """Open the file again where a copy of this is made."""
         return type(self), (self.source,)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this has not been closed."""
+        return weakref.ref(self) in self._open
+
     def close(self) -> None:
-        """Close the file, unless it is closed."""
-        if self._open.pop(weakref.ref(self), None) is not None:
-            self.file.close()
+        """Close the file, unless it is closed or another reads it too."""
+        self._let_go([weakref.ref(self)])
 
     @classmethod
     def close_abandoned(cls) -> None:
         """Close the files that nobody holds."""
-        for held in [held for held in cls._open if held() is None]:
-            cls._open.pop(held).close()
+        cls._let_go([held for held in cls._open if held() is None])
 
     @classmethod
     def close_all(cls) -> None:
         """Close every file."""
-        while cls._open:
-            cls._open.popitem()[1].close()
+        cls._let_go(list(cls._open))
+
+    @classmethod
+    def _let_go(cls, handles: Iterable[weakref.ref[_Handle]]) -> None:
+        for held in handles:
+            identity, file = cls._open.pop(held, (None, None))
+            if file is not None and identity not in dict(cls._open.values()):
+                file.close()
 
 
 atexit.register(_Handle.close_all)
@@ -218,7 +242,7 @@ class _Checked(BackendArray):
 
     def _read(self, key: tuple[Any, ...]) -> Any:
         source = self.handle.source
-        if not self.handle.file.isopen():
+        if not self.handle.is_open:
             raise ResultError(f"{source}: the fit was closed; open it again to read {self.name}.")
         try:
             return np.asarray(self.variable[key].values)
@@ -279,18 +303,6 @@ def _check_fit(source: Path, fit: xr.DataTree) -> None:
             f"{source}: written by reebayes {fit.attrs.get('reebayes_version', '')} in {age} form "
             f"than this version reads. {advice} again."
         )
-    lacking = missing(fit)
-    if lacking:
-        raise ResultError(f"{source}: not a fit of reebayes; it lacks {', '.join(lacking)}.")
-    for name, kind in JSON_ATTRIBUTES.items():
-        if name in fit.attrs and not isinstance(_json(fit.attrs[name]), kind):
-            raise ResultError(
-                f"{source}: damaged; its attribute {name} is no JSON {kind.__name__}."
-            )
-
-
-def _json(text: object) -> object:
-    try:
-        return json.loads(str(text))
-    except ValueError:
-        return None
+    fault = fault_of(fit)
+    if fault:
+        raise ResultError(f"{source}: {fault}")

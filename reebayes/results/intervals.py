@@ -11,7 +11,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from reebayes.conventions import (
+    CHAIN,
     CI_PROB,
+    DRAW,
     FLOW,
     POSTERIOR,
     PRIOR,
@@ -71,7 +73,7 @@ def interval_group(
         for what, found in parts.items()
         for n, end in enumerate(_ENDS)
     }
-    return dataset(BANDS, unit, arrays, labels)
+    return dataset(BANDS, unit, arrays, labels).assign_attrs(_made_of(draws))
 
 
 def stored_bands(
@@ -97,15 +99,35 @@ def stored_bands(
     if ci_prob not in BAND_PROBS or not contents.has(BANDS):
         return None
     group = contents.group(BANDS)
-    if distribution not in group[DISTRIBUTION].values:
+    if distribution not in group[DISTRIBUTION].values or not _is_of_these(contents, group):
         return None
     percent = round(100 * ci_prob)
     ends = {"median": "median", "lower": f"lower_{percent}", "upper": f"upper_{percent}"}
     chosen = group.sel({DISTRIBUTION: distribution}, drop=True)
     found = xr.Dataset({name: chosen[f"{what}_{end}"] for name, end in ends.items()})
     return found.rename({RATIO: QUANTITY} if RATIO in found.dims else {}).assign_attrs(
-        ci_prob=ci_prob, ci_kind="eti", units=chosen[f"{what}_median"].attrs["units"]
+        ci_prob=ci_prob, ci_kind="eti", units=chosen[f"{what}_median"].attrs.get("units", "")
     )
+
+
+def _made_of(draws: Mapping[str, xr.Dataset]) -> dict[str, int]:
+    """Years and numbers of draws that bands are made of, by which they are told from cut ones."""
+    years = next(iter(draws.values()))[YEAR].values
+    counts = {f"{name}_draws": one.sizes[CHAIN] * one.sizes[DRAW] for name, one in draws.items()}
+    return {"first_year": int(years[0]), "last_year": int(years[-1]), **counts}
+
+
+def _is_of_these(contents: Contents, group: xr.Dataset) -> bool:
+    """Return whether stored bands are of the draws beside them: not so if years or draws were cut.
+
+    Sums over all years would be those of years that are gone.
+    """
+    draws = {name: contents.group(name) for name in contents.distributions}
+    made = {name: group.attrs.get(name) for name in _made_of(draws)}
+    first = next(iter(draws.values()))
+    known = {*group[QUANTITY].values, *group[RATIO].values} == {*first[QUANTITY].values}
+    alike = all(group.indexes[dim].equals(first.indexes[dim]) for dim in (YEAR, FLOW))
+    return made == _made_of(draws) and known and alike
 
 
 def _values(

@@ -28,8 +28,19 @@ from reebayes.conventions import (
     parse_terms,
 )
 from reebayes.errors import ResultError
-from reebayes.results.contents import CONSTANT, DRIFTING, TABLES
+from reebayes.results.contents import (
+    CONSTANT,
+    DRIFTING,
+    TABLES,
+    cut_unevenly,
+    missing,
+    odd_attributes,
+)
+from reebayes.study import FaultList, read_report
 from reebayes.study.kinds import kind_of, stated_interval
+
+_LAST_YEAR = 9999
+_SHOWN = 5  # things that are wrong with a fit, named in a message
 
 
 def stated_ends(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -126,11 +137,10 @@ class Contents:
         ------
         UnknownKindError
             If a record is of a kind that this version does not know.
+        ResultError
+            If one is of a quantity that the fit does not have, or of no year.
         """
-        table = self._table(RECORD)
-        for name in dict.fromkeys(table["kind"]):
-            kind_of(name)
-        return table
+        return self._stated(RECORD)
 
     @cached_property
     def sources(self) -> pd.DataFrame:
@@ -144,13 +154,22 @@ class Contents:
 
     @cached_property
     def flows(self) -> pd.DataFrame:
-        """Flows by name: ``source, target, product, registered, label``."""
-        return self._table(FLOW)
+        """Flows by name: ``source, target, product, registered, label``.
+
+        Raises
+        ------
+        ResultError
+            If one begins or ends in a process that the fit does not have.
+        """
+        table = self._table(FLOW)
+        for end in ("source", "target"):
+            require_known(table[end], self.processes.index, PROCESS)
+        return table
 
     @cached_property
     def published(self) -> pd.DataFrame:
-        """Literature estimates by name, in the unit of the study."""
-        return self._table(PUBLISHED)
+        """Literature estimates by name, in the unit of the study; see `records`."""
+        return self._stated(PUBLISHED)
 
     @cached_property
     def units(self) -> pd.Series:
@@ -165,7 +184,10 @@ class Contents:
     @cached_property
     def terms(self) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
         """Weights by flow of every quantity: of its numerator, and of its denominator if any."""
-        return {str(name): parse_terms(text) for name, text in self._quantities["terms"].items()}
+        found = {str(name): parse_terms(text) for name, text in self._quantities["terms"].items()}
+        for sums in found.values():
+            require_known((name for weights in sums for name in weights), self.flows.index, FLOW)
+        return found
 
     @cached_property
     def _quantities(self) -> pd.DataFrame:
@@ -173,8 +195,19 @@ class Contents:
 
     @cached_property
     def report(self) -> dict[str, Any]:
-        """The study's ``[report]`` table; empty if it has none."""
-        return self._json_table("report")
+        """The study's ``[report]`` table; empty if it has none.
+
+        Raises
+        ------
+        ResultError
+            If it is not one that a study may have.
+        """
+        settings = self._json_table("report")
+        found = FaultList("study.toml")
+        read_report(settings, found)
+        if found.faults:
+            raise ResultError("; ".join(f"study.toml, {fault}" for fault in found.faults))
+        return settings
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -194,7 +227,10 @@ class Contents:
     @property
     def effective_draws(self) -> float:
         """Smallest tail effective sample size that the gate found; infinite if it found none."""
-        return float(self.fit.attrs.get("ess_tail_min", np.inf))
+        found = float(self.fit.attrs.get("ess_tail_min", np.inf))
+        if found <= 0:
+            raise ResultError(f"The fit is damaged: its ess_tail_min is {found:g}; fit again.")
+        return found
 
     def headline(self, fallback: int = 3) -> list[str]:
         """Return the quantities that the study's report puts first, or its first few."""
@@ -207,14 +243,16 @@ class Contents:
         Raises
         ------
         ResultError
-            If the fit has no such group, or the group no such name.
+            If the fit has no such group, or the group no such name, or a draw is infinite.
         """
         draws = self.group(group)
         found = draws.variables[variable]
         dim = str(found.dims[-1])
         if name not in draws.indexes[dim]:
             require_known([name], draws.indexes[dim], dim)
-        return np.asarray(found[..., draws.indexes[dim].get_loc(name)].values)
+        values = np.asarray(found[..., draws.indexes[dim].get_loc(name)].values)
+        require_finite(values, f"{group}/{variable}")
+        return values
 
     def bias(self, group: str, reporter: str, years: Sequence[int]) -> np.ndarray:
         """Draws (chain, draw) of the mean bias of a reporter over some years, log scale."""
@@ -245,8 +283,33 @@ class Contents:
         return still
 
     def positions(self, years: Sequence[int]) -> list[int]:
-        """Where years stand among those of the fit."""
+        """Where years stand among those of the fit.
+
+        Raises
+        ------
+        ResultError
+            If the fit does not have one of them, such as one that was cut.
+        """
+        lacking = [str(year) for year in years if year not in self.years]
+        if lacking:
+            first, last = self.years[0], self.years[-1]
+            raise ResultError(
+                f"The fit lacks {_some(lacking)}, of which its records tell; it is of "
+                f"{first}-{last}."
+            )
         return [self.years.index(year) for year in years]
+
+    def _stated(self, dim: str) -> pd.DataFrame:
+        """A table of what is stated of quantities and years."""
+        table = self._table(dim)
+        for name in dict.fromkeys(table["kind"]):
+            kind_of(name)
+        require_known(dict.fromkeys(table["quantity"]), self.units.index, QUANTITY)
+        for column in ("year", "year_end"):
+            odd = table.index[~table[column].between(1, _LAST_YEAR)]
+            if len(odd):
+                raise ResultError(f"The fit is damaged: {column} of {dim} {odd[0]!r} is no year.")
+        return table
 
     def _json_table(self, name: str) -> dict[str, Any]:
         """One attribute of the root that holds a JSON object; empty if it is missing or none."""
@@ -282,5 +345,51 @@ type Fit = xr.DataTree | Contents
 
 
 def contents_of(fit: Fit) -> Contents:
-    """Return a fit with its tables read once."""
-    return fit if isinstance(fit, Contents) else Contents(fit)
+    """Return a fit with its tables read once.
+
+    Raises
+    ------
+    ResultError
+        If it is no whole fit, or was cut so that its groups do not belong together any more.
+    """
+    if isinstance(fit, Contents):
+        return fit
+    fault = fault_of(fit, whole="study_name" in fit.attrs)
+    if fault:
+        raise ResultError(f"The fit cannot be read: {fault}")
+    return Contents(fit)
+
+
+def fault_of(fit: xr.DataTree, *, whole: bool = True) -> str:
+    """Say why no reader could go by a fit, from names and types alone; empty if all could.
+
+    A tree in memory that names no study need not be whole: a reader asks for what it needs.
+    """
+    lacking = missing(fit)
+    if lacking and whole:
+        return f"not a fit of reebayes; it lacks {_some(lacking)}."
+    odd = odd_attributes(fit)
+    if odd:
+        return f"damaged; wrong are its attributes {_some(odd)}."
+    uneven = cut_unevenly(fit)
+    if uneven:
+        return f"cut in some groups only: {_some(uneven)}. Cut all of it alike, or fit again."
+    return ""
+
+
+def require_finite(draws: np.ndarray, what: str) -> None:
+    """Refuse draws that no fit has; NaN is what a ratio of nothing to nothing is.
+
+    Raises
+    ------
+    ResultError
+        If one is infinite.
+    """
+    if np.isinf(draws).any():
+        raise ResultError(f"The fit is damaged: {what} has infinite values; fit again.")
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names as a list, cut where nobody reads on."""
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

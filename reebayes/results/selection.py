@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import xarray as xr
 
 from reebayes.conventions import FLOW, POSTERIOR, QUANTITY
-from reebayes.results.reading import Fit, contents_of, require_known
+from reebayes.results.reading import Fit, contents_of, require_finite, require_known
 from reebayes.results.summaries import UNIT_SEPARATOR
 
 
@@ -31,7 +31,8 @@ def quantity(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> 
     Raises
     ------
     ResultError
-        If the name is unknown (the nearest one is offered) or the group is missing.
+        If the name is unknown (the nearest one is offered), the group is missing, or a draw is
+        infinite.
     """
     contents = contents_of(fit)
     draws = _select(contents.group(group)["quantities"], QUANTITY, name)
@@ -62,7 +63,8 @@ def flow(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.D
     Raises
     ------
     ResultError
-        If the name is unknown (the nearest one is offered) or the group is missing.
+        If the name is unknown (the nearest one is offered), the group is missing, or a draw is
+        infinite.
     """
     contents = contents_of(fit)
     draws = _select(contents.group(group)["flows"], FLOW, name)
@@ -72,4 +74,6 @@ def flow(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.D
 
 def _select(draws: xr.DataArray, dim: str, name: str | Sequence[str]) -> xr.DataArray:
     require_known([name] if isinstance(name, str) else name, draws[dim].values, dim)
-    return draws.sel({dim: name if isinstance(name, str) else list(name)})
+    chosen = draws.sel({dim: name if isinstance(name, str) else list(name)})
+    require_finite(chosen.values, str(draws.name))
+    return chosen

@@ -74,11 +74,14 @@ def cumulative(da: xr.DataArray, first: int | None = None, last: int | None = No
             f"{name} is a ratio or holds one, and ratios of different years cannot be added. "
             "Add up its numerator and its denominator instead."
         )
-    years = [int(year) for year in da[YEAR].values]
+    years = _years_of(da)
     first = years[0] if first is None else first
     last = years[-1] if last is None else last
     if first not in years or last not in years or first > last:
         raise ResultError(f"Years {first} to {last} are not inside {years[0]} to {years[-1]}.")
+    lacking = sorted({*range(first, last + 1)} - {*years})
+    if lacking:
+        raise ResultError(f"A sum over {first} to {last} lacks {', '.join(map(str, lacking))}.")
     total = da.sel({YEAR: slice(first, last)}).sum(YEAR, skipna=False)
     units = without_per_year(str(da.attrs.get("units", "")))
     return total.assign_attrs({**da.attrs, "units": units, "first_year": first, "last_year": last})
@@ -129,10 +132,20 @@ def directions_text(counts: Mapping[str, Any]) -> str:
     )
 
 
+def _years_of(da: xr.DataArray) -> list[int]:
+    """Years of an array, which must ascend."""
+    years = [int(year) for year in da[YEAR].values] if YEAR in da.dims else []
+    if not years or years != sorted(set(years)):
+        raise ResultError(f"Expected values by year, in order; got dims {tuple(da.dims)}.")
+    return years
+
+
 def _sample_dims(da: xr.DataArray) -> list[str]:
     dims = [dim for dim in SAMPLE_DIMS if dim in da.dims]
     if not dims:
         raise ResultError(
             f"Expected draws with dims {' and '.join(SAMPLE_DIMS)}; got dims {tuple(da.dims)}."
         )
+    if not all(da.sizes[dim] for dim in dims):
+        raise ResultError("There are no draws to summarise; keep at least one.")
     return dims

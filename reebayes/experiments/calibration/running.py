@@ -24,7 +24,7 @@ import numpy as np
 from reebayes.errors import ReebayesError, ResultError
 from reebayes.experiments.calibration.refitting import Task, refit, warm_up
 from reebayes.experiments.progress import Meter
-from reebayes.files import write_whole
+from reebayes.files import plain_file, write_whole
 from reebayes.provenance import asked_for, differing
 
 SETTINGS = "run.json"
@@ -115,6 +115,7 @@ def read_outcome(path: Path) -> dict[str, Any]:
     ResultError
         If the file is damaged.
     """
+    plain_file(path)
     try:
         with path.open("rb") as handle, np.load(handle) as stored:
             return {name: stored[name] for name in stored.files}
@@ -128,6 +129,7 @@ def _claim(folder: Path, tasks: list[Task]) -> None:
     # Under this name folders of earlier versions hold the sampler settings.
     purpose = asked_for(first.study.hash, seed=first.seed, effort=first.settings.plain)
     path = folder / SETTINGS
+    plain_file(path)  # whoever opens a pipe waits for a writer
     if not path.exists():
         text = json.dumps(purpose, indent=2) + "\n"
         write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
