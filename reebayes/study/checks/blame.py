@@ -1,0 +1,97 @@
+"""Which prior is out, where most records of some quantities contradict the priors."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from reebayes.study.checks.context import Context
+from reebayes.study.checks.prior_flows import PriorFlows, draw_flows
+from reebayes.study.drafts import Draft
+from reebayes.study.kinds import SUM, kind_of
+from reebayes.study.reading.cells import Entry
+from reebayes.study.rows import Prior, Record
+from reebayes.study.targets import FLOW, ROUTE
+
+NEAR = math.log(10.0)
+"""Distance within which a figure is again near what the priors expect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blamed:
+    """A prior whose median, changed, brings the records and the priors together again.
+
+    Parameters
+    ----------
+    entry : Entry
+        Its row, the first of a target if all of them are meant.
+    median : float
+        What its median would have to be, on its own scale.
+    mended : Draft
+        The study with that median.
+    """
+
+    entry: Entry[Prior]
+    median: float
+    mended: Draft
+
+
+def find_prior(
+    draft: Draft, context: Context, figures: Sequence[tuple[Record, float]]
+) -> Blamed | None:
+    """Return the prior that explains most of what is far from the priors, None if none does.
+
+    Parameters
+    ----------
+    draft : Draft
+    context : Context
+    figures : sequence of (Record, float)
+        A figure of each series that is far, and its distance on the log scale.
+    """
+    shift = median(offset for _, offset in figures)
+    before = draw_flows(draft, context, draws=1)
+    tried = [
+        (_far_after(figures, before, draw_flows(changed.mended, context, draws=1)), changed)
+        for changed in _changes(draft, shift)
+    ]
+    (left, _), best = min(tried, key=lambda pair: pair[0])
+    return best if 2 * left <= len(figures) and left < len(figures) else None
+
+
+def _changes(draft: Draft, shift: float) -> Iterator[Blamed]:
+    """Yield the study with one row shifted, and with all rows of one target."""
+    entries = [e for e in draft.priors if e.item.about.group in (FLOW, ROUTE)]
+    by_target: dict[str, list[Entry[Prior]]] = {}
+    for entry in entries:
+        by_target.setdefault(entry.item.target, []).append(entry)
+    alone = [[entry] for entry in entries]
+    for rows in [*(rows for rows in by_target.values() if len(rows) > 1), *alone]:
+        moved = {id(entry): _moved(entry, shift) for entry in rows}
+        priors = [moved.get(id(entry), entry) for entry in draft.priors]
+        first = rows[0]
+        yield Blamed(first, moved[id(first)].item.median, replace(draft, priors=priors))
+
+
+def _moved(entry: Entry[Prior], shift: float) -> Entry[Prior]:
+    prior = entry.item
+    if prior.distribution == "normal":
+        number = prior.median + shift
+    elif prior.distribution == "share":
+        odds = prior.median / (1 - prior.median) * math.exp(shift)
+        number = odds / (1 + odds)
+    else:
+        number = prior.median * math.exp(shift)
+    return replace(entry, item=replace(prior, median=number))
+
+
+def _far_after(
+    figures: Sequence[tuple[Record, float]], before: PriorFlows, after: PriorFlows
+) -> tuple[int, float]:
+    """Return how many figures are far once the priors have moved, and how far they are together."""
+    distances = []
+    for record, offset in figures:
+        key = (record.quantity, record.year, record.year_end)
+        total = kind_of(record.kind).years == SUM
+        old, new = (flows.expected(*key, total=total) for flows in (before, after))
+        distances.append(abs(offset - (new[0] - old[0] if old and new else 0.0)))
+    return sum(distance > NEAR for distance in distances), sum(distances)
