@@ -1,9 +1,8 @@
 """Which prior is out, where most records of some quantities contradict the priors."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 from reebayes.study.checks.context import Context
 from reebayes.study.checks.prior_flows import PriorFlows, draw_flows
@@ -37,39 +36,45 @@ class Blamed:
 
 
 def find_prior(
-    draft: Draft, context: Context, figures: Sequence[tuple[Record, float]]
+    draft: Draft, context: Context, figures: Sequence[tuple[Record, float]], shift: float
 ) -> Blamed | None:
     """Return the prior that explains most of what is far from the priors, None if none does.
+
+    Every prior is moved in turn, and the one with which fewest figures are far is the one that is
+    out: another may bring some figures near, and takes others away.
 
     Parameters
     ----------
     draft : Draft
     context : Context
     figures : sequence of (Record, float)
-        A figure of each series that is far, and its distance on the log scale.
+        A figure of each series, and its distance from what the priors expect, on the log scale.
+    shift : float
+        How far the medians are moved, on that scale.
     """
-    shift = median(offset for _, offset in figures)
     before = draw_flows(draft, context, draws=1)
-    tried = [
-        (_far_after(figures, before, draw_flows(changed.mended, context, draws=1)), changed)
-        for changed in _changes(draft, shift)
-    ]
-    (left, _), best = min(tried, key=lambda pair: pair[0])
-    return best if 2 * left <= len(figures) and left < len(figures) else None
 
+    def tried(rows: Sequence[Entry[Prior]]) -> tuple[tuple[int, float], Blamed]:
+        changed = _changed(draft, rows, shift)
+        return _far_after(figures, before, draw_flows(changed.mended, context, draws=1)), changed
 
-def _changes(draft: Draft, shift: float) -> Iterator[Blamed]:
-    """Yield the study with one row shifted, and with all rows of one target."""
-    entries = [e for e in draft.priors if e.item.about.group in (FLOW, ROUTE)]
     by_target: dict[str, list[Entry[Prior]]] = {}
-    for entry in entries:
-        by_target.setdefault(entry.item.target, []).append(entry)
-    alone = [[entry] for entry in entries]
-    for rows in [*(rows for rows in by_target.values() if len(rows) > 1), *alone]:
-        moved = {id(entry): _moved(entry, shift) for entry in rows}
-        priors = [moved.get(id(entry), entry) for entry in draft.priors]
-        first = rows[0]
-        yield Blamed(first, moved[id(first)].item.median, replace(draft, priors=priors))
+    for entry in draft.priors:
+        if entry.item.about.group in (FLOW, ROUTE):
+            by_target.setdefault(entry.item.target, []).append(entry)
+    found = [tried(rows) for rows in by_target.values()]
+    likely = min(found, key=lambda pair: pair[0])[1].entry.item.target
+    found += [tried([entry]) for entry in by_target[likely]]
+    (left, _), best = min(found, key=lambda pair: pair[0])
+    far = sum(abs(offset) > NEAR for _, offset in figures)
+    return best if 2 * left < far else None
+
+
+def _changed(draft: Draft, rows: Sequence[Entry[Prior]], shift: float) -> Blamed:
+    """Return the study with some rows of a target shifted."""
+    moved = {id(entry): _moved(entry, shift) for entry in rows}
+    priors = [moved.get(id(entry), entry) for entry in draft.priors]
+    return Blamed(rows[0], moved[id(rows[0])].item.median, replace(draft, priors=priors))
 
 
 def _moved(entry: Entry[Prior], shift: float) -> Entry[Prior]:

@@ -94,13 +94,15 @@ type Series = Mapping[tuple[str, str], list[Statement]]
 
 
 def check_likeness(draft: Draft, context: Context, flows: PriorFlows) -> Iterator[Fault]:
-    """Yield figures, series and priors that nothing comes near."""
+    """Yield figures, series, priors and literature estimates that nothing comes near."""
     found, against = _compared(draft, flows)
     if against:
-        blamed = find_prior(draft, context, _middles(against))
+        blamed = find_prior(draft, context, _middles(found), _shift(against))
         yield _told_prior(against, blamed)
         if blamed:
-            found, against = _compared(blamed.mended, draw_flows(blamed.mended, context))
+            flows = draw_flows(blamed.mended, context)
+            found, against = _compared(blamed.mended, flows)
+    yield from _check_estimates(draft, flows)
     for name, statements in found.items():
         if name in against:
             continue
@@ -123,14 +125,20 @@ def _compared(
     return found, {name: series for name, series in far.items() if _most(found[name], series)}
 
 
-def _middles(against: Mapping[str, Sequence[Sequence[Statement]]]) -> list[tuple[Record, float]]:
+def _middles(found: Mapping[str, Iterable[Statement]]) -> list[tuple[Record, float]]:
     """Return the middle figure of each series, with its distance from what the priors expect."""
-    rows = (series for found in against.values() for series in found)
+    rows = (series for statements in found.values() for series in _series(statements))
     middle = (sorted(row, key=lambda statement: statement.offset)[len(row) // 2] for row in rows)
     return [(statement.entry.item, statement.offset) for statement in middle]
 
 
-def check_estimates(draft: Draft, flows: PriorFlows) -> Iterator[Fault]:
+def _shift(against: Mapping[str, Sequence[Sequence[Statement]]]) -> float:
+    """Return how far the series that contradict the priors are from what they expect."""
+    offsets = [s.offset for found in against.values() for series in found for s in series]
+    return median(offsets)
+
+
+def _check_estimates(draft: Draft, flows: PriorFlows) -> Iterator[Fault]:
     """Yield literature estimates that are far from anything the priors allow."""
     for entry in draft.published:
         item = entry.item
@@ -273,7 +281,7 @@ def _told_figure(statement: Statement, others: Iterable[Statement]) -> Fault:
     column, text = _figure(statement.entry.item)
     message = (
         f"{column} {text} is {listed(said)}{_hint(statement.offset)}; check the number, its unit "
-        "and the year"
+        "and the year, then the priors"
     )
     number = getattr(statement.entry.item, column)
     return table_fault("records.csv", statement.entry, column, number, message)
@@ -300,13 +308,18 @@ def _hint(offset: float) -> str:
 # --- series and priors ----------------------------------------------------------------------------
 
 
-def _far_series(found: Iterable[Statement]) -> list[list[Statement]]:
-    """Return the series of a quantity that lie far from what the priors expect."""
+def _series(found: Iterable[Statement]) -> list[list[Statement]]:
+    """Return the figures of a quantity by reporter."""
     series: dict[str, list[Statement]] = {}
     for statement in found:
         if statement.is_figure:
             series.setdefault(statement.entry.item.reporter, []).append(statement)
-    return [rows for rows in series.values() if len(rows) >= FEWEST and _is_far_series(rows)]
+    return [*series.values()]
+
+
+def _far_series(found: Iterable[Statement]) -> list[list[Statement]]:
+    """Return the series of a quantity that lie far from what the priors expect."""
+    return [rows for rows in _series(found) if len(rows) >= FEWEST and _is_far_series(rows)]
 
 
 def _is_far_series(rows: Sequence[Statement]) -> bool:

@@ -3,7 +3,7 @@
 from reebayes.errors import Fault
 from reebayes.study.checks.company import check_company
 from reebayes.study.checks.context import build_context
-from reebayes.study.checks.likeness import check_estimates, check_likeness
+from reebayes.study.checks.likeness import check_likeness
 from reebayes.study.checks.limits import check_limits
 from reebayes.study.checks.prior_flows import draw_flows
 from reebayes.study.drafts import Draft
@@ -17,5 +17,4 @@ def implausible(draft: Draft) -> list[Fault]:
         *check_limits(draft, context),
         *check_company(draft, context),
         *check_likeness(draft, context, flows),
-        *check_estimates(draft, flows),
     ]

@@ -133,12 +133,15 @@ def _logs(rows: Rows, context: Context, shape: tuple[int, int, int]) -> Array:
         for target in rows
         if Target.parse(target).group == ROUTE
     }
+    references = {
+        process: _reference(process, medians, rows, context) for process in context.processes
+    }
     logs = np.zeros(shape)
     for number, (name, edge) in enumerate(context.edges.items()):
         if name not in rows:
             continue
         is_share = rows[name][0].distribution == "share"
-        rest = _reference(edge.source, medians, rows, context) if is_share else 1.0
+        rest = references[edge.source] if is_share else 1.0
         logs[number] = drawn(np.log(medians[name] / rest), name)
         logs[number] += routes.get(str(Target(ROUTE, context.route(edge) or "")), 0.0)
     return logs
