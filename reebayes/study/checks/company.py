@@ -8,6 +8,7 @@ from typing import Any
 
 from reebayes.errors import Fault
 from reebayes.study.checks.context import Context, place
+from reebayes.study.checks.limits import FIRST_PRINT
 from reebayes.study.checks.priors import ANCHOR_SD
 from reebayes.study.drafts import Draft
 from reebayes.study.kinds import FIGURE, kind_of
@@ -55,7 +56,7 @@ def check_company(draft: Draft, context: Context) -> Iterator[Fault]:
     yield from _check_reporters(draft)
     yield from _check_shares(draft, context)
     yield from _check_printed(draft)
-    yield from _check_silent_biases(draft, context)
+    yield from _check_silent_biases(draft)
     yield from _check_lone_biases(draft)
     yield from _check_anchors(draft, context)
 
@@ -296,7 +297,11 @@ def _told_sum(parts: Records) -> Fault:
 
 def _check_printed(draft: Draft) -> Iterator[Fault]:
     """Yield records of years that had not begun when their source appeared; quotas come before."""
-    printed = {entry.item.source: entry.item.year for entry in draft.sources}
+    printed = {
+        entry.item.source: entry.item.year
+        for entry in draft.sources
+        if entry.item.year is not None and entry.item.year >= FIRST_PRINT
+    }
     for entry in draft.records:
         year, record = printed.get(entry.item.source), entry.item
         ahead = 1 if record.kind == "quota" else 0
@@ -316,7 +321,7 @@ def _check_printed(draft: Draft) -> Iterator[Fault]:
             yield table_fault(table, estimate, "source", estimate.item.source, message)
 
 
-def _check_silent_biases(draft: Draft, context: Context) -> Iterator[Fault]:
+def _check_silent_biases(draft: Draft) -> Iterator[Fault]:
     """Yield periods of a bias in which its reporter, who has many records, has none."""
     years: dict[str, set[int]] = defaultdict(set)
     count = Counter(entry.item.reporter for entry in draft.records)

@@ -1,5 +1,6 @@
 """Single cells that are possible and hardly meant: errors, spreads, medians, weights and dates."""
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -25,7 +26,7 @@ OTHER_FACTOR = 10.0
 
 
 class Limits(NamedTuple):
-    """What the rows of one group of priors are usually within, on their log scale."""
+    """What the rows of one group of priors are within, on their log scale."""
 
     least_sd: float
     most_sd: float
@@ -39,13 +40,14 @@ _FLOW_LIMITS = Limits(
 PRIOR_LIMITS = {
     FLOW: _FLOW_LIMITS,
     ROUTE: _FLOW_LIMITS,
-    # A bias may be fixed, by definition of what it is measured against.
-    BIAS: Limits(0.0, 1.0, 1.1, "a reporter that errs by a factor of 5 either way tells nothing"),
-    SHARED: Limits(0.005, 1.0, 1.1, "between half a per cent and a factor of 5 either way"),
-    NOISE: Limits(0.0, 1.5, 1.6, "stated errors are not out by a factor of 12 either way"),
-    STEP: Limits(0.0, 1.5, 1.6, "stated steps are not out by a factor of 12 either way"),
+    # Nought is allowed where a number may be fixed; then it is nought, and nothing near it.
+    BIAS: Limits(0.005, 1.0, 0.9, "0 if it is fixed; and who errs by a factor of 5 tells nothing"),
+    SHARED: Limits(0.005, 1.0, 0.9, "between half a per cent and a factor of 5 either way"),
+    NOISE: Limits(0.005, 1.5, 1.6, "stated errors are not out by a factor of 12 either way"),
+    STEP: Limits(0.005, 1.5, 1.6, "stated steps are not out by a factor of 12 either way"),
 }
-"""Limits of spread and median by group; the median is that of the log for all but flows."""
+"""Limits of spread and median by group. A bias of 0.9 is a factor of 2.5: a larger median is a
+factor that was meant, and not its log; multipliers of noise and steps are within a factor of 5."""
 
 MOST_STEP = 1.4142
 """Ratio of step to spread: independent years change by this, and no series moves faster."""
@@ -104,7 +106,7 @@ def _check_spreads(draft: Draft) -> Iterator[Fault]:
         if prior.about == NOISE_FLOOR:
             continue
         limits = PRIOR_LIMITS[prior.about.group]
-        if not limits.least_sd <= prior.sd <= limits.most_sd:
+        if prior.sd > 0 and not limits.least_sd <= prior.sd <= limits.most_sd:
             span = f"{limits.least_sd:g} to {limits.most_sd:g}"
             message = f"sd {prior.sd:g} of {prior.target!r} is not within {span}: {limits.why}"
             yield _prior_fault(entry, "sd", prior.sd, message)
@@ -119,9 +121,8 @@ def _check_spreads(draft: Draft) -> Iterator[Fault]:
 def _is_usual(prior: Prior, limits: Limits) -> bool:
     if prior.about.group in (FLOW, ROUTE):
         return True
-    if prior.distribution == "lognormal":
-        return 1 / 5 <= prior.median <= 5
-    return abs(prior.median) <= limits.most_median
+    middle = math.log(prior.median) if prior.distribution == "lognormal" else prior.median
+    return abs(middle) <= limits.most_median
 
 
 def _check_steps(draft: Draft) -> Iterator[Fault]:
