@@ -151,7 +151,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _unseen("years at the end of a study that no record reaches", "limits",
             "if blank > MOST_BLANK:", "if blank > 99:", "without_a_record"),
     _unseen("a study of centuries", "limits",
-            "if last - first >= MOST_YEARS:", "if last < first:", "any_register"),
+            "if last - first + 1 > MOST_YEARS:", "if last < first:", "any_register"),
     _unseen("a record named after another year", "company",
             "yield from _check_names(draft, context)", "pass", "magnets"),
     _unseen("a second edition of a figure", "company",

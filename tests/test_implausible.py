@@ -223,6 +223,19 @@ def test_more_years_than_any_register_covers_are_told(tmp_path: Path) -> None:
     assert {f.column for f in implausible(long)} == {"last_year"}
 
 
+def test_a_study_of_little_is_looked_at_as_well(tmp_path: Path) -> None:
+    draft = read_draft(write_tables(tmp_path / "tiny"))
+    assert implausible(replace(draft, terms=[], records=[])) == []
+    assert implausible(replace(draft, flows=[], terms=[], records=[], priors=[])) == []
+    assert implausible(replace(draft, priors=[])) == []
+
+
+def test_of_a_large_study_inflows_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reebayes.study.checks.blame.MOST_TRIED", 20)
+    (fault,) = implausible(with_median("concentrate_CN_registered", 1e5))
+    assert fault.row == 2
+
+
 # --- no false alarms ------------------------------------------------------------------------------
 
 

@@ -15,6 +15,9 @@ from reebayes.study.targets import FLOW, ROUTE
 NEAR = math.log(10.0)
 """Distance within which a figure is again near what the priors expect."""
 
+MOST_TRIED = 200
+"""Targets that are tried one by one; of a larger study, inflows only, which are most often out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blamed:
@@ -62,6 +65,14 @@ def find_prior(
     for entry in draft.priors:
         if entry.item.about.group in (FLOW, ROUTE):
             by_target.setdefault(entry.item.target, []).append(entry)
+    if len(by_target) > MOST_TRIED:
+        by_target = {
+            name: rows
+            for name, rows in by_target.items()
+            if rows[0].item.distribution == "lognormal"
+        }
+    if not by_target:
+        return None
     found = [tried(rows) for rows in by_target.values()]
     likely = min(found, key=lambda pair: pair[0])[1].entry.item.target
     found += [tried([entry]) for entry in by_target[likely]]

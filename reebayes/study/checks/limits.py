@@ -77,8 +77,8 @@ def _check_errors(draft: Draft) -> Iterator[Fault]:
     for entry in draft.records:
         sd = entry.item.sd
         if not LEAST_ERROR <= sd <= MOST_ERROR:
-            what = "less than any survey reaches" if sd < LEAST_ERROR else "so wide that it says"
-            what += "" if sd < LEAST_ERROR else " nothing"
+            small = sd < LEAST_ERROR
+            what = "less than any survey reaches" if small else "so wide that it says nothing"
             message = f"sd {sd:g} is {what}; write it as a fraction, such as 0.05 for 5%"
             yield table_fault("records.csv", entry, "sd", sd, message)
 
@@ -171,7 +171,7 @@ def today() -> date:
 def _check_ends(draft: Draft, context: Context) -> Iterator[Fault]:
     """Yield years of a study that no record reaches, at its ends."""
     first, last = context.years[0], context.years[-1]
-    if last - first >= MOST_YEARS:
+    if last - first + 1 > MOST_YEARS:
         message = f"{last - first + 1} years are more than any register covers; check both ends"
         yield Fault(TABLE, None, "last_year", str(last), message)
     if not draft.records:

@@ -71,6 +71,8 @@ def _summary(amounts: Array) -> tuple[Array, Array]:
 
 def draw_flows(draft: Draft, context: Context, *, draws: int = DRAWS) -> PriorFlows:
     """Draw the flows of a sound study from its priors; a single draw is that of all medians."""
+    if not context.edges or not context.terms:
+        return PriorFlows(context, {}, {}, {})
     rows: dict[str, list[Prior]] = {}
     for entry in draft.priors:
         rows.setdefault(entry.item.target, []).append(entry.item)
