@@ -168,6 +168,8 @@ MUTATIONS: tuple[Mutation, ...] = (
             "yield from _check_common_errors(draft)", "pass", "metal"),
     _unseen("a reporter misspelt by a letter", "company",
             "yield from _check_reporters(draft)", "pass", "quota and reporter"),
+    _unseen("a figure under another reporter", "company",
+            "yield from _check_holes(draft)", "pass", "metal"),
     _unseen("shares of more than the whole", "company",
             "return sum(numbers) - 2 * error > 1", "return False", "share"),
     _unseen("a share above one", "company",

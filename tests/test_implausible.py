@@ -105,6 +105,7 @@ CELLS = [
      "which holds 2018; write one year in both"),
     ("records.csv", QUOTA, {"reporter": "china_mining_quotas"}, "reporter",
      "written almost as 'china_mining_quota'"),
+    ("records.csv", METAL, {"reporter": "partner_customs"}, "reporter", "a figure of theirs?"),
     ("records.csv", "mined-us-2014-usgs-mine", {"source": "USGS_MCS2003"}, "source",
      "is of 2003, and the record of 2014"),
     ("published_estimates.csv", "chen_mined", {"source": "US_2018_JETRO"}, "source", "before 2022"),

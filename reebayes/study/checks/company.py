@@ -54,6 +54,7 @@ def check_company(draft: Draft, context: Context) -> Iterator[Fault]:
     yield from _check_units(draft)
     yield from _check_common_errors(draft)
     yield from _check_reporters(draft)
+    yield from _check_holes(draft)
     yield from _check_shares(draft, context)
     yield from _check_printed(draft)
     yield from _check_silent_biases(draft)
@@ -203,6 +204,26 @@ def _check_reporters(draft: Draft) -> Iterator[Fault]:
             )
             yield _fault(entry, "reporter", message)
         seen.setdefault(name, entry)
+
+
+def _check_holes(draft: Draft) -> Iterator[Fault]:
+    """Yield the only figure of a reporter where another's series of the same source has a hole."""
+    for group in _gathered(draft.records, "quantity", "source", "kind", "unit"):
+        series: dict[str, dict[int, Entry[Record]]] = defaultdict(dict)
+        for entry in group:
+            series[entry.item.reporter][entry.item.year] = entry
+        for reporter, rows in series.items():
+            if len(rows) > 1:
+                continue
+            (year,) = rows
+            for other, years in series.items():
+                if year not in years and {year - 1, year + 1} <= years.keys():
+                    message = (
+                        f"{reporter!r} reports {rows[year].item.quantity!r} in {year} only, where "
+                        f"{other!r}, of the same source, has {year - 1} and {year + 1}; is it a "
+                        "figure of theirs?"
+                    )
+                    yield _fault(rows[year], "reporter", message)
 
 
 def _one_slip(one: str, other: str) -> bool:
