@@ -335,7 +335,8 @@ def test_a_share_that_is_out_is_named_though_an_inflow_would_fit_as_well() -> No
 
 
 def test_no_prior_is_named_that_explains_nothing() -> None:
-    figures = [(BUNDLED.records[QUOTA], 7.0), (BUNDLED.records[QUOTA], -7.0)]
+    """One figure too large and two too small are no matter of a median."""
+    figures = [(BUNDLED.records[QUOTA], offset) for offset in (7.0, -7.0, -7.0)]
     assert find_prior(DRAFT, build_context(DRAFT), figures, 7.0) is None
 
 

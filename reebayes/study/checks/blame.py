@@ -78,7 +78,7 @@ def find_prior(
     found += [tried([entry]) for entry in by_target[likely]]
     (left, _), best = min(found, key=lambda pair: pair[0])
     far = sum(abs(offset) > NEAR for _, offset in figures)
-    return best if 2 * left < far else None
+    return best if left < far and 2 * left <= far else None
 
 
 def _changed(draft: Draft, rows: Sequence[Entry[Prior]], shift: float) -> Blamed:
