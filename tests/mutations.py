@@ -121,6 +121,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _unseen("the prior that is out is not looked for", "likeness",
             "blamed = find_prior(draft, context, _middles(found), _shift(against))",
             "blamed = None", "named"),
+    _unseen("a prior that is out told of every record", "likeness",
+            "return found, against or _all_far(found)", "return found, against", "named"),
     _unseen("a prior that brings some figures near and takes others away", "blame",
             "return sum(distance > NEAR for distance in distances), sum(distances)",
             "return 0, min(distances)", "named"),

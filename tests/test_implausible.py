@@ -328,6 +328,14 @@ def test_the_prior_that_is_out_is_named_and_no_record_is(median: float) -> None:
     assert (fault.table, fault.row, fault.column) == ("priors.csv", 2, "median")
 
 
+def test_a_prior_is_named_where_series_are_short(tmp_path: Path) -> None:
+    draft = read_draft(write_tables(tmp_path / "tiny"))
+    entry = draft.priors[0]
+    wrong = replace(entry, item=replace(entry.item, median=20e6))
+    (fault,) = implausible(replace(draft, priors=[wrong, *draft.priors[1:]]))
+    assert (fault.table, fault.row) == ("priors.csv", entry.row)
+
+
 def test_a_share_that_is_out_is_named_though_an_inflow_would_fit_as_well() -> None:
     """More mined would give as much oxide, and be far from what is said of mines."""
     (fault,) = (f for f in implausible(with_median("oxide_RW", 0.0095)) if f.table == "priors.csv")

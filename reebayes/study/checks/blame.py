@@ -15,6 +15,9 @@ from reebayes.study.targets import FLOW, ROUTE
 NEAR = math.log(10.0)
 """Distance within which a figure is again near what the priors expect."""
 
+FARTHEST = math.log(1e12)
+"""How far a median is moved at most."""
+
 MOST_TRIED = 200
 """Targets that are tried one by one; of a larger study, inflows only, which are most often out."""
 
@@ -55,6 +58,7 @@ def find_prior(
     shift : float
         How far the medians are moved, on that scale.
     """
+    shift = max(-FARTHEST, min(shift, FARTHEST))
     before = draw_flows(draft, context, draws=1)
 
     def tried(rows: Sequence[Entry[Prior]]) -> tuple[tuple[int, float], Blamed]:

@@ -102,7 +102,7 @@ def _check_series_years(draft: Draft) -> Iterator[Fault]:
 
 def _check_copies(draft: Draft) -> Iterator[Fault]:
     """Yield figures that stand in two rows to the last digit."""
-    figures = [entry for entry in draft.records if entry.item.kind == "value"]
+    figures = [entry for entry in draft.records if _is_measured(entry.item)]
     for group in _gathered(figures, "quantity", "value", "unit"):
         for number, entry in enumerate(group):
             found = [other for other in group[:number] if _is_copy(entry.item, other.item)]
@@ -114,6 +114,11 @@ def _check_copies(draft: Draft) -> Iterator[Fault]:
                     "name the error that both share in 'shared'"
                 )
                 yield _fault(entry, "value", message)
+
+
+def _is_measured(record: Record) -> bool:
+    kind = kind_of(record.kind)
+    return kind.is_figure and not kind.is_target
 
 
 def _is_copy(one: Record, other: Record) -> bool:
@@ -325,7 +330,7 @@ def _check_printed(draft: Draft) -> Iterator[Fault]:
     }
     for entry in draft.records:
         year, record = printed.get(entry.item.source), entry.item
-        ahead = 1 if record.kind == "quota" else 0
+        ahead = int(kind_of(record.kind).is_target)
         if year is not None and record.year_end > year + ahead:
             message = (
                 f"source {record.source!r} is of {year}, and the record of {record.year_end}; "

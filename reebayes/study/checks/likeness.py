@@ -44,6 +44,8 @@ SLIPS = {10.0: "a decimal place", 100.0: "a percentage, or two decimal places",
          1000.0: "t or kg where kt or t is meant"}  # fmt: skip
 """Factors by which figures are often wrong, and what is then to be looked at."""
 
+MILLION = math.log(1e6)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
@@ -122,7 +124,21 @@ def _compared(
     for statement in _statements(draft, flows):
         found.setdefault(statement.entry.item.quantity, []).append(statement)
     far = {name: _far_series(statements) for name, statements in found.items()}
-    return found, {name: series for name, series in far.items() if _most(found[name], series)}
+    against = {name: series for name, series in far.items() if _most(found[name], series)}
+    return found, against or _all_far(found)
+
+
+def _all_far(found: Mapping[str, Iterable[Statement]]) -> dict[str, list[list[Statement]]]:
+    """Return the figures that are far, where most of all are, though no series is long enough."""
+    figures = {name: [s for s in rows if s.is_figure] for name, rows in found.items()}
+    far = {
+        name: [s for s in rows if abs(s.offset) > math.log(FACTOR) and s.surprise > ALONE]
+        for name, rows in figures.items()
+    }
+    count = sum(map(len, far.values()))
+    if count < FEWEST or 2 * count <= sum(map(len, figures.values())):
+        return {}
+    return {name: [rows] for name, rows in far.items() if rows}
 
 
 def _middles(found: Mapping[str, Iterable[Statement]]) -> list[tuple[Record, float]]:
@@ -293,8 +309,10 @@ def _figure(record: Record) -> tuple[str, str]:
 
 
 def _times(offset: float) -> str:
-    factor = math.exp(abs(offset))
-    return f"{format_value(factor)} times {'below' if offset < 0 else 'above'}"
+    side = "below" if offset < 0 else "above"
+    if abs(offset) > MILLION:
+        return f"more than a million times {side}"
+    return f"{format_value(math.exp(abs(offset)))} times {side}"
 
 
 def _hint(offset: float) -> str:
