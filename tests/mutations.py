@@ -27,6 +27,7 @@ NAMED = 2  # tests named in a row of the table
 
 APART = ("tests/test_model.py", "-k", "world_written_apart")
 BY_HAND = ("tests/test_simulation.py", "-k", "by_hand or scipy or inactive or routes_are_named")
+IMPLAUSIBLE = "tests/test_implausible.py"
 # Drawing many files takes a while.
 HARMONISATION = ("tests/test_harmonisation.py", "-k", "not conserved")
 
@@ -69,6 +70,14 @@ KERNELS, UNKNOWNS = "reebayes/model/kernels.py", "reebayes/model/unknowns.py"
 OBSERVATIONS = "reebayes/model/observations.py"
 HARMONISING, EXCLUSIONS = "reebayes/customs/harmonising.py", "reebayes/customs/exclusions.py"
 
+CHECKS = "reebayes/study/checks"
+
+
+def _unseen(name: str, file: str, old: str, new: str, words: str) -> Mutation:
+    """Return a bug in what is told of a study that is possible and hardly meant."""
+    return _bug(name, f"{CHECKS}/{file}.py", old, new, (IMPLAUSIBLE, "-k", words))
+
+
 MUTATIONS: tuple[Mutation, ...] = (
     # --- one list, one answer ---
     _bug("a fit of other code taken for the one asked for", "reebayes/provenance.py",
@@ -94,6 +103,96 @@ MUTATIONS: tuple[Mutation, ...] = (
          "return np.asarray((rows < layout.unknowns.varying) | ~still)",
          "return np.zeros(rows.size, dtype=bool)",
          ("tests/test_sampling.py", "-k", "world_written_apart"), compiled=True),
+    # --- possible and hardly meant ---
+    _unseen("a figure that nothing comes near is not told", "likeness",
+            "return statement.surprise > ALONE", "return False", "china-association"),
+    _unseen("a figure far from neighbours and priors is not told", "likeness",
+            "if statement.surprise > BESIDE:", "if statement.surprise > 99:", "quota"),
+    _unseen("a neighbour that jumps speaks against what the priors know", "likeness",
+            "distance <= math.log(FACTOR) for distance in (abs(statement.offset), *distances)",
+            "distance <= math.log(FACTOR) for distance in distances", "slip or any_part or jump"),
+    _unseen("a loose bound is told as a wrong one", "likeness",
+            "if statement.is_loose and", "if not statement.is_figure and False and",
+            "themselves_print"),
+    _unseen("a series in another unit is not told", "likeness",
+            "yield from map(_told_series, series)", "pass", "series"),
+    _unseen("a literature estimate that is out is not told", "likeness",
+            "yield from _check_estimates(draft, flows)", "pass", "chen_mined"),
+    _unseen("the prior that is out is not looked for", "likeness",
+            "blamed = find_prior(draft, context, _middles(found), _shift(against))",
+            "blamed = None", "named"),
+    _unseen("a prior that is out told of every record", "likeness",
+            "return found, against or _all_far(found)", "return found, against", "named"),
+    _unseen("a prior that brings some figures near and takes others away", "blame",
+            "return sum(distance > NEAR for distance in distances), sum(distances)",
+            "return 0, min(distances)", "named"),
+    _unseen("a route moves nothing that the priors expect", "prior_flows",
+            "logs[number] += routes.get(", "logs[number] += 0.0 * routes.get(", "simulation"),
+    _unseen("what the priors expect spreads too little", "prior_flows",
+            "centre + sd * generator", "centre + 0.5 * sd * generator", "worlds"),
+    _unseen("a sum over years expected as their mean", "prior_flows",
+            "drawn.sum(axis=1) if total else", "drawn.mean(axis=1) if total else", "several_years"),
+    _unseen("any stated error is believed", "limits",
+            "if not LEAST_ERROR <= sd <= MOST_ERROR:", "if sd < 0:", "sd and quota"),
+    _unseen("a range of any width is believed", "limits",
+            "if low and high and high > WIDEST_RANGE * low:", "if low and high and high < low:",
+            "range"),
+    _unseen("two values of one figure may be anything", "limits",
+            "other / value) >= OTHER_FACTOR:", "other / value) < 0:", "white"),
+    _unseen("a prior of any width is believed", "limits",
+            "if prior.sd > 0 and not limits", "if prior.sd > 9 and not limits",
+            "concentrate or bias or content_metal"),
+    _unseen("a factor taken for a bias on the log scale", "limits",
+            "return abs(middle) <= limits.most_median", "return True", "median"),
+    _unseen("a series that changes more than it varies", "limits",
+            "prior.step > MOST_STEP * prior.sd:", "prior.step > 99 * prior.sd:", "step"),
+    _unseen("a flow that counts ten times", "limits",
+            "if not least < abs(weight) < most:", "if not abs(weight) < 99:", "weight"),
+    _unseen("a source from the future", "limits",
+            "not FIRST_PRINT <= year <= this_year:", "not FIRST_PRINT <= year:", "ABR_2011"),
+    _unseen("years at the end of a study that no record reaches", "limits",
+            "if blank > MOST_BLANK:", "if blank > 99:", "without_a_record"),
+    _unseen("a study of centuries", "limits",
+            "if last - first + 1 > MOST_YEARS:", "if last < first:", "any_register"),
+    _unseen("a record named after another year", "company",
+            "yield from _check_names(draft, context)", "pass", "magnets"),
+    _unseen("a second edition of a figure", "company",
+            "yield from _check_series_years(draft)", "pass", "entered_twice"),
+    _unseen("a figure of another reporter to the last digit", "company",
+            "yield from _check_copies(draft)", "pass", "entered_twice"),
+    _unseen("a stated error unlike its series", "company",
+            "yield from _check_errors(draft)", "pass", "quota and sd"),
+    _unseen("a factor upside down", "company",
+            "ONE_CONTENT_RATIO if one else", "CONTENT_RATIO if one else", "metal"),
+    _unseen("content in a series of gross weights", "company",
+            "yield from _check_units(draft)", "pass", "metal"),
+    _unseen("an error in common forgotten once", "company",
+            "yield from _check_common_errors(draft)", "pass", "metal"),
+    _unseen("a reporter misspelt by a letter", "company",
+            "yield from _check_reporters(draft)", "pass", "quota and reporter"),
+    _unseen("a figure under another reporter", "company",
+            "yield from _check_holes(draft)", "pass", "metal"),
+    _unseen("shares of more than the whole", "company",
+            "return sum(numbers) - 2 * error > 1", "return False", "share"),
+    _unseen("a share above one", "company",
+            "if column and (getattr(entry.item, column) or 0.0) > 1:",
+            "if column and (getattr(entry.item, column) or 0.0) > 99:", "share-world"),
+    _unseen("a source printed before the year it reports", "company",
+            "record.year_end > year + ahead:", "record.year_end > year + 99:", "usgs-mine"),
+    _unseen("a break in the bias of a reporter who is silent", "company",
+            "yield from _check_silent_biases(draft)", "pass", "break"),
+    _unseen("a bias that nothing ties down", "company",
+            "yield from _check_lone_biases(draft)", "pass", "xitucn"),
+    _unseen("an anchor on shares alone", "company",
+            "yield from _check_anchors(draft, context)", "pass", "anchors"),
+    _unseen("a copy of a study is looked at again", "whole",
+            "    faults = list(_check_keys(draft))\n",
+            "    faults = list(_check_keys(draft))\n"
+            "    from reebayes.study.checks.plausible import implausible\n"
+            "    faults += implausible(draft)\n", "copies"),
+    _bug("warnings of a study as Python writes them", "reebayes/cli/main.py",
+         "if isinstance(message, StudyWarning):", "if message is None:",
+         (IMPLAUSIBLE, "-k", "command_line")),
     # --- the model ---
     _bug("a flow that is subtracted is added (net exports)", OBSERVATIONS,
          "numerators[position[name], column] += weight",

@@ -361,6 +361,7 @@ def test_records_of_one_source_that_contradict_one_another(
         "r_other,exported,2012,,lower,,9,,kt REO,,0.3,customs,yearbook,",  # another year
     ],
 )
+@pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")  # a zero beside ten is doubtful
 def test_records_that_may_stand_side_by_side(tmp_path: Path, row: str) -> None:
     read_study(write_tables(tmp_path / "tiny", records=f"{RECORDS}{row}\n"))
 
@@ -571,6 +572,7 @@ def test_names_in_tables_are_no_paths(tiny_study: Path, tmp_path: Path) -> None:
      ("records", "sd"), ("priors", "median"), ("priors", "sd"), ("priors", "step"),
      ("quantities", "weight")],
 )  # fmt: skip
+@pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")
 def test_what_is_accepted_has_a_density(
     tmp_path: Path, table: str, column: str, number: str
 ) -> None:

@@ -33,7 +33,15 @@ ORDER = {
         *("reading.cells", "schema", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
         *("changes", "checks.context", "checks.graph", "checks.priors", "checks.published"),
-        *("checks.records", "checks.whole", "study", "description"),
+        *("checks.records", "checks.whole", "checks.prior_flows", "checks.limits"),
+        *(
+            "checks.company",
+            "checks.blame",
+            "checks.likeness",
+            "checks.plausible",
+            "study",
+            "description",
+        ),
     ),
     "customs": (
         *("flows", "numerals", "periods", "areanames", "containers", "prices", "exclusions"),
