@@ -74,7 +74,8 @@ def _copied(table: str, rows: Sequence[Row], times: int) -> Iterator[Row]:
                     continue  # what all copies have in common stands once
                 yield row | {"target": target}
             else:
-                yield row | {name: _renamed(name, row[name], copy) for name in _NAMES[table]}
+                own = [name for name in _NAMES[table] if name in row]
+                yield row | {name: _renamed(name, row[name], copy) for name in own}
 
 
 def _renamed(column: str, text: str, copy: int) -> str:
