@@ -1,63 +1,14 @@
 """What a fit asks of the sampler and makes of its answer, with a stand-in that draws nothing."""
 
-from typing import Any
-
 import numpy as np
-import pyarrow as pa
 import pytest
 import xarray as xr
 
-from reebayes.inference.sampling import PILOT, THIN, WHITE, fit
+from reebayes.inference.sampling import PILOT, THIN, fit
 from reebayes.model.layout import lay_out
 from reebayes.study import Study, read_study
+from tests.standin import CHAINS, DRAWS, StandIn
 from tests.tiny import shared_tables, write_tables
-
-CHAINS, DRAWS = 2, 21
-
-
-class StandIn:
-    """A sampler that always returns the same draws, or is interrupted while waiting for them."""
-
-    def __init__(self, size: int) -> None:
-        self.seeds: list[int] = []
-        self.interrupted = False
-        self.cancelled = False
-        rng = np.random.default_rng(1)
-        self.white = np.zeros((CHAINS, DRAWS, size + size % 2), dtype=np.float32)
-        self.white[..., :size] = 0.1 * rng.standard_normal((CHAINS, DRAWS, size))
-        self.stats = {
-            name: np.zeros((CHAINS, DRAWS)) for name in ("diverging", "maxdepth_reached", "n_steps")
-        }
-        self.stats["energy"] = rng.standard_normal((CHAINS, DRAWS))
-        self.tune = self.draws = self.chains = 0
-
-    def sample(self, _: object, **given: Any) -> "StandIn":
-        self.seeds.append(given["seed"])
-        self.tune, self.draws, self.chains = given["tune"], given["draws"], given["chains"]
-        return self
-
-    def wait(self) -> "StandIn":
-        if self.interrupted:
-            raise KeyboardInterrupt
-        return self
-
-    def get_arrow_trace(self) -> tuple[list[pa.RecordBatch], list[pa.RecordBatch]]:
-        """Batches of every chain as the sampler stores them, tuning first, as often as it takes."""
-        rows = np.concatenate([np.zeros(self.tune, dtype=int), np.arange(self.draws) % DRAWS])
-        chains = [chain % CHAINS for chain in range(self.chains)]
-        draws = [
-            pa.record_batch({WHITE: pa.array(list(self.white[chain].view(np.float64)[rows]))})
-            for chain in chains
-        ]
-        stats = [
-            pa.record_batch({name: values[chain][rows] for name, values in self.stats.items()})
-            for chain in chains
-        ]
-        return draws, stats
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:

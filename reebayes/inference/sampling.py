@@ -138,8 +138,8 @@ def fit(
         return memory.tree(put_into(memory))
 
     def write(temporary: Path) -> None:
-        file = FileStore(temporary, study.unit)
-        file.finish(put_into(file))
+        with FileStore(temporary, study.unit) as file:
+            file.finish(put_into(file))
 
     return open_fit(write_whole(Path(out), write))
 

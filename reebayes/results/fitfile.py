@@ -28,7 +28,7 @@ from reebayes.results.contents import DRIFTING, JSON_ATTRIBUTES, differences, mi
 if TYPE_CHECKING:
     from netCDF4 import Dataset
 
-_CHUNKS = 2**20
+UNCACHED = 2**20
 """Bytes of a variable that a file keeps in memory while it is written."""
 
 _READ_ALONE = (FLOW, QUANTITY, REPORTER, DRIFTING)
@@ -98,7 +98,7 @@ def written_through() -> Iterator[None]:
     import netCDF4
 
     usual = netCDF4.get_chunk_cache()
-    netCDF4.set_chunk_cache(_CHUNKS)
+    netCDF4.set_chunk_cache(UNCACHED)
     try:
         yield
     finally:

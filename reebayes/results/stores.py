@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import xarray as xr
@@ -18,7 +18,13 @@ import xarray as xr
 from reebayes.conventions import CHAIN, DRAW
 from reebayes.errors import ResultError
 from reebayes.results.contents import GROUPS, dataset, differences
-from reebayes.results.fitfile import encoding_of, pieces_of, unlike_the_list, written_through
+from reebayes.results.fitfile import (
+    UNCACHED,
+    encoding_of,
+    pieces_of,
+    unlike_the_list,
+    written_through,
+)
 
 type Arrays = Mapping[str, np.ndarray]
 
@@ -90,7 +96,7 @@ class MemoryStore:
 
 
 class FileStore:
-    """A fit in a netCDF file, in memory only what is being written or read.
+    """A fit in a netCDF file, in memory only what is being written or read; a context.
 
     Parameters
     ----------
@@ -103,7 +109,21 @@ class FileStore:
     def __init__(self, path: Path, unit: str) -> None:
         self.path = path
         self.unit = unit
+        self._file: Any = None  # while draws are written
         xr.Dataset().to_netcdf(path, mode="w", engine="netcdf4")
+
+    def __enter__(self) -> Self:
+        """Begin the file."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the file, however that came."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def write(self, group: str, names: Mapping[str, Any], start: int, arrays: Arrays) -> None:
         """Put draws of one chain into a group; see `Store`."""
@@ -112,14 +132,14 @@ class FileStore:
         chain, first = divmod(start, len(names[DRAW]))
         if start == 0:
             self.add(group, xr.Dataset(coords=dict(names)))
-        with written_through(), closing(netCDF4.Dataset(self.path, "a")) as file:
-            there = file[group]
-            for name, values in arrays.items():
-                if not values.size and name in there.variables:
-                    continue
-                variable = there.variables.get(name)
-                if variable is None:
-                    variable = self._created(there, group, name, names, values)
+        if self._file is None:
+            self._file = netCDF4.Dataset(self.path, "a")
+        there = self._file[group]
+        for name, values in arrays.items():
+            variable = there.variables.get(name)
+            if variable is None:
+                variable = self._created(there, group, name, names, values)
+            if values.size:
                 variable[chain, first : first + values.shape[1]] = values[0]
 
     def _created(
@@ -130,7 +150,7 @@ class FileStore:
         variable = there.createVariable(
             name, values.dtype, known.dims, fletcher32=bool(np.prod(shape)),
             chunksizes=pieces_of(known.dims, shape) if np.prod(shape) else None,
-            fill_value=np.nan,
+            fill_value=np.nan, chunk_cache=UNCACHED,
         )  # fmt: skip
         variable.setncatts(known.attributes(self.unit))
         return variable
@@ -138,6 +158,7 @@ class FileStore:
     @contextmanager
     def opened(self, *groups: str) -> Iterator[dict[str, xr.Dataset]]:
         """Give groups to read, whose numbers stay in the file."""
+        self._release()
         with ExitStack() as stack:
             yield {
                 name: stack.enter_context(
@@ -148,6 +169,7 @@ class FileStore:
 
     def add(self, group: str, data: xr.Dataset) -> None:
         """Put in a whole group, or the labels of one that comes in pieces."""
+        self._release()
         with written_through():
             data.to_netcdf(
                 self.path, mode="a", group=group, engine="netcdf4", encoding=encoding_of(data)
@@ -155,6 +177,7 @@ class FileStore:
 
     def finish(self, attrs: Mapping[str, Any]) -> None:
         """Write the attributes of the fit, and hold it against the list of what a fit holds."""
+        self._release()
         xr.Dataset(attrs=dict(attrs)).to_netcdf(self.path, mode="a", engine="netcdf4")
         with closing(xr.open_datatree(self.path, engine="netcdf4")) as tree:
             unlisted = differences(tree)
