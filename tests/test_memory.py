@@ -123,12 +123,12 @@ def _many_draws(sample: Any) -> Any:
 
 def test_pieces_waste_little_and_are_never_empty() -> None:
     dims = ("chain", "draw", "year", "flow")
-    assert pieces_of(dims, (4, 1000, 23, 121)) == (1, 250, 23, 1)
+    assert pieces_of(dims, (4, 1000, 23, 121)) == (1, 500, 23, 1)
     assert pieces_of(dims, (2, 7, 6, 11)) == (1, 7, 6, 1)
     _, draws, _, _ = pieces_of(dims, (1, 997, 2, 3))
     assert -(-997 // draws) * draws <= 1.01 * 997
     assert pieces_of(("chain", "draw", "latent"), (4, 1000, 57_000))[2] <= 512
-    assert pieces_of(("chain", "draw"), (4, 1000)) == (1, 250)
+    assert pieces_of(("chain", "draw"), (4, 1000)) == (1, 500)
     assert pieces_of(("distribution", "year"), (2, 23)) == (2, 23)
 
 

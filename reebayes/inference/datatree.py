@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,9 @@ from reebayes.study.targets import BIAS, STEP_GROUPS
 
 _STORED = ("flows", "shared_error", "noise", "noise_of_all", "step_scale", "latents")
 """Draws that are kept as they are computed."""
+
+_TOGETHER = 50
+"""Draws whose quantities are computed together: in double precision all would be large."""
 
 
 def draws_dataset(layout: Layout, unit: str, group: str, draws: Mapping[str, Floats]) -> xr.Dataset:
@@ -72,7 +76,8 @@ def draw_arrays(layout: Layout, draws: Mapping[str, Floats]) -> dict[str, Floats
     """
     flows = draws["flows"]
     quantities = np.empty((*flows.shape[:3], len(layout.quantities)), dtype=np.float32)
-    for at in np.ndindex(flows.shape[:1]):  # one by one: in double precision all would be large
+    for chain, begin in product(range(flows.shape[0]), range(0, flows.shape[1], _TOGETHER)):
+        at = (chain, slice(begin, begin + _TOGETHER))
         quantities[at] = quantity_draws(layout, flows[at])
     return {name: draws[name] for name in _STORED} | {
         "quantities": quantities,

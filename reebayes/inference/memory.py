@@ -72,10 +72,10 @@ def _stored_bytes(layout: Layout) -> int:
 
 
 def _computed_bytes(layout: Layout) -> int:
-    """Bytes of one draw while it is computed, with quantities in double precision for a moment."""
+    """Bytes of one draw while it is computed: with biases of all years, locations and scales."""
     years, reporters = len(layout.years), len(layout.reporters)
-    by_year = 16 * len(layout.flows) + 28 * len(layout.quantities) + 16 * reporters
-    return years * by_year + 12 * layout.unknowns.size + 40 * len(layout.records)
+    by_year = 8 * len(layout.flows) + 5 * len(layout.quantities) + 16 * reporters
+    return years * by_year + 4 * layout.unknowns.size + 40 * len(layout.records)
 
 
 def available_memory() -> int:

@@ -34,7 +34,7 @@ UNCACHED = 2**20
 _READ_ALONE = (FLOW, QUANTITY, REPORTER, DRIFTING)
 """Dimensions of draws of which a reader wants one name at a time."""
 
-PIECE = 250
+PIECE = 500
 """Draws of one chain that are computed, written and read together, or a few less."""
 
 _TOGETHER = 512
