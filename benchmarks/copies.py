@@ -30,7 +30,9 @@ _NAMES = {
 """Columns of each table that hold names of a copy's own."""
 
 
-def write_copies(times: int, folder: Path, *, linked: bool = False, study: Path | None = None) -> Path:
+def write_copies(
+    times: int, folder: Path, *, linked: bool = False, study: Path | None = None
+) -> Path:
     """Write a study several times side by side as one study directory.
 
     Parameters
@@ -94,8 +96,10 @@ def _target(text: str, copy: int) -> str:
     if target.is_flow:
         return _own(text, copy)
     if target.group in (BIAS, NOISE, SHARED):
-        return text if target.name in (EVERY, *RESERVED) else str(
-            Target(target.group, _own(target.name, copy))
+        return (
+            text
+            if target.name in (EVERY, *RESERVED)
+            else str(Target(target.group, _own(target.name, copy)))
         )
     if target.group == ROUTE:
         regions = target.name.split(":")

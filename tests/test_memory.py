@@ -202,9 +202,7 @@ def test_the_estimate_grows_with_what_is_asked_for(layout: Layout) -> None:
     assert need(transitions=5_000)["sampling"] - need()["sampling"] == each
 
 
-def test_the_limit_of_a_container_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
     for folder, most in ((tmp_path, "max\n"), (inner, "2000000\n")):

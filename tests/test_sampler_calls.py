@@ -10,6 +10,7 @@ from reebayes.study import Study, read_study
 from tests.standin import CHAINS, DRAWS, StandIn
 from tests.tiny import shared_tables, write_tables
 
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("calls") / "tiny"

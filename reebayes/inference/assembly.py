@@ -125,7 +125,7 @@ def _stored(
             store.write(LIKELIHOOD, records, start, by_record(log_likelihood(layout, found)))
         else:
             store.write(PRIOR_PREDICTIVE, records, start, replicated)
-    return total / (chains * draws)
+    return np.asarray(total / (chains * draws))
 
 
 def _pieces(points: Kept) -> Iterator[tuple[int, Kept]]:

@@ -145,15 +145,12 @@ def _spectrum(point: _Point, parts: Sequence[Part]) -> tuple[Floats, Floats, int
             square, turned = eigh(information, overwrite_a=True)
             squares.append(square)
             tied.append(turned.T @ steps)
-    steps = point.layout.unknowns.size - point.layout.unknowns.steps_start
     if not squares:
-        return np.zeros(0), np.zeros((0, steps)), 0
+        return np.zeros(0), np.zeros((0, 0)), 0
     return np.concatenate(squares), np.concatenate(tied), informative
 
 
-def _sensitivities(
-    point: _Point, parts: Sequence[Part]
-) -> Iterator[tuple[Floats, Floats]]:
+def _sensitivities(point: _Point, parts: Sequence[Part]) -> Iterator[tuple[Floats, Floats]]:
     """Sensitivity of each part's records to its own unknowns, and to the step multipliers."""
     layout, unknowns = point.layout, point.layout.unknowns
     steps = layout.equations.steps
@@ -185,7 +182,7 @@ def _sensitivities(
 
 
 def _count_above(bound: float, squares: Floats, tied: Floats) -> int:
-    """Number of eigenvalues of diag(squares) + T T' above a bound, by Sylvester's law of inertia."""
+    """Eigenvalues of diag(squares) + T T' above a bound, counted by Sylvester's law of inertia."""
     gap = squares - bound
     gap[gap == 0] = np.finfo(float).tiny
     small = -np.eye(tied.shape[1]) - tied.T @ (tied / gap[:, None])
@@ -193,7 +190,7 @@ def _count_above(bound: float, squares: Floats, tied: Floats) -> int:
 
 
 def _largest(squares: Floats, tied: Floats) -> float:
-    """Largest singular value, to six digits: between those of the parts and all of T beside them."""
+    """Largest singular value, to six digits: that of the parts, or more by what T adds."""
     low = float(squares.max(initial=0.0))
     high = low + float(np.square(tied).sum())
     while high - low > 1e-6 * high:

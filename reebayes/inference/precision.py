@@ -188,9 +188,7 @@ def kept(
             _weighing(constants, constants, np.tril(lower.corner, -1), diagonal, negligible)
         )
     empty = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
-    row, column, weight = (
-        np.concatenate(arrays) for arrays in zip(*found, empty, strict=True)
-    )
+    row, column, weight = (np.concatenate(arrays) for arrays in zip(*found, empty, strict=True))
     table = coo_array((weight, (row, column)), shape=(unknowns.size, unknowns.size))
     return SparseFactor(diagonal, _rows(table.tocsr()), _rows(table.tocsc()))
 

@@ -15,8 +15,8 @@ import numpy as np
 import nutpie
 import pyarrow as pa
 import xarray as xr
-from nutpie.compile_pymc import CompiledPyMCModel
 from numpy.typing import NDArray
+from nutpie.compile_pymc import CompiledPyMCModel
 
 from reebayes.conventions import CHAIN, DRAW
 from reebayes.errors import FitError

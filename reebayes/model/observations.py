@@ -50,8 +50,11 @@ def _quantity_weights(
         for column, terms in enumerate(sums)
         for name, weight in terms
     ]
-    row, column, weight = (np.array(values) for values in zip(*entries, strict=True)) if (
-        entries) else (np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+    row, column, weight = (
+        (np.array(values) for values in zip(*entries, strict=True))
+        if (entries)
+        else (np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+    )
     table = coo_array((weight.astype(float), (row, column)), shape=(len(flows), len(sums)))
     return csc_array(table)
 

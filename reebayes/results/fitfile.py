@@ -133,7 +133,7 @@ def pieces_of(dims: Sequence[str], shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def even_piece(size: int, most: int) -> int:
-    """Return the size of the fewest pieces of at most so many: what does not divide wastes space."""
+    """Return the size of the fewest even pieces, each of at most so many."""
     return -(-size // max(-(-size // most), 1))
 
 
