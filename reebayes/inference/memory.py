@@ -59,7 +59,7 @@ def memory_needed(
         "sampling": 4 * chains * transitions * unknowns.size + white,
         "assembly": white + 8 * PRIOR_DRAWS * unknowns.size + whole + _READ
         + piece * _computed_bytes(layout),
-        "directions": white + whole + tied + 5 * 8 * records**2,
+        "directions": white + whole + tied + 3 * 8 * records**2,
     }  # fmt: skip
     return {name: PROGRAM + need for name, need in stages.items()}
 
