@@ -42,6 +42,9 @@ class StandIn:
             raise KeyboardInterrupt
         return self
 
+    def abort(self) -> "StandIn":
+        return self
+
     def get_arrow_trace(self) -> tuple[list[pa.RecordBatch], list[pa.RecordBatch]]:
         """Batches of every chain as the sampler stores them, tuning first, as often as it takes."""
         rows = np.concatenate([np.zeros(self.tune, dtype=int), np.arange(self.draws) % DRAWS])
