@@ -1,4 +1,4 @@
-"""Studies larger than the bundled one fit and pass the gate; see also ``benchmarks --only size``."""
+"""Studies larger than the bundled one fit and pass the gate (also: ``benchmarks --only size``)."""
 
 from pathlib import Path
 
