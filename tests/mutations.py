@@ -68,6 +68,8 @@ def _bug(
 
 KERNELS, UNKNOWNS = "reebayes/model/kernels.py", "reebayes/model/unknowns.py"
 OBSERVATIONS = "reebayes/model/observations.py"
+PRECISION = "reebayes/inference/precision.py"
+IDENTIFIABILITY = "reebayes/inference/identifiability.py"
 HARMONISING, EXCLUSIONS = "reebayes/customs/harmonising.py", "reebayes/customs/exclusions.py"
 
 CHECKS = "reebayes/study/checks"
@@ -195,8 +197,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          (IMPLAUSIBLE, "-k", "command_line")),
     # --- the model ---
     _bug("a flow that is subtracted is added (net exports)", OBSERVATIONS,
-         "numerators[position[name], column] += weight",
-         "numerators[position[name], column] += abs(weight)", APART),
+         "(position[name], column, weight)", "(position[name], column, abs(weight))", APART),
     _bug("yield applied twice to the inflow of a product", KERNELS,
          "level[driven[n], t] += max(odds, 0.0) + math.log1p(math.exp(-abs(odds)))",
          "level[driven[n], t] += 2.0 * (max(odds, 0.0) + math.log1p(math.exp(-abs(odds))))",
@@ -297,9 +298,42 @@ MUTATIONS: tuple[Mutation, ...] = (
          "            seed=run.seed,", "            seed=0,",
          ("tests/test_sampler_calls.py",), compiled=True),
     _bug("seed ignored by predictive draws", "reebayes/inference/sampling.py",
-         "posterior, np.random.default_rng(seed))", "posterior, np.random.default_rng())",
+         "sampled, np.random.default_rng(seed), store)", "sampled, np.random.default_rng(), store)",
          ("tests/test_sampler_calls.py",), compiled=True),
     # --- the gate ---
+    # --- larger studies ---
+    _bug("states of a year taken for independent of the year before", PRECISION,
+         "here = here - tied @ tied.T", "here = here - 0.0 * (tied @ tied.T)",
+         ("tests/test_precision.py", "-k", "dense_algebra"), compiled=True),
+    _bug("constants not tied to earlier years", PRECISION,
+         "edge = edge - lower.border[t - 1] @ tied.T", "edge = edge + 0.0 * tied.sum()",
+         ("tests/test_precision.py", "-k", "dense_algebra"), compiled=True),
+    _bug("records tie only what leaves the same process", PRECISION,
+         "yield columns + source[ahead], columns + graph.target[ahead]",
+         "yield columns + source[ahead], columns + source[ahead]",
+         ("tests/test_precision.py", "-k", "parts"), compiled=True),
+    _bug("common step multipliers left out of the directions", IDENTIFIABILITY,
+         "tied.append(turned.T @ steps)", "tied.append(0.0 * (turned.T @ steps))",
+         ("tests/test_precision.py", "-k", "directions"), compiled=True),
+    _bug("a piece written over the one before", "reebayes/results/stores.py",
+         "variable[chain, first : first + values.shape[1]] = values[0]",
+         "variable[chain, : values.shape[1]] = values[0]",
+         ("tests/test_memory.py", "-k", "bit_for_bit"), compiled=True),
+    _bug("the gate reads the first names only", "reebayes/inference/convergence.py",
+         "for begin in range(0, shape[-1], step):", "for begin in range(0, step, step):",
+         ("tests/test_memory.py", "-k", "bit_for_bit"), compiled=True),
+    _bug("sums of a piece of names without the last year", "reebayes/results/intervals.py",
+         "for year in range(years):", "for year in range(years - 1):",
+         ("tests/test_contents.py", "-k", "sums"), compiled=True),
+    _bug("memory of the sampler's store left out of the estimate", "reebayes/inference/memory.py",
+         '"sampling": 4 * chains * transitions * unknowns.size + white,', '"sampling": white,',
+         ("tests/test_memory.py", "-k", "estimate"), compiled=True),
+    _bug("limit of a container ignored", "reebayes/inference/memory.py",
+         "return min([free, *_left_in_groups()])", "return free",
+         ("tests/test_memory.py", "-k", "container"), compiled=True),
+    _bug("a fit that does not fit starts all the same", "reebayes/inference/memory.py",
+         "if needed <= free:", "if needed <= free or needed > 0:",
+         ("tests/test_memory.py", "-k", "refused or refuses"), compiled=True),
     _bug("gate asks the best R-hat, not the worst", "reebayes/inference/convergence.py",
          'float(table["rhat"].max(initial=0.0))', 'float(table["rhat"].min(initial=1.0))',
          ("tests/test_convergence.py",), compiled=True),
@@ -419,14 +453,17 @@ MUTATIONS: tuple[Mutation, ...] = (
          '        held.append(path.stat()) if path.exists() else '
          'lock.acquire()\n', ("tests/test_faults.py", "-k", "two_runs or holds_nothing")),
     _bug("a fit is saved without checksums", "reebayes/results/fitfile.py",
-         '{"fletcher32": True, ',
-         '{"fletcher32": False, ', ("tests/test_faults.py", "-k", "changed_bytes")),
+         '"fletcher32": True,', '"fletcher32": False,',
+         ("tests/test_faults.py", "-k", "changed_bytes")),
+    _bug("a fit put together in pieces lies there without checksums", "reebayes/results/stores.py",
+         "fletcher32=bool(np.prod(shape))", "fletcher32=False",
+         ("tests/test_memory.py", "-k", "bit_for_bit"), compiled=True),
     _bug("a fit of another seed taken for the one asked for", "reebayes/provenance.py",
          'for name, value in asked.items() if _plain',
          'for name, value in asked.items() if name != "seed" and '
          '_plain', ("tests/test_faults.py", "-k", "another_run")),
     _bug("a sampler that was interrupted returns what it has", "reebayes/inference/sampling.py",
-         "        sampler.cancel()\n        raise\n", "        trace = sampler.abort()\n",
+         "        sampler.cancel()\n        raise\n", "        return sampler.abort()\n",
          ("tests/test_sampler_calls.py",), compiled=True),
 )  # fmt: skip
 

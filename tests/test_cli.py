@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def fit(study: object, **given: object) -> xr.DataTree:
         seen.update(given, study=study)
         answer: Callable[[], xr.DataTree] = seen["answer"]
-        return answer()
+        return open_fit(save_fit(answer(), str(given["out"])))
 
     module = ModuleType("reebayes.inference.sampling")
     module.__dict__.update(fit=fit, DRAWS=1000, TUNE=250, CHAINS=4)
@@ -342,7 +342,7 @@ def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         found = fake_fit(chains=2, draws=given["draws"], seed=len(study.name))
         found.attrs |= {"study_hash": study.hash, "study_name": study.name}
         found.attrs |= {name: given[name] for name in ("seed", "draws", "tune", "chains")}
-        return found
+        return open_fit(save_fit(found, given["out"]))
 
     def score(study: Study, held: list[str], run: object) -> pd.DataFrame:
         index = pd.Index(held, name="record")

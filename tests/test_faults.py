@@ -49,10 +49,11 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         tree = seen["answer"]()
         settings = {"draws": DRAWS, "tune": TUNE, "chains": CHAINS, **given}
         settings.pop("progress")
+        out = settings.pop("out")
         tree.attrs |= settings | {
             "study_hash": study.hash, "description_hash": study.description_hash,
         }  # fmt: skip
-        return tree
+        return open_fit(save_fit(tree, out))
 
     module = ModuleType("reebayes.inference.sampling")
     module.__dict__.update(fit=fit, DRAWS=DRAWS, TUNE=TUNE, CHAINS=CHAINS)

@@ -61,10 +61,12 @@ ORDER = {
         "intervals",
         "selection",
         "fitfile",
+        "stores",
     ),
     "elicitation": ("quantiles", "rewriting", "__main__"),
     "inference": (
-        *("convergence", "density", "coordinates", "datatree", "identifiability", "sampling"),
+        *("convergence", "density", "precision", "coordinates", "datatree", "identifiability"),
+        *("assembly", "memory", "sampling"),
     ),
     "answers": (
         *("availability", "contraction", "importance", "leave_one_out", "literature"),
