@@ -32,7 +32,15 @@ ORDER = {
         *("header.frozen", "kinds", "targets", "rows", "reading.csvfiles", "table"),
         *("reading.cells", "schema", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
-        *("changes", "checks.context", "checks.graph", "checks.priors", "checks.published"),
+        *(
+            "edits",
+            "writing",
+            "changes",
+            "checks.context",
+            "checks.graph",
+            "checks.priors",
+            "checks.published",
+        ),
         *("checks.records", "checks.whole", "study", "description"),
     ),
     "customs": (
@@ -43,12 +51,21 @@ ORDER = {
     ),
     "simulation": ("flows", "worlds", "records"),
     "model": (
-        *("kernels", "operations", "unknowns", "network", "observations", "layout", "graph"),
+        *(
+            "kernels",
+            "operations",
+            "unknowns",
+            "network",
+            "observations",
+            "layout",
+            "prior_rows",
+            "graph",
+        ),
     ),
     "results": (
         "contents",
-        "description",
         "reading",
+        "description",
         "summaries",
         "intervals",
         "selection",
@@ -56,10 +73,18 @@ ORDER = {
     ),
     "elicitation": ("quantiles", "rewriting", "__main__"),
     "inference": (
-        *("convergence", "density", "coordinates", "datatree", "identifiability", "sampling"),
+        *(
+            "convergence",
+            "density",
+            "coordinates",
+            "datatree",
+            "identifiability",
+            "sampling",
+            "reweighting",
+        ),
     ),
     "answers": (
-        *("availability", "contraction", "importance", "leave_one_out", "literature"),
+        *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
         *("predictive", "scores", "drivers"),
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey"),
@@ -74,10 +99,10 @@ ORDER = {
 
 # What of a folder others may import; the others are its own affair.
 DOORS = {
-    "study": {"study", "study.kinds", "study.targets", "study.schema"},
+    "study": {"study", "study.edits", "study.kinds", "study.targets", "study.schema"},
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
-    "model": {"model.kernels", "model.layout", "model.unknowns"},
+    "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
     "results": {f"results.{name}" for name in ORDER["results"]},
     "elicitation": set(),
     "inference": {f"inference.{name}" for name in ORDER["inference"]},

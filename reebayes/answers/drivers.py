@@ -17,7 +17,7 @@ from reebayes.answers.contraction import (
     label_spans,
     learnt,
 )
-from reebayes.answers.leave_one_out import LeftOut, Span, disagreement, influences
+from reebayes.answers.leave_one_out import LeftOut, disagreement, influences
 from reebayes.conventions import (
     CI_PROB,
     POSTERIOR,
@@ -29,6 +29,7 @@ from reebayes.conventions import (
 )
 from reebayes.results.contents import PREDICTIVE
 from reebayes.results.reading import Contents, Fit, contents_of
+from reebayes.results.selection import Span
 from reebayes.wording import format_band, format_value
 
 SHOWN = 5

@@ -11,7 +11,7 @@ Vehtari, Simpson, Gelman, Yao, Gabry (2024), Journal of Machine Learning Researc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from reebayes.answers.importance import reliable, smoothed_weights
-from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER, YEAR
+from reebayes.answers.montecarlo import covariances, weighted_shifts
+from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER
 from reebayes.errors import ResultError
 from reebayes.results.contents import LIKELIHOOD, OBSERVED, PREDICTIVE
 from reebayes.results.reading import Contents, Fit, contents_of
-from reebayes.results.selection import quantity as select
-from reebayes.results.summaries import cumulative
+from reebayes.results.selection import Span, answer_draws
 from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader
 
 SMALLEST_REST = 0.2
@@ -34,11 +34,7 @@ SMALLEST_REST = 0.2
 that part to about 0.03; of a record that fixes its quantity nearly alone it says no more than that,
 and its z is then too small rather than noise."""
 
-BATCHES = 40
-"""Batches whose means give standard errors: long enough to be nearly independent."""
-
 type Floats = NDArray[np.float64]
-type Span = int | tuple[int, int] | None
 
 _KEYS = ("quantity", "year", "year_end", "kind", "reporter", "source")
 
@@ -117,7 +113,7 @@ def influences(
         As `influence`.
     """
     contents = contents_of(fit)
-    draws = {name: _draws_of(contents, name, span) for name, span in years.items()}
+    draws = {name: answer_draws(contents, name, span) for name, span in years.items()}
     known = left_out or LeftOut.of(contents, by)
     return {name: _pulls(values, known).assign(unit=unit) for name, (values, unit) in draws.items()}
 
@@ -159,58 +155,24 @@ class LeftOut:
 
 def _pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
     """Rows of `influence`, by the size of the pull."""
-    terms, weights, table = known.terms, known.weights, known.table
-    moved = draws - draws.mean()
-    batches = np.array_split(np.arange(draws.size), min(BATCHES, draws.size))
-    sizes = np.array([[len(batch)] for batch in batches])
-    beside = np.stack([moved, np.ones_like(moved)])
-    products, _ = _sums(beside, terms - terms.mean(axis=0), batches)
-    weighted, mass = _sums(beside, weights, batches)
-    left_out = -weighted.sum(axis=0)
-    # what each batch adds to the weighted mean, as if the weights' own sum were free of error
-    parts = draws.size * (weighted + left_out * mass)
-    reliable = table["reliable"].to_numpy()
+    first_order, first_order_error = covariances(draws, known.terms)
+    shift, left_out_error = weighted_shifts(draws, known.weights)
+    reliable = known.table["reliable"].to_numpy()
     found = pd.DataFrame(
         {
-            "first_order": products.sum(axis=0) / (draws.size - 1),
-            "first_order_error": _batch_error(products / sizes),
-            "left_out": left_out,
-            "left_out_error": _batch_error(parts / sizes),
+            "first_order": first_order,
+            "first_order_error": first_order_error,
+            "left_out": -shift,
+            "left_out_error": left_out_error,
         },
-        index=table.index,
+        index=known.table.index,
     )
     for column, name in enumerate(("pull", "error")):
         end = "_error" if name == "error" else ""
         chosen = np.where(reliable, found[f"left_out{end}"], found[f"first_order{end}"])
         found.insert(column, name, chosen)
-    return found.join(table).sort_values("pull", key=abs, ascending=False, kind="stable")
-
-
-def _sums(beside: Floats, series: Floats, batches: Sequence[NDArray[np.intp]]) -> Floats:
-    """Sums (row, batch, column) of products of each row and each column, by successive draws."""
-    spans = [slice(batch[0], batch[-1] + 1) for batch in batches]
-    return np.stack([beside[:, span] @ series[span] for span in spans], axis=1)
-
-
-def _batch_error(means: Floats) -> Floats:
-    """Standard error of the mean of each column, from means of batches of successive draws."""
-    return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(len(means)))
-
-
-def _draws_of(fit: Contents, name: str, years: Span) -> tuple[Floats, str]:
-    """Draws of one quantity in one year or summed over several, and their unit."""
-    values = select(fit, name)
-    if isinstance(years, int):
-        known = values[YEAR].values.tolist()
-        if years not in known:
-            raise ResultError(f"Year {years} is not inside {known[0]} to {known[-1]}.")
-        values = values.sel({YEAR: years})
-    else:
-        values = cumulative(values, *(years or ()))
-    draws = values.transpose("chain", "draw").values.ravel().astype(np.float64)
-    if not np.isfinite(draws).all():
-        raise ResultError(f"{name} does not exist in {years}.")
-    return draws, str(values.attrs["units"])
+    found = found.join(known.table)
+    return found.sort_values("pull", key=abs, ascending=False, kind="stable")
 
 
 def _terms(contents: Contents, by: str) -> tuple[Floats, pd.DataFrame]:

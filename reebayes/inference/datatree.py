@@ -7,7 +7,8 @@ travel with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,22 +30,23 @@ from reebayes.conventions import (
 )
 from reebayes.model.kernels import CERTAIN, PRINTED, record_terms
 from reebayes.model.layout import Layout
-from reebayes.model.unknowns import Floats
+from reebayes.model.prior_rows import prior_rows
+from reebayes.model.unknowns import Floats, Integers
 from reebayes.provenance import asked_for, digest_of, provenance
-from reebayes.results.contents import DRIFTING, OBSERVED, dataset
+from reebayes.results.contents import DRIFTING, LOG_PRIOR, OBSERVED, PRIOR_ROW, dataset
 from reebayes.results.description import descriptive_attributes
 from reebayes.study import Study
 from reebayes.study.targets import BIAS, STEP_GROUPS
 
-_STORED = ("flows", "shared_error", "noise", "noise_of_all", "step_scale", "latents")
-"""Draws that are kept as they are computed."""
+_SHORT = ("shared_error", "noise", "noise_of_all", "step_scale", "latents")
+"""Draws that are kept in single precision: nobody knows them to more than three digits."""
 
 
 def draws_dataset(layout: Layout, unit: str, group: str, draws: Mapping[str, Floats]) -> xr.Dataset:
     """Flows, quantities and parameters of one group, from arrays (chain, draw, ...).
 
-    Flows keep every digit, so that the mass balance closes in the file as well; quantities and
-    latents are known to three digits at best.
+    Flows keep every digit, so that the mass balance closes in the file as well; all others are
+    known to three digits at best.
     """
     flows = draws["flows"]
     quantities = np.empty((*flows.shape[:3], len(layout.quantities)), dtype=np.float32)
@@ -63,10 +65,11 @@ def draws_dataset(layout: Layout, unit: str, group: str, draws: Mapping[str, Flo
         GROUP: _labels(STEP_GROUPS),
         LATENT: _labels(layout.latents),
     }
-    arrays = {name: draws[name] for name in _STORED} | {
+    arrays = {name: draws[name].astype(np.float32) for name in _SHORT} | {
+        "flows": flows,
         "quantities": quantities,
-        "bias": draws["bias"].mean(axis=2),
-        "drifting_bias": draws["bias"][..., drifting],
+        "bias": draws["bias"].mean(axis=2).astype(np.float32),
+        "drifting_bias": draws["bias"][..., drifting].astype(np.float32),
     }
     return dataset(group, unit, arrays, names)
 
@@ -79,12 +82,16 @@ def _drifting(layout: Layout) -> NDArray[np.bool_]:
     return np.asarray((rows < layout.unknowns.varying) | ~still)
 
 
-def quantity_draws(layout: Layout, flows: Floats) -> Floats:
-    """Quantities (..., year, quantity) of flows (..., year, flow); NaN where a ratio is 0/0."""
-    values = flows @ layout.numerators
-    below = flows @ layout.denominators[:, layout.ratio]
+def quantity_draws(layout: Layout, flows: Floats, which: Integers | slice = slice(None)) -> Floats:
+    """Quantities (..., year, quantity) of flows (..., year, flow); NaN where a ratio is 0/0.
+
+    All of them, or those at the positions ``which``.
+    """
+    ratio = layout.ratio[which]
+    values = flows @ layout.numerators[:, which]
+    below = flows @ layout.denominators[:, which][:, ratio]
     with np.errstate(invalid="ignore", divide="ignore"):
-        values[..., layout.ratio] = np.where(below > 0, values[..., layout.ratio] / below, np.nan)
+        values[..., ratio] = np.where(below > 0, values[..., ratio] / below, np.nan)
     return np.asarray(values)
 
 
@@ -105,6 +112,22 @@ def log_likelihood(layout: Layout, draws: Mapping[str, Floats]) -> Floats:
     for at in np.ndindex(location.shape[:2]):
         terms[at] = record_terms(location[at], scale[at], layout.equations.figures)
     return terms
+
+
+def log_prior(study: Study, layout: Layout, latents: Floats) -> xr.Dataset:
+    """Log prior (chain, draw, prior_row) of the standard normals that each prior row governs."""
+    rows = prior_rows(study, layout)
+    terms = np.empty((*latents.shape[:2], len(rows)), dtype=np.float32)
+    for n, row in enumerate(rows):
+        values = latents[..., row.latents].astype(np.float64)
+        normal = np.square(values) + math.log(2 * math.pi)
+        terms[..., n] = -0.5 * normal.sum(axis=-1)
+    names = {
+        CHAIN: np.arange(latents.shape[0]),
+        DRAW: np.arange(latents.shape[1]),
+        PRIOR_ROW: _labels(row.prior.label for row in rows),
+    }
+    return dataset(LOG_PRIOR, study.unit, {"value": terms}, names)
 
 
 def by_record(layout: Layout, unit: str, group: str, values: Floats) -> xr.Dataset:
@@ -138,5 +161,5 @@ def root_attributes(study: Study, settings: Mapping[str, int]) -> dict[str, Any]
     }
 
 
-def _labels(values: Any) -> np.ndarray:
+def _labels(values: Iterable[Any]) -> np.ndarray:
     return np.array([str(value) for value in values], dtype=object)

@@ -25,6 +25,7 @@ from reebayes.inference.datatree import (
     by_record,
     draws_dataset,
     log_likelihood,
+    log_prior,
     observed_data,
     replicate,
     root_attributes,
@@ -38,6 +39,7 @@ from reebayes.results.contents import (
     BANDS,
     CONSTANT,
     LIKELIHOOD,
+    LOG_PRIOR,
     OBSERVED,
     PREDICTIVE,
     PRIOR_PREDICTIVE,
@@ -367,6 +369,7 @@ def _assemble(
     return xr.DataTree.from_dict({
         **draws,
         **{name: by_record(layout, unit, name, found) for name, found in values.items()},
+        LOG_PRIOR: log_prior(study, layout, posterior["latents"]),
         OBSERVED: observed_data(layout, unit),
         CONSTANT: constant,
         BANDS: interval_group(draws, terms, units, unit),

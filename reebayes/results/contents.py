@@ -32,6 +32,7 @@ from reebayes.conventions import (
 from reebayes.wording import without_per_year
 
 DRIFTING, PRIOR_ROW, RATIO, DISTRIBUTION = "drifting", "prior_row", "ratio", "distribution"
+STUDY_FILE = "study_file"
 
 STUDY_UNIT, SUM_UNIT = "unit of the study", "unit of the study, without /yr"
 LOG, MULTIPLIER, NONE = "log scale", "multiplier", ""
@@ -42,7 +43,7 @@ BAND_PROBS = (0.5, 0.8, 0.9, 0.95)
 """Probabilities of the bands that a fit's file holds."""
 
 BANDS, OBSERVED, CONSTANT, STATS = "bands", "observed_data", "constant_data", "sample_stats"
-LIKELIHOOD = "log_likelihood"
+LIKELIHOOD, LOG_PRIOR = "log_likelihood", "log_prior"
 PREDICTIVE, PRIOR_PREDICTIVE = f"{POSTERIOR}_predictive", f"{PRIOR}_predictive"
 
 
@@ -229,6 +230,8 @@ TABLES = (
         },
         _SPAN | _STATED,
     ),
+    Variable("study_text", (STUDY_FILE,), NONE,
+             "Text of every file of the study: written to a directory, they are that study.", TEXT),
     Variable("variance_floor", (), "share of the stated variance",
              "Variance floor: the part of every stated variance that noise leaves as it is."),
 )  # fmt: skip
@@ -256,6 +259,19 @@ GROUPS: Mapping[str, Group] = {
             LIKELIHOOD,
             "How probable each record is in each draw.",
             (Variable("value", (*_BY_DRAW, RECORD), "log density", "Log-likelihood."),),
+        ),
+        Group(
+            LOG_PRIOR,
+            "How probable the unknowns that each prior row governs are in each draw.",
+            (
+                Variable(
+                    "value",
+                    (*_BY_DRAW, PRIOR_ROW),
+                    "log density",
+                    "Log prior of their standard normals; a constant of several periods counts "
+                    "with the first.",
+                ),
+            ),
         ),
         Group(
             OBSERVED,
@@ -322,9 +338,6 @@ JSON_ATTRIBUTES = {name: kind for name, (kind, _) in ATTRIBUTES.items() if kind 
 
 _KINDS = {NUMBER: "biuf", TEXT: "OUST", TRUTH: "bi"}
 
-# Dimensions whose rows have no names.
-_UNNAMED = (PRIOR_ROW,)
-
 
 def dataset(
     group: str, unit: str, arrays: Mapping[str, Any], names: Mapping[str, Any]
@@ -388,12 +401,11 @@ def _fault(group: str, variable: Variable, there: xr.Dataset) -> str:
     if variable.name not in there:
         return place
     found = there[variable.name]
-    named = [dim for dim in variable.dims if dim not in _UNNAMED]
-    if found.dims != variable.dims or any(dim not in there.coords for dim in named):
+    if found.dims != variable.dims or any(dim not in there.coords for dim in found.dims):
         return f"{place} by {', '.join(variable.dims)}"
     if found.size and found.dtype.kind not in _KINDS[variable.holds]:
         return f"{place} as {variable.holds}"
-    if any(there.indexes[dim].has_duplicates for dim in named):
+    if any(there.indexes[dim].has_duplicates for dim in found.dims):
         return f"{place} with each name once"
     draws = variable.dims[:2] == _BY_DRAW
     if draws and not (found.sizes[CHAIN] and found.sizes[DRAW]):
