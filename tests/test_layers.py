@@ -30,7 +30,7 @@ LAYERS = (
 ORDER = {
     "study": (
         *("header.frozen", "kinds", "targets", "rows", "reading.csvfiles", "table"),
-        *("reading.cells", "schema", "header.forms"),
+        *("reading.cells", "schema", "hashing", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
         *(
             "edits",
@@ -85,16 +85,26 @@ ORDER = {
     ),
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
-        *("predictive", "scores", "drivers"),
+        *("predictive", "scores", "drivers", "information"),
     ),
-    "figures": ("style", "curves", "heatmaps", "ranks", "sankey"),
+    "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
     "experiments": (
-        *("runs", "progress", "calibration.datasets", "calibration.estimands"),
+        *("runs", "progress", "refits", "sensitivities", "budgets", "leaving_out"),
+        *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
     "reporting": (*("plan", "spreadsheets", "tables", "checking", "pictures", "sections", "page"),),
-    "cli": ("console", "options", "studies", "readers", "fits", "experiments", "main"),
+    "cli": (
+        "console",
+        "options",
+        "studies",
+        "readers",
+        "fits",
+        "sensitivities",
+        "experiments",
+        "main",
+    ),
 }
 
 # What of a folder others may import; the others are its own affair.
@@ -108,7 +118,10 @@ DOORS = {
     "inference": {f"inference.{name}" for name in ORDER["inference"]},
     "answers": {f"answers.{name}" for name in ORDER["answers"]},
     "figures": {f"figures.{name}" for name in ORDER["figures"]},
-    "experiments": {"experiments.runs", "experiments.calibration"},
+    "experiments": {
+        *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
+        *("experiments.budgets", "experiments.leaving_out"),
+    },
     "reporting": {"reporting.page", "reporting.tables", "reporting.spreadsheets"},
     "cli": {"cli.main"},
 }

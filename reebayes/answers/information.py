@@ -166,7 +166,9 @@ class _Figures:
                           for year in contents.years]  # fmt: skip
         spans = [(name, (at, at) if isinstance(at, int) else at) for name, at in candidates]
         require_known((name for name, _ in spans), contents.units.index, "quantity")
-        names, readings, columns = [], [], []
+        names: list[tuple[str, tuple[int, int]]] = []
+        readings: list[Floats] = []
+        columns: list[NDArray[np.int64]] = []
         common = 0.0 if reporter is not None else _new_bias(contents)
         at: dict[tuple[str, int], int] = {}
         logs: dict[str, Floats] = {}

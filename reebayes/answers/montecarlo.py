@@ -45,6 +45,13 @@ def weighted_shifts(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
     return shift, _error(parts / _sizes(batches))
 
 
+def mean_error(draws: Floats) -> float:
+    """Standard error of the mean of draws (chain, draw), by batch means within chains."""
+    parts = max(1, BATCHES // draws.shape[0])
+    means = [part.mean() for chain in draws for part in np.array_split(chain, parts)]
+    return float(np.std(means, ddof=1) / np.sqrt(len(means)))
+
+
 def _batches(draws: int) -> list[NDArray[np.intp]]:
     return np.array_split(np.arange(draws), min(BATCHES, draws))
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from reebayes.cli import experiments, fits, readers, studies
+from reebayes.cli import experiments, fits, readers, sensitivities, studies
 from reebayes.cli.console import (
     EXIT_CODES,
     INTERRUPTED,
@@ -22,7 +22,7 @@ from reebayes.provenance import package_version
 # As the help lists them.
 COMMANDS = {
     name: add
-    for group in (fits, studies, readers, experiments)
+    for group in (fits, studies, readers, sensitivities, experiments)
     for name, add in group.adders().items()
 }
 

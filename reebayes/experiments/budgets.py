@@ -93,10 +93,13 @@ def uncertainty_budget(
     latents = contents.group(POSTERIOR)["latents"].transpose("chain", "draw", ...).values
     latents = latents.reshape(-1, layout.unknowns.size).astype(np.float64)
     total = float(draws.var(ddof=1))
-    rows = [
-        {"input": name, "kind": KINDS[Target.parse(name).group]}
-        | _part(draws, latents[:, at], total)
-        | {"removed": _removed(draws, latents[:, at], contents)}
+    rows: list[dict[str, object]] = [
+        {
+            "input": name,
+            "kind": KINDS[Target.parse(name).group],
+            **_part(draws, latents[:, at], total),
+            "removed": _removed(draws, latents[:, at], contents),
+        }
         for name, at in _inputs(layout)
     ]
     rows += list(_record_parts(draws, layout, latents, total))
@@ -138,7 +141,7 @@ def _removed(draws: Floats, inputs: Floats, contents: Contents) -> float:
     unexplained = float(rest @ rest) / float(moved @ moved)
     size = min(contents.effective_draws, draws.size)
     freedom = max(size - 1 - inputs.shape[1], 1.0)
-    return max(1.0 - unexplained * (size - 1) / freedom, 0.0)
+    return float(max(1.0 - unexplained * (size - 1) / freedom, 0.0))
 
 
 def _record_parts(

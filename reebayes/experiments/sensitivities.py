@@ -7,15 +7,18 @@ whole standard deviation are the same draws with other weights, where their k-ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from reebayes.answers.importance import reliable, smoothed_weights
-from reebayes.answers.montecarlo import covariances, weighted_shifts
+from reebayes.answers.montecarlo import covariances, mean_error, weighted_shifts
 from reebayes.conventions import POSTERIOR
-from reebayes.errors import ResultError
+from reebayes.errors import ResultError, StudyError
 from reebayes.inference.reweighting import PriorDraws, observed
 from reebayes.model.kernels import Equations
 from reebayes.model.layout import Layout, lay_out
@@ -24,13 +27,19 @@ from reebayes.model.unknowns import Floats
 from reebayes.results.contents import LIKELIHOOD
 from reebayes.results.description import study_of
 from reebayes.results.reading import Contents, Fit, contents_of
-from reebayes.results.selection import Span, answer_draws
-from reebayes.study import Study
+from reebayes.results.selection import Span, answer_draws, over_years
+from reebayes.study import Prior, Study
+
+if TYPE_CHECKING:
+    from reebayes.experiments.refits import Refit
 
 SLOPE, WEIGHTS, REFIT = "slope", "weights", "refit"
 """How a change was found: to first order, by weights of the draws, by fitting again."""
 
 SETTING = "setting"
+
+STEEP = 0.1
+"""Slope, in standard deviations, from which a row that weights do not settle is fitted again."""
 
 DOWN, UP, HALVED, DOUBLED = "down", "up", "halved", "doubled"
 CHANGES: Mapping[str, tuple[float, float]] = {
@@ -54,7 +63,15 @@ _NEAR = 0.05
 
 
 def sensitivity(
-    fit: Fit, quantity: str, years: Span = None, *, study: Study | None = None
+    fit: Fit,
+    quantity: str,
+    years: Span = None,
+    *,
+    confirm: bool = False,
+    study: Study | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Tell how a quantity moves with every prior, correlated error, noise scale and setting.
 
@@ -66,8 +83,17 @@ def sensitivity(
         Quantity.
     years : int or (int, int), optional
         One year, or first and last year of a sum; the sum over all years if left out.
+    confirm : bool
+        Whether to fit again where weights fail and a slope is above `STEEP`, and with the other
+        form of errors.
     study : Study, optional
         The study that was fitted; taken from the fit if left out.
+    out : str or Path, optional
+        Directory in which finished refits are kept, and found again.
+    seed : int
+        Seed of the refits.
+    progress : bool
+        Tell on standard error how many refits are done.
 
     Returns
     -------
@@ -81,8 +107,9 @@ def sensitivity(
 
         ``down`` and ``up``: change of the mean, in the unit, if the centre moves by -1 and +1
         prior standard deviations (of a setting, ``up``: if it is the other one), with their
-        standard errors; ``khat`` of the weights, and ``by``: ``weights``, or ``slope`` where the
-        weights fail and the change is to first order only, without an error.
+        standard errors; ``khat`` of the weights, and ``by``: ``weights``, ``refit``, or
+        ``slope`` where the weights fail and the change is to first order only, without an error.
+        Where a refit did not pass its gate, ``verdict`` says so and the row stays as it was.
 
         ``slope_spread``: posterior standard deviations for each unit of the log of the prior's
         standard deviation, with ``error_spread``; ``halved`` and ``doubled``: change of the mean
@@ -101,11 +128,20 @@ def sensitivity(
     Gustafson (2000), Local robustness in Bayesian analysis. Kallioinen, Paananen, Bürkner, Vehtari
     (2024), Statistics and Computing 34, 57: power-scaling of priors.
     """
-    return sensitivities(fit, {quantity: years}, study=study)[quantity]
+    tables = sensitivities(fit, {quantity: years}, confirm=confirm, study=study, out=out,
+                           seed=seed, progress=progress)  # fmt: skip
+    return tables[quantity]
 
 
 def sensitivities(
-    fit: Fit, years: Mapping[str, Span], *, study: Study | None = None
+    fit: Fit,
+    years: Mapping[str, Span],
+    *,
+    confirm: bool = False,
+    study: Study | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    progress: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Return `sensitivity` for several quantities at the cost of one.
 
@@ -115,8 +151,8 @@ def sensitivities(
         A fit as returned by `fit` or `open_fit`.
     years : mapping of quantity to years
         The years of each quantity, as in `sensitivity`.
-    study : Study, optional
-        The study that was fitted; taken from the fit if left out.
+    confirm, study, out, seed, progress
+        As in `sensitivity`.
 
     Returns
     -------
@@ -132,7 +168,72 @@ def sensitivities(
     asked = _Asked(contents, years, {name: draws for name, (draws, _) in answers.items()},
                    study_in(contents, study))  # fmt: skip
     tables = asked.tables()
+    if confirm:
+        # imported here: slopes need no sampler, which takes seconds to load
+        from reebayes.experiments.refits import refits
+
+        cases = _cases_to_confirm(asked.study, tables)
+        folder = Path(out) if out is not None else None
+        found = refits(cases, contents, years, seed=seed, folder=folder, progress=progress)
+        for name, table in tables.items():
+            _put_in(table, name, answers[name][0], found)
     return {name: _ranked(table, answers[name][1]) for name, table in tables.items()}
+
+
+def _cases_to_confirm(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[str, Study]:
+    """Studies to fit again: rows that weights do not settle and on which some answer hangs."""
+    cases: dict[str, str] = {}
+    for prior in study.priors:
+        for end, slope, pair in _ENDS:
+            if any(_hangs(table, prior.label, end, slope) for table in tables.values()):
+                cases |= {_case(prior.label, name): name for name in pair}
+    rows = {prior.label: prior for prior in study.priors}
+    studies = {}
+    for case, name in cases.items():
+        with suppress(StudyError):  # where no sound study has such a row, the slope stays
+            studies[case] = _changed(study, rows[case.removesuffix(f" {name}")], name)
+    table = next(iter(tables.values()))
+    for label in table.index[(table["target"] == SETTING) & (table["by"] == "")]:
+        form = str(label).split()[-1]
+        studies[_case(str(label), UP)] = study.with_settings(error_distribution=form)
+    return studies
+
+
+_ENDS = (("", "slope", (DOWN, UP)), ("_spread", "slope_spread", (HALVED, DOUBLED)))
+
+
+def _hangs(table: pd.DataFrame, label: str, end: str, slope: str) -> bool:
+    row = table.loc[label]
+    return bool(row[f"by{end}"] == SLOPE and abs(row[slope]) > STEEP)
+
+
+def _changed(study: Study, prior: Prior, name: str) -> Study:
+    shift, stretch = CHANGES[name]
+    if shift:
+        return study.with_prior(prior.target, year=prior.year, shift=shift)
+    return study.with_prior(prior.target, year=prior.year, sd=prior.sd * stretch)
+
+
+def _case(label: str, change: str) -> str:
+    return f"{label} {change}"
+
+
+def _put_in(table: pd.DataFrame, name: str, draws: Floats, found: Mapping[str, Refit]) -> None:
+    """Put the answers of refits that passed into a table, and what became of the others."""
+    mean, own = float(draws.mean()), mean_error(draws[None])
+    table["verdict"] = ""
+    for label in table.index:
+        for end, _, pair in _ENDS:
+            wanted = [change for change in pair if _case(label, change) in found]
+            for change in wanted:
+                one = found[_case(label, change)]
+                if not one.passed:
+                    table.at[label, "verdict"] = f"{change}: {one.verdict}"
+                    continue
+                other, error = one.mean(name)
+                table.at[label, change] = other - mean
+                table.at[label, f"{change}_error"] = float(np.hypot(error, own))
+                table.at[label, f"by{end}"] = REFIT
 
 
 def study_in(contents: Contents, study: Study | None) -> Study:
@@ -225,7 +326,8 @@ class _Asked:
         def under(equations: Equations) -> _Observed:
             values, terms = observed(layout, equations, latents, at)
             summed = [
-                self._over_years(name, values[:, :, n]) for n, name in enumerate(self.answers)
+                over_years(values[:, :, n], self.study.years, self.years[name])
+                for n, name in enumerate(self.answers)
             ]
             return dict(zip(self.answers, summed, strict=True)), terms.sum(axis=1)
 
@@ -267,14 +369,6 @@ class _Asked:
             errors = np.array([error[0] for _, error in moved])
             found[name] = _columns_of(values, slopes, shifts, errors, khat, len(values))
         return found
-
-    def _over_years(self, name: str, values: Floats) -> Floats:
-        """One quantity (draw, year) in the years that are asked for."""
-        span, years = self.years[name], list(self.study.years)
-        if isinstance(span, int):
-            return np.asarray(values[:, years.index(span)])
-        first, last = span or (years[0], years[-1])
-        return np.asarray(values[:, years.index(first) : years.index(last) + 1].sum(axis=1))
 
     def _settings(self, layout: Layout, latents: Floats) -> dict[str, pd.DataFrame]:
         """One row for the form of errors: what the answers would be under the other one."""
@@ -342,7 +436,7 @@ def _columns_of(
     return row
 
 
-def _described(priors: Iterable) -> pd.DataFrame:  # type: ignore[type-arg]
+def _described(priors: Iterable[Prior]) -> pd.DataFrame:
     rows = [
         {
             "row": prior.label,

@@ -225,14 +225,14 @@ class PriorDraws:
 
     @cached_property
     def _mean(self) -> Floats:
-        return self.layout.equations.centres.mean
+        return np.asarray(self.layout.equations.centres.mean)
 
     @cached_property
     def _sd(self) -> Floats:
-        return self.layout.equations.centres.sd
+        return np.asarray(self.layout.equations.centres.sd)
 
     def _active(self, flow: str) -> np.ndarray:
-        return self.layout.equations.graph.active[self.layout.flows.index(flow)]
+        return np.asarray(self.layout.equations.graph.active[self.layout.flows.index(flow)])
 
     def _siblings(self, flow: str) -> list[int]:
         """Columns of the other shares that its process parts what passes through by."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,21 +62,23 @@ def _row(study: Study, layout: Layout, prior: Prior, siblings: Sequence[Prior]) 
     years = in_force(prior, siblings, study.years)
     names = list(_names(study, prior))
     if prior.about.group in (NOISE, STEP):
-        at = [_scale_position(layout, name) for name in names] if prior.sd else []
-        return PriorRow(prior, SCALE if at else FIXED, _whole([]), years, _whole(at))
+        scales = [_scale_position(layout, name) for name in names] if prior.sd else []
+        kind = SCALE if scales else FIXED
+        return PriorRow(prior, kind, _whole([]), years, _whole(scales))
     columns = _whole(unknowns.columns.index(n) for n in names if n in unknowns.columns)
     moving = columns < unknowns.varying
     if moving.any():
-        at = (years[:, None] * unknowns.varying + columns[moving][None]).ravel()
-        return PriorRow(prior, MOVING, columns, years, at)
+        states = years[:, None] * unknowns.varying + columns[moving][None]
+        return PriorRow(prior, MOVING, columns, years, _whole(states.ravel()))
     constant = columns < unknowns.varying + unknowns.constant
     if not constant.any():
         return PriorRow(prior, FIXED, columns, years, _whole([]))
     parted = len(siblings) > 1
     # one standard normal serves all periods; it counts with the first
     own = prior is siblings[0]
-    at = unknowns.states + columns[constant] - unknowns.varying if own else _whole([])
-    return PriorRow(prior, PARTED if parted else CONSTANT, columns, years, at)
+    kind = PARTED if parted else CONSTANT
+    latents = unknowns.states + columns[constant & own] - unknowns.varying
+    return PriorRow(prior, kind, columns, years, latents)
 
 
 def in_force(prior: Prior, siblings: Sequence[Prior], years: Sequence[int]) -> Integers:
@@ -107,5 +109,5 @@ def _scale_position(layout: Layout, name: str) -> int:
     return unknowns.scales_start + (*layout.reporters, ALL).index(target.name)
 
 
-def _whole(values: object) -> Integers:
-    return np.array(list(values), dtype=np.int64)  # type: ignore[call-overload]
+def _whole(values: Iterable[int]) -> Integers:
+    return np.array(list(values), dtype=np.int64)

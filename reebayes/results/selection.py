@@ -81,6 +81,26 @@ def _select(draws: xr.DataArray, dim: str, name: str | Sequence[str]) -> xr.Data
     return draws.sel({dim: name if isinstance(name, str) else list(name)})
 
 
+def over_years(
+    values: NDArray[np.float64], known: Sequence[int], span: Span
+) -> NDArray[np.float64]:
+    """Draws (..., year) in one year, or summed over several.
+
+    Parameters
+    ----------
+    values : array (..., year)
+    known : sequence of int
+        The years.
+    span : int or (int, int), optional
+        One year, or first and last year of a sum; all years if left out.
+    """
+    years = list(known)
+    if isinstance(span, int):
+        return np.asarray(values[..., years.index(span)])
+    first, last = span or (years[0], years[-1])
+    return np.asarray(values[..., years.index(first) : years.index(last) + 1].sum(axis=-1))
+
+
 def answer_draws(fit: Fit, name: str, years: Span = None) -> tuple[NDArray[np.float64], str]:
     """Draws of one quantity in one year, or summed over several, one after another.
 

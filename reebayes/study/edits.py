@@ -155,19 +155,23 @@ def _check(
     _check_fields(_PRIORS, Prior, changes, fixed=_FIXED)
     if (factor is not None) + (shift is not None) + ("median" in changes) > 1:
         _refuse("median", "", "give one of median, factor and shift")
-    for name, value in (("factor", factor), ("shift", shift)):
-        if value is not None and not (
-            isinstance(value, int | float)
-            and math.isfinite(value)
-            and (name == "shift" or value > 0)
-        ):
-            _refuse(name, str(value), f"{name} is {value!r}, not a number"
-                    f"{' above 0' if name == 'factor' else ''}")  # fmt: skip
+    _check_number("factor", factor, least=0.0)
+    _check_number("shift", shift, least=-math.inf)
     for name in changes:
         values = {getattr(row, name) for row in meant}
         if len(meant) > 1 and len(values) > 1:
             _refuse(name, "", f"{target!r} has a {name} for each of {_periods(meant)}; name one of "
                     "them with year=, or change all with factor= or shift=")  # fmt: skip
+
+
+def _check_number(name: str, value: Any, *, least: float) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > least:
+        above = " above 0" if least == 0 else ""
+        _refuse(name, str(value), f"{name} is {value!r}, not a number{above}")
+    if not math.isfinite(value):
+        _refuse(name, str(value), f"{name} is {value!r}, not a finite number")
 
 
 def _check_fields(

@@ -1,9 +1,8 @@
 """The study as a whole: read, checked, and changed by copy."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any, Self
@@ -14,9 +13,11 @@ from reebayes.study.changes import changed, check_variants, unheard
 from reebayes.study.checks.whole import check_draft, check_kept, check_types
 from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
+from reebayes.study.hashing import SCHEMAS, digest, rows_of, tables_of
 from reebayes.study.header.frozen import Settings
-from reebayes.study.header.settings import TABLE, Header
+from reebayes.study.header.settings import TABLE, Header, check_settings
 from reebayes.study.reading.cells import Entry
+from reebayes.study.reading.csvfiles import FaultList
 from reebayes.study.rows import (
     RECALLED,
     Estimate,
@@ -30,15 +31,11 @@ from reebayes.study.rows import (
     route_name,
 )
 from reebayes.study.schema import (
-    ESTIMATES,
     FLOWS,
-    PRIORS,
-    PROCESSES,
     QUANTITIES,
     RECORDS,
     SCHEMA,
     SOURCES,
-    TableSchema,
 )
 from reebayes.study.table import Table
 from reebayes.study.targets import NOISE_FLOOR
@@ -50,16 +47,6 @@ VARIANCE_FLOOR = 0.25
 
 Rounding, conversion and definition stay when a reporter is better than stated.
 """
-
-_SCHEMAS: Mapping[str, TableSchema] = {
-    "processes": PROCESSES,
-    "flows": FLOWS,
-    "records": RECORDS,
-    "priors": PRIORS,
-    "sources": SOURCES,
-    "published": ESTIMATES,
-}
-"""Columns of the tables of a study; those of its quantities are gathered from several rows."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -137,7 +124,7 @@ class Study:
             "years": [self.first_year, self.last_year],
             "settings": self.settings.plain,
         }
-        return _digest(content | {t: _rows(self, t, moving=True) for t in _tables(self)})
+        return digest(content | {t: rows_of(self, t, moving=True) for t in tables_of(self)})
 
     @property
     def description_hash(self) -> str:
@@ -153,7 +140,7 @@ class Study:
             "package": self.package.plain,
             "variants": self.variants.plain,
         }
-        return _digest(content | {t: _rows(self, t, moving=False) for t in _tables(self)})
+        return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)})
 
     @property
     def variance_floor(self) -> float:
@@ -208,6 +195,25 @@ class Study:
             changes=changes,
         )
         return self._copy(priors=Table(Prior, priors))
+
+    def with_settings(self, **settings: Any) -> Self:
+        """Return a copy with settings of ``study.toml`` changed.
+
+        Parameters
+        ----------
+        **settings
+            Such as ``error_distribution="student_t"``.
+
+        Raises
+        ------
+        StudyError
+            If a setting is unknown or out of range.
+        """
+        changed = self.settings.plain | settings
+        found = FaultList(TABLE)
+        check_settings(changed, found)
+        _raise_faults(found.faults)
+        return self._copy(settings=Settings(changed))
 
     def with_source(self, source: str, **values: Any) -> Self:
         """Return a copy with a source changed, or added.
@@ -375,7 +381,7 @@ class Study:
             "variants": self.variants.plain,
         }
         header |= {key: value for key, value in parts.items() if value}
-        tables = {schema.file: getattr(self, title) for title, schema in _SCHEMAS.items()}
+        tables = {schema.file: getattr(self, title) for title, schema in SCHEMAS.items()}
         terms = [term for quantity in self.quantities for term in _terms(quantity)]
         return texts(header, tables | {QUANTITIES.file: terms})
 
@@ -405,19 +411,18 @@ class Study:
             message = f"{folder} holds a study; give an empty directory"
             raise StudyError([Fault(name, None, "", "", message) for name in there])
         for name, text in self.texts.items():
-            content = text.encode()
-            write_whole(folder / name, lambda path, content=content: path.write_bytes(content))
+            write_whole(folder / name, partial(_write, content=text.encode()))
         return folder
 
     def __repr__(self) -> str:
         """Name, years and how many rows each table has."""
-        counts = ", ".join(f"{len(table)} {title}" for title, table in _tables(self).items())
+        counts = ", ".join(f"{len(table)} {title}" for title, table in tables_of(self).items())
         return f"Study {self.name!r}, {self.first_year}-{self.last_year}, {self.unit}: {counts}"
 
     def _repr_html_(self) -> str:
         counts = "".join(
             f"<tr><td>{title}</td><td>{len(table)}</td></tr>"
-            for title, table in _tables(self).items()
+            for title, table in tables_of(self).items()
         )
         title = escape(f"{self.name}, {self.first_year}-{self.last_year}, {self.unit}")
         return f"<p><b>{title}</b></p><table>{counts}</table>"
@@ -504,6 +509,10 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
     return study._without_recalled(draft)
 
 
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 def _bundled() -> Path:
     """Return the directory of the bundled study: in a wheel, or in a clone."""
     packed = PACKAGE / "_data"
@@ -529,46 +538,6 @@ def _quantities(terms: Iterable[Term]) -> list[Quantity]:
 def _terms(quantity: Quantity) -> list[Term]:
     sides = (("num", quantity.numerator), ("den", quantity.denominator))
     return [Term(quantity.quantity, part, *pair) for part, side in sides for pair in side]
-
-
-def _tables(study: Study) -> dict[str, Table[Any]]:
-    return {
-        item.name: getattr(study, item.name)
-        for item in fields(study)
-        if isinstance(getattr(study, item.name), Table)
-    }
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _rows(study: Study, title: str, *, moving: bool) -> list[str]:
-    """Rows of a table, sorted, with the columns that move the posterior, or its key and the rest.
-
-    Quantities are what records observe, so all of them moves.
-    """
-    table: Table[Any] = getattr(study, title)
-    if title not in _SCHEMAS:
-        return sorted(_canonical(row) for row in table) if moving else []
-    schema = _SCHEMAS[title]
-    rest = [column.name for column in schema.columns if not column.moves]
-    names = schema.moving if moving else (*schema.key, *rest)
-    return sorted(_canonical(row, names) for row in table) if names else []
-
-
-def _canonical(row: Any, names: Iterable[str] | None = None) -> str:
-    values: dict[str, Any] = {
-        # 1 and 1.0 are the same number.
-        name: float(value) if type(value) is int else value
-        for name, value in asdict(row).items()
-        if names is None or name in names
-    }
-    for part in ("numerator", "denominator", "shared"):
-        if part in values:
-            values[part] = sorted(values[part])
-    return json.dumps(values, sort_keys=True)
 
 
 def _draft_of(study: Study) -> Draft:
