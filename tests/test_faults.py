@@ -24,7 +24,7 @@ from reebayes.errors import ResultError
 from reebayes.files import sole_writer, write_whole
 from reebayes.inference.sampling import CHAINS, DRAWS, TUNE
 from reebayes.results.fitfile import open_fit, save_fit
-from tests.fakes import fake_fit
+from tests.fakes import fake_fit, save_fake
 from tests.tiny import write_tables
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and lim
 
 @pytest.fixture
 def fit_file(tmp_path: Path) -> Path:
-    return save_fit(fake_fit(), tmp_path / "fit.nc")
+    return save_fake(tmp_path / "fit.nc")
 
 
 @pytest.fixture

@@ -11,18 +11,20 @@ Vehtari, Simpson, Gelman, Yao, Gabry (2024), Journal of Machine Learning Researc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from reebayes.answers.importance import reliable, smoothed_weights
 from reebayes.answers.montecarlo import covariances, weighted_shifts
-from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER
+from reebayes.conventions import CI_PROB, KIND, POSTERIOR, RECORD, REPORTER, SOURCE
 from reebayes.errors import ResultError
 from reebayes.results.contents import LIKELIHOOD, OBSERVED, PREDICTIVE
 from reebayes.results.reading import Contents, Fit, contents_of
@@ -33,6 +35,9 @@ SMALLEST_REST = 0.2
 """Least part of a record's own precision that the closed form leaves to it. Thousands of draws give
 that part to about 0.03; of a record that fixes its quantity nearly alone it says no more than that,
 and its z is then too small rather than noise."""
+
+LEFT_OUT = (RECORD, REPORTER, SOURCE, KIND)
+"""What may be left out at a time."""
 
 type Floats = NDArray[np.float64]
 
@@ -59,7 +64,7 @@ def influence(
         Quantity.
     years : int or (int, int), optional
         One year, or first and last year of a sum; the sum over all years if left out.
-    by : {"record", "reporter"}
+    by : {"record", "reporter", "source", "kind"}
         What is left out at a time.
 
     Returns
@@ -67,8 +72,9 @@ def influence(
     DataFrame
         One row per record (or reporter), the most influential first. ``pull``: posterior mean
         with it less posterior mean without it, in the unit of the quantity (``unit``), positive if
-        it pulls up; ``error``: its standard error, for draws are finite. They are ``left_out``
-        where that is ``reliable``, otherwise ``first_order``. ``left_out``: by weighting the
+        it pulls up. It is ``left_out`` where that is ``reliable``, with the standard ``error``
+        of the draws; otherwise ``first_order``, whose error nobody knows without a refit
+        (`leave_out` makes one). ``left_out``: by weighting the
         draws, with the ``khat`` of the weights. ``first_order``: the covariance of quantity and
         log-likelihood over the draws, which is the change of the mean for a small change of the
         record's weight. It is too small, by the share of what is known about the record's own
@@ -98,7 +104,7 @@ def influences(
         A fit as returned by `fit` or `open_fit`.
     years : mapping of quantity to years
         The years of each quantity, as in `influence`.
-    by : {"record", "reporter"}
+    by : {"record", "reporter", "source", "kind"}
         What is taken out at a time.
     left_out : LeftOut, optional
         The same, if the weights are known already.
@@ -120,11 +126,11 @@ def influences(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeftOut:
-    """Leave-one-out weights of the draws, for one record or all records of one reporter at a time.
+    """Leave-one-out weights of the draws, for one record, or all of one reporter, source or kind.
 
     Parameters
     ----------
-    terms : array (draw, record or reporter)
+    terms : array (draw, what is left out)
         Log-likelihoods.
     weights : array of the same shape
         Normalised weights of the draws without each of them.
@@ -143,10 +149,10 @@ class LeftOut:
         Raises
         ------
         ResultError
-            If `by` is neither record nor reporter.
+            If `by` is none of `LEFT_OUT`.
         """
-        if by not in (RECORD, REPORTER):
-            raise ResultError(f"by must be 'record' or 'reporter', not {by!r}.")
+        if by not in LEFT_OUT:
+            raise ResultError(f"by must be one of {', '.join(LEFT_OUT)}, not {by!r}.")
         terms, table = _terms(contents, by)
         weights, khat = smoothed_weights(terms)
         table["khat"], table["reliable"] = khat, reliable(khat, len(terms))
@@ -167,30 +173,29 @@ def _pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
         },
         index=known.table.index,
     )
-    for column, name in enumerate(("pull", "error")):
-        end = "_error" if name == "error" else ""
-        chosen = np.where(reliable, found[f"left_out{end}"], found[f"first_order{end}"])
-        found.insert(column, name, chosen)
+    found.insert(0, "pull", np.where(reliable, -shift, first_order))
+    # what a first order leaves out is not in the noise of its draws
+    found.insert(1, "error", np.where(reliable, left_out_error, np.nan))
     found = found.join(known.table)
     return found.sort_values("pull", key=abs, ascending=False, kind="stable")
 
 
 def _terms(contents: Contents, by: str) -> tuple[Floats, pd.DataFrame]:
-    """Log-likelihoods (draw, record or reporter), and what is known of each."""
+    """Log-likelihoods (draw, what is left out), and what is known of each."""
     terms = _flat(contents.group(LIKELIHOOD)["value"])
     records = contents.records
     if by == RECORD:
         return terms, records[list(_KEYS)].copy()
-    reporters = records[REPORTER]
-    counts = reporters.value_counts(sort=False).sort_index()
-    summed = [terms[:, (reporters == name).to_numpy()].sum(axis=1) for name in counts.index]
+    names = records[by]
+    counts = names.value_counts(sort=False).sort_index()
+    summed = [terms[:, (names == name).to_numpy()].sum(axis=1) for name in counts.index]
     return np.stack(summed, axis=1), pd.DataFrame({"records": counts})
 
 
 def _flat(da: xr.DataArray) -> Floats:
-    """Draws (draw, record)."""
+    """Draws (draw, record), those of a record one after the other in memory."""
     ordered = da.transpose("chain", "draw", ...).values
-    return ordered.reshape(-1, ordered.shape[-1]).astype(np.float64)
+    return ordered.reshape(-1, ordered.shape[-1]).astype(np.float64, order="F")
 
 
 # --- predictive conflict --------------------------------------------------------------------------
@@ -231,27 +236,27 @@ def disagreement(
     Of an ambiguous figure, the value or the alternative value that lies nearer is compared.
     """
     contents = contents_of(fit)
-    terms, weights, replicates, table = _observable(contents, left_out or LeftOut.of(contents))
-    noise = _noise_variance(contents, table)
-    rows = []
-    for column, (_, record) in enumerate(table.iterrows()):
-        centre, spread = _rest(record, replicates[:, column], weights[:, column], noise[column])
-        score = _score(record, terms[:, column], weights[:, column], centre, spread)
-        rows.append(score | _expected(centre, spread, ci_prob))
-    found = pd.DataFrame(rows, index=table.index)
-    columns = [*_KEYS, "khat", "reliable"]
-    table = pd.concat([found, table[columns]], axis=1)
-    return table.sort_values("z", key=abs, ascending=False, kind="stable")
-
-
-def _observable(contents: Contents, known: LeftOut) -> tuple[Floats, Floats, Floats, pd.DataFrame]:
-    """Log-likelihoods, weights and replicates (draw, record) of records that carry information."""
+    known = left_out or LeftOut.of(contents)
     replicates = _flat(contents.group(PREDICTIVE)["value"])
+    kept = np.isfinite(replicates).all(axis=0)  # records that carry information
+    table = _observed(contents, known)
+    moments = _moments(replicates, known.weights)
+    centre, spread = _rest(table, moments, _noise_variance(contents, table))
+    # the probability that such a figure lies on the stated side, without the record
+    inside = np.einsum("ij,ij->j", np.exp(known.terms), known.weights)
+    table, centre, spread = table[kept], centre[kept], spread[kept]
+    scores = _scores(table, centre, spread, inside[kept]) | _expected(centre, spread, ci_prob)
+    columns = [*scores, *_KEYS, "khat", "reliable"]
+    found = table.assign(**scores)[columns]
+    return found.sort_values("z", key=abs, ascending=False, kind="stable")
+
+
+def _observed(contents: Contents, known: LeftOut) -> pd.DataFrame:
+    """Records with the logs of what is compared, and what is known of their weights."""
     table = contents.records.join(known.table[["khat", "reliable"]])
     table["stated"] = contents.group(OBSERVED)["value"].values
     table["other"] = np.log(table["other"])
-    kept = np.isfinite(replicates).all(axis=0)
-    return known.terms[:, kept], known.weights[:, kept], replicates[:, kept], table[kept]
+    return table
 
 
 def _noise_variance(contents: Contents, table: pd.DataFrame) -> Floats:
@@ -269,61 +274,83 @@ def _noise_variance(contents: Contents, table: pd.DataFrame) -> Floats:
     return np.asarray(variance, dtype=np.float64)
 
 
-def _rest(
-    record: pd.Series, replicates: Floats, weights: Floats, noise: float
-) -> tuple[float, float]:
-    """Mean and standard deviation of what the rest expects of a record, on the log scale."""
-    if record["reliable"] or not np.isfinite(record["stated"]):
-        centre = float(replicates @ weights)
-        return centre, float(np.sqrt(np.square(replicates - centre) @ weights))
-    centre, variance = float(replicates.mean()), float(replicates.var())
-    rest = min(max(2 - variance / noise, SMALLEST_REST), 1.0)
-    stated = _nearest(record, centre)
-    return stated - (stated - centre) / rest, float(np.sqrt(noise / rest))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moments:
+    """Means and variances (record) of replicates: of all draws, and without the record itself."""
+
+    mean: Floats
+    variance: Floats
+    mean_without: Floats
+    variance_without: Floats
 
 
-def _nearest(record: pd.Series, centre: float) -> float:
-    """The printed figure, or its alternative value if that is nearer."""
-    values = [record["stated"], record["other"]]
-    return float(min(values, key=lambda r: np.inf if np.isnan(r) else abs(r - centre)))
+def _moments(replicates: Floats, weights: Floats) -> _Moments:
+    with np.errstate(invalid="ignore"):  # records without information
+        without = np.einsum("ij,ij->j", replicates, weights)
+        apart = np.square(replicates - without)
+        return _Moments(
+            replicates.mean(axis=0), replicates.var(axis=0),
+            without, np.einsum("ij,ij->j", apart, weights),
+        )  # fmt: skip
 
 
-def _score(
-    record: pd.Series, term: Floats, weights: Floats, centre: float, spread: float
-) -> dict[str, float]:
-    if np.isfinite(record["stated"]):
-        stated = _nearest(record, centre)
+def _rest(table: pd.DataFrame, moments: _Moments, noise: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of what the rest expects of each record, on the log scale."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rest = np.clip(2 - moments.variance / noise, SMALLEST_REST, 1.0)
+        stated = _nearest(table, moments.mean)
+        closed = stated - (stated - moments.mean) / rest, np.sqrt(noise / rest)
+    weighed = moments.mean_without, np.sqrt(moments.variance_without)
+    by_weights = table["reliable"].to_numpy() | ~np.isfinite(table["stated"].to_numpy())
+    centre, spread = (np.where(by_weights, *pair) for pair in zip(weighed, closed, strict=True))
+    return centre, spread
+
+
+def _nearest(table: pd.DataFrame, centre: Floats) -> Floats:
+    """The printed figures, or their alternative values where those are nearer."""
+    stated, other = (table[name].to_numpy(dtype=np.float64) for name in ("stated", "other"))
+    return np.where(np.abs(other - centre) < np.abs(stated - centre), other, stated)
+
+
+def _scores(
+    table: pd.DataFrame, centre: Floats, spread: Floats, inside: Floats
+) -> dict[str, Floats]:
+    """Conflict of each record with the rest, its probability, and the figure compared."""
+    stated = _nearest(table, centre)
+    with np.errstate(invalid="ignore", divide="ignore"):
         z = (stated - centre) / spread
-        return {"z": z, "tail": 2 * float(ndtr(-abs(z))), "stated": float(np.exp(stated))}
-    # the probability that such a figure lies on the stated side, without the record
-    tail = float(np.exp(term) @ weights)
-    above = _side_of(record["kind"])(record, centre)
-    z = -above * float(ndtri(max(tail, np.finfo(float).tiny) / 2))
-    return {"z": z, "tail": tail, "stated": float("nan")}
+    tail = np.array([math.erfc(abs(value) / math.sqrt(2)) for value in z])
+    rows: Iterable[Any] = table.itertuples()
+    for n, row in enumerate(rows):
+        if not np.isfinite(row.stated):
+            least = max(float(inside[n]), np.finfo(float).tiny)
+            z[n] = -_side_of(row.kind)(row, centre[n]) * NormalDist().inv_cdf(least / 2)
+            tail[n] = inside[n]
+    return {"z": z, "tail": tail, "stated": np.exp(stated)}
 
 
-def _no_side(record: pd.Series, centre: float) -> float:
+def _no_side(record: Any, centre: float) -> float:
     """Side of a figure without a value: it has none."""
     return 0.0
 
 
-_side_of: KindReader[Callable[[pd.Series, float], float]] = KindReader(
+_side_of: KindReader[Callable[[Any, float], float]] = KindReader(
     "side of what the rest expects on which a record lies",
     {
         FIGURE: _no_side,
         AT_MOST: lambda record, centre: -1.0,
         AT_LEAST: lambda record, centre: 1.0,
         BETWEEN: lambda record, centre: float(
-            np.sign(np.log(record["low"] * record["high"]) / 2 - centre)
+            np.sign(np.log(record.low * record.high) / 2 - centre)
         ),
     },
 )
 
 
-def _expected(centre: float, spread: float, ci_prob: float) -> dict[str, float]:
-    reach = float(ndtri((1 + ci_prob) / 2)) * spread
+def _expected(centre: Floats, spread: Floats, ci_prob: float) -> dict[str, Floats]:
+    reach = NormalDist().inv_cdf((1 + ci_prob) / 2) * spread
     return {
-        "expected": float(np.exp(centre)),
-        "expected_lower": float(np.exp(centre - reach)),
-        "expected_upper": float(np.exp(centre + reach)),
+        "expected": np.exp(centre),
+        "expected_lower": np.exp(centre - reach),
+        "expected_upper": np.exp(centre + reach),
     }

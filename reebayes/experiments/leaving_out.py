@@ -13,22 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reebayes.answers.importance import reliable, smoothed_weights
-from reebayes.answers.leave_one_out import influence
+from reebayes.answers.leave_one_out import LeftOut, influence
 from reebayes.answers.montecarlo import mean_error, weighted_shifts
-from reebayes.conventions import RECORD
 from reebayes.errors import ResultError, StudyError
 from reebayes.experiments.sensitivities import REFIT, WEIGHTS, study_in
-from reebayes.results.contents import LIKELIHOOD
-from reebayes.results.reading import Contents, Fit, contents_of
+from reebayes.results.reading import Fit, contents_of
 from reebayes.results.selection import Span, answer_draws
 from reebayes.study import Study
 
 if TYPE_CHECKING:
     from reebayes.experiments.refits import Refit, RefitSettings
-
-LEFT_OUT = ("source", "reporter", "record", "kind")
-"""What may be left out at a time."""
 
 
 def leave_out(
@@ -123,17 +117,14 @@ def leaving_out(
     ResultError
         As `leave_out`.
     """
-    if by not in LEFT_OUT:
-        raise ResultError(f"by must be one of {', '.join(LEFT_OUT)}, not {by!r}.")
     contents = contents_of(fit)
     answers = {name: answer_draws(contents, name, span) for name, span in years.items()}
-    terms, counts = _terms(contents, by)
-    weights, khat = smoothed_weights(terms)
-    sure = reliable(khat, len(terms))
+    left_out = LeftOut.of(contents, by)
+    sure = left_out.table["reliable"].to_numpy()
     cases, why = {}, {}
     if refit and not sure.all():
         whole = study_in(contents, study)
-        for name in counts.index[~sure]:
+        for name in left_out.table.index[~sure]:
             try:
                 cases[str(name)] = _without(whole, by, str(name))
             except StudyError as error:
@@ -142,7 +133,7 @@ def leaving_out(
     found = _refits(cases, contents, years, seed=seed, folder=folder, settings=settings,
                     progress=progress)  # fmt: skip
     return {
-        name: _table(values, unit, name, weights, khat, sure, counts, found, why)
+        name: _table(values, unit, name, left_out, found, why)
         for name, (values, unit) in answers.items()
     }
 
@@ -170,26 +161,24 @@ def _table(
     values: np.ndarray,
     unit: str,
     name: str,
-    weights: np.ndarray,
-    khat: np.ndarray,
-    sure: np.ndarray,
-    counts: pd.Series,
+    left_out: LeftOut,
     found: Mapping[str, Refit],
     why: Mapping[str, str],
 ) -> pd.DataFrame:
     """Rows of one answer, by the size of the change."""
     mean, sd = float(values.mean()), float(values.std(ddof=1))
-    shift, error = weighted_shifts(values, weights)
-    squares = np.square(values - mean) @ weights - np.square(shift)
+    shift, error = weighted_shifts(values, left_out.weights)
+    squares = np.square(values - mean) @ left_out.weights - np.square(shift)
     own = mean_error(values[None])
     rows = []
-    for n, key in enumerate(map(str, counts.index)):
+    about = left_out.table
+    for n, key in enumerate(map(str, about.index)):
         row: dict[str, object] = {
             "without": np.nan, "change": np.nan, "error": np.nan, "change_sd": np.nan,
-            "sd_ratio": np.nan, "records": int(counts.iloc[n]), "khat": khat[n], "by": "",
+            "sd_ratio": np.nan, "records": int(about["records"].iloc[n]) if "records" in about else 1, "khat": about["khat"].iloc[n], "by": "",
             "verdict": why.get(key, ""),
         }  # fmt: skip
-        if sure[n]:
+        if about["reliable"].iloc[n]:
             row |= {"change": shift[n], "error": error[n], "by": WEIGHTS,
                     "sd_ratio": float(np.sqrt(squares[n])) / sd}  # fmt: skip
         elif key in found:
@@ -202,24 +191,9 @@ def _table(
         row["without"] = mean + float(row["change"])  # type: ignore[arg-type]
         row["change_sd"] = float(row["change"]) / sd  # type: ignore[arg-type]
         rows.append(row)
-    table = pd.DataFrame(rows, index=counts.index)
+    table = pd.DataFrame(rows, index=about.index)
     table["unit"] = unit
     return table.sort_values("change", key=abs, ascending=False, kind="stable")
-
-
-def _terms(contents: Contents, by: str) -> tuple[np.ndarray, pd.Series]:
-    """Log-likelihoods (draw, what is left out), and how many records each has."""
-    values = contents.group(LIKELIHOOD)["value"].transpose("chain", "draw", ...).values
-    terms = values.reshape(-1, values.shape[-1]).astype(np.float64)
-    records = contents.records
-    names = records.index.to_series() if by == RECORD else records[by]
-    counts = names.value_counts(sort=False).sort_index().rename("records")
-    counts.index.name = by
-    place = np.array([counts.index.get_loc(name) for name in names])
-    summed = np.zeros((len(terms), len(counts)))
-    for n in range(len(counts)):
-        summed[:, n] = terms[:, place == n].sum(axis=1)
-    return summed, counts
 
 
 def fewest_records(

@@ -195,8 +195,10 @@ def bands_of(
     dim = FLOW if what == "flows" else QUANTITY
     if all(part is not None for part in parts):
         found = xr.concat([part for part in parts if part is not None], dim=dim)
-        order = [n for n in contents.group(distribution)[dim].values if n in found[dim].values]
-        return found.sel({dim: order}) if len(parts) > 1 else found
+        if len(parts) == 1:
+            return found
+        known = set(found[dim].values)
+        return found.sel({dim: [n for n in contents.group(distribution)[dim].values if n in known]})
     draws = contents.group(distribution)[what]
     if not total:
         return bands(draws, ci_prob=ci_prob)
