@@ -172,10 +172,11 @@ def _table(
     own = mean_error(values[None])
     rows = []
     about = left_out.table
+    counts = about["records"].tolist() if "records" in about else [1] * len(about)
     for n, key in enumerate(map(str, about.index)):
         row: dict[str, object] = {
             "without": np.nan, "change": np.nan, "error": np.nan, "change_sd": np.nan,
-            "sd_ratio": np.nan, "records": int(about["records"].iloc[n]) if "records" in about else 1, "khat": about["khat"].iloc[n], "by": "",
+            "sd_ratio": np.nan, "records": counts[n], "khat": about["khat"].iloc[n], "by": "",
             "verdict": why.get(key, ""),
         }  # fmt: skip
         if about["reliable"].iloc[n]:
