@@ -85,7 +85,10 @@ def plot_tornado(
                 label="first order only",
             )
         )
-    ax.legend(handles=handles, fontsize=8, frameon=False, loc="lower right")
+    ax.legend(
+        handles=handles, fontsize=8, frameon=False, ncols=3, loc="upper center",
+        bbox_to_anchor=(0.5, -0.7 / ax.figure.get_size_inches()[1]),
+    )  # fmt: skip
     if title:
         ax.set_title(plain_text(title), fontsize=10)
     return ax
