@@ -125,7 +125,7 @@ def _tell(
         from reebayes.files import write_whole
         from reebayes.reporting.spreadsheets import write_csv
 
-        paths = write_csv(tables, folder)
+        paths = write_csv({key: table.reset_index() for key, table in tables.items()}, folder)
         for name, table in slopes.items():
             figure = plot_tornado(table, title=name).get_figure(root=True)
             if figure is not None:
@@ -163,7 +163,7 @@ def information(
     if folder is not None:
         make_folder(folder)
         with sole_writer(folder):
-            say_written(write_csv(tables, folder))
+            say_written(write_csv({key: t.reset_index() for key, t in tables.items()}, folder))
     return DONE
 
 
