@@ -266,8 +266,9 @@ def _disagreement_block(table: pd.DataFrame) -> str:
 
 
 def pull_text(row: pd.Series) -> str:
-    """Write a row's pull with its standard error."""
-    return f"{signed(row['pull'])} ± {format_value(row['error'])}"
+    """Write a row's pull with its standard error, or alone where it is to first order only."""
+    error = "" if pd.isna(row["error"]) else f" ± {format_value(row['error'])}"
+    return f"{signed(row['pull'])}{error}"
 
 
 def z_text(row: pd.Series) -> str:

@@ -26,7 +26,7 @@ from reebayes.answers.importance import reliable, smoothed_weights
 from reebayes.answers.montecarlo import covariances, weighted_shifts
 from reebayes.conventions import CI_PROB, KIND, POSTERIOR, RECORD, REPORTER, SOURCE
 from reebayes.errors import ResultError
-from reebayes.results.contents import LIKELIHOOD, OBSERVED, PREDICTIVE
+from reebayes.results.contents import OBSERVED, PREDICTIVE
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.selection import Span, answer_draws
 from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader
@@ -182,7 +182,7 @@ def _pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
 
 def _terms(contents: Contents, by: str) -> tuple[Floats, pd.DataFrame]:
     """Log-likelihoods (draw, what is left out), and what is known of each."""
-    terms = _flat(contents.group(LIKELIHOOD)["value"])
+    terms = _flat(contents.log_likelihood)
     records = contents.records
     if by == RECORD:
         return terms, records[list(_KEYS)].copy()

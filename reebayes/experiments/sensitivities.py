@@ -24,7 +24,6 @@ from reebayes.model.kernels import Equations
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.prior_rows import FIXED, PARTED, PriorRow, prior_rows
 from reebayes.model.unknowns import Floats
-from reebayes.results.contents import LIKELIHOOD
 from reebayes.results.description import study_of
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.selection import Span, answer_draws, over_years
@@ -378,8 +377,8 @@ class _Asked:
         equations = layout.equations
         figures = equations.figures._replace(freedom=freedom)
         _, terms = observed(layout, equations._replace(figures=figures), latents, np.array([], int))
-        before = self.contents.group(LIKELIHOOD)["value"].transpose("chain", "draw", ...).values
-        logs = terms.sum(axis=1) - before.reshape(len(latents), -1).astype(np.float64).sum(axis=1)
+        before = self.contents.log_likelihood.values.reshape(len(latents), -1).astype(np.float64)
+        logs = terms.sum(axis=1) - before.sum(axis=1)
         weights, khat = smoothed_weights(-logs[:, None])
         label = f"error_distribution = {'normal' if heavy else 'student_t'}"
         found = {}

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 DOWN_COLOUR, UP_COLOUR = "#e07b00", POSTERIOR_COLOUR
 FIRST_ORDER_HATCH = "////"
+_BELOW = 0.7
+"""Inches below the axes at which the legend stands."""
 
 
 def plot_tornado(
@@ -85,9 +87,10 @@ def plot_tornado(
                 label="first order only",
             )
         )
+    below = _BELOW * ax.figure.dpi / ax.figure.bbox.height
     ax.legend(
         handles=handles, fontsize=8, frameon=False, ncols=3, loc="upper center",
-        bbox_to_anchor=(0.5, -0.7 / ax.figure.get_size_inches()[1]),
+        bbox_to_anchor=(0.5, -below),
     )  # fmt: skip
     if title:
         ax.set_title(plain_text(title), fontsize=10)

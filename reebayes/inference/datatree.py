@@ -33,7 +33,14 @@ from reebayes.model.layout import Layout
 from reebayes.model.prior_rows import prior_rows
 from reebayes.model.unknowns import Floats, Integers
 from reebayes.provenance import asked_for, digest_of, provenance
-from reebayes.results.contents import DRIFTING, LOG_PRIOR, OBSERVED, PRIOR_ROW, dataset
+from reebayes.results.contents import (
+    DRIFTING,
+    LIKELIHOOD,
+    LOG_PRIOR,
+    OBSERVED,
+    PRIOR_ROW,
+    dataset,
+)
 from reebayes.results.description import descriptive_attributes
 from reebayes.study import Study
 from reebayes.study.targets import BIAS, STEP_GROUPS
@@ -128,6 +135,15 @@ def log_prior(study: Study, layout: Layout, latents: Floats) -> xr.Dataset:
         PRIOR_ROW: _labels(row.prior.label for row in rows),
     }
     return dataset(LOG_PRIOR, study.unit, {"value": terms}, names)
+
+
+def likelihood_group(layout: Layout, unit: str, terms: Floats) -> xr.Dataset:
+    """The group of log-likelihoods, without records that are as probable in every draw.
+
+    Leave-one-out weights of those have no tail, and ArviZ refuses the group that holds one.
+    """
+    group = by_record(layout, unit, LIKELIHOOD, terms)
+    return group.isel({RECORD: np.ptp(group["value"].values, axis=(0, 1)) > 0})
 
 
 def by_record(layout: Layout, unit: str, group: str, values: Floats) -> xr.Dataset:

@@ -24,6 +24,7 @@ from reebayes.inference.coordinates import at_mode, identity, over_draws
 from reebayes.inference.datatree import (
     by_record,
     draws_dataset,
+    likelihood_group,
     log_likelihood,
     log_prior,
     observed_data,
@@ -364,11 +365,11 @@ def _assemble(
     values = {
         PREDICTIVE: replicate(layout, posterior, rng),
         PRIOR_PREDICTIVE: replicate(layout, prior, rng),
-        LIKELIHOOD: log_likelihood(layout, posterior),
     }
     return xr.DataTree.from_dict({
         **draws,
         **{name: by_record(layout, unit, name, found) for name, found in values.items()},
+        LIKELIHOOD: likelihood_group(layout, unit, log_likelihood(layout, posterior)),
         LOG_PRIOR: log_prior(study, layout, posterior["latents"]),
         OBSERVED: observed_data(layout, unit),
         CONSTANT: constant,

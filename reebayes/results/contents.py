@@ -257,7 +257,8 @@ GROUPS: Mapping[str, Group] = {
         Group(PRIOR_PREDICTIVE, "What records would say, drawn from the prior.", _REPLICAS),
         Group(
             LIKELIHOOD,
-            "How probable each record is in each draw.",
+            "How probable each record is in each draw. A record that is as probable in every draw, "
+            "because it carries no information, is not among them.",
             (Variable("value", (*_BY_DRAW, RECORD), "log density", "Log-likelihood."),),
         ),
         Group(

@@ -160,8 +160,8 @@ def _check(
     for name in changes:
         values = {getattr(row, name) for row in meant}
         if len(meant) > 1 and len(values) > 1:
-            _refuse(name, "", f"{target!r} has a {name} for each of {_periods(meant)}; name one of "
-                    "them with year=, or change all with factor= or shift=")  # fmt: skip
+            _refuse(name, "", f"{name} of {target!r} differs between {_periods(meant)}; name one "
+                    "of them with year=, or move all medians with factor= or shift=")  # fmt: skip
 
 
 def _check_number(name: str, value: Any, *, least: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from reebayes.errors import Fault, StudyError
 from reebayes.files import write_whole
 from reebayes.study.changes import changed, check_variants, unheard
-from reebayes.study.checks.whole import check_draft, check_kept, check_types
+from reebayes.study.checks.whole import check_draft, check_kept, check_types, sound_variants
 from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
 from reebayes.study.hashing import SCHEMAS, digest, rows_of, tables_of
@@ -366,7 +366,14 @@ class Study:
 
     @property
     def texts(self) -> dict[str, str]:
-        """Text of every file of the study, by name: what is read from them is this study."""
+        """Text of every file of the study, by name: what is read from them is this study.
+
+        A variant that names a source, reporter or target which a copy no longer has is left out:
+        a directory that held it could not be read.
+        """
+        draft = _draft_of(self)
+        draft.header = replace(draft.header, variants=self.variants)
+        variants = Settings(sound_variants(draft)) if self.variants else self.variants
         header: dict[str, Any] = {
             "name": self.name,
             "unit": self.unit,
@@ -378,7 +385,7 @@ class Study:
             "settings": self.settings.plain,
             "package": self.package.plain,
             "report": self.report.plain,
-            "variants": self.variants.plain,
+            "variants": variants.plain,
         }
         header |= {key: value for key, value in parts.items() if value}
         tables = {schema.file: getattr(self, title) for title, schema in SCHEMAS.items()}
