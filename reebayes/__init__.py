@@ -11,7 +11,8 @@ Customs
     `harmonise` turns customs files into records.
 Fit
     `fit` samples the posterior and returns an ArviZ DataTree; `build_model` returns the model
-    itself, a ``pymc.Model``. `save_fit` and `open_fit` keep a fit in a netCDF file.
+    itself, a ``pymc.Model``. `save_fit` and `open_fit` keep a fit in a netCDF file; `study_of`
+    returns the study that travels with it.
 Answers
     `quantity` and `flow` select draws; `cumulative`, `bands` and `probability_above` summarise
     them; `record_table`, `source_table` and `export_tables` are data frames.
@@ -24,6 +25,11 @@ Sensitivity to the records
     partly or prior only (prior-dominated); `influence` lists the records that move a quantity
     (PSIS-LOO influence), `disagreement` those in leave-one-out predictive conflict with the rest;
     `identify` assesses local identifiability.
+Sensitivity to the assumptions
+    `sensitivity` tells how an answer moves with every prior, error and setting, and `plot_tornado`
+    draws it; `uncertainty_budget` parts its variance over the inputs; `leave_out` tells it without
+    each source, reporter, record or kind, and `fewest_records` which few records would move it;
+    `value_of_information` lists the new figures that would narrow its band most.
 Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `write_report`.

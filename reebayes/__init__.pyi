@@ -1,5 +1,6 @@
 from .answers.availability import coverage as coverage
 from .answers.contraction import learnt as learnt
+from .answers.information import value_of_information as value_of_information
 from .answers.leave_one_out import disagreement as disagreement
 from .answers.leave_one_out import influence as influence
 from .answers.literature import beside_published as beside_published
@@ -12,13 +13,18 @@ from .errors import ReebayesError as ReebayesError
 from .errors import ResultError as ResultError
 from .errors import StudyError as StudyError
 from .errors import StudyWarning as StudyWarning
+from .experiments.budgets import uncertainty_budget as uncertainty_budget
 from .experiments.calibration import calibrate as calibrate
+from .experiments.leaving_out import fewest_records as fewest_records
+from .experiments.leaving_out import leave_out as leave_out
+from .experiments.sensitivities import sensitivity as sensitivity
 from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals
 from .figures.heatmaps import plot_coverage as plot_coverage
 from .figures.heatmaps import plot_learnt as plot_learnt
 from .figures.ranks import plot_predictive as plot_predictive
 from .figures.sankey import draw_sankey as draw_sankey
+from .figures.tornado import plot_tornado as plot_tornado
 from .inference.identifiability import identify as identify
 from .inference.sampling import fit as fit
 from .model.graph import build_model as build_model
@@ -26,6 +32,7 @@ from .reporting.page import write_report as write_report
 from .reporting.tables import export_tables as export_tables
 from .reporting.tables import record_table as record_table
 from .reporting.tables import source_table as source_table
+from .results.description import study_of as study_of
 from .results.fitfile import open_fit as open_fit
 from .results.fitfile import save_fit as save_fit
 from .results.selection import flow as flow

@@ -35,7 +35,7 @@ RATIO_UNITS = frozenset({"ratio", "fraction"})
 
 PER_YEAR = "/yr"
 
-FIT_FORMAT = 2
+FIT_FORMAT = 3
 """Form of the file of a fit; raised when older versions cannot read it any more."""
 
 GATE: Mapping[str, tuple[str, float]] = {

@@ -150,6 +150,7 @@ def _made(chains: int, draws: int, seed: int, converged: bool, settings: str | N
             "posterior_predictive": _replicates(rng, posterior),
             "prior_predictive": _replicates(rng, prior),
             "log_likelihood": _replicates(rng, posterior),
+            "log_prior": _log_prior(rng, posterior),
             "observed_data": _observed(),
             "constant_data": _constant(),
             "bands": interval_group(draws_of, terms, units, "kt REO/yr"),
@@ -270,6 +271,14 @@ def _replicates(rng: np.random.Generator, draws: xr.Dataset) -> xr.Dataset:
     )
 
 
+def _log_prior(rng: np.random.Generator, draws: xr.Dataset) -> xr.Dataset:
+    shape = (draws.sizes["chain"], draws.sizes["draw"], len(PRIORS["target"]))
+    return xr.Dataset(
+        {"value": (("chain", "draw", "prior_row"), rng.normal(size=shape))},
+        coords={"chain": draws["chain"], "draw": draws["draw"], "prior_row": PRIORS["target"]},
+    )
+
+
 def _observed() -> xr.Dataset:
     return xr.Dataset(
         {"value": ("record", np.log(RECORDS["value"].to_numpy()))}, coords={"record": _names()}
@@ -308,7 +317,10 @@ def _constant() -> xr.Dataset:
     for name in ("year", "year_end", "value", "low", "high"):
         variables[f"published_{name}"] = ("published", np.array([]))
     variables["variance_floor"] = ((), 0.25)
+    variables["study_text"] = ("study_file", np.array([], dtype=object))
     coords = {
+        "study_file": np.array([], dtype=object),
+        "prior_row": PRIORS["target"],
         "published": np.array([], dtype=object),
         "record": _names(),
         "flow": list(FLOWS),

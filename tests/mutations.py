@@ -394,7 +394,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("probability below a threshold called that above", "reebayes/results/summaries.py",
          "share = (da > x)", "share = (da < x)", ("tests/test_results.py",)),
     _bug("ratios upside down", "reebayes/inference/datatree.py",
-         "values[..., layout.ratio] / below", "below / values[..., layout.ratio]", APART),
+         "values[..., ratio] / below", "below / values[..., ratio]", APART),
     _bug("records inside their bands flagged as outside", "reebayes/reporting/tables.py",
          'band["predicted_lower"] > high', 'band["predicted_lower"] < high',
          ("tests/test_tables.py",)),

@@ -274,7 +274,7 @@ def test_wrong_arguments_exit_with_2(
 SHORTEST = {
     **{name: [name] for name in COMMANDS},
     **{name: [name, "DIR"] for name in ("check", "describe")},
-    **{name: [name, "FILE.nc"] for name in ("report", "learnt")},
+    **{name: [name, "FILE.nc"] for name in ("report", "learnt", "sensitivity", "information")},
     "export": ["export", "FILE.nc", "--to", "csv"],
 }
 

@@ -92,7 +92,7 @@ def test_weights_that_a_few_draws_dominate_are_not_trusted() -> None:
     assert row["khat"] > 0.7
     assert not row["reliable"]
     assert row["pull"] == row["first_order"]
-    assert row["error"] == row["first_order_error"]
+    assert np.isnan(row["error"])  # what a first order leaves out is not in the noise of the draws
 
 
 def test_the_error_is_the_spread_over_other_draws(model: Linear) -> None:
@@ -140,8 +140,8 @@ def test_years_may_be_one_or_several() -> None:
 def test_what_cannot_be_asked(arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises(ResultError, match=message):
         influence(fake_fit(), *arguments)  # type: ignore[arg-type]
-    with pytest.raises(ResultError, match="must be 'record' or 'reporter'"):
-        influence(fake_fit(), "smuggled", by="source")
+    with pytest.raises(ResultError, match="by must be one of record, reporter, source, kind"):
+        influence(fake_fit(), "smuggled", by="sauce")
 
 
 def test_a_quantity_that_does_not_exist_in_a_year_is_refused() -> None:

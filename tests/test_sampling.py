@@ -77,7 +77,7 @@ def test_groups_and_dimensions(study: Study, fitted: xr.DataTree) -> None:
     layout = lay_out(study)
     assert set(fitted.children) == {
         "posterior", "prior", "sample_stats", "posterior_predictive", "prior_predictive",
-        "log_likelihood", "observed_data", "constant_data", "bands",
+        "log_likelihood", "log_prior", "observed_data", "constant_data", "bands",
     }  # fmt: skip
     dims = {
         "flows": ("year", "flow"),
@@ -107,9 +107,13 @@ def test_groups_and_dimensions(study: Study, fitted: xr.DataTree) -> None:
         assert draws["shared"].values.tolist() == list(study.shared)
         assert draws["latent"].values.tolist() == list(layout.latents)
     records = [record.record for record in study.records]
-    for group in ("posterior_predictive", "prior_predictive", "log_likelihood"):
+    for group in ("posterior_predictive", "prior_predictive"):
         assert fitted[group]["value"].dims == ("chain", "draw", "record")
         assert fitted[group]["record"].values.tolist() == records
+    informative = set(fitted["log_likelihood"]["record"].values)
+    assert informative < set(records)  # without the zero of a year in which the flow is none
+    assert contents_of(fitted).log_likelihood["record"].values.tolist() == records
+    assert fitted["log_prior"]["value"].dims == ("chain", "draw", "prior_row")
     assert fitted["observed_data"]["value"].sizes == {"record": len(records)}
     for name in ("diverging", "energy", "maxdepth_reached", "n_steps"):
         assert fitted["sample_stats"][name].sizes == {"chain": CHAINS, "draw": DRAWS}
@@ -183,7 +187,7 @@ def test_log_likelihood_is_that_of_the_world_written_apart(
     bias = contents_of(fitted).bias_by_year("posterior").isel(at)
     worlds = (draws["flows"], bias, draws["noise"], draws["shared_error"])
     expected = record_log_likelihood(study, *worlds)
-    actual = fitted["log_likelihood"]["value"].isel(at)
+    actual = contents_of(fitted).log_likelihood.isel(at)
     np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)  # single precision
 
 

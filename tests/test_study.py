@@ -450,7 +450,7 @@ def test_pickle_and_copy(tiny: Study) -> None:
 
 COPIES: dict[str, Callable[[Study], Study]] = {
     "with_prior": lambda study: study.with_prior("ore", median=30.0, sd=0.2),
-    "with_prior, several rows": lambda study: study.with_prior("bias:customs", sd=0.5),
+    "with_prior, several rows": lambda study: study.with_prior("bias:customs", factor=2.0),
     "without_source": lambda study: study.without_source("article"),
     "without_reporter": lambda study: study.without_reporter("customs"),
     "with_records": lambda study: study.with_records(study.records[:3]),
@@ -469,8 +469,8 @@ def test_copies_leave_the_original(tiny: Study, tiny_study: Path, name: str) -> 
 
 def test_with_prior(tiny: Study) -> None:
     """All rows of the target change, and no other."""
-    changed = tiny.with_prior("bias:customs", sd=0.5)
-    assert [prior.sd for prior in changed.priors.rows("bias:customs")] == [0.5, 0.5]
+    changed = tiny.with_prior("bias:customs", step=0.1)
+    assert [prior.step for prior in changed.priors.rows("bias:customs")] == [0.1, 0.1]
     others = [prior for prior in changed.priors if prior.target != "bias:customs"]
     assert others == [prior for prior in tiny.priors if prior.target != "bias:customs"]
 

@@ -161,4 +161,6 @@ def without_anchor(study: Study) -> Study:
         record for record in study.records
         if record.reporter == "survey" or record.record == "r_upper"
     )  # fmt: skip
-    return kept.with_prior("bias:customs", sd=0.02).with_prior("bias:survey", sd=0.5)
+    for year in (2010, 2013):
+        kept = kept.with_prior("bias:customs", year=year, sd=0.02)
+    return kept.with_prior("bias:survey", sd=0.5)

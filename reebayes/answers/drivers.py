@@ -17,7 +17,7 @@ from reebayes.answers.contraction import (
     label_spans,
     learnt,
 )
-from reebayes.answers.leave_one_out import LeftOut, Span, disagreement, influences
+from reebayes.answers.leave_one_out import LeftOut, disagreement, influences
 from reebayes.conventions import (
     CI_PROB,
     POSTERIOR,
@@ -29,6 +29,7 @@ from reebayes.conventions import (
 )
 from reebayes.results.contents import PREDICTIVE
 from reebayes.results.reading import Contents, Fit, contents_of
+from reebayes.results.selection import Span
 from reebayes.wording import format_band, format_value
 
 SHOWN = 5
@@ -266,8 +267,9 @@ def _disagreement_block(table: pd.DataFrame) -> str:
 
 
 def pull_text(row: pd.Series) -> str:
-    """Write a row's pull with its standard error."""
-    return f"{signed(row['pull'])} ± {format_value(row['error'])}"
+    """Write a row's pull with its standard error, or alone where it is to first order only."""
+    error = "" if pd.isna(row["error"]) else f" ± {format_value(row['error'])}"
+    return f"{signed(row['pull'])}{error}"
 
 
 def z_text(row: pd.Series) -> str:

@@ -12,7 +12,7 @@ Vehtari, Simpson, Gelman, Yao, Gabry (2024), Journal of Machine Learning Researc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -23,12 +23,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from reebayes.answers.importance import reliable, smoothed_weights
-from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER, YEAR
+from reebayes.answers.montecarlo import covariances, weighted_shifts
+from reebayes.conventions import CI_PROB, KIND, POSTERIOR, RECORD, REPORTER, SOURCE
 from reebayes.errors import ResultError
 from reebayes.results.contents import LIKELIHOOD, OBSERVED, PREDICTIVE
 from reebayes.results.reading import Contents, Fit, contents_of
-from reebayes.results.selection import quantity as select
-from reebayes.results.summaries import cumulative
+from reebayes.results.selection import Span, answer_draws
 from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader
 
 SMALLEST_REST = 0.2
@@ -36,11 +36,10 @@ SMALLEST_REST = 0.2
 that part to about 0.03; of a record that fixes its quantity nearly alone it says no more than that,
 and its z is then too small rather than noise."""
 
-BATCHES = 40
-"""Batches whose means give standard errors: long enough to be nearly independent."""
+LEFT_OUT = (RECORD, REPORTER, SOURCE, KIND)
+"""What may be left out at a time."""
 
 type Floats = NDArray[np.float64]
-type Span = int | tuple[int, int] | None
 
 _KEYS = ("quantity", "year", "year_end", "kind", "reporter", "source")
 
@@ -65,7 +64,7 @@ def influence(
         Quantity.
     years : int or (int, int), optional
         One year, or first and last year of a sum; the sum over all years if left out.
-    by : {"record", "reporter"}
+    by : {"record", "reporter", "source", "kind"}
         What is left out at a time.
 
     Returns
@@ -73,8 +72,9 @@ def influence(
     DataFrame
         One row per record (or reporter), the most influential first. ``pull``: posterior mean
         with it less posterior mean without it, in the unit of the quantity (``unit``), positive if
-        it pulls up; ``error``: its standard error, for draws are finite. They are ``left_out``
-        where that is ``reliable``, otherwise ``first_order``. ``left_out``: by weighting the
+        it pulls up. It is ``left_out`` where that is ``reliable``, with the standard ``error``
+        of the draws; otherwise ``first_order``, whose error nobody knows without a refit
+        (`leave_out` makes one). ``left_out``: by weighting the
         draws, with the ``khat`` of the weights. ``first_order``: the covariance of quantity and
         log-likelihood over the draws, which is the change of the mean for a small change of the
         record's weight. It is too small, by the share of what is known about the record's own
@@ -104,7 +104,7 @@ def influences(
         A fit as returned by `fit` or `open_fit`.
     years : mapping of quantity to years
         The years of each quantity, as in `influence`.
-    by : {"record", "reporter"}
+    by : {"record", "reporter", "source", "kind"}
         What is taken out at a time.
     left_out : LeftOut, optional
         The same, if the weights are known already.
@@ -119,18 +119,18 @@ def influences(
         As `influence`.
     """
     contents = contents_of(fit)
-    draws = {name: _draws_of(contents, name, span) for name, span in years.items()}
+    draws = {name: answer_draws(contents, name, span) for name, span in years.items()}
     known = left_out or LeftOut.of(contents, by)
     return {name: _pulls(values, known).assign(unit=unit) for name, (values, unit) in draws.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeftOut:
-    """Leave-one-out weights of the draws, for one record or all records of one reporter at a time.
+    """Leave-one-out weights of the draws, for one record, or all of one reporter, source or kind.
 
     Parameters
     ----------
-    terms : array (draw, record or reporter)
+    terms : array (draw, what is left out)
         Log-likelihoods.
     weights : array of the same shape
         Normalised weights of the draws without each of them.
@@ -149,10 +149,10 @@ class LeftOut:
         Raises
         ------
         ResultError
-            If `by` is neither record nor reporter.
+            If `by` is none of `LEFT_OUT`.
         """
-        if by not in (RECORD, REPORTER):
-            raise ResultError(f"by must be 'record' or 'reporter', not {by!r}.")
+        if by not in LEFT_OUT:
+            raise ResultError(f"by must be one of {', '.join(LEFT_OUT)}, not {by!r}.")
         terms, table = _terms(contents, by)
         if len(terms) < 2:
             raise ResultError("One draw alone does not show what records move; keep more draws.")
@@ -163,71 +163,36 @@ class LeftOut:
 
 def _pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
     """Rows of `influence`, by the size of the pull."""
-    terms, weights, table = known.terms, known.weights, known.table
-    moved = draws - draws.mean()
-    batches = np.array_split(np.arange(draws.size), min(BATCHES, draws.size))
-    sizes = np.array([[len(batch)] for batch in batches])
-    beside = np.stack([moved, np.ones_like(moved)])
-    products, _ = _sums(beside, terms - terms.mean(axis=0), batches)
-    weighted, mass = _sums(beside, weights, batches)
-    left_out = -weighted.sum(axis=0)
-    # what each batch adds to the weighted mean, as if the weights' own sum were free of error
-    parts = draws.size * (weighted + left_out * mass)
-    reliable = table["reliable"].to_numpy()
+    first_order, first_order_error = covariances(draws, known.terms)
+    shift, left_out_error = weighted_shifts(draws, known.weights)
+    reliable = known.table["reliable"].to_numpy()
     found = pd.DataFrame(
         {
-            "first_order": products.sum(axis=0) / (draws.size - 1),
-            "first_order_error": _batch_error(products / sizes),
-            "left_out": left_out,
-            "left_out_error": _batch_error(parts / sizes),
+            "first_order": first_order,
+            "first_order_error": first_order_error,
+            "left_out": -shift,
+            "left_out_error": left_out_error,
         },
-        index=table.index,
+        index=known.table.index,
     )
-    for column, name in enumerate(("pull", "error")):
-        end = "_error" if name == "error" else ""
-        chosen = np.where(reliable, found[f"left_out{end}"], found[f"first_order{end}"])
-        found.insert(column, name, chosen)
-    return found.join(table).sort_values("pull", key=abs, ascending=False, kind="stable")
-
-
-def _sums(beside: Floats, series: Floats, batches: Sequence[NDArray[np.intp]]) -> Floats:
-    """Sums (row, batch, column) of products of each row and each column, by successive draws."""
-    spans = [slice(batch[0], batch[-1] + 1) for batch in batches]
-    return np.stack([beside[:, span] @ series[span] for span in spans], axis=1)
-
-
-def _batch_error(means: Floats) -> Floats:
-    """Standard error of the mean of each column, from means of batches of successive draws."""
-    return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(len(means)))
-
-
-def _draws_of(fit: Contents, name: str, years: Span) -> tuple[Floats, str]:
-    """Draws of one quantity in one year or summed over several, and their unit."""
-    values = select(fit, name)
-    if isinstance(years, int):
-        known = values[YEAR].values.tolist()
-        if years not in known:
-            raise ResultError(f"Year {years} is not inside {known[0]} to {known[-1]}.")
-        values = values.sel({YEAR: years})
-    else:
-        values = cumulative(values, *(years or ()))
-    draws = values.transpose("chain", "draw").values.ravel().astype(np.float64)
-    if not np.isfinite(draws).all():
-        raise ResultError(f"{name} does not exist in {years or 'all draws of every year'}.")
-    return draws, str(values.attrs["units"])
+    found.insert(0, "pull", np.where(reliable, -shift, first_order))
+    # what a first order leaves out is not in the noise of its draws
+    found.insert(1, "error", np.where(reliable, left_out_error, np.nan))
+    found = found.join(known.table)
+    return found.sort_values("pull", key=abs, ascending=False, kind="stable")
 
 
 def _terms(contents: Contents, by: str) -> tuple[Floats, pd.DataFrame]:
-    """Log-likelihoods (draw, record or reporter), and what is known of each."""
-    terms = _flat(contents.group(LIKELIHOOD)["value"])
+    """Log-likelihoods (draw, what is left out), and what is known of each."""
+    terms = _flat(contents.log_likelihood)
     records = contents.records
     if by == RECORD:
         return terms, records[list(_KEYS)].copy()
-    reporters = records[REPORTER]
-    counts = reporters.value_counts(sort=False).sort_index()
+    names = records[by]
+    counts = names.value_counts(sort=False).sort_index()
     summed = np.empty((len(terms), len(counts)))
     for column, name in enumerate(counts.index):
-        summed[:, column] = terms[:, (reporters == name).to_numpy()].sum(axis=1)
+        summed[:, column] = terms[:, (names == name).to_numpy()].sum(axis=1)
     return summed, pd.DataFrame({"records": counts})
 
 

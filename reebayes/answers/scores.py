@@ -17,7 +17,6 @@ from arviz_stats.utils import ELPDDataLOO
 
 from reebayes.conventions import CI_PROB, RATIO_UNITS, RECORD
 from reebayes.errors import FitError, ResultError
-from reebayes.results.contents import LIKELIHOOD
 from reebayes.results.reading import Fit, contents_of
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
@@ -134,7 +133,7 @@ def record_scores(fit: Fit) -> pd.DataFrame:
         One row per record: ``elpd``, ``pareto_k``, ``trusted`` (whether k is low enough for this
         number of draws). Records that carry no information are left out.
     """
-    value = contents_of(fit).group(LIKELIHOOD)["value"].astype(np.float64)
+    value = contents_of(fit).log_likelihood.astype(np.float64)
     informative = (value.std(("chain", "draw")) > 0).values
     value = value.isel({RECORD: informative})
     tree = xr.DataTree.from_dict({"log_likelihood": value.to_dataset(name="value")})

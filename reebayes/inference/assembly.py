@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,19 +19,24 @@ from reebayes.inference.datatree import (
     by_record,
     draw_arrays,
     draw_names,
+    informative,
     log_likelihood,
+    log_prior,
     observed_data,
+    prior_names,
     record_names,
     replicate,
 )
 from reebayes.inference.identifiability import count_directions
 from reebayes.model.kernels import Whitening, observe, states, unfold
 from reebayes.model.layout import Layout
+from reebayes.model.prior_rows import PriorRow, prior_rows
 from reebayes.model.unknowns import Floats
 from reebayes.results.contents import (
     BANDS,
     CONSTANT,
     LIKELIHOOD,
+    LOG_PRIOR,
     OBSERVED,
     PREDICTIVE,
     PRIOR_PREDICTIVE,
@@ -84,8 +89,9 @@ def assemble(
         The convergence verdict and the directions that the records see, as attributes.
     """
     prior = rng.standard_normal((1, PRIOR_DRAWS, layout.unknowns.size))
-    mean = _stored(layout, sampled.white, sampled.whitening, rng, store, POSTERIOR)
-    _stored(layout, prior, None, rng, store, PRIOR)
+    rows = prior_rows(study, layout)
+    mean = _stored(layout, rows, sampled.white, sampled.whitening, rng, store, POSTERIOR)
+    _stored(layout, rows, prior, None, rng, store, PRIOR)
     del prior
     store.add(OBSERVED, observed_data(layout, study.unit))
     constant = constant_data(study)
@@ -105,6 +111,7 @@ def assemble(
 
 def _stored(
     layout: Layout,
+    rows: Sequence[PriorRow],
     points: Kept,
     whitening: Whitening | None,
     rng: np.random.Generator,
@@ -114,6 +121,9 @@ def _stored(
     """Store a group of draws and what goes with it; return the mean of the latent vectors."""
     chains, draws, size = points.shape
     names, records = draw_names(layout, chains, draws), record_names(layout, chains, draws)
+    telling = informative(layout)
+    heard = record_names(layout, chains, draws, telling)
+    priors = prior_names(rows, chains, draws)
     total = np.zeros(size)
     for start, piece in _pieces(points):
         found = transformed_back(layout, piece, whitening)
@@ -122,7 +132,9 @@ def _stored(
         replicated = by_record(replicate(layout, found, rng))
         if group == POSTERIOR:
             store.write(PREDICTIVE, records, start, replicated)
-            store.write(LIKELIHOOD, records, start, by_record(log_likelihood(layout, found)))
+            terms = log_likelihood(layout, found)[..., telling]
+            store.write(LIKELIHOOD, heard, start, by_record(terms))
+            store.write(LOG_PRIOR, priors, start, log_prior(rows, found["latents"]))
         else:
             store.write(PRIOR_PREDICTIVE, records, start, replicated)
     return np.asarray(total / (chains * draws))

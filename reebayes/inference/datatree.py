@@ -7,7 +7,8 @@ travel with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -31,15 +32,21 @@ from reebayes.conventions import (
 )
 from reebayes.model.kernels import CERTAIN, PRINTED, record_terms
 from reebayes.model.layout import Layout
-from reebayes.model.unknowns import Floats
+from reebayes.model.prior_rows import PriorRow
+from reebayes.model.unknowns import Floats, Integers
 from reebayes.provenance import asked_for, digest_of, provenance
-from reebayes.results.contents import DRIFTING, OBSERVED, dataset
+from reebayes.results.contents import (
+    DRIFTING,
+    OBSERVED,
+    PRIOR_ROW,
+    dataset,
+)
 from reebayes.results.description import descriptive_attributes
 from reebayes.study import Study
 from reebayes.study.targets import BIAS, STEP_GROUPS
 
-_STORED = ("flows", "shared_error", "noise", "noise_of_all", "step_scale", "latents")
-"""Draws that are kept as they are computed."""
+_SHORT = ("shared_error", "noise", "noise_of_all", "step_scale", "latents")
+"""Draws that are kept in single precision: nobody knows them to more than three digits."""
 
 _TOGETHER = 50
 """Draws whose quantities are computed together: in double precision all would be large."""
@@ -71,19 +78,20 @@ def draw_names(layout: Layout, chains: int, draws: int) -> dict[str, Any]:
 def draw_arrays(layout: Layout, draws: Mapping[str, Floats]) -> dict[str, Floats]:
     """What a group of draws holds (chain, draw, ...), from what was computed of them.
 
-    Flows keep every digit, so that the mass balance closes in the file as well; quantities and
-    latents are known to three digits at best.
+    Flows keep every digit, so that the mass balance closes in the file as well; all others
+    are known to three digits at best.
     """
     flows = draws["flows"]
     quantities = np.empty((*flows.shape[:3], len(layout.quantities)), dtype=np.float32)
     for chain, begin in product(range(flows.shape[0]), range(0, flows.shape[1], _TOGETHER)):
         at = (chain, slice(begin, begin + _TOGETHER))
         quantities[at] = quantity_draws(layout, flows[at])
-    return {name: draws[name] for name in _STORED} | {
-        "quantities": quantities,
+    found: dict[str, Any] = {name: draws[name] for name in _SHORT} | {
         "bias": draws["bias"].mean(axis=2),
         "drifting_bias": draws["bias"][..., _drifting(layout)],
     }
+    short = {name: values.astype(np.float32) for name, values in found.items()}
+    return short | {"flows": flows, "quantities": quantities}
 
 
 def _drifting(layout: Layout) -> NDArray[np.bool_]:
@@ -94,12 +102,16 @@ def _drifting(layout: Layout) -> NDArray[np.bool_]:
     return np.asarray((rows < layout.unknowns.varying) | ~still)
 
 
-def quantity_draws(layout: Layout, flows: Floats) -> Floats:
-    """Quantities (..., year, quantity) of flows (..., year, flow); NaN where a ratio is 0/0."""
-    values = _weighed(flows, layout.numerators)
-    below = _weighed(flows, layout.denominators[:, np.flatnonzero(layout.ratio)])
+def quantity_draws(layout: Layout, flows: Floats, which: Integers | slice = slice(None)) -> Floats:
+    """Quantities (..., year, quantity) of flows (..., year, flow); NaN where a ratio is 0/0.
+
+    All of them, or those at the positions ``which``.
+    """
+    ratio = layout.ratio[which]
+    values = _weighed(flows, layout.numerators[:, which])
+    below = _weighed(flows, layout.denominators[:, which][:, np.flatnonzero(ratio)])
     with np.errstate(invalid="ignore", divide="ignore"):
-        values[..., layout.ratio] = np.where(below > 0, values[..., layout.ratio] / below, np.nan)
+        values[..., ratio] = np.where(below > 0, values[..., ratio] / below, np.nan)
     return np.asarray(values)
 
 
@@ -128,12 +140,43 @@ def log_likelihood(layout: Layout, draws: Mapping[str, Floats]) -> Floats:
     return terms
 
 
-def record_names(layout: Layout, chains: int, draws: int) -> dict[str, Any]:
-    """Labels of every dimension of values by record."""
+def log_prior(rows: Sequence[PriorRow], latents: Floats) -> dict[str, Floats]:
+    """What the group of log priors holds: of the standard normals that each prior row governs."""
+    terms = np.empty((*latents.shape[:2], len(rows)), dtype=np.float32)
+    for n, row in enumerate(rows):
+        values = latents[..., row.latents].astype(np.float64)
+        normal = np.square(values) + math.log(2 * math.pi)
+        terms[..., n] = -0.5 * normal.sum(axis=-1)
+    return {"value": terms}
+
+
+def prior_names(rows: Sequence[PriorRow], chains: int, draws: int) -> dict[str, Any]:
+    """Labels of every dimension of log priors."""
     return {
         CHAIN: np.arange(chains),
         DRAW: np.arange(draws),
-        RECORD: _labels(layout.records),
+        PRIOR_ROW: _labels(row.prior.label for row in rows),
+    }
+
+
+def informative(layout: Layout) -> NDArray[np.bool_]:
+    """Whether each record says anything of the unknowns.
+
+    One that does not is as probable in every draw. Leave-one-out weights of it have no tail, and
+    ArviZ refuses a group that holds one.
+    """
+    return np.asarray(layout.equations.figures.kind != CERTAIN)
+
+
+def record_names(
+    layout: Layout, chains: int, draws: int, which: NDArray[np.bool_] | None = None
+) -> dict[str, Any]:
+    """Labels of every dimension of values by record, or of some of the records."""
+    records = np.array(layout.records, dtype=object)
+    return {
+        CHAIN: np.arange(chains),
+        DRAW: np.arange(draws),
+        RECORD: _labels(records if which is None else records[which]),
     }
 
 
@@ -163,5 +206,5 @@ def root_attributes(study: Study, settings: Mapping[str, int]) -> dict[str, Any]
     }
 
 
-def _labels(values: Any) -> np.ndarray:
+def _labels(values: Iterable[Any]) -> np.ndarray:
     return np.array([str(value) for value in values], dtype=object)

@@ -1205,3 +1205,18 @@ def observe(state, latent, equations):
     level = levels(state, latent, equations.centres)
     flow = balance(level, equations.graph)[0]
     return level, flow, locate(flow, level, equations.sums), spreads(latent, equations.errors)
+
+
+@_jit
+def observe_draws(latents, equations, flows, location, scale):
+    """Fill in flows (draw, flow, year), locations and scales (draw, record) of latent vectors."""
+    for n in range(latents.shape[0]):
+        latent = latents[n]
+        state = states(latent, equations.steps)
+        _, flow, at, spread = observe(state, latent, equations)
+        for f in range(flow.shape[0]):
+            for t in range(flow.shape[1]):
+                flows[n, f, t] = flow[f, t]
+        for r in range(at.size):
+            location[n, r] = at[r]
+            scale[n, r] = spread[r]

@@ -35,6 +35,7 @@ from reebayes.conventions import (
 from reebayes.wording import without_per_year
 
 DRIFTING, PRIOR_ROW, RATIO, DISTRIBUTION = "drifting", "prior_row", "ratio", "distribution"
+STUDY_FILE = "study_file"
 
 STUDY_UNIT, SUM_UNIT = "unit of the study", "unit of the study, without /yr"
 LOG, MULTIPLIER, NONE = "log scale", "multiplier", ""
@@ -45,7 +46,7 @@ BAND_PROBS = (0.5, 0.8, 0.9, 0.95)
 """Probabilities of the bands that a fit's file holds."""
 
 BANDS, OBSERVED, CONSTANT, STATS = "bands", "observed_data", "constant_data", "sample_stats"
-LIKELIHOOD = "log_likelihood"
+LIKELIHOOD, LOG_PRIOR = "log_likelihood", "log_prior"
 PREDICTIVE, PRIOR_PREDICTIVE = f"{POSTERIOR}_predictive", f"{PRIOR}_predictive"
 
 
@@ -232,6 +233,8 @@ TABLES = (
         },
         _SPAN | _STATED,
     ),
+    Variable("study_text", (STUDY_FILE,), NONE,
+             "Text of every file of the study: written to a directory, they are that study.", TEXT),
     Variable("variance_floor", (), "share of the stated variance",
              "Variance floor: the part of every stated variance that noise leaves as it is."),
 )  # fmt: skip
@@ -257,8 +260,22 @@ GROUPS: Mapping[str, Group] = {
         Group(PRIOR_PREDICTIVE, "What records would say, drawn from the prior.", _REPLICAS),
         Group(
             LIKELIHOOD,
-            "How probable each record is in each draw.",
+            "How probable each record is in each draw. A record that is as probable in every draw, "
+            "because it carries no information, is not among them.",
             (Variable("value", (*_BY_DRAW, RECORD), "log density", "Log-likelihood."),),
+        ),
+        Group(
+            LOG_PRIOR,
+            "How probable the unknowns that each prior row governs are in each draw.",
+            (
+                Variable(
+                    "value",
+                    (*_BY_DRAW, PRIOR_ROW),
+                    "log density",
+                    "Log prior of their standard normals; a constant of several periods counts "
+                    "with the first.",
+                ),
+            ),
         ),
         Group(
             OBSERVED,
@@ -330,16 +347,15 @@ _TYPE_NAMES = {
 
 _KINDS = {NUMBER: "biuf", TEXT: "OUST", TRUTH: "bi"}
 
-# Dimensions whose rows have no names.
-_UNNAMED = (PRIOR_ROW,)
-
 # Dimensions that have the same names in several groups.
 _TOGETHER = (
     (
-        (YEAR, FLOW, QUANTITY, REPORTER, DRIFTING, SHARED, GROUP, LATENT, RECORD),
+        (YEAR, FLOW, QUANTITY, REPORTER, DRIFTING, SHARED, GROUP, LATENT),
         (POSTERIOR, PRIOR, CONSTANT, PREDICTIVE, PRIOR_PREDICTIVE, LIKELIHOOD, OBSERVED),
     ),
-    (_BY_DRAW, (POSTERIOR, LIKELIHOOD, STATS)),
+    ((RECORD,), (CONSTANT, PREDICTIVE, PRIOR_PREDICTIVE, OBSERVED)),
+    ((PRIOR_ROW,), (CONSTANT, LOG_PRIOR)),
+    (_BY_DRAW, (POSTERIOR, LIKELIHOOD, LOG_PRIOR, STATS)),
 )
 
 
@@ -427,12 +443,11 @@ def _fault(group: str, variable: Variable, there: xr.Dataset) -> str:
     if variable.name not in there.variables:
         return place
     found = there.variables[variable.name]
-    named = [dim for dim in variable.dims if dim not in _UNNAMED]
-    if found.dims != variable.dims or any(dim not in there.indexes for dim in named):
+    if found.dims != variable.dims or any(dim not in there.indexes for dim in found.dims):
         return f"{place} by {', '.join(variable.dims)}"
     if found.size and found.dtype.kind not in _KINDS[variable.holds]:
         return f"{place} as {variable.holds}"
-    if any(there.indexes[dim].has_duplicates for dim in named):
+    if any(there.indexes[dim].has_duplicates for dim in found.dims):
         return f"{place} with each name once"
     if YEAR in variable.dims and not _is_span(there.indexes[YEAR]):
         return f"{place} with years one after another"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,9 +22,10 @@ from reebayes.conventions import (
     SOURCE,
     format_terms,
 )
-from reebayes.errors import ResultError
-from reebayes.results.contents import CONSTANT, dataset
-from reebayes.study import Record, Study, Table
+from reebayes.errors import ResultError, StudyError
+from reebayes.results.contents import CONSTANT, PRIOR_ROW, STUDY_FILE, dataset
+from reebayes.results.reading import Fit, contents_of
+from reebayes.study import TABLE_FILES, Record, Study, Table, read_study
 
 
 def constant_data(study: Study) -> xr.Dataset:
@@ -50,8 +54,54 @@ def constant_data(study: Study) -> xr.Dataset:
         SOURCE: _labels(study.sources.names),
         QUANTITY: _labels(study.quantities.names),
         PUBLISHED: _labels(study.published.names),
+        PRIOR_ROW: _labels(prior.label for prior in study.priors),
+        STUDY_FILE: _labels(study.texts),
     }
-    return dataset(CONSTANT, study.unit, arrays | {"variance_floor": study.variance_floor}, names)
+    arrays |= {
+        "study_text": _labels(study.texts.values()),
+        "variance_floor": study.variance_floor,
+    }
+    return dataset(CONSTANT, study.unit, arrays, names)
+
+
+def study_of(fit: Fit) -> Study:
+    """Return the study that was fitted, from the tables that travel with its fit.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+
+    Returns
+    -------
+    Study
+        With the hash that the fit names. Unverified records are in it if the fit counted them.
+
+    Raises
+    ------
+    ResultError
+        If the fit does not hold them, or they make another study than the one it names.
+    """
+    contents = contents_of(fit)
+    constant = contents.group(CONSTANT)
+    texts = dict(
+        zip(
+            constant[STUDY_FILE].values.tolist(),
+            constant["study_text"].values.tolist(),
+            strict=True,
+        )
+    )
+    with TemporaryDirectory() as folder:
+        for name in TABLE_FILES:
+            if name in texts:
+                Path(folder, name).write_bytes(str(texts[name]).encode())
+        try:
+            study = read_study(folder, recalled=True)
+        except StudyError as error:
+            raise ResultError(f"The tables in the fit are no sound study:\n{error}") from error
+    if study.hash != contents.attrs.get("study_hash"):
+        raise ResultError("The tables in the fit are not those of the study that it names.")
+    return replace(study, path=Path())
 
 
 def redescribed(fit: xr.DataTree, study: Study) -> xr.DataTree:

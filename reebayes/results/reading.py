@@ -14,6 +14,8 @@ import pandas as pd
 import xarray as xr
 
 from reebayes.conventions import (
+    CHAIN,
+    DRAW,
     FLOW,
     POSTERIOR,
     PRIOR,
@@ -31,6 +33,7 @@ from reebayes.errors import ResultError
 from reebayes.results.contents import (
     CONSTANT,
     DRIFTING,
+    LIKELIHOOD,
     TABLES,
     cut_unevenly,
     missing,
@@ -236,6 +239,20 @@ class Contents:
         """Return the quantities that the study's report puts first, or its first few."""
         names = self.units.index[:fallback]
         return list(self.report.get("headline") or map(str, names))
+
+    @cached_property
+    def log_likelihood(self) -> xr.DataArray:
+        """Log-likelihoods (chain, draw, record) of all records, in the order of their table.
+
+        The group holds only records that some draw makes more or less probable; others have 0.
+
+        Raises
+        ------
+        ResultError
+            If the fit has no log-likelihoods.
+        """
+        there = self.group(LIKELIHOOD)["value"].transpose(CHAIN, DRAW, RECORD)
+        return there.reindex({RECORD: self.records.index.to_numpy(object)}, fill_value=0.0)
 
     def array(self, group: str, variable: str, name: str) -> np.ndarray:
         """Draws (chain, draw, ...) of one name of a variable, read by themselves.

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from reebayes.conventions import FLOW, POSTERIOR, QUANTITY
+from reebayes.conventions import FLOW, POSTERIOR, QUANTITY, SAMPLE_DIMS, YEAR
+from reebayes.errors import ResultError
 from reebayes.results.reading import Fit, contents_of, require_finite, require_known
-from reebayes.results.summaries import UNIT_SEPARATOR
+from reebayes.results.summaries import UNIT_SEPARATOR, cumulative
+
+type Span = int | tuple[int, int] | None
+"""One year, first and last year of a sum, or all years."""
 
 
 def quantity(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.DataArray:
@@ -77,3 +83,61 @@ def _select(draws: xr.DataArray, dim: str, name: str | Sequence[str]) -> xr.Data
     chosen = draws.sel({dim: name if isinstance(name, str) else list(name)})
     require_finite(chosen.values, str(draws.name))
     return chosen
+
+
+def over_years(
+    values: NDArray[np.float64], known: Sequence[int], span: Span
+) -> NDArray[np.float64]:
+    """Draws (..., year) in one year, or summed over several.
+
+    Parameters
+    ----------
+    values : array (..., year)
+    known : sequence of int
+        The years.
+    span : int or (int, int), optional
+        One year, or first and last year of a sum; all years if left out.
+    """
+    years = list(known)
+    if isinstance(span, int):
+        return np.asarray(values[..., years.index(span)])
+    first, last = span or (years[0], years[-1])
+    return np.asarray(values[..., years.index(first) : years.index(last) + 1].sum(axis=-1))
+
+
+def answer_draws(fit: Fit, name: str, years: Span = None) -> tuple[NDArray[np.float64], str]:
+    """Draws of one quantity in one year, or summed over several, one after another.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    name : str
+        Quantity.
+    years : int or (int, int), optional
+        One year, or first and last year of a sum; the sum over all years if left out.
+
+    Returns
+    -------
+    draws : array (draw)
+        Chain after chain.
+    unit : str
+
+    Raises
+    ------
+    ResultError
+        If a name is unknown, the years are not those of the fit, the quantity does not exist in
+        them, or a ratio is to be summed.
+    """
+    values = quantity(fit, name)
+    if isinstance(years, int):
+        known = values[YEAR].values.tolist()
+        if years not in known:
+            raise ResultError(f"Year {years} is not inside {known[0]} to {known[-1]}.")
+        values = values.sel({YEAR: years})
+    else:
+        values = cumulative(values, *(years or ()))
+    draws = values.transpose(*SAMPLE_DIMS).values.ravel().astype(np.float64)
+    if not np.isfinite(draws).all():
+        raise ResultError(f"{name} does not exist in {years or 'all draws of every year'}.")
+    return draws, str(values.attrs["units"])

@@ -198,6 +198,13 @@ class Prior:
         """What the prior is about, as a value."""
         return Target.parse(self.target)
 
+    @property
+    def label(self) -> str:
+        """Target and, of a row for some years, those: ``"concentrate_US[2000-2002]"``."""
+        if self.year is None:
+            return self.target
+        return f"{self.target}[{self.year}-{self.year_end or self.year}]"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

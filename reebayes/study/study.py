@@ -1,21 +1,24 @@
 """The study as a whole: read, checked, and changed by copy."""
 
-import hashlib
-import json
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any, Self
 
 from reebayes.errors import Fault, StudyError, StudyWarning
+from reebayes.files import write_whole
 from reebayes.study.changes import changed, check_variants, unheard
-from reebayes.study.checks.whole import check_draft, check_kept, check_types
+from reebayes.study.checks.whole import check_draft, check_kept, check_types, sound_variants
 from reebayes.study.drafts import Draft, read_draft
+from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
+from reebayes.study.hashing import SCHEMAS, digest, rows_of, tables_of
 from reebayes.study.header.frozen import Settings
-from reebayes.study.header.settings import TABLE, Header
+from reebayes.study.header.settings import TABLE, Header, check_settings
 from reebayes.study.reading.cells import Entry
+from reebayes.study.reading.csvfiles import FaultList
 from reebayes.study.rows import (
     RECALLED,
     Estimate,
@@ -29,17 +32,15 @@ from reebayes.study.rows import (
     route_name,
 )
 from reebayes.study.schema import (
-    ESTIMATES,
     FLOWS,
-    PRIORS,
-    PROCESSES,
+    QUANTITIES,
     RECORDS,
     SCHEMA,
     SOURCES,
-    TableSchema,
 )
 from reebayes.study.table import Table
 from reebayes.study.targets import NOISE_FLOOR
+from reebayes.study.writing import texts
 from reebayes.wording import suggestion
 
 VARIANCE_FLOOR = 0.25
@@ -48,16 +49,6 @@ VARIANCE_FLOOR = 0.25
 Rounding, conversion and definition stay when a reporter is better than stated.
 """
 
-_SCHEMAS: Mapping[str, TableSchema] = {
-    "processes": PROCESSES,
-    "flows": FLOWS,
-    "records": RECORDS,
-    "priors": PRIORS,
-    "sources": SOURCES,
-    "published": ESTIMATES,
-}
-"""Columns of the tables of a study; those of its quantities are gathered from several rows."""
-
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -65,8 +56,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 class Study:
     """A material-flow system, its records, its priors and their sources.
 
-    A study is never changed: `with_prior`, `without_source`, `without_reporter` and `with_records`
-    return checked copies, and `variant` one that ``study.toml`` declares. Flows are in ``unit``
+    A study is never changed: `with_prior`, `with_source`, `with_record`, `with_flow`,
+    `without_source`, `without_reporter` and `with_records` return checked copies, and `variant` one
+    that ``study.toml`` declares. Flows are in ``unit``
     (thousand tonnes of content a year). ``settings``, ``report``, ``package`` and ``variants`` are
     the tables of those names in ``study.toml``. ``published`` holds literature estimates; no fit
     and no hash depends on them.
@@ -133,7 +125,7 @@ class Study:
             "years": [self.first_year, self.last_year],
             "settings": self.settings.plain,
         }
-        return _digest(content | {t: _rows(self, t, moving=True) for t in _tables(self)})
+        return digest(content | {t: rows_of(self, t, moving=True) for t in tables_of(self)})
 
     @property
     def description_hash(self) -> str:
@@ -149,7 +141,7 @@ class Study:
             "package": self.package.plain,
             "variants": self.variants.plain,
         }
-        return _digest(content | {t: _rows(self, t, moving=False) for t in _tables(self)})
+        return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)})
 
     @property
     def variance_floor(self) -> float:
@@ -160,32 +152,153 @@ class Study:
         rows = self.priors.rows(str(NOISE_FLOOR))
         return float(rows[0].median) if rows else VARIANCE_FLOOR
 
-    def with_prior(self, target: str, **changes: Any) -> Self:
-        """Return a copy with `changes` made to every prior row of `target`.
+    def with_prior(
+        self,
+        target: str,
+        *,
+        year: int | None = None,
+        factor: float | None = None,
+        shift: float | None = None,
+        **changes: Any,
+    ) -> Self:
+        """Return a copy with one prior row of `target`, or all of them, changed.
 
         Parameters
         ----------
         target : str
             A flow, ``route:<A>:<B>``, ``bias:<reporter>``, ``shared:<name>``,
             ``noise:<reporter>``, ``noise:all`` or ``step:<group>`` of ``priors.csv``.
+        year : int, optional
+            A year of the row that changes, where the target has a row for each of several
+            periods; all rows change if it is left out.
+        factor : float, optional
+            Number by which the median is multiplied; of a prior on the log scale, its logarithm
+            is added.
+        shift : float, optional
+            Number of the row's own standard deviations by which its centre moves, on the scale of
+            its distribution. A share moves on the log odds against what its siblings leave.
         **changes
             Fields of `Prior` and their new values, such as ``median=1.5, sd=0.3``.
 
         Raises
         ------
         StudyError
-            If no row has that target, a field is unknown, or the copy would not be sound.
+            If no row has that target or year, a field is unknown, one value would replace
+            different ones of several periods, or the copy would not be sound.
         """
-        if not self.priors.rows(target):
-            message = f"no prior for {target!r}. {suggestion(target, set(self.priors.names))}"
-            raise StudyError([Fault("priors.csv", None, "target", target, message)])
-        known = {item.name for item in fields(Prior)}
-        for name in changes:
-            if name not in known:
-                message = f"a prior has no {name!r}. {suggestion(name, sorted(known), show=10)}"
-                raise StudyError([Fault("priors.csv", None, name, name, message)])
-        priors = (replace(p, **changes) if p.target == target else p for p in self.priors)
+        priors = edited_priors(
+            self.priors,
+            target,
+            rest_of_shares(self.flows, self.priors, self.years),
+            year=year,
+            factor=factor,
+            shift=shift,
+            changes=changes,
+        )
         return self._copy(priors=Table(Prior, priors))
+
+    def with_settings(self, **settings: Any) -> Self:
+        """Return a copy with settings of ``study.toml`` changed.
+
+        Parameters
+        ----------
+        **settings
+            Such as ``error_distribution="student_t"``.
+
+        Raises
+        ------
+        StudyError
+            If a setting is unknown or out of range.
+        """
+        changed = self.settings.plain | settings
+        found = FaultList(TABLE)
+        check_settings(changed, found)
+        _raise_faults(found.faults)
+        return self._copy(settings=Settings(changed))
+
+    def with_source(self, source: str, **values: Any) -> Self:
+        """Return a copy with a source changed, or added.
+
+        Parameters
+        ----------
+        source : str
+            Key of the source.
+        **values
+            Fields of `Source`; a new one needs ``citation``.
+
+        Raises
+        ------
+        StudyError
+            If a field is unknown or missing, or the copy would not be sound.
+        """
+        make = new_row(
+            Source,
+            SOURCES.file,
+            {"source": source, "year": None, "url": "", "licence": ""},
+        )
+        rows = edited_rows(self.sources, "source", source, make, values, SOURCES.file)
+        return self._copy(sources=Table(Source, rows))
+
+    def with_record(self, record: str, **values: Any) -> Self:
+        """Return a copy with a record changed, or added.
+
+        Parameters
+        ----------
+        record : str
+            Name of the record.
+        **values
+            Fields of `Record`. A new one needs ``quantity``, ``year``, ``reporter``, ``source``,
+            ``sd`` and a figure; it is of kind ``value``, in the unit of the study (or a ratio),
+            and of one year unless given otherwise.
+
+        Raises
+        ------
+        StudyError
+            If a field is unknown or missing, or the copy would not be sound.
+        """
+        quantity = values.get("quantity", "")
+        is_ratio = quantity in self.quantities and self.quantities[quantity].is_ratio
+        defaults = {
+            "record": record,
+            "year_end": values.get("year"),
+            "kind": "value",
+            "value": None,
+            "low": None,
+            "high": None,
+            "unit": "ratio" if is_ratio else self.unit.removesuffix("/yr"),
+            "factor": None,
+        }
+        make = new_row(Record, RECORDS.file, defaults)
+        rows = edited_rows(self.records, "record", record, make, values, RECORDS.file)
+        return self._copy(records=Table(Record, rows))
+
+    def with_flow(self, flow: str, *, priors: Iterable[Prior] = (), **values: Any) -> Self:
+        """Return a copy with a flow changed, or added.
+
+        Parameters
+        ----------
+        flow : str
+            Name of the flow.
+        priors : iterable of Prior
+            Prior rows that a new flow brings with it.
+        **values
+            Fields of `Flow`. A new one needs ``source``, ``target`` and ``product``; it is
+            registered and can exist in every year unless given otherwise.
+
+        Raises
+        ------
+        StudyError
+            If a field is unknown or missing, or the copy would not be sound.
+        """
+        defaults = {
+            "flow": flow,
+            "registered": True,
+            "active": ((self.first_year, self.last_year),),
+            "label": flow,
+        }
+        make = new_row(Flow, FLOWS.file, defaults)
+        rows = edited_rows(self.flows, "flow", flow, make, values, FLOWS.file)
+        return self._copy(flows=Table(Flow, rows), priors=Table(Prior, (*self.priors, *priors)))
 
     def without_source(self, source: str) -> Self:
         """Return a copy without the records of `source`.
@@ -252,15 +365,72 @@ class Study:
             priors=Table(Prior, (entry.item for entry in after.priors)),
         )
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """Text of every file of the study, by name: what is read from them is this study.
+
+        A variant that names a source, reporter or target which a copy no longer has is left out:
+        a directory that held it could not be read.
+        """
+        draft = _draft_of(self)
+        draft.header = replace(draft.header, variants=self.variants)
+        variants = Settings(sound_variants(draft)) if self.variants else self.variants
+        header: dict[str, Any] = {
+            "name": self.name,
+            "unit": self.unit,
+            "first_year": self.first_year,
+            "last_year": self.last_year,
+        }
+        parts = {
+            "notes": self.notes,
+            "settings": self.settings.plain,
+            "package": self.package.plain,
+            "report": self.report.plain,
+            "variants": variants.plain,
+        }
+        header |= {key: value for key, value in parts.items() if value}
+        tables = {schema.file: getattr(self, title) for title, schema in SCHEMAS.items()}
+        terms = [term for quantity in self.quantities for term in _terms(quantity)]
+        return texts(header, tables | {QUANTITIES.file: terms})
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the study as a directory of tables, which `read_study` reads as the same study.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Directory, made if missing. It may hold no table of a study.
+
+        Returns
+        -------
+        Path
+            The directory.
+
+        Raises
+        ------
+        StudyError
+            If the directory holds tables of a study already; nothing is written then.
+        ResultError
+            If a file cannot be written.
+        """
+        folder = Path(folder)
+        there = [name for name in (TABLE, *SCHEMA) if (folder / name).exists()]
+        if there:
+            message = f"{folder} holds a study; give an empty directory"
+            raise StudyError([Fault(name, None, "", "", message) for name in there])
+        for name, text in self.texts.items():
+            write_whole(folder / name, partial(_write, content=text.encode()))
+        return folder
+
     def __repr__(self) -> str:
         """Name, years and how many rows each table has."""
-        counts = ", ".join(f"{len(table)} {title}" for title, table in _tables(self).items())
+        counts = ", ".join(f"{len(table)} {title}" for title, table in tables_of(self).items())
         return f"Study {self.name!r}, {self.first_year}-{self.last_year}, {self.unit}: {counts}"
 
     def _repr_html_(self) -> str:
         counts = "".join(
             f"<tr><td>{title}</td><td>{len(table)}</td></tr>"
-            for title, table in _tables(self).items()
+            for title, table in tables_of(self).items()
         )
         title = escape(f"{self.name}, {self.first_year}-{self.last_year}, {self.unit}")
         return f"<p><b>{title}</b></p><table>{counts}</table>"
@@ -354,6 +524,10 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
     return study._without_recalled(draft)
 
 
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 def _bundled() -> Path:
     """Return the directory of the bundled study: in a wheel, or in a clone."""
     packed = PACKAGE / "_data"
@@ -393,46 +567,6 @@ def _quantities(terms: Iterable[Term]) -> list[Quantity]:
 def _terms(quantity: Quantity) -> list[Term]:
     sides = (("num", quantity.numerator), ("den", quantity.denominator))
     return [Term(quantity.quantity, part, *pair) for part, side in sides for pair in side]
-
-
-def _tables(study: Study) -> dict[str, Table[Any]]:
-    return {
-        item.name: getattr(study, item.name)
-        for item in fields(study)
-        if isinstance(getattr(study, item.name), Table)
-    }
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _rows(study: Study, title: str, *, moving: bool) -> list[str]:
-    """Rows of a table, sorted, with the columns that move the posterior, or its key and the rest.
-
-    Quantities are what records observe, so all of them moves.
-    """
-    table: Table[Any] = getattr(study, title)
-    if title not in _SCHEMAS:
-        return sorted(_canonical(row) for row in table) if moving else []
-    schema = _SCHEMAS[title]
-    rest = [column.name for column in schema.columns if not column.moves]
-    names = schema.moving if moving else (*schema.key, *rest)
-    return sorted(_canonical(row, names) for row in table) if names else []
-
-
-def _canonical(row: Any, names: Iterable[str] | None = None) -> str:
-    values: dict[str, Any] = {
-        # 1 and 1.0 are the same number.
-        name: float(value) if type(value) is int else value
-        for name, value in asdict(row).items()
-        if names is None or name in names
-    }
-    for part in ("numerator", "denominator", "shared"):
-        if part in values:
-            values[part] = sorted(values[part])
-    return json.dumps(values, sort_keys=True)
 
 
 def _draft_of(study: Study) -> Draft:

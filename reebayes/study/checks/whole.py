@@ -13,6 +13,7 @@ from reebayes.study.checks.priors import check_priors
 from reebayes.study.checks.published import check_published
 from reebayes.study.checks.records import check_records
 from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import named_quantities, named_years
 from reebayes.study.header.settings import TABLE
 from reebayes.study.reading.cells import Entry, table_fault
@@ -74,6 +75,20 @@ def _check_outcomes(draft: Draft, context: Context) -> Iterator[Fault]:
         for fault in (*records, *check_priors(after, context)):
             message = f"makes a study that is not sound: {fault.table}, {fault}"
             yield Fault(TABLE, None, f"variants.{name}", fault.value, message)
+
+
+def sound_variants(draft: Draft) -> dict[str, Any]:
+    """Return the variants of a sound study that can be made of it; others name what is gone."""
+    kept = dict(draft.header.variants)
+    while True:
+        held = replace(draft, header=replace(draft.header, variants=Settings(kept)))
+        faults = list(check_variants(held, held.header.variants, kept))
+        # what a variant makes can be looked at once all that it names is there
+        faults = faults or list(_check_outcomes(held, build_context(held)))
+        broken = {fault.column.split(".")[1] for fault in faults}
+        if not broken:
+            return kept
+        kept = {name: variant for name, variant in kept.items() if name not in broken}
 
 
 def check_types(draft: Draft) -> list[Fault]:

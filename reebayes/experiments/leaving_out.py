@@ -1,0 +1,280 @@
+"""Answers without part of the records: a source, a reporter, a kind, or single records.
+
+Weights of the draws serve where their k-hat allows; elsewhere the study is fitted again without
+the records. The most influential records are looked for to first order, and always fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reebayes.answers.leave_one_out import LeftOut, influence
+from reebayes.answers.montecarlo import mean_error, weighted_shifts
+from reebayes.errors import ResultError, StudyError
+from reebayes.experiments.sensitivities import REFIT, WEIGHTS, study_in
+from reebayes.results.reading import Fit, contents_of
+from reebayes.results.selection import Span, answer_draws
+from reebayes.study import Study
+
+if TYPE_CHECKING:
+    from reebayes.experiments.refits import Refit, RefitSettings
+
+
+def leave_out(
+    fit: Fit,
+    quantity: str,
+    years: Span = None,
+    *,
+    by: str = "source",
+    study: Study | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    refit: bool = True,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Tell what a quantity would be without each source, reporter, record or kind of records.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    quantity : str
+        Quantity.
+    years : int or (int, int), optional
+        One year, or first and last year of a sum; the sum over all years if left out.
+    by : {"source", "reporter", "record", "kind"}
+        What is left out at a time.
+    study : Study, optional
+        The study that was fitted; taken from the fit if left out.
+    out : str or Path, optional
+        Directory in which finished refits are kept, and found again.
+    seed : int
+        Seed of the refits.
+    refit : bool
+        Whether to fit again where the weights fail; rows are empty there otherwise.
+    progress : bool
+        Tell on standard error how many refits are done.
+
+    Returns
+    -------
+    DataFrame
+        One row each, the largest change first: ``records`` left out; ``without``: posterior mean
+        without them, ``change`` from the mean with all records and its standard ``error``, in
+        ``unit``; ``change_sd``: in posterior standard deviations; ``sd_ratio``: standard deviation
+        without them over that with all; ``khat`` of the weights; ``by``: ``weights`` or ``refit``,
+        empty where neither gave an answer; ``verdict`` of the refit, or why there is none.
+
+    Raises
+    ------
+    ResultError
+        If a name is unknown, the years are not those of the fit, a ratio is to be summed, the fit
+        is of another study, or `by` is none of the four.
+
+    References
+    ----------
+    Vehtari, Gelman, Gabry (2017), Statistics and Computing 27, 1413-1432.
+    """
+    tables = leaving_out(fit, {quantity: years}, by=by, study=study, out=out, seed=seed,
+                         refit=refit, progress=progress)  # fmt: skip
+    return tables[quantity]
+
+
+def leaving_out(
+    fit: Fit,
+    years: Mapping[str, Span],
+    *,
+    by: str,
+    study: Study | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    refit: bool = True,
+    progress: bool = False,
+    settings: RefitSettings | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Return `leave_out` for several quantities at the cost of one.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    years : mapping of quantity to years
+        The years of each quantity, as in `leave_out`.
+    by, study, out, seed, refit, progress
+        As in `leave_out`.
+    settings : RefitSettings, optional
+
+    Returns
+    -------
+    dict of DataFrame
+
+    Raises
+    ------
+    ResultError
+        As `leave_out`.
+    """
+    contents = contents_of(fit)
+    answers = {name: answer_draws(contents, name, span) for name, span in years.items()}
+    left_out = LeftOut.of(contents, by)
+    sure = left_out.table["reliable"].to_numpy()
+    cases, why = {}, {}
+    if refit and not sure.all():
+        whole = study_in(contents, study)
+        for name in left_out.table.index[~sure]:
+            try:
+                cases[str(name)] = _without(whole, by, str(name))
+            except StudyError as error:
+                why[str(name)] = f"no study without it: {error.faults[0].message}"
+    folder = Path(out) if out is not None else None
+    found = _refits(cases, contents, years, seed=seed, folder=folder, settings=settings,
+                    progress=progress)  # fmt: skip
+    return {
+        name: _table(values, unit, name, left_out, found, why)
+        for name, (values, unit) in answers.items()
+    }
+
+
+def _refits(cases: Mapping[str, Study], *asked: Any, **options: Any) -> dict[str, Refit]:
+    """Fit again, if there is anything to fit; weights alone need no sampler."""
+    if not cases:
+        return {}
+    # imported here: the sampler takes seconds to load
+    from reebayes.experiments.refits import refits
+
+    return refits(cases, *asked, **options)
+
+
+def _without(study: Study, what: str, name: str) -> Study:
+    """Return a study without a source, reporter, record or kind of records."""
+    if what == "source":
+        return study.without_source(name)
+    if what == "reporter":
+        return study.without_reporter(name)
+    return study.with_records(r for r in study.records if getattr(r, what) != name)
+
+
+def _table(
+    values: np.ndarray,
+    unit: str,
+    name: str,
+    left_out: LeftOut,
+    found: Mapping[str, Refit],
+    why: Mapping[str, str],
+) -> pd.DataFrame:
+    """Rows of one answer, by the size of the change."""
+    mean, sd = float(values.mean()), float(values.std(ddof=1))
+    shift, error = weighted_shifts(values, left_out.weights)
+    squares = np.square(values - mean) @ left_out.weights - np.square(shift)
+    own = mean_error(values[None])
+    rows = []
+    about = left_out.table
+    counts = about["records"].tolist() if "records" in about else [1] * len(about)
+    for n, key in enumerate(map(str, about.index)):
+        row: dict[str, object] = {
+            "without": np.nan, "change": np.nan, "error": np.nan, "change_sd": np.nan,
+            "sd_ratio": np.nan, "records": counts[n], "khat": about["khat"].iloc[n], "by": "",
+            "verdict": why.get(key, ""),
+        }  # fmt: skip
+        if about["reliable"].iloc[n]:
+            row |= {"change": shift[n], "error": error[n], "by": WEIGHTS,
+                    "sd_ratio": float(np.sqrt(squares[n])) / sd}  # fmt: skip
+        elif key in found:
+            again = found[key]
+            row["verdict"] = again.verdict
+            if again.passed:
+                other, other_error = again.mean(name)
+                row |= {"change": other - mean, "error": float(np.hypot(own, other_error)),
+                        "by": REFIT, "sd_ratio": float(again.draws[name].std()) / sd}  # fmt: skip
+        row["without"] = mean + float(row["change"])  # type: ignore[arg-type]
+        row["change_sd"] = float(row["change"]) / sd  # type: ignore[arg-type]
+        rows.append(row)
+    table = pd.DataFrame(rows, index=about.index)
+    table["unit"] = unit
+    return table.sort_values("change", key=abs, ascending=False, kind="stable")
+
+
+def fewest_records(
+    fit: Fit,
+    quantity: str,
+    years: Span = None,
+    *,
+    move: float = 1.0,
+    study: Study | None = None,
+    confirm: bool = True,
+    seed: int = 0,
+    log: Callable[[str], object] | None = None,
+) -> pd.DataFrame:
+    """Find the fewest records without which a quantity would move by so many standard deviations.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    quantity : str
+        Quantity.
+    years : int or (int, int), optional
+        One year, or first and last year of a sum; the sum over all years if left out.
+    move : float
+        Posterior standard deviations by which the mean is to move.
+    study : Study, optional
+        The study that was fitted; taken from the fit if left out.
+    confirm : bool
+        Whether to fit again without the records of each direction. To first order they move the
+        answer too little: only a refit says by how much.
+    seed : int
+        Seed of the refits.
+    log : callable, optional
+        Takes a line on a refit that did not pass.
+
+    Returns
+    -------
+    DataFrame
+        One row each for ``direction`` ``down`` and ``up``: ``records`` left out, ``share`` of all,
+        ``names``; ``first_order`` change of the mean in ``unit``; ``refitted``, its standard
+        ``error`` and ``verdict`` (empty without `confirm`, and where no set of records is enough).
+
+    Raises
+    ------
+    ResultError
+        As `leave_out`, or if `move` is not above 0.
+
+    References
+    ----------
+    Broderick, Giordano, Meager (2020), An automatic finite-sample robustness metric.
+    """
+    if not move > 0:
+        raise ResultError(f"move must be above 0, not {move}.")
+    contents = contents_of(fit)
+    values, unit = answer_draws(contents, quantity, years)
+    mean, sd = float(values.mean()), float(values.std(ddof=1))
+    table = influence(contents, quantity, years)
+    rows, cases = [], {}
+    for direction, sign in (("down", -1.0), ("up", 1.0)):
+        # taking a record out takes its pull away
+        gains = (-sign * table["first_order"]).sort_values(ascending=False)
+        total = gains[gains > 0].cumsum()
+        enough = int((total < move * sd).sum()) + 1
+        reached = enough <= len(total)
+        names = [str(name) for name in total.index[:enough]] if reached else []
+        change = sign * float(total.iloc[enough - 1]) if reached else np.nan
+        rows.append({"direction": direction, "records": len(names),
+                     "share": len(names) / len(table),
+                     "first_order": change, "refitted": np.nan, "error": np.nan,
+                     "names": tuple(names), "verdict": ""})  # fmt: skip
+        if names and confirm:
+            whole = study_in(contents, study)
+            cases[direction] = whole.with_records(r for r in whole.records if r.record not in names)
+    found = _refits(cases, contents, {quantity: years}, seed=seed, log=log)
+    for row in rows:
+        again = found.get(str(row["direction"]))
+        if again is not None:
+            row["verdict"] = again.verdict
+            if again.passed:
+                other, error = again.mean(quantity)
+                row["refitted"] = other - mean
+                row["error"] = float(np.hypot(error, mean_error(values[None])))
+    return pd.DataFrame(rows).set_index("direction").assign(unit=unit)

@@ -1,0 +1,460 @@
+"""What an answer hangs on: how it moves if a prior, an error or a setting is another one.
+
+One fit is asked, not repeated: slopes are covariances with the score of a change, and changes of a
+whole standard deviation are the same draws with other weights, where their k-hat allows that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from reebayes.answers.importance import reliable, smoothed_weights
+from reebayes.answers.montecarlo import covariances, mean_error, weighted_shifts
+from reebayes.conventions import POSTERIOR
+from reebayes.errors import ResultError, StudyError
+from reebayes.inference.reweighting import PriorDraws, observed
+from reebayes.model.kernels import Equations
+from reebayes.model.layout import Layout, lay_out
+from reebayes.model.prior_rows import FIXED, PARTED, PriorRow, prior_rows
+from reebayes.model.unknowns import Floats
+from reebayes.results.description import study_of
+from reebayes.results.reading import Contents, Fit, contents_of
+from reebayes.results.selection import Span, answer_draws, over_years
+from reebayes.study import Prior, Study
+
+if TYPE_CHECKING:
+    from reebayes.experiments.refits import Refit
+
+SLOPE, WEIGHTS, REFIT = "slope", "weights", "refit"
+"""How a change was found: to first order, by weights of the draws, by fitting again."""
+
+SETTING = "setting"
+
+STEEP = 0.1
+"""Slope, in standard deviations, from which a row that weights do not settle is fitted again."""
+
+DOWN, UP, HALVED, DOUBLED = "down", "up", "halved", "doubled"
+CHANGES: Mapping[str, tuple[float, float]] = {
+    DOWN: (-1.0, 1.0),
+    UP: (1.0, 1.0),
+    HALVED: (0.0, 0.5),
+    DOUBLED: (0.0, 2.0),
+}
+"""Changes of a prior row: by how many of its spreads its centre moves, and its spread's factor."""
+
+SETTLED = 1.645
+"""Standard errors of their difference by which two slopes differ if their order is settled."""
+
+_THINNED = 1000
+"""Draws for rows that need the records computed again under each change."""
+type _Observed = tuple[dict[str, Floats], Floats]
+"""Answers by name, and the log-likelihood of all records, by draw."""
+
+_NEAR = 0.05
+"""Standard deviations over which their slopes are differenced."""
+
+
+def sensitivity(
+    fit: Fit,
+    quantity: str,
+    years: Span = None,
+    *,
+    confirm: bool = False,
+    study: Study | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Tell how a quantity moves with every prior, correlated error, noise scale and setting.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    quantity : str
+        Quantity.
+    years : int or (int, int), optional
+        One year, or first and last year of a sum; the sum over all years if left out.
+    confirm : bool
+        Whether to fit again where weights fail and a slope is above `STEEP`, and with the other
+        form of errors.
+    study : Study, optional
+        The study that was fitted; taken from the fit if left out.
+    out : str or Path, optional
+        Directory in which finished refits are kept, and found again.
+    seed : int
+        Seed of the refits.
+    progress : bool
+        Tell on standard error how many refits are done.
+
+    Returns
+    -------
+    DataFrame
+        One row for each row of the priors and each setting, the steepest first.
+
+        ``slope``: posterior standard deviations by which the mean of the quantity moves for each
+        prior standard deviation by which the centre of the row moves, with its standard
+        ``error``; ``effect``: the same in the unit of the quantity (``unit``); ``settled``:
+        whether the errors settle its place among its neighbours.
+
+        ``down`` and ``up``: change of the mean, in the unit, if the centre moves by -1 and +1
+        prior standard deviations (of a setting, ``up``: if it is the other one), with their
+        standard errors; ``khat`` of the weights, and ``by``: ``weights``, ``refit``, or
+        ``slope`` where the weights fail and the change is to first order only, without an error.
+        Where a refit did not pass its gate, ``verdict`` says so and the row stays as it was.
+
+        ``slope_spread``: posterior standard deviations for each unit of the log of the prior's
+        standard deviation, with ``error_spread``; ``halved`` and ``doubled``: change of the mean
+        if that is half or twice as large, with ``khat_spread`` and ``by_spread``.
+
+        ``target``, ``years`` and ``source`` of the row. A row without spread has no slope.
+
+    Raises
+    ------
+    ResultError
+        If a name is unknown, the years are not those of the fit, a ratio is to be summed, or the
+        fit is of another study.
+
+    References
+    ----------
+    Gustafson (2000), Local robustness in Bayesian analysis. Kallioinen, Paananen, Bürkner, Vehtari
+    (2024), Statistics and Computing 34, 57: power-scaling of priors.
+    """
+    tables = sensitivities(fit, {quantity: years}, confirm=confirm, study=study, out=out,
+                           seed=seed, progress=progress)  # fmt: skip
+    return tables[quantity]
+
+
+def sensitivities(
+    fit: Fit,
+    years: Mapping[str, Span],
+    *,
+    confirm: bool = False,
+    study: Study | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> dict[str, pd.DataFrame]:
+    """Return `sensitivity` for several quantities at the cost of one.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    years : mapping of quantity to years
+        The years of each quantity, as in `sensitivity`.
+    confirm, study, out, seed, progress
+        As in `sensitivity`.
+
+    Returns
+    -------
+    dict of DataFrame
+
+    Raises
+    ------
+    ResultError
+        As `sensitivity`.
+    """
+    contents = contents_of(fit)
+    answers = {name: answer_draws(contents, name, span) for name, span in years.items()}
+    asked = _Asked(contents, years, {name: draws for name, (draws, _) in answers.items()},
+                   study_in(contents, study))  # fmt: skip
+    tables = asked.tables()
+    if confirm:
+        # imported here: slopes need no sampler, which takes seconds to load
+        from reebayes.experiments.refits import refits
+
+        cases = _cases_to_confirm(asked.study, tables)
+        folder = Path(out) if out is not None else None
+        found = refits(cases, contents, years, seed=seed, folder=folder, progress=progress)
+        for name, table in tables.items():
+            _put_in(table, name, answers[name][0], found)
+    return {name: _ranked(table, answers[name][1]) for name, table in tables.items()}
+
+
+def _cases_to_confirm(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[str, Study]:
+    """Studies to fit again: rows that weights do not settle and on which some answer hangs."""
+    cases: dict[str, str] = {}
+    for prior in study.priors:
+        for end, slope, pair in _ENDS:
+            if any(_hangs(table, prior.label, end, slope) for table in tables.values()):
+                cases |= {_case(prior.label, name): name for name in pair}
+    rows = {prior.label: prior for prior in study.priors}
+    studies = {}
+    for case, name in cases.items():
+        with suppress(StudyError):  # where no sound study has such a row, the slope stays
+            studies[case] = _changed(study, rows[case.removesuffix(f" {name}")], name)
+    table = next(iter(tables.values()))
+    for label in table.index[(table["target"] == SETTING) & (table["by"] == "")]:
+        form = str(label).split()[-1]
+        studies[_case(str(label), UP)] = study.with_settings(error_distribution=form)
+    return studies
+
+
+_ENDS = (("", "slope", (DOWN, UP)), ("_spread", "slope_spread", (HALVED, DOUBLED)))
+
+
+def _hangs(table: pd.DataFrame, label: str, end: str, slope: str) -> bool:
+    row = table.loc[label]
+    return bool(row[f"by{end}"] == SLOPE and abs(row[slope]) > STEEP)
+
+
+def _changed(study: Study, prior: Prior, name: str) -> Study:
+    shift, stretch = CHANGES[name]
+    if shift:
+        return study.with_prior(prior.target, year=prior.year, shift=shift)
+    return study.with_prior(prior.target, year=prior.year, sd=prior.sd * stretch)
+
+
+def _case(label: str, change: str) -> str:
+    return f"{label} {change}"
+
+
+def _put_in(table: pd.DataFrame, name: str, draws: Floats, found: Mapping[str, Refit]) -> None:
+    """Put the answers of refits that passed into a table, and what became of the others."""
+    mean, own = float(draws.mean()), mean_error(draws[None])
+    table["verdict"] = ""
+    for label in table.index:
+        for end, _, pair in _ENDS:
+            wanted = [change for change in pair if _case(label, change) in found]
+            for change in wanted:
+                one = found[_case(label, change)]
+                if not one.passed:
+                    table.at[label, "verdict"] = f"{change}: {one.verdict}"
+                    continue
+                other, error = one.mean(name)
+                table.at[label, change] = other - mean
+                table.at[label, f"{change}_error"] = float(np.hypot(error, own))
+                table.at[label, f"by{end}"] = REFIT
+
+
+def study_in(contents: Contents, study: Study | None) -> Study:
+    """Return the study of a fit: the one given, if it is that, or the one in the fit.
+
+    Raises
+    ------
+    ResultError
+        If the study given is another one, or the fit does not hold its own.
+    """
+    if study is None:
+        return study_of(contents)
+    if study.hash != contents.attrs.get("study_hash"):
+        raise ResultError(f"This is not a fit of the study {study.name!r}.")
+    return study
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is asked of one fit: the draws of each answer, and those of the unknowns."""
+
+    contents: Contents
+    years: Mapping[str, Span]
+    answers: Mapping[str, Floats]
+    study: Study
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Tables by answer, in the order of the priors, then the settings."""
+        layout = lay_out(self.study)
+        latents = self._latents(layout)
+        rows = prior_rows(self.study, layout)
+        draws = PriorDraws(self.study, layout, latents)
+        by_density = [row for row in rows if row.kind not in (PARTED, FIXED)]
+        found = self._by_density(draws, by_density)
+        found |= self._by_records(draws, [row for row in rows if row.kind == PARTED])
+        names = [row.prior.label for row in rows]
+        tables = {
+            name: pd.DataFrame(
+                [found.get(label, {}).get(name, {}) for label in names],
+                index=pd.Index(names, name="row"),
+                columns=_COLUMNS,
+            )
+            for name in self.answers
+        }
+        setting = self._settings(layout, latents)
+        described = _described(row.prior for row in rows)
+        return {
+            name: pd.concat([table.join(described), setting[name]])
+            for name, table in tables.items()
+        }
+
+    def _latents(self, layout: Layout) -> Floats:
+        values = self.contents.group(POSTERIOR)["latents"].transpose("chain", "draw", ...).values
+        return values.reshape(-1, layout.unknowns.size).astype(np.float64)
+
+    def _by_density(
+        self, draws: PriorDraws, rows: Iterable[PriorRow]
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """Columns of rows of which the prior density settles everything, by row and answer."""
+        rows = list(rows)
+        scores = [draws.scores(row) for row in rows]
+        shift, spread = (np.stack(part, axis=1) for part in zip(*scores, strict=True))
+        slopes = {
+            name: (*covariances(values, shift), *covariances(values, spread))
+            for name, values in self.answers.items()
+        }
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for n, row in enumerate(rows):
+            logs = np.stack(
+                [draws.log_ratio(row, shift=by, stretch=to) for by, to in CHANGES.values()], axis=1
+            )
+            weights, khat = smoothed_weights(-logs)
+            found[row.prior.label] = {
+                name: _columns(values, [part[n] for part in slopes[name]], weights, khat)
+                for name, values in self.answers.items()
+            }
+        return found
+
+    def _by_records(
+        self, draws: PriorDraws, rows: Iterable[PriorRow]
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """Columns of rows that move one number otherwise in some years than in others.
+
+        The standard normals stay as drawn; answers and likelihoods are computed again.
+        """
+        thin = max(1, len(draws.latents) // _THINNED)
+        latents, layout = draws.latents[::thin], draws.layout
+        at = np.array([self.study.quantities.names.index(name) for name in self.answers], np.int64)
+
+        def under(equations: Equations) -> _Observed:
+            values, terms = observed(layout, equations, latents, at)
+            summed = [
+                over_years(values[:, :, n], self.study.years, self.years[name])
+                for n, name in enumerate(self.answers)
+            ]
+            return dict(zip(self.answers, summed, strict=True)), terms.sum(axis=1)
+
+        base = under(layout.equations) if rows else ({}, np.empty(0))
+        return {row.prior.label: self._parted(draws, row, base, under) for row in rows}
+
+    def _parted(
+        self,
+        draws: PriorDraws,
+        row: PriorRow,
+        base: _Observed,
+        under: Callable[[Equations], _Observed],
+    ) -> dict[str, dict[str, float]]:
+        """Columns of one such row, by answer."""
+        near = [
+            (
+                under(draws.changed(row, shift=by * _NEAR)),
+                under(draws.changed(row, stretch=float(np.exp(by * _NEAR)))),
+            )
+            for by in (1.0, -1.0)
+        ]
+        far = [under(draws.changed(row, shift=by, stretch=to)) for by, to in CHANGES.values()]
+        logs = np.stack([terms - base[1] for _, terms in far], axis=1)
+        weights, khat = smoothed_weights(-logs)
+        found = {}
+        for name, values in base[0].items():
+            slopes: list[float] = []
+            for k in range(2):
+                (up, plus), (down, minus) = near[0][k], near[1][k]
+                slope = (up[name] - down[name]) / (2 * _NEAR)
+                score = (plus - minus) / (2 * _NEAR)
+                cov, error = covariances(values, score[:, None])
+                slopes += [float(cov[0] + slope.mean()), float(error[0])]
+            moved = [
+                weighted_shifts(other[name], weights[:, [k]]) for k, (other, _) in enumerate(far)
+            ]
+            offset = [other[name].mean() - values.mean() for other, _ in far]
+            shifts = np.array([shift[0] for shift, _ in moved]) + offset
+            errors = np.array([error[0] for _, error in moved])
+            found[name] = _columns_of(values, slopes, shifts, errors, khat, len(values))
+        return found
+
+    def _settings(self, layout: Layout, latents: Floats) -> dict[str, pd.DataFrame]:
+        """One row for the form of errors: what the answers would be under the other one."""
+        settings = self.study.settings
+        heavy = settings.get("error_distribution", "normal") == "student_t"
+        freedom = 0.0 if heavy else float(settings.get("degrees_of_freedom", 5))
+        equations = layout.equations
+        figures = equations.figures._replace(freedom=freedom)
+        _, terms = observed(layout, equations._replace(figures=figures), latents, np.array([], int))
+        before = self.contents.log_likelihood.values.reshape(len(latents), -1).astype(np.float64)
+        logs = terms.sum(axis=1) - before.sum(axis=1)
+        weights, khat = smoothed_weights(-logs[:, None])
+        label = f"error_distribution = {'normal' if heavy else 'student_t'}"
+        found = {}
+        for name, values in self.answers.items():
+            shift, error = weighted_shifts(values, weights)
+            sure = bool(reliable(khat, len(values))[0])
+            row = {
+                "up": shift[0] if sure else np.nan,
+                "up_error": error[0] if sure else np.nan,
+                "khat": khat[0],
+                "by": WEIGHTS if sure else "",
+                "target": SETTING,
+                "years": "",
+                "source": "",
+            }
+            found[name] = pd.DataFrame([row], index=pd.Index([label], name="row"))
+        return found
+
+
+_COLUMNS = (
+    "slope", "error", "effect", "down", "down_error", "up", "up_error", "khat", "by",
+    "slope_spread", "error_spread", "halved", "halved_error", "doubled", "doubled_error",
+    "khat_spread", "by_spread",
+)  # fmt: skip
+
+
+def _columns(
+    values: Floats, slopes: list[float], weights: Floats, khat: Floats
+) -> dict[str, float]:
+    shifts, errors = weighted_shifts(values, weights)
+    return _columns_of(values, slopes, shifts, errors, khat, len(values))
+
+
+def _columns_of(
+    values: Floats, slopes: list[float], shifts: Floats, errors: Floats, khat: Floats, draws: int
+) -> dict[str, float]:
+    """One row of the table: slopes, then what moves by weights where these can be trusted."""
+    sd = float(values.std(ddof=1))
+    slope, error, slope_spread, error_spread = slopes
+    sure = reliable(khat, draws)
+    row: dict[str, float] = {
+        "slope": slope / sd, "error": error / sd, "effect": slope,
+        "slope_spread": slope_spread / sd, "error_spread": error_spread / sd,
+    }  # fmt: skip
+    first_order = (-slope, slope, slope_spread * np.log(0.5), slope_spread * np.log(2.0))
+    for end, pair in (("", (0, 1)), ("_spread", (2, 3))):
+        both = bool(sure[list(pair)].all())
+        row[f"khat{end}"] = float(khat[list(pair)].max())
+        row[f"by{end}"] = WEIGHTS if both else SLOPE  # type: ignore[assignment]
+        for k in pair:
+            name = list(CHANGES)[k]
+            row[name] = float(shifts[k] if both else first_order[k])
+            row[f"{name}_error"] = float(errors[k]) if both else float("nan")
+    return row
+
+
+def _described(priors: Iterable[Prior]) -> pd.DataFrame:
+    rows = [
+        {
+            "row": prior.label,
+            "target": prior.target,
+            "years": "" if prior.year is None else f"{prior.year}-{prior.year_end or prior.year}",
+            "source": prior.source,
+        }
+        for prior in priors
+    ]
+    return pd.DataFrame(rows).set_index("row")
+
+
+def _ranked(table: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Rows by the size of their slopes; whether errors settle the order is told."""
+    table = table.sort_values("slope", key=abs, ascending=False, kind="stable")
+    size, error = table["slope"].abs().to_numpy(float), table["error"].to_numpy(float)
+    gap = size[:-1] - size[1:]
+    clear = gap > SETTLED * np.hypot(error[:-1], error[1:])
+    settled = np.append(clear, True) & np.insert(clear, 0, True)
+    table.insert(3, "settled", np.where(np.isnan(size), False, settled))
+    table["unit"] = unit
+    return table

@@ -1,0 +1,312 @@
+"""Posterior draws under priors that are moved: their scores, and their weights, without a fit.
+
+The prior of a series is an AR(1) over standardised states. With x the states of a draw and S
+their covariance, moving the centre has the score 1'S^-1 x, and stretching the spread x'S^-1 x - n
+plus what the persistence adds, which follows from the ratio of step and spread. The score of a
+change is the derivative of the log prior of a draw; the covariance of an answer with it is the
+derivative of the answer's posterior mean.
+
+References
+----------
+Gustafson (2000), Local robustness in Bayesian analysis.
+Kallioinen, Paananen, Bürkner, Vehtari (2024), Statistics and Computing 34, 57.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from reebayes.inference.datatree import quantity_draws
+from reebayes.model.kernels import Equations, observe_draws, record_terms, states
+from reebayes.model.layout import Layout
+from reebayes.model.prior_rows import CONSTANT, MOVING, SCALE, PriorRow
+from reebayes.model.unknowns import PERSISTENCE_CEILING, Floats, Integers
+from reebayes.study import Study
+from reebayes.study.edits import moved_prior
+
+_SMALL = 1e-4
+"""Part of a standard deviation over which the effect of a share on its siblings is differenced."""
+
+type Means = Mapping[int, Floats]
+"""Changes of the prior mean, by column and for every year."""
+
+
+@dataclass(frozen=True, eq=False)
+class PriorDraws:
+    """Draws of the unknowns as their prior sees them.
+
+    Parameters
+    ----------
+    study : Study
+    layout : Layout
+        Of the study.
+    latents : array (draw, latent)
+    """
+
+    study: Study
+    layout: Layout
+    latents: Floats
+
+    # --- scores -----------------------------------------------------------------------------------
+
+    def scores(self, row: PriorRow) -> tuple[Floats, Floats]:
+        """Scores (draw) of moving a row's centre by its spread, and of the log of its spread.
+
+        Raises
+        ------
+        ValueError
+            If the row is of a kind that the prior's density alone does not settle.
+        """
+        if row.kind in (SCALE, CONSTANT):
+            value = self.latents[:, row.latents]
+            return value.sum(axis=1), (np.square(value) - 1.0).sum(axis=1)
+        if row.kind != MOVING:
+            raise ValueError(f"{row.prior.label} is {row.kind}")
+        shift = np.zeros(len(self.latents))
+        up, down = (self.mean_shifts(row, sign * _SMALL) for sign in (1, -1))
+        for column, change in up.items():
+            slope = (change - down[column]) / (2 * _SMALL) / self._sd[column]
+            shift += slope @ self._pulls[column]
+        at = np.ix_(row.columns, row.years)
+        spread = self._states[at] * self._pulls[at] - 1.0 + self._persistence_scores[at]
+        return shift, spread.sum(axis=(0, 1))
+
+    def changed(self, row: PriorRow, *, shift: float = 0.0, stretch: float = 1.0) -> Equations:
+        """Return the equations with one row of the priors changed, as `log_ratio` changes it."""
+        centres = self.layout.equations.centres
+        mean, sd = centres.mean.copy(), centres.sd.copy()
+        for column, change in (self.mean_shifts(row, shift) if shift else {}).items():
+            mean[column] += change
+        sd[np.ix_(row.columns, row.years)] *= stretch
+        return self.layout.equations._replace(centres=centres._replace(mean=mean, sd=sd))
+
+    # --- weights ----------------------------------------------------------------------------------
+
+    def log_ratio(self, row: PriorRow, *, shift: float = 0.0, stretch: float = 1.0) -> Floats:
+        """Log of the prior of each draw (draw) with a row changed, over its prior as it is.
+
+        Parameters
+        ----------
+        row : PriorRow
+        shift : float
+            Its centre moves by so many of its own spreads.
+        stretch : float
+            Its spread is multiplied by this.
+
+        Raises
+        ------
+        ValueError
+            If the row is of a kind that the prior's density alone does not settle.
+        """
+        if row.kind in (SCALE, CONSTANT):
+            value = self.latents[:, row.latents]
+            moved = (value - shift) / stretch
+            gained = 0.5 * (np.square(value) - np.square(moved)) - math.log(stretch)
+            return np.asarray(gained.sum(axis=1))
+        if row.kind != MOVING:
+            raise ValueError(f"{row.prior.label} is {row.kind}")
+        means = dict(self.mean_shifts(row, shift)) if shift else {}
+        own = set(row.columns.tolist())
+        total = np.zeros(len(self.latents))
+        for column in own | set(means):
+            by = np.ones(len(self.layout.years))
+            if column in own:
+                by[row.years] = stretch
+            total += self._log_prior(column, means.get(column), by) - self._as_it_is[column]
+        return total
+
+    def mean_shifts(self, row: PriorRow, shift: float) -> Means:
+        """Changes of prior means (year), by column, if a row's centre moves by so many spreads.
+
+        The other shares of a process move with the reference category, which takes what is left.
+        """
+        years = len(self.layout.years)
+        changes: dict[int, Floats] = {}
+        if row.prior.distribution != "share":
+            for column in row.columns:
+                changes[int(column)] = np.zeros(years)
+                changes[int(column)][row.years] = shift * row.prior.sd
+            return changes
+        before, own = row.prior, int(row.columns[0])
+        left = before.median * np.exp(-self._mean[own])  # median of the reference category
+        at = row.years[self._active(before.target)[row.years]]
+        rest = before.median + left[at].min(initial=1.0 - before.median)
+        after = moved_prior(before, rest, shift=shift).median
+        change = np.zeros(years)
+        change[at] = np.log(left[at] / (left[at] + before.median - after))
+        changes = {column: change.copy() for column in self._siblings(before.target)}
+        changes[own] = change.copy()
+        changes[own][row.years] += math.log(after / before.median)
+        return changes
+
+    def _log_prior(self, column: int, mean: Floats | None, stretch: Floats) -> Floats:
+        """Log density (draw) of a column's levels, up to what no change of a prior moves."""
+        at = self._states[column]
+        if mean is not None:
+            at = at - (mean / self._sd[column])[:, None]
+        persistence, variance = self._persistence[column], self._variance[column]
+        if (stretch != 1.0).any():
+            at = at / stretch[:, None]
+            persistence, variance = _persistences(self._moves[column] / stretch[1:, None])
+        gap = at[1:] - persistence * at[:-1]
+        whole = np.square(at[0]) + (np.square(gap) / variance + np.log(variance)).sum(axis=0)
+        return np.asarray(-0.5 * whole - np.log(stretch).sum())
+
+    @cached_property
+    def _as_it_is(self) -> list[Floats]:
+        """Log density of every column's levels under the priors as they are."""
+        still = np.ones(len(self.layout.years))
+        return [self._log_prior(n, None, still) for n in range(self.layout.unknowns.varying)]
+
+    # --- states, and how they move: arrays (column, year, draw) of what changes over the years ----
+
+    @cached_property
+    def _states(self) -> Floats:
+        """Standardised states."""
+        steps = self.layout.equations.steps
+        return np.ascontiguousarray(np.array([states(n, steps) for n in self.latents]).T)
+
+    @cached_property
+    def _moves(self) -> Floats:
+        """Steps over spreads, of the years after the first."""
+        steps = self.layout.equations.steps
+        tail = self.latents[:, self.layout.unknowns.steps_start :]
+        multiplier = np.exp(steps.step_mean + steps.step_sd * tail).T
+        which = steps.which[1:].T
+        return np.asarray(steps.ratio[which][..., None] * multiplier[steps.group[which]])
+
+    @cached_property
+    def _persistence_and_variance(self) -> tuple[Floats, Floats]:
+        return _persistences(self._moves)
+
+    @property
+    def _persistence(self) -> Floats:
+        return self._persistence_and_variance[0]
+
+    @property
+    def _variance(self) -> Floats:
+        return self._persistence_and_variance[1]
+
+    @cached_property
+    def _innovations(self) -> Floats:
+        """Innovations of the years after the first."""
+        unknowns = self.layout.unknowns
+        shocks = self.latents[:, : unknowns.states]
+        return shocks.reshape(-1, unknowns.years, unknowns.varying)[:, 1:].T
+
+    @cached_property
+    def _pulls(self) -> Floats:
+        """S^-1 x: how the log prior falls with every state."""
+        scaled = self._innovations / np.sqrt(self._variance)
+        pulls = np.empty_like(self._states)
+        pulls[:, 0] = self._states[:, 0]
+        pulls[:, 1:] = scaled
+        pulls[:, :-1] -= self._persistence * scaled
+        return pulls
+
+    @cached_property
+    def _persistence_scores(self) -> Floats:
+        """Score of the log spread through the persistence; 0 in the first year."""
+        shocks, variance = self._innovations, self._variance
+        persistence, before = self._persistence, self._states[:, :-1]
+        own = persistence * (1.0 - np.square(shocks)) + before * shocks * np.sqrt(variance)
+        moving = persistence < PERSISTENCE_CEILING
+        scores = np.zeros_like(self._states)
+        scores[:, 1:] = np.where(moving, own / variance, 0.0) * persistence * self._moves**2
+        return scores
+
+    @cached_property
+    def _mean(self) -> Floats:
+        return np.asarray(self.layout.equations.centres.mean)
+
+    @cached_property
+    def _sd(self) -> Floats:
+        return np.asarray(self.layout.equations.centres.sd)
+
+    def _active(self, flow: str) -> np.ndarray:
+        return np.asarray(self.layout.equations.graph.active[self.layout.flows.index(flow)])
+
+    def _siblings(self, flow: str) -> list[int]:
+        """Columns of the other shares that its process parts what passes through by."""
+        columns = self.layout.unknowns.columns
+        shares = {prior.target for prior in self.study.priors if prior.distribution == "share"}
+        source = self.study.flows[flow].source
+        return [
+            columns.index(other.flow)
+            for other in self.study.flows
+            if other.source == source and other.flow in shares and other.flow != flow
+        ]
+
+
+def _persistences(moves: Floats) -> tuple[Floats, Floats]:
+    """Persistence and variance of innovations, of steps over spreads."""
+    square = np.square(moves)
+    persistence = np.exp(-0.5 * square)
+    high = persistence >= PERSISTENCE_CEILING
+    variance = np.where(high, 1.0 - PERSISTENCE_CEILING**2, -np.expm1(-square))
+    return np.minimum(persistence, PERSISTENCE_CEILING), variance
+
+
+def observed(
+    layout: Layout, equations: Equations, latents: Floats, quantities: Integers
+) -> tuple[Floats, Floats]:
+    """Answers and log-likelihoods of latent vectors under equations that may be changed.
+
+    Parameters
+    ----------
+    layout : Layout
+    equations : Equations
+        Those of the layout, or with priors, errors or figures changed.
+    latents : array (draw, latent)
+    quantities : array of int
+        Positions of the quantities that are asked for.
+
+    Returns
+    -------
+    quantities : array (draw, year, quantity)
+    terms : array (draw, record)
+        Log-likelihood of every record.
+    """
+    flows, location, scale = _observed(layout, equations, latents)
+    values = quantity_draws(layout, flows.swapaxes(1, 2), quantities)
+    terms = np.stack(
+        [record_terms(*pair, equations.figures) for pair in zip(location, scale, strict=True)]
+    )
+    return values, terms
+
+
+def located(layout: Layout, latents: Floats) -> tuple[Floats, Floats]:
+    """Location and scale (draw, record) of every record, both of logs.
+
+    Parameters
+    ----------
+    layout : Layout
+    latents : array (draw, latent)
+    """
+    return _observed(layout, layout.equations, latents)[1:]
+
+
+def _observed(
+    layout: Layout, equations: Equations, latents: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Flows (draw, flow, year), locations and scales (draw, record)."""
+    draws, records = len(latents), len(layout.records)
+    flows = np.empty((draws, len(layout.flows), len(layout.years)))
+    location, scale = np.empty((draws, records)), np.empty((draws, records))
+
+    def fill(span: slice) -> None:
+        observe_draws(latents[span], equations, flows[span], location[span], scale[span])
+
+    cores = os.cpu_count() or 1
+    ends = np.linspace(0, draws, cores + 1).astype(int)
+    with ThreadPoolExecutor(cores) as pool:  # kernels run outside the GIL
+        list(pool.map(fill, [slice(*pair) for pair in pairwise(ends)]))
+    return flows, location, scale

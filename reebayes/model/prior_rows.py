@@ -1,0 +1,113 @@
+"""The rows of ``priors.csv`` among the unknowns: which columns, years and latents each governs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reebayes.model.layout import Layout
+from reebayes.model.unknowns import Integers
+from reebayes.study import Prior, Study
+from reebayes.study.targets import ALL, EVERY, NOISE, STEP, STEP_GROUPS, Target, targets_in
+
+MOVING, CONSTANT, PARTED, SCALE, FIXED = "moving", "constant", "parted", "scale", "fixed"
+"""How a row reaches the unknowns: a series of states; one number for all years; one number whose
+centre or spread differs between periods; noise or a step multiplier; nothing, for its spread is 0.
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriorRow:
+    """One row of the priors, and what it governs.
+
+    Parameters
+    ----------
+    prior : Prior
+    kind : str
+        `MOVING`, `CONSTANT`, `PARTED`, `SCALE` or `FIXED`.
+    columns : array of int
+        Columns of the levels that it governs; none of `SCALE`.
+    years : array of int
+        Positions of the years in which it is in force.
+    latents : array of int
+        Entries of the latent vector that have their standard normal prior from it.
+    """
+
+    prior: Prior
+    kind: str
+    columns: Integers
+    years: Integers
+    latents: Integers
+
+
+def prior_rows(study: Study, layout: Layout) -> tuple[PriorRow, ...]:
+    """Find what every row of the priors governs, in the order of the table.
+
+    Parameters
+    ----------
+    study : Study
+    layout : Layout
+        Of the study.
+    """
+    siblings: dict[str, list[Prior]] = {}
+    for prior in study.priors:
+        siblings.setdefault(prior.target, []).append(prior)
+    return tuple(_row(study, layout, prior, siblings[prior.target]) for prior in study.priors)
+
+
+def _row(study: Study, layout: Layout, prior: Prior, siblings: Sequence[Prior]) -> PriorRow:
+    unknowns = layout.unknowns
+    years = in_force(prior, siblings, study.years)
+    names = list(_names(study, prior))
+    if prior.about.group in (NOISE, STEP):
+        scales = [_scale_position(layout, name) for name in names] if prior.sd else []
+        kind = SCALE if scales else FIXED
+        return PriorRow(prior, kind, _whole([]), years, _whole(scales))
+    columns = _whole(unknowns.columns.index(n) for n in names if n in unknowns.columns)
+    moving = columns < unknowns.varying
+    if moving.any():
+        states = years[:, None] * unknowns.varying + columns[moving][None]
+        return PriorRow(prior, MOVING, columns, years, _whole(states.ravel()))
+    constant = columns < unknowns.varying + unknowns.constant
+    if not constant.any():
+        return PriorRow(prior, FIXED, columns, years, _whole([]))
+    parted = len(siblings) > 1
+    # one standard normal serves all periods; it counts with the first
+    own = prior is siblings[0]
+    kind = PARTED if parted else CONSTANT
+    latents = unknowns.states + columns[constant & own] - unknowns.varying
+    return PriorRow(prior, kind, columns, years, latents)
+
+
+def in_force(prior: Prior, siblings: Sequence[Prior], years: Sequence[int]) -> Integers:
+    """Positions of the years for which a row holds, among all rows of its target.
+
+    A year that no row covers keeps the row before it, or else takes the next.
+    """
+    rows = sorted(siblings, key=lambda row: row.year or years[0])
+    begins = np.array([row.year or years[0] for row in rows])
+    place = np.clip(np.searchsorted(begins, np.array(years), side="right") - 1, 0, None)
+    return np.flatnonzero(place == rows.index(prior))
+
+
+def _names(study: Study, prior: Prior) -> Iterator[str]:
+    """Targets that a row governs: its own, or those of every reporter without a row."""
+    target = prior.about
+    if target.name != EVERY:
+        yield prior.target
+        return
+    own = {row.target for row in study.priors}
+    yield from (t for t in targets_in(target.group, study.reporters) if t not in own)
+
+
+def _scale_position(layout: Layout, name: str) -> int:
+    unknowns, target = layout.unknowns, Target.parse(name)
+    if target.group == STEP:
+        return unknowns.steps_start + STEP_GROUPS.index(target.name)
+    return unknowns.scales_start + (*layout.reporters, ALL).index(target.name)
+
+
+def _whole(values: Iterable[int]) -> Integers:
+    return np.array(list(values), dtype=np.int64)

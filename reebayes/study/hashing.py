@@ -1,0 +1,70 @@
+"""Which rows and columns of a study its digests cover, in a form that order does not change."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from reebayes.study.schema import (
+    ESTIMATES,
+    FLOWS,
+    PRIORS,
+    PROCESSES,
+    RECORDS,
+    SOURCES,
+    TableSchema,
+)
+from reebayes.study.table import Table
+
+SCHEMAS: Mapping[str, TableSchema] = {
+    "processes": PROCESSES,
+    "flows": FLOWS,
+    "records": RECORDS,
+    "priors": PRIORS,
+    "sources": SOURCES,
+    "published": ESTIMATES,
+}
+"""Columns of the tables of a study; those of its quantities are gathered from several rows."""
+
+
+def tables_of(study: Any) -> dict[str, Table[Any]]:
+    """Return the tables of a study, by the names of its fields."""
+    return {
+        item.name: getattr(study, item.name)
+        for item in fields(study)
+        if isinstance(getattr(study, item.name), Table)
+    }
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of plain values, whatever the order of their names."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def rows_of(study: Any, title: str, *, moving: bool) -> list[str]:
+    """Rows of a table, sorted, with the columns that move the posterior, or its key and the rest.
+
+    Quantities are what records observe, so all of them moves.
+    """
+    table: Table[Any] = getattr(study, title)
+    if title not in SCHEMAS:
+        return sorted(_canonical(row) for row in table) if moving else []
+    schema = SCHEMAS[title]
+    rest = [column.name for column in schema.columns if not column.moves]
+    names = schema.moving if moving else (*schema.key, *rest)
+    return sorted(_canonical(row, names) for row in table) if names else []
+
+
+def _canonical(row: Any, names: Iterable[str] | None = None) -> str:
+    values: dict[str, Any] = {
+        # 1 and 1.0 are the same number.
+        name: float(value) if type(value) is int else value
+        for name, value in asdict(row).items()
+        if names is None or name in names
+    }
+    for part in ("numerator", "denominator", "shared"):
+        if part in values:
+            values[part] = sorted(values[part])
+    return json.dumps(values, sort_keys=True)
