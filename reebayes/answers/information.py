@@ -94,7 +94,7 @@ def value_of_information(
     is found does not matter to the width, as it would not in a normal posterior.
     """
     contents = contents_of(fit)
-    _check(contents, sd=sd, count=count, reporter=reporter)
+    _check(contents, sd=sd, count=count, reporter=reporter, cost=cost or {})
     draws, unit = answer_draws(contents, quantity, years)
     found = _Figures.of(contents, candidates, sd, reporter)
     prices = np.array([(cost or {}).get(name, 1.0) for name, _ in found.names])
@@ -119,7 +119,9 @@ def value_of_information(
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="order"))
 
 
-def _check(contents: Contents, *, sd: float, count: int, reporter: str | None) -> None:
+def _check(
+    contents: Contents, *, sd: float, count: int, reporter: str | None, cost: Mapping[str, float]
+) -> None:
     if not 0 < sd < np.inf:
         raise ResultError(f"sd must be above 0, not {sd}.")
     if count < 1:
@@ -127,6 +129,10 @@ def _check(contents: Contents, *, sd: float, count: int, reporter: str | None) -
     if reporter is not None:
         known = contents.group(POSTERIOR)[REPORTER].values.astype(str).tolist()
         require_known([reporter], known, REPORTER)
+    require_known(cost, contents.units.index, "quantity")
+    for name, price in cost.items():
+        if not 0 < price < np.inf:
+            raise ResultError(f"cost of {name} must be above 0, not {price}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,7 +301,7 @@ def _logs(contents: Contents, name: str, reporter: str | None) -> Floats:
 
 
 def _new_bias(contents: Contents) -> float:
-    """Variance of the bias of a reporter that the study does not know yet."""
+    """Variance of the bias of a reporter unknown to the study; of several periods, the widest."""
     constant = contents.group(CONSTANT)
     rows = constant["prior_target"].values.astype(str) == str(Target(BIAS, EVERY))
-    return float(np.square(constant["prior_sd"].values[rows]).sum())
+    return float(np.square(constant["prior_sd"].values[rows]).max(initial=0.0))

@@ -47,7 +47,7 @@ def weighted_shifts(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 def mean_error(draws: Floats) -> float:
     """Standard error of the mean of draws (chain, draw), by batch means within chains."""
-    parts = max(1, BATCHES // draws.shape[0])
+    parts = min(max(1, BATCHES // draws.shape[0]), draws.shape[1])
     means = [part.mean() for chain in draws for part in np.array_split(chain, parts)]
     return float(np.std(means, ddof=1) / np.sqrt(len(means)))
 

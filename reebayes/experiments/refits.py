@@ -70,6 +70,8 @@ class Refit:
     rhat, ess : float
         Worst of the answers.
     divergences, attempts : int
+    fault : str
+        Why sampling could not start; there are no draws then.
     """
 
     draws: Mapping[str, Floats]
@@ -77,6 +79,7 @@ class Refit:
     ess: float
     divergences: int
     attempts: int
+    fault: str = ""
 
     @property
     def passed(self) -> bool:
@@ -86,6 +89,8 @@ class Refit:
     @property
     def verdict(self) -> str:
         """What the gate says, in a sentence."""
+        if self.fault:
+            return f"could not be sampled: {self.fault}"
         figures = (
             f"R-hat {self.rhat:.3f}, effective draws {self.ess:.0f}, "
             f"divergences {self.divergences}, tries {self.attempts}"
@@ -132,7 +137,7 @@ def refits(
     Returns
     -------
     dict of Refit
-        A case that could not be sampled at all is not in it.
+        A case that could not be sampled at all has no draws, and its verdict says why.
     """
     settings = settings or RefitSettings()
     found: dict[str, Refit] = {}
@@ -147,13 +152,11 @@ def refits(
             try:
                 one = refit(study, near, years, seed=_seed(study, near, seed), settings=settings)
             except FitError as error:
-                if log:
-                    log(f"{name}: {error}")
-                continue
+                one = Refit({}, np.nan, np.nan, 0, 0, fault=str(error))
             finally:
                 meter.tick()
             path = paths[name]
-            if path:
+            if path and not one.fault:
                 write_refit(path, one)
             if log and not one.passed:
                 log(f"{name}: {one.verdict}")

@@ -409,11 +409,15 @@ class Study:
         Raises
         ------
         StudyError
-            If the directory holds tables of a study already; nothing is written then.
+            If the directory holds tables of a study already, or the study has no record, which no
+            directory may lack; nothing is written then.
         ResultError
             If a file cannot be written.
         """
         folder = Path(folder)
+        if not self.records:
+            message = "a study without records cannot be read from a directory; keep one"
+            raise StudyError([Fault(RECORDS.file, None, "", "", message)])
         there = [name for name in (TABLE, *SCHEMA) if (folder / name).exists()]
         if there:
             message = f"{folder} holds a study; give an empty directory"
