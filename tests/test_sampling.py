@@ -11,8 +11,9 @@ import xarray as xr
 
 from reebayes.conventions import CI_PROB, GATE
 from reebayes.errors import FitError
+from reebayes.inference.assembly import PRIOR_DRAWS
 from reebayes.inference.density import gradients
-from reebayes.inference.sampling import PRIOR_DRAWS, find_coordinates, fit
+from reebayes.inference.sampling import find_coordinates, fit
 from reebayes.model import kernels
 from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit, save_fit
