@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import readers, refits, scaling, targets
+from benchmarks import readers, refits, scaling, size, targets
 from benchmarks.floor import count_operations, floor
 from benchmarks.timing import best, machine, run_command, run_process
 from reebayes.inference.density import gradients
@@ -114,12 +114,20 @@ def measure_aluminium(folder: Path, options: argparse.Namespace) -> dict[str, An
     )
 
 
+def measure_size(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Fit copies of the bundled study side by side."""
+    return size.measure(
+        folder, options.copies, linked=options.linked, quick=options.quick, say=_say
+    )
+
+
 PARTS: Mapping[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
     "fit": measure_fit,
     "readers": measure_readers,
     "gradient": measure_gradient,
     "refit": measure_refit,
     "calibration": measure_calibration,
+    "size": measure_size,
     "aluminium": measure_aluminium,
 }
 
@@ -145,6 +153,7 @@ def run_part(name: str, options: argparse.Namespace) -> dict[str, Any]:
         flags += ["--write-docs"] if options.write_docs else []
         flags += ["--tables", str(options.tables)] if options.tables else []
         flags += ["--earlier", str(options.earlier.resolve())] if options.earlier else []
+        flags += ["--copies", *map(str, options.copies)] + ["--linked"] * options.linked
         taken = run_process([sys.executable, "-m", "benchmarks", *flags], {}, HERE.parent)
         if taken.code:
             sys.exit(f"{name} failed; see above.")
@@ -178,6 +187,10 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="short runs: figures mean little")
     parser.add_argument("--tables", type=Path, help="folder of the aluminium problem's tables")
     parser.add_argument("--earlier", type=Path, help="checkout whose readers of a fit run in turn")
+    parser.add_argument("--copies", nargs="+", type=int, default=list(size.COPIES), metavar="N",
+                        help="copies of the study that `size` fits; first transitions from "
+                        f"{size.SHORT_FROM} on")  # fmt: skip
+    parser.add_argument("--linked", action="store_true", help="copies trade with one another")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     parser.add_argument("--write-docs", action="store_true")

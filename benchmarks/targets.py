@@ -55,6 +55,11 @@ TARGETS = (
     Target("compilations and new signatures at 100x", "<= 60 s: 0, 0",
            ("gradient.scaling.compiled", "gradient.scaling.new_signatures"), 0,
            "{:.0f}, {:.0f}"),
+    Target("three copies of the study side by side over the time of one", "<= 3.7x",
+           ("size.three_over_one",), 3.7, "{:.1f}x"),
+    Target("peak memory of a fit of ten copies", "<= 4 GB",
+           ("size.copies.10.gigabytes",), 4, "{:.1f} GB"),
+    Target("its exit code (0: it passed the gate)", "0", ("size.copies.10.code",), 0, "{:.0f}"),
     Target("500 calibration refits", "<= 10 min", ("calibration.minutes",), 10, "{:.0f} min"),
     Target("minimum ESS/s on the aluminium problem with ratio data over the published form",
            ">= 50x", ("aluminium.B.ratio",), 50, "{:.0f}x", least=True),
@@ -125,6 +130,33 @@ def reader_table(found: Mapping[str, Any]) -> str:
         lines.append(f"| {label} | {' | '.join(cells)} |")
     sizes = ", ".join(f"{part['megabytes']:.1f} MB ({side})" for side, part in sides)
     return "\n".join(lines) + f"\n\nFile of the fit: {sizes}.\n"
+
+
+SIZE_COLUMNS = (
+    ("unknowns", "unknowns", "{:,}"),
+    ("s", "seconds", "{:,.0f}"),
+    ("peak, GB", "gigabytes", "{:.2f}"),
+    ("estimated, GB", "estimated", "{:.2f}"),
+    ("file, MB", "megabytes", "{:,.0f}"),
+    ("converged", "converged", "{}"),
+    ("R-hat", "rhat_max", "{:.4f}"),
+    ("bulk ESS", "ess_bulk_min", "{:,.0f}"),
+    ("tail ESS", "ess_tail_min", "{:,.0f}"),
+    ("divergences", "divergences", "{:.0f}"),
+    ("gradients a transition", "gradients_per_draw", "{:.0f}"),
+)
+
+
+def size_table(found: Mapping[str, Any]) -> str:
+    """Return what whole fits of ever more copies of the study take."""
+    lines = [f"| copies | {' | '.join(name for name, _, _ in SIZE_COLUMNS)} |",
+             "|---" * (len(SIZE_COLUMNS) + 1) + "|"]  # fmt: skip
+    for times, row in found["copies"].items():
+        cells = [text.format(row[key]) if row.get(key) is not None else ""
+                 for _, key, text in SIZE_COLUMNS]  # fmt: skip
+        named = f"{times}, first transitions" if row["short"] else times
+        lines.append(f"| {named} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 PEER_ROWS = (
@@ -202,6 +234,8 @@ def page(results: Mapping[str, Any]) -> str:
     ]
     if results.get("readers"):
         parts += ["## Reading a fit\n", reader_table(results["readers"])]
+    if results.get("size"):
+        parts += ["## Larger studies\n", size_table(results["size"])]
     if results.get("aluminium"):
         parts += [
             "## The aluminium problem\n",

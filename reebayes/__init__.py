@@ -31,7 +31,8 @@ Simulation
     `simulate_world` draws true flows and `simulate_records` their records, to test whether a fit
     recovers them; `calibrate` is simulation-based calibration.
 Errors
-    `ReebayesError`, above `StudyError`, `FitError` and `ResultError`.
+    `ReebayesError`, above `StudyError`, `FitError` and `ResultError`; `StudyWarning` tells what is
+    possible in a study and hardly meant.
 
 Importing the package loads nothing beyond the standard library; a name that needs more loads it
 when first used.

@@ -11,6 +11,7 @@ from .errors import FitError as FitError
 from .errors import ReebayesError as ReebayesError
 from .errors import ResultError as ResultError
 from .errors import StudyError as StudyError
+from .errors import StudyWarning as StudyWarning
 from .experiments.calibration import calibrate as calibrate
 from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals

@@ -6,6 +6,9 @@ import sys
 
 INTERRUPTED = 130
 
+READERS = ("export", "learnt", "report")
+"""Commands that read a fit."""
+
 
 def main() -> int:
     """Load the commands and run one.
@@ -16,6 +19,9 @@ def main() -> int:
         Exit code, see `reebayes.cli.main`.
     """
     signal.signal(signal.SIGINT, _stop)
+    if sys.argv[1:2] and sys.argv[1] in READERS:
+        # xarray loads Dask for 0.4 s wherever it is installed, and no array of a fit is Dask's.
+        sys.modules.setdefault("dask", None)  # type: ignore[arg-type]
     from reebayes.cli.main import main as run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)

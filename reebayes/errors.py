@@ -1,9 +1,11 @@
-"""Errors a user can act on.
+"""Errors a user can act on, and what is told of input that is used all the same.
 
 ReebayesError
 ├── StudyError    the study directory, or a change made to a study
 ├── FitError      a fit that failed, or did not converge
 └── ResultError   a fit file, or a question it cannot answer
+UserWarning
+└── StudyWarning  what is possible in a study and hardly meant
 """
 
 from collections.abc import Iterable
@@ -64,12 +66,34 @@ class StudyError(ReebayesError):
 
     def __str__(self) -> str:
         """Faults as a list, grouped by table."""
-        lines: list[str] = []
-        for table, group in groupby(self.faults, key=lambda fault: fault.table):
-            faults = list(group)
-            noun = "problem" if len(faults) == 1 else "problems"
-            lines += [f"{len(faults)} {noun} in {table}", *_bullets(faults)]
-        return "\n".join(lines)
+        return _by_table(self.faults, "problem")
+
+
+class StudyWarning(UserWarning):
+    """Everything in a study that is possible and hardly meant; the study is used all the same.
+
+    Parameters
+    ----------
+    faults : iterable of Fault
+        Kept in the order given; those of one table should stand together.
+    """
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        super().__init__(self.faults)
+
+    def __str__(self) -> str:
+        """Warnings as a list, grouped by table."""
+        return _by_table(self.faults, "warning")
+
+
+def _by_table(found: Iterable[Fault], noun: str) -> str:
+    lines: list[str] = []
+    for table, group in groupby(found, key=lambda fault: fault.table):
+        faults = list(group)
+        plural = "" if len(faults) == 1 else "s"
+        lines += [f"{len(faults)} {noun}{plural} in {table}", *_bullets(faults)]
+    return "\n".join(lines)
 
 
 def _bullets(faults: Iterable[Fault]) -> list[str]:

@@ -12,6 +12,18 @@ settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
 
+LONGEST = ("test_notebook", "test_faults", "test_prior_worlds", "test_hostile", "test_calibration",
+           "test_cli", "test_harmonisation", "test_simulation", "test_kernels", "test_runs",
+           "test_density")  # fmt: skip
+"""Files of tests that take longest: two workers that start with them end at the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
+
+
 @pytest.fixture
 def tiny_study(tmp_path: Path) -> Path:
     """Return the directory of a small sound study, free to be corrupted."""

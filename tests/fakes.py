@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Iterable
+from functools import cache
 from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ import xarray as xr
 from reebayes.conventions import format_terms
 from reebayes.provenance import provenance
 from reebayes.results.contents import NUMBER, TABLES, TEXT, TRUTH, Variable
+from reebayes.results.fitfile import save_fit
 from reebayes.results.intervals import interval_group
 
 YEARS = np.arange(2010, 2016)
@@ -112,7 +116,26 @@ def fake_fit(
     converged: bool = True,
     report: dict[str, Any] | None = REPORT,
 ) -> xr.DataTree:
-    """Build a fit whose flows balance exactly and whose other numbers are random."""
+    """Return a fit whose flows balance exactly and whose other numbers are random."""
+    # made once for all tests that ask for the same: each gets a copy to change as it likes
+    settings = None if report is None else json.dumps(report)
+    return _made(chains, draws, seed, converged, settings).copy(deep=True)
+
+
+def save_fake(path: Path) -> Path:
+    """Write the file that `save_fit` makes of `fake_fit`."""
+    path.write_bytes(_saved())
+    return path
+
+
+@cache
+def _saved() -> bytes:
+    with TemporaryDirectory() as folder:
+        return save_fit(fake_fit(), Path(folder) / "fit.nc").read_bytes()
+
+
+@cache
+def _made(chains: int, draws: int, seed: int, converged: bool, settings: str | None) -> xr.DataTree:
     rng = np.random.default_rng(seed)
     posterior = _draws(rng, (chains, draws), spread=0.1)
     prior = _draws(rng, (1, draws), spread=0.6)
@@ -134,7 +157,7 @@ def fake_fit(
         }
     )
     fit.attrs = _attrs(chains, draws, converged) | (
-        {} if report is None else {"report": json.dumps(report)}
+        {} if settings is None else {"report": settings}
     )
     return fit
 

@@ -1,13 +1,15 @@
 """Derivatives by differences, and coordinates of any shape: what kernels are compared with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
+from reebayes.inference.precision import Block, Part
 from reebayes.model.kernels import Rows, Steps, Whitening, conditional_factors, persistences, unfold
 from reebayes.model.layout import Layout
+from reebayes.model.unknowns import Unknowns
 
 type Floats = NDArray[np.float64]
 
@@ -109,3 +111,41 @@ def log_volume(white: Floats, steps: Steps, whitening: Whitening) -> float:
     sign, volume = np.linalg.slogdet(jacobian(lambda x: unfold(x, steps, whitening)[1], white))
     assert sign != 0
     return float(volume)
+
+
+def dense_of(blocks: Sequence[Block], parts: Sequence[Part], unknowns: Unknowns) -> Floats:
+    """Blocks of all parts as one symmetric matrix, with ones for noise and step multipliers."""
+    dense = np.eye(unknowns.size)
+    for part, block in zip(parts, blocks, strict=True):
+        states_at, constants = part.places(unknowns)
+        at = np.concatenate([states_at.ravel(), constants])
+        dense[np.ix_(at, at)] = flat(block, whole=True)
+    return dense
+
+
+def flat(block: Block, *, whole: bool = False) -> Floats:
+    """One block as a matrix of its states, year by year, and constants: the lower half, or all."""
+    years, series = block.within.shape[:2]
+    size = years * series + block.corner.shape[0]
+    dense = np.zeros((size, size))
+    for t in range(years):
+        here = slice(t * series, (t + 1) * series)
+        dense[here, here] = block.within[t]
+        dense[years * series :, here] = block.border[t]
+        if t:
+            dense[here, (t - 1) * series : t * series] = block.before[t]
+    dense[years * series :, years * series :] = block.corner
+    return np.tril(dense) + np.tril(dense, -1).T if whole else np.tril(dense)
+
+
+def block_of(lower: Floats, part: Part, unknowns: Unknowns) -> Block:
+    """What a dense factor holds within one part, and of a year with itself and the year before."""
+    states_at, constants = part.places(unknowns)
+    block = Block.zeros(part, unknowns.years)
+    for t, place in enumerate(states_at):
+        block.within[t] = lower[np.ix_(place, place)]
+        block.border[t] = lower[np.ix_(constants, place)]
+        if t:
+            block.before[t] = lower[np.ix_(place, states_at[t - 1])]
+    block.corner[:] = lower[np.ix_(constants, constants)]
+    return block

@@ -20,6 +20,9 @@ from benchmarks.aluminium import (
 from reebayes.model.layout import lay_out
 from reebayes.study import Study, read_study
 
+# A figure that a difference is stated against is known by construction.
+pytestmark = pytest.mark.filterwarnings("ignore:(?s).*'figure_:reebayes.errors.StudyWarning")
+
 # A mine, a mill whose scrap goes round, a use with a stock, and two ends.
 TABLES = {
     "processes": """\

@@ -20,7 +20,7 @@ from reebayes.errors import FitError
 from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.study import Study, read_study
-from tests.fakes import fake_fit
+from tests.fakes import fake_fit, save_fake
 from tests.test_variants import study_with
 from tests.tiny import PRIORS, STUDY, shared_tables, write_tables
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def fit_file(tmp_path: Path) -> Path:
-    return save_fit(fake_fit(), tmp_path / "fit.nc")
+    return save_fake(tmp_path / "fit.nc")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def fit(study: object, **given: object) -> xr.DataTree:
         seen.update(given, study=study)
         answer: Callable[[], xr.DataTree] = seen["answer"]
-        return answer()
+        return open_fit(save_fit(answer(), str(given["out"])))
 
     module = ModuleType("reebayes.inference.sampling")
     module.__dict__.update(fit=fit, DRAWS=1000, TUNE=250, CHAINS=4)
@@ -321,6 +321,15 @@ def test_the_sampler_is_not_loaded_for_help() -> None:
     assert "Bayesian material flow analysis" in done.stdout
 
 
+def test_reading_a_fit_loads_neither_dask_nor_scipy(fit_file: Path) -> None:
+    pytest.importorskip("dask")
+    words = [sys.executable, "-X", "importtime", "-m", "reebayes", "report", str(fit_file)]
+    done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "xarray" in loaded
+    assert not {"dask", "scipy", "matplotlib.pyplot"} & loaded
+
+
 # --- compare ------------------------------------------------------------------------------------
 
 
@@ -333,7 +342,7 @@ def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         found = fake_fit(chains=2, draws=given["draws"], seed=len(study.name))
         found.attrs |= {"study_hash": study.hash, "study_name": study.name}
         found.attrs |= {name: given[name] for name in ("seed", "draws", "tune", "chains")}
-        return found
+        return open_fit(save_fit(found, given["out"]))
 
     def score(study: Study, held: list[str], run: object) -> pd.DataFrame:
         index = pd.Index(held, name="record")

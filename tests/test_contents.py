@@ -192,7 +192,7 @@ except ResultError as error:
     damaged = tmp_path / "damaged.nc"
     data = bytearray(file.read_bytes())
     values = fake_fit()["posterior"]["flows"].values
-    piece = np.ascontiguousarray(values[..., 3]).tobytes()
+    piece = np.ascontiguousarray(values[0, ..., 3]).tobytes()  # of one chain, and one name
     at = bytes(data).find(piece)
     assert at > 0
     data[at + 40] ^= 0xFF
@@ -329,7 +329,7 @@ def test_labels_are_renewed_in_a_finished_fit(
             "digest": digest_of(asked), "description_hash": study.description_hash,
             "study_name": study.name,
         }  # fmt: skip
-        return tree
+        return open_fit(save_fit(tree, settings["out"]))
 
     made: list[Study] = []
     monkeypatch.setattr(sampling, "fit", stand_in)

@@ -11,12 +11,21 @@ from reebayes.errors import FitError
 from reebayes.inference import coordinates as geometry
 from reebayes.inference.coordinates import Frame, Gradient, at_mode, identity, over_draws
 from reebayes.inference.density import gradients
+from reebayes.inference.precision import Block, Part, kept, parts_of
 from reebayes.model import kernels
 from reebayes.model.kernels import Whitening, states, unfold
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.unknowns import Unknowns
 from reebayes.study import Study, read_study
-from tests.numerics import ar1_covariance, jacobian, log_volume, random_factor
+from tests.numerics import (
+    ar1_covariance,
+    block_of,
+    dense_of,
+    flat,
+    jacobian,
+    log_volume,
+    random_factor,
+)
 from tests.tiny import write_tables
 
 type Floats = NDArray[np.float64]
@@ -31,6 +40,10 @@ class Density:
     @property
     def unknowns(self) -> Unknowns:
         return self.layout.unknowns
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return parts_of(self.layout)
 
     @property
     def scales(self) -> int:
@@ -145,7 +158,8 @@ def test_coordinates_of_a_frame_are_the_states(density: Density) -> None:
 def test_the_prior_alone_is_positive_and_separable(density: Density) -> None:
     unknowns = density.unknowns
     frame = Frame.at(density.layout, np.zeros(density.scales))
-    dense = frame.separable(unknowns)
+    blocks = [frame.separable(part) for part in density.parts]
+    dense = dense_of(blocks, density.parts, unknowns)
     assert np.linalg.eigvalsh(dense).min() > 0
     series = np.arange(unknowns.states) % unknowns.varying
     apart = series[:, None] != series[None, :]
@@ -268,33 +282,38 @@ def test_the_map_is_one_to_one_and_knows_its_volume(
     assert 0 < rows.weight.size < 0.6 * density.unknowns.size**2 / 2
 
 
-def packed(density: Density, lower: Floats) -> Whitening:
+def packed(density: Density, lower: Floats, negligible: float) -> Whitening:
+    """Coordinates of a dense factor, of which blocks of parts and years are there."""
     frame = Frame.at(density.layout, np.zeros(density.scales))
+    unknowns = density.unknowns
+    factors = [(part, block_of(lower, part, unknowns)) for part in density.parts]
+    scales = np.diag(lower)[unknowns.scales_start :]
     return geometry._whitening(
-        density.unknowns,
+        unknowns,
         mode=frame.held,
         precision=frame.precision,
         coupling=frame.coupling,
-        factor=lower,
+        factor=kept(factors, scales, unknowns, negligible),
     )
 
 
-def test_a_factor_keeps_what_weighs_beside_its_diagonal(
-    density: Density, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lower = random_factor(np.random.default_rng(1), density.unknowns.size, filled=1.0)
+def test_a_factor_keeps_what_weighs_beside_its_diagonal(density: Density) -> None:
+    unknowns = density.unknowns
+    random = random_factor(np.random.default_rng(1), unknowns.size, filled=1.0)
+    blocks = [block_of(random, part, unknowns) for part in density.parts]
+    lower = np.tril(dense_of(blocks, density.parts, unknowns))
+    tail = np.arange(unknowns.scales_start, unknowns.size)
+    lower[tail, tail] = np.diag(random)[tail]
     diagonal = np.diag(lower)
     beside = np.minimum(diagonal[:, None], diagonal[None, :])
     weighs = np.abs(lower) > geometry.NEGLIGIBLE * beside
-    assert weighs.sum() < np.tril(np.ones_like(lower)).sum()
-    kept = np.where(weighs, lower, 0.0)
-    np.testing.assert_allclose(
-        unwhitening(packed(density, lower)), np.linalg.inv(kept.T), atol=1e-9
-    )
-    monkeypatch.setattr(geometry, "NEGLIGIBLE", 0.0)
-    np.testing.assert_allclose(
-        unwhitening(packed(density, lower)), np.linalg.inv(lower.T), atol=1e-9
-    )
+    assert weighs.sum() < (lower != 0).sum()
+    without = np.where(weighs, lower, 0.0)
+    found = packed(density, lower, geometry.NEGLIGIBLE)
+    np.testing.assert_allclose(unwhitening(found), np.linalg.inv(without.T), atol=1e-9)
+    assert found.rows.index.size == weighs.sum() - unknowns.size
+    whole = packed(density, lower, 0.0)
+    np.testing.assert_allclose(unwhitening(whole), np.linalg.inv(lower.T), atol=1e-9)
 
 
 # --- the curvature as it is measured --------------------------------------------------------------
@@ -314,69 +333,78 @@ def test_precision_is_the_dense_hessian(yearly: Density, seed: int) -> None:
     point = 0.3 * np.random.default_rng(seed).standard_normal(unknowns.size)
     point[free:] = 0.0
     expected = dense_precision(gradient, point)[:free, :free]
-    precision = geometry._precision(gradient, point, unknowns)
+    blocks = geometry._precision(gradient, point[None], unknowns, yearly.parts)
+    precision = dense_of(blocks, yearly.parts, unknowns)
     scale = np.abs(expected).max()
     np.testing.assert_allclose(precision[:free, :free], expected, rtol=1e-3, atol=2e-5 * scale)
-    np.testing.assert_array_equal(precision, precision.T)
-    rest = np.eye(unknowns.size - free)
-    np.testing.assert_array_equal(precision[free:, free:], rest)
-    assert not precision[free:, :free].any()
+    for block in blocks:
+        for square in (*block.within, block.corner):
+            np.testing.assert_array_equal(square, square.T)
 
 
-def test_records_of_many_years_stay_out_of_the_band(density: Density) -> None:
-    """They touch years far apart; what is kept is banded all the same."""
-    unknowns = density.unknowns
-    precision = geometry._precision(in_states(density), np.zeros(unknowns.size), unknowns)
-    years = np.arange(unknowns.states) // unknowns.varying
-    far = np.abs(years[:, None] - years[None, :]) > 1
-    assert not precision[: unknowns.states, : unknowns.states][far].any()
-    stand_in = Frame.at(density.layout, np.zeros(density.scales)).separable(unknowns)
-    lower = geometry._factor(precision, stand_in)
-    assert np.abs(lower[: unknowns.states, : unknowns.states][far]).max(initial=0.0) < 1e-10
+def test_precision_over_points_is_the_mean_of_theirs(yearly: Density) -> None:
+    unknowns, gradient = yearly.unknowns, in_states(yearly)
+    points = 0.3 * np.random.default_rng(2).standard_normal((4, unknowns.size))
+    points[:, unknowns.scales_start :] = 0.0
+    together = geometry._precision(gradient, points, unknowns, yearly.parts)
+    each = [geometry._precision(gradient, p[None], unknowns, yearly.parts) for p in points]
+    for number, block in enumerate(together):
+        for field, array in enumerate(block.arrays):
+            mean = np.mean([blocks[number].arrays[field] for blocks in each], axis=0)
+            np.testing.assert_allclose(array, mean, atol=1e-12 * np.abs(mean).max(initial=1.0))
 
 
 # --- curvature that is no curvature ---------------------------------------------------------------
 
 
 @pytest.fixture
-def prior(density: Density) -> Floats:
-    """Precision of the prior: series by series, and constants."""
-    return Frame.at(density.layout, np.zeros(density.scales)).separable(density.unknowns)
+def prior(density: Density) -> Block:
+    """Precision of the prior of the largest part: series by series, and constants."""
+    frame = Frame.at(density.layout, np.zeros(density.scales))
+    return frame.separable(max(density.parts, key=lambda part: part.constants.size))
 
 
-def test_positive_curvature_is_taken_as_it_is(prior: Floats) -> None:
-    precision = prior.copy()
-    precision[0, 1] = precision[1, 0] = 0.3
-    np.testing.assert_allclose(geometry._factor(precision, prior), np.linalg.cholesky(precision))
+def copied(block: Block) -> Block:
+    return Block(*(array.copy() for array in block.arrays))
+
+
+def test_positive_curvature_is_taken_as_it_is(prior: Block) -> None:
+    precision = copied(prior)
+    precision.corner[0, 1] = precision.corner[1, 0] = 0.3
+    np.testing.assert_allclose(
+        flat(geometry._factor(precision, prior)), np.linalg.cholesky(flat(precision, whole=True))
+    )
 
 
 @pytest.mark.parametrize("weight", [0.05, 0.2, 0.5, 1.0])
 def test_curvature_that_is_not_positive_is_blended_as_little_as_it_takes(
-    prior: Floats, weight: float
+    prior: Block, weight: float
 ) -> None:
-    precision = prior.copy()
+    precision = copied(prior)
     # so much between two constants leaves a negative direction at every smaller weight
     smaller = {0.05: 0.0, 0.2: 0.05, 0.5: 0.2, 1.0: 0.5}[weight]
-    precision[-1, -2] = precision[-2, -1] = 1.0 / (1.0 - smaller) + 1e-6
-    lower = geometry._factor(precision, prior)
-    blend = (1 - weight) * precision + weight * prior
+    tied = 1.0 / (1.0 - smaller) + 1e-6
+    precision.corner[-1, -2] = precision.corner[-2, -1] = tied
+    lower = flat(geometry._factor(precision, prior))
+    blend = (1 - weight) * flat(precision, whole=True) + weight * flat(prior, whole=True)
     np.testing.assert_allclose(lower @ lower.T, blend, atol=1e-10)
 
 
-def test_a_negative_diagonal_is_replaced_by_the_prior(prior: Floats) -> None:
-    precision = prior.copy()
-    precision[3, 3] = -5.0
+def test_a_negative_diagonal_is_replaced_by_the_prior(prior: Block) -> None:
+    precision = copied(prior)
+    precision.within[2, 0, 0] = -5.0
     lower = geometry._factor(precision, prior)
-    assert (np.diag(lower) > 0).all()
-    rebuilt = lower @ lower.T
-    assert 0 < rebuilt[3, 3] <= prior[3, 3] + 1e-10
+    assert min(values.min() for values in lower.diagonals) > 0
+    place = 2 * prior.within.shape[1]
+    rebuilt = flat(lower) @ flat(lower).T
+    assert 0 < rebuilt[place, place] <= prior.within[2, 0, 0] + 1e-10
 
 
 def test_curvature_beyond_help_is_a_fit_error(
-    prior: Floats, monkeypatch: pytest.MonkeyPatch
+    prior: Block, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    precision = prior.copy()
-    precision[3, 3] = -5.0
+    precision = copied(prior)
+    precision.within[2, 0, 0] = -5.0
     monkeypatch.setattr(geometry, "_BLENDS", (0.0, 0.05))
     with pytest.raises(FitError, match="no usable curvature"):
         geometry._factor(precision, prior)

@@ -24,7 +24,7 @@ from reebayes.errors import ResultError
 from reebayes.files import sole_writer, write_whole
 from reebayes.inference.sampling import CHAINS, DRAWS, TUNE
 from reebayes.results.fitfile import open_fit, save_fit
-from tests.fakes import fake_fit
+from tests.fakes import fake_fit, save_fake
 from tests.tiny import write_tables
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and lim
 
 @pytest.fixture
 def fit_file(tmp_path: Path) -> Path:
-    return save_fit(fake_fit(), tmp_path / "fit.nc")
+    return save_fake(tmp_path / "fit.nc")
 
 
 @pytest.fixture
@@ -49,10 +49,11 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         tree = seen["answer"]()
         settings = {"draws": DRAWS, "tune": TUNE, "chains": CHAINS, **given}
         settings.pop("progress")
+        out = settings.pop("out")
         tree.attrs |= settings | {
             "study_hash": study.hash, "description_hash": study.description_hash,
         }  # fmt: skip
-        return tree
+        return open_fit(save_fit(tree, out))
 
     module = ModuleType("reebayes.inference.sampling")
     module.__dict__.update(fit=fit, DRAWS=DRAWS, TUNE=TUNE, CHAINS=CHAINS)

@@ -15,9 +15,10 @@ from reebayes.errors import ResultError
 from reebayes.figures.curves import plot_bands, plot_totals, stated_values
 from reebayes.figures.heatmaps import plot_learnt
 from reebayes.figures.sankey import draw_sankey
+from reebayes.reporting.pictures import band_text
 from reebayes.reporting.tables import record_table
 from reebayes.results.reading import contents_of
-from reebayes.results.selection import quantity
+from reebayes.results.selection import flow, quantity
 from reebayes.results.summaries import bands, cumulative
 from tests.fakes import FLOWS, fake_fit
 
@@ -83,6 +84,13 @@ def test_negative_values_stay_in_view(fit: xr.DataTree) -> None:
     assert axes.get_ylim()[0] < 0
 
 
+def test_a_sum_over_years_is_a_level_line_at_its_yearly_mean(fit: xr.DataTree) -> None:
+    records = record_table(fit).loc[["r08"]]
+    axes = plot_bands(quantity(fit, "mined_A_hidden"), records)
+    lines = [path.vertices.tolist() for part in axes.collections for path in part.get_paths()]
+    assert [[2010.6, 0.2], [2015.4, 0.2]] in lines
+
+
 def test_sums_are_stated_for_one_year(fit: xr.DataTree) -> None:
     stated = stated_values(record_table(fit))
     assert stated["r08"] == pytest.approx(1.0 / 5)  # cumulative over five years
@@ -104,6 +112,15 @@ def test_sankey_draws_every_flow_that_is_not_a_loss(fit: xr.DataTree) -> None:
     drawn = {name for name, flow in FLOWS.items() if flow[0] != "nature" and flow[2] != "loss"}
     for name in drawn:
         assert FLOWS[name][4] in drawing
+
+
+@pytest.mark.parametrize(
+    "flows", [["ore_mined", "ore_absorbed"], ["used_B"], ["ore_hidden"]],
+    ids=["what enters a market", "what is used", "what leaves a mine"],
+)  # fmt: skip
+def test_sankey_boxes_say_what_passes_through(fit: xr.DataTree, flows: list[str]) -> None:
+    draws = flow(fit, flows).sel(year=2013).sum("flow")
+    assert f">{band_text(bands(draws))}</text>" in draw_sankey(fit, 2013)
 
 
 def test_sankey_escapes_labels_and_writes_bands(fit: xr.DataTree) -> None:

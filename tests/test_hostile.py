@@ -35,7 +35,7 @@ from reebayes.reporting.tables import export_tables
 from reebayes.results.fitfile import save_fit
 from reebayes.study import read_study
 from reebayes.study.reading import csvfiles
-from tests.fakes import REPORT, fake_fit
+from tests.fakes import REPORT, fake_fit, save_fake
 from tests.tiny import RECORDS, STUDY, TABLES, shared_tables, write_tables
 
 ROOT = Path(__file__).parents[1]
@@ -361,6 +361,7 @@ def test_records_of_one_source_that_contradict_one_another(
         "r_other,exported,2012,,lower,,9,,kt REO,,0.3,customs,yearbook,",  # another year
     ],
 )
+@pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")  # a zero beside ten is doubtful
 def test_records_that_may_stand_side_by_side(tmp_path: Path, row: str) -> None:
     read_study(write_tables(tmp_path / "tiny", records=f"{RECORDS}{row}\n"))
 
@@ -424,6 +425,7 @@ def test_tables_of_harmonise_that_contradict_themselves(tmp_path: Path) -> None:
 # --- customs files --------------------------------------------------------------------------------
 
 BOOK = (CUSTOMS / "dataweb_us_imports_2022.xlsx").read_bytes()
+BUNDLED = read_study()
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -432,7 +434,7 @@ def test_a_damaged_workbook_is_told(tmp_path: Path, at: int, data: bytes) -> Non
     path = tmp_path / "book.xlsx"
     path.write_bytes(BOOK[:at] + data + BOOK[at + len(data) :])
     try:
-        harmonise([path])
+        harmonise([path], study=BUNDLED)
     except StudyError as error:
         assert error.faults
 
@@ -526,7 +528,7 @@ def test_names_of_files_that_are_no_text(tmp_path: Path) -> None:
     folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
     with pytest.raises(ResultError, match="is no text in UTF-8"):
         save_fit(fake_fit(), Path(folder) / "fit.nc")
-    path = save_fit(fake_fit(), tmp_path / "fit.nc")
+    path = save_fake(tmp_path / "fit.nc")
     words = [sys.executable, "-m", "reebayes", "report", str(path), "--out", f"{folder}/page.html"]
     done = subprocess.run(words, cwd=ROOT, check=False, capture_output=True)
     assert done.returncode == 2
@@ -570,6 +572,7 @@ def test_names_in_tables_are_no_paths(tiny_study: Path, tmp_path: Path) -> None:
      ("records", "sd"), ("priors", "median"), ("priors", "sd"), ("priors", "step"),
      ("quantities", "weight")],
 )  # fmt: skip
+@pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")
 def test_what_is_accepted_has_a_density(
     tmp_path: Path, table: str, column: str, number: str
 ) -> None:

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reebayes.answers.importance import reliable, smoothed_weights
 
 
+@example(1198, 1.1015625, 1.0625, 2794)  # ratios that vanish beside the largest
 @given(st.integers(25, 5000), st.floats(1.1, 30.0), st.floats(0.01, 20.0), st.integers(0, 2**32))
 def test_weights_and_khat_are_those_of_the_library(
     draws: int, freedom: float, scale: float, seed: int
@@ -17,9 +18,12 @@ def test_weights_and_khat_are_those_of_the_library(
     weights, khat = smoothed_weights(term[:, None])
     with np.errstate(all="ignore"):
         expected, expected_khat = array_stats.psislw(term)
+    assert weights.sum() == pytest.approx(1.0)
+    if np.isnan(expected).any():  # where the library has no answer, ours is not trusted
+        assert not reliable(khat, draws).any()
+        return
     np.testing.assert_allclose(weights[:, 0], np.exp(expected), rtol=1e-9, atol=1e-14)
     np.testing.assert_allclose(khat[0], expected_khat, rtol=1e-9)
-    assert weights.sum() == pytest.approx(1.0)
 
 
 def test_a_term_that_tells_nothing_apart_weighs_all_draws_alike() -> None:

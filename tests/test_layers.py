@@ -33,7 +33,15 @@ ORDER = {
         *("reading.cells", "schema", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
         *("changes", "checks.context", "checks.graph", "checks.priors", "checks.published"),
-        *("checks.records", "checks.whole", "study", "description"),
+        *("checks.records", "checks.whole", "checks.prior_flows", "checks.limits"),
+        *(
+            "checks.company",
+            "checks.blame",
+            "checks.likeness",
+            "checks.plausible",
+            "study",
+            "description",
+        ),
     ),
     "customs": (
         *("flows", "numerals", "periods", "areanames", "containers", "prices", "exclusions"),
@@ -53,10 +61,12 @@ ORDER = {
         "intervals",
         "selection",
         "fitfile",
+        "stores",
     ),
     "elicitation": ("quantiles", "rewriting", "__main__"),
     "inference": (
-        *("convergence", "density", "coordinates", "datatree", "identifiability", "sampling"),
+        *("convergence", "density", "precision", "coordinates", "datatree", "identifiability"),
+        *("assembly", "memory", "sampling"),
     ),
     "answers": (
         *("availability", "contraction", "importance", "leave_one_out", "literature"),

@@ -1,5 +1,6 @@
 """A record taken out by weights against the same in closed form, in a linear normal model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 import xarray as xr
 from scipy.stats import norm
 
-from reebayes.answers.leave_one_out import disagreement, influence, influences
+from reebayes.answers.leave_one_out import LeftOut, disagreement, influence, influences
 from reebayes.errors import ResultError
 from reebayes.results.description import constant_data
+from reebayes.results.reading import contents_of
 from reebayes.study import read_study
 from tests.fakes import fake_fit
 from tests.tiny import shared_tables, write_tables
@@ -166,6 +168,21 @@ def test_z_is_that_of_the_rest_of_the_records(model: Linear, fit: xr.DataTree) -
         assert np.log(row["expected"]) == pytest.approx(centre, abs=0.12)
         width = np.log(row["expected_upper"] / row["expected_lower"]) / (2 * 1.6449)
         assert width == pytest.approx(spread, rel=0.1)
+
+
+def test_without_weights_to_trust_the_rest_is_found_in_closed_form(
+    model: Linear, fit: xr.DataTree
+) -> None:
+    known = LeftOut.of(contents_of(fit))
+    weighed = disagreement(fit, left_out=known)
+    found = disagreement(fit, left_out=replace(known, table=known.table.assign(reliable=False)))
+    for name, row in found.iterrows():
+        centre, spread = model.rest(int(str(name)[1:]))
+        assert np.log(row["expected"]) == pytest.approx(centre, abs=0.2)
+        width = np.log(row["expected_upper"] / row["expected_lower"]) / (2 * 1.6449)
+        assert width == pytest.approx(spread, rel=0.1)
+    trusted = weighed.index[weighed["reliable"].to_numpy(dtype=bool)]
+    assert not (found.loc[trusted, "z"] == weighed.loc[trusted, "z"]).any()
 
 
 def test_a_planted_gross_error_comes_first(model: Linear) -> None:

@@ -30,6 +30,7 @@ from reebayes.inference import sampling
 from reebayes.inference.sampling import Run
 from reebayes.model.kernels import CERTAIN
 from reebayes.model.layout import Layout, lay_out
+from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
 from tests.test_variants import study_with
@@ -49,7 +50,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         found = fake_fit(chains=2, draws=given["draws"])
         found.attrs |= {"study_hash": study.hash, "study_name": study.name}
         found.attrs |= {name: given[name] for name in ("seed", "draws", "tune", "chains")}
-        return found
+        return open_fit(save_fit(found, given["out"]))
 
     monkeypatch.setattr(refits, "fit", fit)
     return counts
@@ -103,21 +104,19 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(
         import reebayes.experiments.runs as refits
         from reebayes.study import read_study
         from reebayes.inference.sampling import Run
+        from reebayes.results.fitfile import open_fit, save_fit
         from tests.fakes import fake_fit
 
-        def fit(study, **given):
+        def fit(study, out, **given):
             found = fake_fit(chains=2, draws=given["draws"])
             found.attrs |= {{"study_hash": study.hash, "study_name": study.name}}
             found.attrs |= {{n: given[n] for n in ("seed", "draws", "tune", "chains")}}
-            return found
-
-        def save(fit, path):
-            if path.stem != "base":
-                path.with_name(f".{{path.name}}.1.part").write_bytes(b"half")
+            if out.stem != "base":
+                out.with_name(f".{{out.name}}.1.part").write_bytes(b"half")
                 os.kill(os.getpid(), signal.SIGKILL)
-            return whole(fit, path)
+            return open_fit(save_fit(found, out))
 
-        refits.fit, whole, refits.save_fit = fit, refits.save_fit, save
+        refits.fit = fit
         study = read_study({str(write)!r})
         run = Run(seed=5, draws=50, tune=10, chains=2, progress=False)
         shop = refits.RunStore(Path({str(tmp_path / "out")!r}), run, lambda text: None)

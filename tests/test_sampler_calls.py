@@ -1,52 +1,14 @@
 """What a fit asks of the sampler and makes of its answer, with a stand-in that draws nothing."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import xarray as xr
 
-from reebayes.inference.sampling import PILOT, THIN, WHITE, fit
+from reebayes.inference.sampling import PILOT, THIN, fit
 from reebayes.model.layout import lay_out
 from reebayes.study import Study, read_study
+from tests.standin import CHAINS, DRAWS, StandIn
 from tests.tiny import shared_tables, write_tables
-
-CHAINS, DRAWS = 2, 21
-
-
-class StandIn:
-    """A sampler that always returns the same draws, or is interrupted while waiting for them."""
-
-    def __init__(self, size: int) -> None:
-        self.seeds: list[int] = []
-        self.interrupted = False
-        self.cancelled = False
-        rng = np.random.default_rng(1)
-        white = np.zeros((CHAINS, DRAWS, size + size % 2), dtype=np.float32)
-        white[..., :size] = 0.1 * rng.standard_normal((CHAINS, DRAWS, size))
-        dims = ("chain", "draw")
-        stats = {name: (dims, np.zeros((CHAINS, DRAWS))) for name in
-                 ("diverging", "maxdepth_reached", "n_steps")}  # fmt: skip
-        energy = {"energy": (dims, rng.standard_normal((CHAINS, DRAWS)))}
-        self.trace = xr.DataTree.from_dict({
-            "posterior": xr.Dataset({WHITE: ((*dims, "white_dim"), white.view(np.float64))}),
-            "sample_stats": xr.Dataset(stats | energy),
-        })  # fmt: skip
-
-    def sample(self, _: object, **given: Any) -> "StandIn":
-        self.seeds.append(given["seed"])
-        return self
-
-    def wait(self) -> xr.DataTree:
-        if self.interrupted:
-            raise KeyboardInterrupt
-        return self.trace
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-    def abort(self) -> xr.DataTree:
-        return self.trace
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +55,10 @@ def test_an_interrupt_ends_a_fit_and_its_threads(study: Study, sampler: StandIn)
 
 def test_a_divergence_on_the_way_to_a_kept_draw_counts(study: Study, sampler: StandIn) -> None:
     """Only every THIN-th transition is kept, but the gate hears of all of them."""
-    stats = sampler.trace["sample_stats"].to_dataset().copy(deep=True)
+    stats = sampler.stats
     stats["diverging"][0, 0] = 1
     stats["maxdepth_reached"][1, DRAWS - 2] = 1
     stats["n_steps"][0, :THIN] = [7, 31, 15]
-    sampler.trace["sample_stats"] = xr.DataTree(stats)
     found = short(study, 1)
     assert found.attrs["divergences"] == 1
     assert found.attrs["saturated_fraction"] == pytest.approx(1 / (CHAINS * DRAWS))
@@ -105,5 +66,4 @@ def test_a_divergence_on_the_way_to_a_kept_draw_counts(study: Study, sampler: St
     assert kept["diverging"].values.tolist()[0][0] == 1
     assert kept["maxdepth_reached"].values.tolist()[1][-1] == 1
     assert kept["n_steps"][0, 0] == pytest.approx(53 / 3)
-    white = sampler.trace["posterior"][WHITE].values
-    assert found["posterior"].sizes["draw"] == white.shape[1] // THIN
+    assert found["posterior"].sizes["draw"] == DRAWS // THIN

@@ -573,6 +573,7 @@ def test_hash_ignores_order_of_rows(shuffle: random.Random) -> None:
     st.floats(1e-3, 1e6),
     st.sampled_from(["{:.17g}", "{!r}", "{:.17e}", "+{:.17g}", " {:.17g} ", "0{:.17g}"]),
 )
+@pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")
 def test_hash_ignores_form_of_numbers(value: float, form: str) -> None:
     """A number is the same however it is written, and another number is another study."""
     text = RECORDS.replace("10.5", repr(value))
@@ -633,6 +634,7 @@ free_text = st.text(st.characters(exclude_categories=["C"]), max_size=30).map(st
     reporter=words,
     citation=free_text.filter(bool),
 )
+@pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")
 def test_round_trip(values: list[float], note: str, reporter: str, citation: str) -> None:
     """What is written to a file is read again, whatever names, notes and numbers it holds."""
     with folder_with() as folder:

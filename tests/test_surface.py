@@ -14,9 +14,9 @@ PACKAGE = Path(reebayes.__file__).parent
 
 NAMES = """
 Estimate FitError Flow Prior Process Quantity Record ReebayesError ResultError Source Study
-StudyError Table __version__ bands beside_published build_model calibrate compare coverage
-cumulative disagreement draw_sankey export_tables fit flow harmonise identify influence learnt
-open_fit plot_bands plot_coverage plot_learnt plot_predictive plot_totals predictive_check
+StudyError StudyWarning Table __version__ bands beside_published build_model calibrate compare
+coverage cumulative disagreement draw_sankey export_tables fit flow harmonise identify influence
+learnt open_fit plot_bands plot_coverage plot_learnt plot_predictive plot_totals predictive_check
 probability_above quantity read_comparison read_study record_table save_fit simulate_records
 simulate_world source_table write_report
 """.split()

@@ -140,7 +140,7 @@ def shared_tables() -> dict[str, str]:
         "r_upper": ",,,recalled",
     }
     extra = (
-        "r_memory,made,2014,,value,7,,,kt REO,,0.2,uncle,notice,Heard of.,hearsay;grade,,8,recalled"
+        "r_memory,made,2014,,value,7,,,kt REO,,0.2,uncle,article,Heard.,hearsay;grade,,8,recalled"
     )
     lines = [f"{row},{more.get(row.partition(',')[0], ',,,')}" for row in rows]
     shared = "shared:{},,,normal,{},0.2,,log scale,judgement-reporters,\n"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.special import logit, ndtri
 
 from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, REPORTER, YEAR
 from reebayes.errors import ResultError
@@ -238,7 +239,7 @@ def _figures(
 ) -> dict[str, NDArray[Any]]:
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = posterior.width / prior.width
-        sd = prior.width / (2 * ndtri((1 + ci_prob) / 2))
+        sd = prior.width / (2 * NormalDist().inv_cdf((1 + ci_prob) / 2))
         shift = (posterior.median - prior.median) / sd
     contraction = np.where(absent, np.nan, 1 - ratio)
     shift = np.where(absent, np.nan, shift)
@@ -288,7 +289,8 @@ def _on_scale(draws: Floats, scale: str) -> Floats:
     if scale == "plain":
         return draws
     if scale == "logit":
-        return np.asarray(logit(np.clip(draws, _EDGE, 1 - _EDGE)))
+        share = np.clip(draws, _EDGE, 1 - _EDGE)
+        return np.asarray(np.log(share) - np.log1p(-share))
     return np.log(np.where(draws > 0, draws, np.nan))
 
 
@@ -352,8 +354,13 @@ def confounding(fit: Fit) -> pd.DataFrame:
         either, ``anchored`` if it is, by the prior of the bias. Sorted by correlation.
     """
     contents = contents_of(fit)
+
+    @cache  # most quantities have several reporters
+    def read(group: str, name: str) -> Floats:
+        return contents.array(group, "quantities", name)
+
     rows = [
-        {"reporter": reporter, "quantity": name, **_joint(contents, reporter, name, years)}
+        {"reporter": reporter, "quantity": name, **_joint(contents, read, reporter, name, years)}
         for (reporter, name), years in _reported(contents).items()
     ]
     table = pd.DataFrame(rows, columns=_PAIR_COLUMNS).dropna(subset=["correlation"])
@@ -408,17 +415,20 @@ _PAIR_COLUMNS = [
 ]  # fmt: skip
 
 
+type _Read = Callable[[str, str], Floats]
+
+
 def _joint(
-    contents: Contents, reporter: str, name: str, years: list[int]
+    contents: Contents, read: _Read, reporter: str, name: str, years: list[int]
 ) -> dict[str, float | str]:
     """Mean bias beside mean log quantity over some years."""
-    after = _means(contents, POSTERIOR, reporter, name, years)
+    after = _means(contents, read, POSTERIOR, reporter, name, years)
     if not all(np.ptp(values) > 0 for values in after):  # not so where undefined
         return {"correlation": np.nan}
     row: dict[str, float | str] = {"correlation": float(np.corrcoef(*after)[0, 1])}
     if float(row["correlation"]) > CONFOUNDED_FROM:
         return row
-    before = _means(contents, PRIOR, reporter, name, years)
+    before = _means(contents, read, PRIOR, reporter, name, years)
     for what, *pair in zip(("bias", "quantity"), before, after, strict=True):
         first, second = (np.sort(values)[:, None] for values in pair)
         effective = min(contents.effective_draws, len(second))
@@ -432,10 +442,10 @@ def _joint(
 
 
 def _means(
-    contents: Contents, group: str, reporter: str, name: str, years: list[int]
+    contents: Contents, read: _Read, group: str, reporter: str, name: str, years: list[int]
 ) -> tuple[Floats, Floats]:
     """Draws of the mean bias, and of the mean log quantity where it exists."""
-    level = contents.array(group, "quantities", name)[..., contents.positions(years)]
+    level = read(group, name)[..., contents.positions(years)]
     level = _flat(level[..., (level > 0).all(axis=(0, 1))])
     bias = _flat(contents.bias(group, reporter, years))[:, 0]
     undefined = np.full(len(level), np.nan)

@@ -54,8 +54,8 @@ class Drivers:
         Share of headline quantity-years by label.
     confounding : str
         `confounding_sentences` of the fit; empty without prior draws.
-    records, reporters : dict of DataFrame
-        `influence` on every headline quantity, of records and of reporters.
+    records : dict of DataFrame
+        `influence` of records on every headline quantity.
     disagreement : DataFrame
         `disagreement` of the fit.
     """
@@ -66,7 +66,6 @@ class Drivers:
     shares: Mapping[str, float]
     confounding: str
     records: Mapping[str, pd.DataFrame]
-    reporters: Mapping[str, pd.DataFrame]
     disagreement: pd.DataFrame
 
     @property
@@ -114,11 +113,15 @@ def gather_drivers(fit: Fit, names: Sequence[str] | None = None) -> Drivers:
         shares={} if yearly is None else label_shares(yearly),
         confounding=confounding_sentences(confounding(contents)) if has_prior else "",
         records=influences(contents, spans, left_out=without),
-        reporters=influences(contents, spans, by=REPORTER),
         disagreement=disagreement(contents, left_out=without)
         if contents.has(PREDICTIVE)
         else pd.DataFrame(),
     )
+
+
+def _reporters(contents: Contents, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """`influence` of reporters on quantities."""
+    return influences(contents, {name: _span(contents, name) for name in names}, by=REPORTER)
 
 
 def _span(contents: Contents, name: str) -> Span:
@@ -146,6 +149,7 @@ def driver_tables(fit: Fit) -> dict[str, pd.DataFrame]:
     """
     contents = contents_of(fit)
     drivers = gather_drivers(contents)
+    reporters = _reporters(contents, drivers.names)
     tables = {}
     if contents.has(PRIOR):
         yearly, sums = learnt(contents), learnt(contents, total=True)
@@ -153,7 +157,7 @@ def driver_tables(fit: Fit) -> dict[str, pd.DataFrame]:
     tables["influence"] = pd.concat(
         [
             _named(table, name, by)
-            for by, found in ((RECORD, drivers.records), (REPORTER, drivers.reporters))
+            for by, found in ((RECORD, drivers.records), (REPORTER, reporters))
             for name, table in found.items()
         ],
         ignore_index=True,
@@ -194,12 +198,14 @@ def driver_text(fit: Fit) -> str:
         distort, the records and reporters with the largest influence on each headline quantity,
         and the records with the largest leave-one-out predictive conflict.
     """
-    drivers = gather_drivers(fit)
+    contents = contents_of(fit)
+    drivers = gather_drivers(contents)
+    reporters = _reporters(contents, drivers.names)
     blocks = [_learnt_block(drivers)]
     if drivers.confounding:
         blocks.append(drivers.confounding)
-    moved = [name for name in drivers.names if not drivers.records[name].empty]
-    blocks += [_influence_block(drivers, name) for name in moved]
+    moved = [name for name in reporters if not drivers.records[name].empty]
+    blocks += [_influence_block(name, drivers.records[name], reporters[name]) for name in moved]
     if not drivers.disagreement.empty:
         blocks.append(_disagreement_block(drivers.disagreement))
     return "\n\n".join(blocks)
@@ -228,8 +234,7 @@ def sum_text(one: xr.Dataset) -> str:
     )
 
 
-def _influence_block(drivers: Drivers, name: str) -> str:
-    records, reporters = drivers.records[name], drivers.reporters[name]
+def _influence_block(name: str, records: pd.DataFrame, reporters: pd.DataFrame) -> str:
     unit = records["unit"].iloc[0]
     lines = [f"Leave-one-out influence on {name} (mean with it less mean without it, {unit})"]
     for heading, table in (("record", records), ("reporter", reporters)):

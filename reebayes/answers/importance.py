@@ -37,7 +37,7 @@ def smoothed_weights(terms: Floats) -> tuple[Floats, Floats]:
     Parameters
     ----------
     terms : array (draw, term)
-        Log-likelihoods.
+        Log-likelihoods; fastest where the draws of a term stand together in memory.
 
     Returns
     -------
@@ -84,7 +84,8 @@ def _smooth_tail(ratio: Floats) -> float:
     excess = np.exp(ratio[tail]) - cutoff
     if size < 5 or not excess[-1] - excess[0] > np.finfo(np.float64).tiny:
         return math.nan
-    khat, scale = _fitted(excess)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        khat, scale = _fitted(excess)  # not a number where excesses are too small to divide by
     if math.isfinite(khat) and math.isfinite(scale) and scale > 0:
         share = (np.arange(size) + 0.5) / size
         ratio[tail] = np.minimum(np.log(_quantile(share, khat, scale) + cutoff), 0.0)

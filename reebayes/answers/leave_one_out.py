@@ -11,14 +11,16 @@ Vehtari, Simpson, Gelman, Yao, Gabry (2024), Journal of Machine Learning Researc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from reebayes.answers.importance import reliable, smoothed_weights
 from reebayes.conventions import CI_PROB, POSTERIOR, RECORD, REPORTER, YEAR
@@ -230,10 +232,10 @@ def _terms(contents: Contents, by: str) -> tuple[Floats, pd.DataFrame]:
 
 
 def _flat(da: xr.DataArray) -> Floats:
-    """Draws (draw, record)."""
+    """Draws (draw, record), those of a record one after the other in memory."""
     ordered = da.transpose("chain", "draw", ...).values
     draws = da.sizes["chain"] * da.sizes["draw"]  # not -1: a study may have no records
-    return ordered.reshape(draws, ordered.shape[-1]).astype(np.float64)
+    return ordered.reshape(draws, ordered.shape[-1]).astype(np.float64, order="F")
 
 
 # --- predictive conflict --------------------------------------------------------------------------
@@ -274,35 +276,32 @@ def disagreement(
     Of an ambiguous figure, the value or the alternative value that lies nearer is compared.
     """
     contents = contents_of(fit)
-    terms, weights, replicates, table = _observable(contents, left_out or LeftOut.of(contents))
-    noise = _noise_variance(contents, table)
-    rows = []
-    for column, (_, record) in enumerate(table.iterrows()):
-        centre, spread = _rest(record, replicates[:, column], weights[:, column], noise[column])
-        score = _score(record, terms[:, column], weights[:, column], centre, spread)
-        rows.append(score | _expected(centre, spread, ci_prob))
-    found = pd.DataFrame(rows, index=table.index, columns=_CONFLICT, dtype=float)
-    columns = [*_KEYS, "khat", "reliable"]
-    table = pd.concat([found, table[columns]], axis=1)
-    return table.sort_values("z", key=abs, ascending=False, kind="stable")
-
-
-_CONFLICT = ["z", "tail", "stated", "expected", "expected_lower", "expected_upper"]
-
-
-def _observable(contents: Contents, known: LeftOut) -> tuple[Floats, Floats, Floats, pd.DataFrame]:
-    """Log-likelihoods, weights and replicates (draw, record) of records that carry information."""
+    known = left_out or LeftOut.of(contents)
     replicates = _flat(contents.group(PREDICTIVE)["value"])
     if len(replicates) != len(known.terms):
         raise ResultError(
             f"The fit has {len(replicates):,} draws in {PREDICTIVE} and {len(known.terms):,} in "
             f"{LIKELIHOOD}; cut both alike."
         )
+    kept = np.isfinite(replicates).all(axis=0)  # records that carry information
+    table = _observed(contents, known)
+    moments = _moments(replicates, known.weights)
+    centre, spread = _rest(table, moments, _noise_variance(contents, table))
+    # the probability that such a figure lies on the stated side, without the record
+    inside = np.einsum("ij,ij->j", np.exp(known.terms), known.weights)
+    table, centre, spread = table[kept], centre[kept], spread[kept]
+    scores = _scores(table, centre, spread, inside[kept]) | _expected(centre, spread, ci_prob)
+    columns = [*scores, *_KEYS, "khat", "reliable"]
+    found = table.assign(**scores)[columns]
+    return found.sort_values("z", key=abs, ascending=False, kind="stable")
+
+
+def _observed(contents: Contents, known: LeftOut) -> pd.DataFrame:
+    """Records with the logs of what is compared, and what is known of their weights."""
     table = contents.records.join(known.table[["khat", "reliable"]])
     table["stated"] = contents.group(OBSERVED)["value"].values
     table["other"] = np.log(table["other"])
-    kept = np.isfinite(replicates).all(axis=0)
-    return known.terms[:, kept], known.weights[:, kept], replicates[:, kept], table[kept]
+    return table
 
 
 def _noise_variance(contents: Contents, table: pd.DataFrame) -> Floats:
@@ -320,61 +319,83 @@ def _noise_variance(contents: Contents, table: pd.DataFrame) -> Floats:
     return np.asarray(variance, dtype=np.float64)
 
 
-def _rest(
-    record: pd.Series, replicates: Floats, weights: Floats, noise: float
-) -> tuple[float, float]:
-    """Mean and standard deviation of what the rest expects of a record, on the log scale."""
-    if record["reliable"] or not np.isfinite(record["stated"]):
-        centre = float(replicates @ weights)
-        return centre, float(np.sqrt(np.square(replicates - centre) @ weights))
-    centre, variance = float(replicates.mean()), float(replicates.var())
-    rest = min(max(2 - variance / noise, SMALLEST_REST), 1.0)
-    stated = _nearest(record, centre)
-    return stated - (stated - centre) / rest, float(np.sqrt(noise / rest))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moments:
+    """Means and variances (record) of replicates: of all draws, and without the record itself."""
+
+    mean: Floats
+    variance: Floats
+    mean_without: Floats
+    variance_without: Floats
 
 
-def _nearest(record: pd.Series, centre: float) -> float:
-    """The printed figure, or its alternative value if that is nearer."""
-    values = [record["stated"], record["other"]]
-    return float(min(values, key=lambda r: np.inf if np.isnan(r) else abs(r - centre)))
+def _moments(replicates: Floats, weights: Floats) -> _Moments:
+    with np.errstate(invalid="ignore"):  # records without information
+        without = np.einsum("ij,ij->j", replicates, weights)
+        apart = np.square(replicates - without)
+        return _Moments(
+            replicates.mean(axis=0), replicates.var(axis=0),
+            without, np.einsum("ij,ij->j", apart, weights),
+        )  # fmt: skip
 
 
-def _score(
-    record: pd.Series, term: Floats, weights: Floats, centre: float, spread: float
-) -> dict[str, float]:
-    if np.isfinite(record["stated"]):
-        stated = _nearest(record, centre)
+def _rest(table: pd.DataFrame, moments: _Moments, noise: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of what the rest expects of each record, on the log scale."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rest = np.clip(2 - moments.variance / noise, SMALLEST_REST, 1.0)
+        stated = _nearest(table, moments.mean)
+        closed = stated - (stated - moments.mean) / rest, np.sqrt(noise / rest)
+    weighed = moments.mean_without, np.sqrt(moments.variance_without)
+    by_weights = table["reliable"].to_numpy() | ~np.isfinite(table["stated"].to_numpy())
+    centre, spread = (np.where(by_weights, *pair) for pair in zip(weighed, closed, strict=True))
+    return centre, spread
+
+
+def _nearest(table: pd.DataFrame, centre: Floats) -> Floats:
+    """The printed figures, or their alternative values where those are nearer."""
+    stated, other = (table[name].to_numpy(dtype=np.float64) for name in ("stated", "other"))
+    return np.where(np.abs(other - centre) < np.abs(stated - centre), other, stated)
+
+
+def _scores(
+    table: pd.DataFrame, centre: Floats, spread: Floats, inside: Floats
+) -> dict[str, Floats]:
+    """Conflict of each record with the rest, its probability, and the figure compared."""
+    stated = _nearest(table, centre)
+    with np.errstate(invalid="ignore", divide="ignore"):
         z = (stated - centre) / spread
-        return {"z": z, "tail": 2 * float(ndtr(-abs(z))), "stated": float(np.exp(stated))}
-    # the probability that such a figure lies on the stated side, without the record
-    tail = float(np.exp(term) @ weights)
-    above = _side_of(record["kind"])(record, centre)
-    z = -above * float(ndtri(max(tail, np.finfo(float).tiny) / 2))
-    return {"z": z, "tail": tail, "stated": float("nan")}
+    tail = np.array([math.erfc(abs(value) / math.sqrt(2)) for value in z])
+    rows: Iterable[Any] = table.itertuples()
+    for n, row in enumerate(rows):
+        if not np.isfinite(row.stated):
+            least = max(float(inside[n]), np.finfo(float).tiny)
+            z[n] = -_side_of(row.kind)(row, centre[n]) * NormalDist().inv_cdf(least / 2)
+            tail[n] = inside[n]
+    return {"z": z, "tail": tail, "stated": np.exp(stated)}
 
 
-def _no_side(record: pd.Series, centre: float) -> float:
+def _no_side(record: Any, centre: float) -> float:
     """Side of a figure without a value: it has none."""
     return 0.0
 
 
-_side_of: KindReader[Callable[[pd.Series, float], float]] = KindReader(
+_side_of: KindReader[Callable[[Any, float], float]] = KindReader(
     "side of what the rest expects on which a record lies",
     {
         FIGURE: _no_side,
         AT_MOST: lambda record, centre: -1.0,
         AT_LEAST: lambda record, centre: 1.0,
         BETWEEN: lambda record, centre: float(
-            np.sign(np.log(record["low"] * record["high"]) / 2 - centre)
+            np.sign(np.log(record.low * record.high) / 2 - centre)
         ),
     },
 )
 
 
-def _expected(centre: float, spread: float, ci_prob: float) -> dict[str, float]:
-    reach = float(ndtri((1 + ci_prob) / 2)) * spread
+def _expected(centre: Floats, spread: Floats, ci_prob: float) -> dict[str, Floats]:
+    reach = NormalDist().inv_cdf((1 + ci_prob) / 2) * spread
     return {
-        "expected": float(np.exp(centre)),
-        "expected_lower": float(np.exp(centre - reach)),
-        "expected_upper": float(np.exp(centre + reach)),
+        "expected": np.exp(centre),
+        "expected_lower": np.exp(centre - reach),
+        "expected_upper": np.exp(centre + reach),
     }

@@ -1,6 +1,7 @@
 """Literature estimates beside a fit that did not use them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -44,11 +45,16 @@ def beside_published(
     """
     contents = contents_of(fit)
     table = contents.published if published is None else _listed(published)
+
+    @cache  # estimates of one quantity, and of parts of it, add up the same flows
+    def flow(group: str, name: str) -> np.ndarray:
+        return contents.array(group, "flows", name)
+
     rows = []
     for name, item in table.iterrows():
         years = (int(item["year"]), int(item["year_end"]))
         draws = {
-            group: _over_years(contents, str(item["quantity"]), years, group)
+            group: _over_years(contents, partial(flow, group), str(item["quantity"]), years)
             for group in contents.distributions
         }
         unit = contents.units[item["quantity"]]
@@ -77,7 +83,7 @@ def _scaled(figure: float | None, scale: float) -> float:
 
 
 def _over_years(
-    contents: Contents, quantity: str, years: tuple[int, int], group: str
+    contents: Contents, flow: Callable[[str], np.ndarray], quantity: str, years: tuple[int, int]
 ) -> xr.DataArray:
     """Sum of a quantity over years, draw by draw; of a ratio, the ratio of sums."""
     above, below = contents.terms[quantity]
@@ -85,10 +91,7 @@ def _over_years(
 
     def total(terms: Mapping[str, float]) -> np.ndarray:
         return sum(
-            (
-                weight * contents.array(group, "flows", name)[..., span].sum(axis=-1)
-                for name, weight in terms.items()
-            ),
+            (weight * flow(name)[..., span].sum(axis=-1) for name, weight in terms.items()),
             start=np.zeros(()),
         )
 

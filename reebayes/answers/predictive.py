@@ -102,8 +102,10 @@ def _logs(figures: pd.Series | np.ndarray) -> np.ndarray:
 
 
 def _summary(table: pd.DataFrame) -> pd.DataFrame:
-    groups = [*table.groupby([REPORTER, "kind"], sort=True)]
-    groups += [((ALL, kind), rows) for kind, rows in table.groupby("kind", sort=True)]
+    ranks = table[[name for name in table if str(name).endswith(("pit", "chance"))]]
+    kinds = table["kind"]
+    groups = [*ranks.groupby([table[REPORTER], kinds], sort=True)]
+    groups += [((ALL, kind), rows) for kind, rows in ranks.groupby(kinds, sort=True)]
     return pd.DataFrame(
         [{REPORTER: reporter, "kind": kind, **_shares(rows)} for (reporter, kind), rows in groups]
     )

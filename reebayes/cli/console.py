@@ -12,7 +12,7 @@ EXIT_CODES = """
 exit codes:
   0  done
   2  the input is wrong, and every fault is listed with its file, row and column; or a file
-     cannot be read or written
+     cannot be read or written; or a fit needs more memory than there is, and was not started
   3  the fit did not converge; it is saved and marked, and there is no report
 """
 

@@ -117,11 +117,10 @@ def _announced(data: Path | None, *outs: Path, recalled: bool) -> Study:
 
 
 def _fitted(study: Study, out: Path, settings: Mapping[str, int]) -> int:
-    from reebayes.results.fitfile import save_fit
-
-    result = _sampling().fit(study, **settings, progress=sys.stderr.isatty())
-    save_fit(result, out)
-    return _told(out, result.attrs)
+    with closing(
+        _sampling().fit(study, **settings, progress=sys.stderr.isatty(), out=out)
+    ) as result:
+        return _told(out, result.attrs)
 
 
 def _finished(study: Study, out: Path, settings: Mapping[str, int]) -> int | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
 from reebayes.cli import experiments, fits, readers, studies
 from reebayes.cli.console import (
@@ -16,7 +18,7 @@ from reebayes.cli.console import (
     unread,
 )
 from reebayes.cli.options import RUN_AGAIN
-from reebayes.errors import FitError, ReebayesError
+from reebayes.errors import FitError, ReebayesError, StudyWarning
 from reebayes.provenance import package_version
 
 # As the help lists them.
@@ -46,7 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         values = vars(make_parser().parse_args(argv))
         command: Callable[..., int] = values.pop("command")
         interrupted = values.pop("interrupted")
-        code = command(**values)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", StudyWarning)
+            warnings.showwarning = _shown(warnings.showwarning)
+            code = command(**values)
         sys.stdout.flush()
         return code
     except FitError as error:
@@ -67,6 +72,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain(interrupted)
         return INTERRUPTED
+
+
+def _shown(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """Return what shows a warning: of a study in its own words, any other as it is."""
+
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int,
+        file: TextIO | None = None, line: str | None = None,
+    ) -> None:  # fmt: skip
+        if isinstance(message, StudyWarning):
+            complain(str(message))
+        else:
+            otherwise(message, category, filename, lineno, file, line)
+
+    return show
 
 
 def make_parser() -> argparse.ArgumentParser:

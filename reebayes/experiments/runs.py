@@ -23,7 +23,7 @@ from reebayes.inference.sampling import Run, draw, find_coordinates, fit
 from reebayes.model.kernels import CERTAIN
 from reebayes.model.layout import lay_out
 from reebayes.provenance import asked_for, digest_of, is_asked_for
-from reebayes.results.fitfile import fit_attributes, open_fit, save_fit
+from reebayes.results.fitfile import fit_attributes, open_fit
 from reebayes.study import Study
 
 BASE = "base"
@@ -78,7 +78,7 @@ class RunStore:
             if is_asked_for(fit_attributes(path), self._asked(study)):
                 self.log(f"{path}: finished before.")
                 continue
-            save_fit(fit(study, **self._settings(), progress=self.run.progress), path)
+            fit(study, **self._settings(), progress=self.run.progress, out=path).close()
             self.log(f"{path}: {fit_attributes(path).get('verdict', '')}")
         return FitFiles(paths)
 

@@ -4,9 +4,8 @@ Nothing here opens a file or a window; a caller shows, saves or embeds what it g
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -14,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from numpy.typing import NDArray
 
 from reebayes.conventions import CI_PROB, RATIO_UNITS, YEAR
 from reebayes.figures.style import (
@@ -21,6 +21,7 @@ from reebayes.figures.style import (
     PRIOR_COLOUR,
     SOURCE_COLOURS,
     marker_of,
+    new_axes,
     plain_text,
 )
 from reebayes.results.summaries import bands
@@ -70,9 +71,30 @@ def plot_bands(
         The axes drawn in.
     """
     if ax is None:
-        _, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
-    band = _as_bands(da, ci_prob)
+        ax = new_axes(7, 3.8)
     before = None if prior is None else _as_bands(prior, ci_prob)
+    handles = draw_bands(ax, _as_bands(da, ci_prob), records, before)
+    inches = ax.get_position().width * _width(ax)
+    ax.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(0, -0.09), fontsize=8, frameon=False,
+        ncols=legend_columns(inches),
+    )  # fmt: skip
+    return ax
+
+
+def draw_bands(
+    ax: Axes, band: xr.Dataset, records: pd.DataFrame | None, before: xr.Dataset | None
+) -> list[Line2D | Patch]:
+    """Draw what `plot_bands` draws, except for the legend; return what belongs into that.
+
+    Parameters
+    ----------
+    ax : Axes
+    band, before : Dataset (year)
+        Bands of a quantity, after and before the records.
+    records : DataFrame, optional
+        As in `plot_bands`. A column ``stated`` holds their `stated_values`, if known already.
+    """
     shown, top = _in_view(records, band, before)
     handles: list[Line2D | Patch] = []
     if before is not None:
@@ -81,12 +103,7 @@ def plot_bands(
     if shown is not None:
         handles += _draw_records(ax, shown)
     _finish(ax, band, top)
-    inches = ax.get_position().width * _width(ax)
-    ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, -0.09), fontsize=8, frameon=False,
-        ncols=legend_columns(inches),
-    )  # fmt: skip
-    return ax
+    return handles
 
 
 def legend_columns(inches: float) -> int:
@@ -113,8 +130,10 @@ def _in_view(
         tops.append(min(float(prior["upper"].max()), 2.5 * tops[0]))
     if records is None or records.empty:
         return None, 1.08 * max(tops)
-    stated = stated_values(records)
-    direct = stated[~_hollow(records)].to_numpy(dtype=float)
+    if "stated" not in records:
+        records = records.assign(stated=stated_values(records))
+    stated = records["stated"].to_numpy(dtype=float)
+    direct = stated[~_hollow(records)]
     tops.append(min(float(np.max(direct, initial=0.0)), 2.5 * max(tops)))
     top = 1.08 * max(tops)
     return records[stated <= top], top
@@ -162,7 +181,7 @@ def plot_totals(
         The axes drawn in.
     """
     if ax is None:
-        _, ax = plt.subplots(figsize=(7, 0.8 + 0.5 * len(posterior)), layout="constrained")
+        ax = new_axes(7, 0.8 + 0.5 * len(posterior))
     rows = np.arange(len(posterior))
     if prior:
         _draw_strips(ax, rows + 0.2, [prior[label] for label in posterior], PRIOR_COLOUR, "prior")
@@ -194,68 +213,81 @@ def _as_bands(da: xr.DataArray | xr.Dataset, ci_prob: float) -> xr.Dataset:
 def _draw_band(ax: Axes, band: xr.Dataset, colour: str, alpha: float, label: str) -> Patch:
     years = band[YEAR].values
     # A year in which every draw is zero is a year in which the flow does not exist: leave a gap.
-    shown = band.where((band["lower"] != 0) | (band["upper"] != 0))
-    ax.fill_between(
-        years, shown["lower"].values, shown["upper"].values, color=colour, alpha=alpha, linewidth=0
+    gap = (band["lower"].values == 0) & (band["upper"].values == 0)
+    lower, median, upper = (
+        np.where(gap, np.nan, band[name].values) for name in ("lower", "median", "upper")
     )
+    ax.fill_between(years, lower, upper, color=colour, alpha=alpha, linewidth=0)
     style = "--" if label == "prior" else ".-"
-    ax.plot(years, shown["median"].values, style, color=colour, linewidth=1.6, markersize=3)
+    ax.plot(years, median, style, color=colour, linewidth=1.6, markersize=3)
     percent = f"{100 * band.attrs.get('ci_prob', CI_PROB):g} %"
     return Patch(color=colour, alpha=0.6, label=f"{label}, median and {percent} band")
 
 
+type _Rows = Mapping[str, NDArray[Any]]
+"""Columns of some records: of one source and kind, all hollow or none."""
+
+_DRAWN = ("year", "year_end", "value", "low", "high", "sd", "stated")
+
+
 def _draw_records(ax: Axes, records: pd.DataFrame) -> list[Line2D | Patch]:
-    sources = list(dict.fromkeys(records["source"]))
-    handles: list[Line2D | Patch] = []
-    for number, source in enumerate(sources):
-        colour = SOURCE_COLOURS[number % len(SOURCE_COLOURS)]
-        rows = records[records["source"] == source]
-        for hollow, part in rows.groupby(_hollow(rows)):
-            _draw_source(ax, part, colour, hollow=bool(hollow))
-        handles.append(
-            Line2D([], [], color=colour, marker="o", markersize=4, label=plain_text(source))
-        )
-    return handles
+    colours = {
+        source: SOURCE_COLOURS[number % len(SOURCE_COLOURS)]
+        for number, source in enumerate(dict.fromkeys(records["source"]))
+    }
+    columns = {name: records[name].to_numpy(dtype=float) for name in _DRAWN}
+    alike: dict[tuple[str, bool, str], list[int]] = {}
+    keys = zip(records["source"], _hollow(records).tolist(), records["kind"], strict=True)
+    for row, key in enumerate(keys):
+        alike.setdefault(key, []).append(row)
+    # source by source; the hollow ones of each above the others
+    order = list(colours)
+    for source, hollow, kind in sorted(alike, key=lambda key: (order.index(key[0]), *key[1:])):
+        chosen = alike[source, hollow, kind]
+        rows = {name: values[chosen] for name, values in columns.items()}
+        _draw_alike(ax, rows, kind, colours[source], hollow=hollow)
+    return [
+        Line2D([], [], color=colour, marker="o", markersize=4, label=plain_text(source))
+        for source, colour in colours.items()
+    ]
 
 
-def _draw_source(ax: Axes, rows: pd.DataFrame, colour: str, *, hollow: bool) -> None:
+def _draw_alike(ax: Axes, rows: _Rows, name: str, colour: str, *, hollow: bool) -> None:
     face = "white" if hollow else colour
     style: Literal["dotted", "solid"] = "dotted" if hollow else "solid"
-    for key, part in rows.groupby("kind"):
-        kind = kind_of(str(key))
-        if kind.spans:
-            ax.hlines(
-                _yearly(part), part["year"] - 0.4, part["year_end"] + 0.4, colors=colour,
-                linewidth=1.6, linestyles=style,
-            )  # fmt: skip
-            continue
-        if kind.is_figure:
-            error = np.exp(NORMAL_90 * part["sd"].to_numpy(dtype=float))
-            _draw_lines(ax, part, part["value"] / error, part["value"] * error, colour, 0.8)
-        _draw_of(kind.name)(ax, part, colour, face)
+    kind = kind_of(name)
+    if kind.spans:
+        ax.hlines(
+            rows["stated"], rows["year"] - 0.4, rows["year_end"] + 0.4, colors=colour,
+            linewidth=1.6, linestyles=style,
+        )  # fmt: skip
+        return
+    if kind.is_figure:
+        error = np.exp(NORMAL_90 * rows["sd"])
+        _draw_lines(ax, rows, rows["value"] / error, rows["value"] * error, colour, 0.8)
+    _draw_of(name)(ax, rows, name, colour, face)
 
 
 def _draw_lines(
-    ax: Axes, rows: pd.DataFrame, low: pd.Series, high: pd.Series, colour: str, width: float
+    ax: Axes, rows: _Rows, low: NDArray[Any], high: NDArray[Any], colour: str, width: float
 ) -> None:
     ax.vlines(rows["year"], low, high, colors=colour, linewidth=width, alpha=0.6)
 
 
-def _draw_range(ax: Axes, rows: pd.DataFrame, colour: str, face: str) -> None:
+def _draw_range(ax: Axes, rows: _Rows, kind: str, colour: str, face: str) -> None:
     _draw_lines(ax, rows, rows["low"], rows["high"], colour, 3.0)
 
 
-def _draw_marks(ax: Axes, rows: pd.DataFrame, colour: str, face: str) -> None:
-    kind = str(rows["kind"].iloc[0])
+def _draw_marks(ax: Axes, rows: _Rows, kind: str, colour: str, face: str) -> None:
     low, high = stated_columns(kind)
-    stated = rows[low or high].to_numpy(dtype=float)
+    stated = rows[str(low or high)]  # a kind states one of the two at least
     ax.plot(
-        rows["year"], stated, marker_of(kind), color=colour, markerfacecolor=face, markersize=4.5,
-        linestyle="none",
+        rows["year"], stated, marker_of(kind), color=colour, markerfacecolor=face,
+        markersize=4.5, linestyle="none",
     )  # fmt: skip
 
 
-_draw_of: KindReader[Callable[[Axes, pd.DataFrame, str, str], None]] = KindReader(
+_draw_of: KindReader[Callable[[Axes, _Rows, str, str, str], None]] = KindReader(
     "drawing of a record beside a band",
     {FIGURE: _draw_marks, AT_MOST: _draw_marks, AT_LEAST: _draw_marks, BETWEEN: _draw_range},
 )
@@ -274,10 +306,10 @@ def _yearly(spans: pd.DataFrame) -> pd.Series:
     return spans["value"] / years.where(added, 1.0)
 
 
-def _hollow(records: pd.DataFrame) -> pd.Series:
+def _hollow(records: pd.DataFrame) -> NDArray[np.bool_]:
     if "hollow" in records:
-        return records["hollow"].astype(bool)
-    return pd.Series(False, index=records.index)
+        return records["hollow"].to_numpy(dtype=bool)
+    return np.zeros(len(records), dtype=bool)
 
 
 def _finish(ax: Axes, band: xr.Dataset, top: float) -> None:

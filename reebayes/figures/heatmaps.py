@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -21,6 +20,7 @@ from reebayes.figures.style import (
     SEVERAL_COLOUR,
     SEVERAL_KINDS,
     colour_of,
+    new_axes,
     plain_text,
 )
 from reebayes.study import Study
@@ -139,8 +139,7 @@ def plot_learnt(
     """
     names = table[QUANTITY].values.tolist()
     if ax is None:
-        size = (3.2 + 0.33 * table.sizes[YEAR], 1.1 + 0.3 * len(names))
-        _, ax = plt.subplots(figsize=size, layout="constrained")
+        ax = new_axes(3.2 + 0.33 * table.sizes[YEAR], 1.1 + 0.3 * len(names))
     ordered = table.transpose(QUANTITY, YEAR)
     marks, contraction = ordered["label"].values, ordered["contraction"].values
     shift = ordered["shift"].values

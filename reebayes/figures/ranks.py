@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from reebayes.figures.style import POSTERIOR_COLOUR, SOURCE_COLOURS, plain_text
+from reebayes.figures.style import POSTERIOR_COLOUR, SOURCE_COLOURS, new_axes, plain_text
 
 
 def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = None) -> Axes:
@@ -33,8 +32,7 @@ def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = 
     names = shown["reporter"].where(shown["reporter"].map(counts) >= least, few)
     order = [*counts.index[counts >= least], *([few] if (names == few).any() else [])]
     if ax is None:
-        size = (7, 1.2 + 0.22 * len(order))
-        _, ax = plt.subplots(figsize=size, layout="constrained")
+        ax = new_axes(7, 1.2 + 0.22 * len(order))
     for low, high, shade in ((0.05, 0.95, 0.10), (0.25, 0.75, 0.14)):
         ax.axvspan(low, high, color=POSTERIOR_COLOUR, alpha=shade, linewidth=0)
     rows = names.map({name: row for row, name in enumerate(order)})

@@ -12,10 +12,11 @@ from html import escape
 from textwrap import wrap
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
-from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, YEAR
+from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, PROCESS, SAMPLE_DIMS, YEAR
 from reebayes.errors import ResultError
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.summaries import bands
@@ -111,16 +112,17 @@ def _flow_table(contents: Contents, draws: xr.DataArray, ci_prob: float) -> pd.D
 
 def _ribbons(table: pd.DataFrame, processes: pd.DataFrame) -> list[Ribbon]:
     """Flows between drawn processes; a process that only passes on is part of its ribbon."""
-    kind = processes["kind"]
-    inner = _passing(table, kind)
+    kind = processes["kind"].to_dict()
+    inner = _passing(table, processes["kind"])
+    rows: list[Any] = list(table.itertuples())
+    onward = {row.source: row for row in rows if row.source in inner}
     ribbons = []
-    rows: Iterable[Any] = table[~table["source"].isin(inner)].itertuples()
     for row in rows:
-        if kind[row.source] == "environment":
+        if row.source in inner or kind[row.source] == "environment":
             continue
         path: list[Any] = [row]
         while path[-1].target in inner:
-            path.append(next(table[table["source"] == path[-1].target].itertuples()))
+            path.append(onward[path[-1].target])
         title = "; ".join(
             f"{step.label}: {format_band(step.median, step.lower, step.upper)}" for step in path
         )
@@ -157,15 +159,30 @@ def _boxes(
     """Drawn processes with their throughput, in the order of the study's table."""
     used = {ribbon.source for ribbon in ribbons} | {ribbon.target for ribbon in ribbons}
     boxes = {}
-    for name, label in processes.loc[processes.index.isin(used), "label"].items():
-        inward = [ribbon.end for ribbon in ribbons if ribbon.target == name]
-        outward = [ribbon.start for ribbon in ribbons if ribbon.source == name]
-        flows = table.index[table["target" if inward else "source"] == name]
-        band = bands(draws.sel({FLOW: list(flows)}).sum(FLOW), ci_prob=ci_prob)
-        text = format_band(*(float(band[key]) for key in ("median", "lower", "upper")))
-        boxes[str(name)] = Box(str(name), str(label), text, max(sum(inward), sum(outward)))
+    labels = processes.loc[processes.index.isin(used), "label"]
+    reached = {ribbon.target for ribbon in ribbons}
+    band = bands(_throughputs(labels.index, reached, draws, table), ci_prob=ci_prob)
+    texts = zip(*(band[key].values for key in ("median", "lower", "upper")), strict=True)
+    for (name, label), text in zip(labels.items(), texts, strict=True):
+        inward = sum(ribbon.end for ribbon in ribbons if ribbon.target == name)
+        outward = sum(ribbon.start for ribbon in ribbons if ribbon.source == name)
+        boxes[str(name)] = Box(str(name), str(label), format_band(*text), max(inward, outward))
     _assign_columns(boxes, ribbons, processes["kind"])
     return boxes
+
+
+def _throughputs(
+    names: pd.Index, reached: set[str], draws: xr.DataArray, table: pd.DataFrame
+) -> xr.DataArray:
+    """Draws of what enters each process; of one that no ribbon reaches, of what leaves it."""
+    flows, values = draws.indexes[FLOW], draws.transpose("chain", "draw", FLOW).values
+    sides = {side: table[side].groupby(table[side]).groups for side in ("source", "target")}
+    found = [
+        values[..., flows.get_indexer(sides["target" if name in reached else "source"][name])]
+        for name in names
+    ]
+    sums = [part.sum(axis=-1) for part in found]
+    return xr.DataArray(np.stack(sums, axis=-1), dims=(*SAMPLE_DIMS, PROCESS))
 
 
 def _assign_columns(boxes: dict[str, Box], ribbons: Sequence[Ribbon], kind: pd.Series) -> None:

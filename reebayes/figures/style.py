@@ -1,6 +1,8 @@
-"""Colours, symbols and text of all figures."""
+"""Colours, symbols and text of all figures, and axes to draw them in."""
 
 from __future__ import annotations
+
+from matplotlib.axes import Axes
 
 from reebayes.answers.contraction import ABSENT, LEARNT, PARTLY, PRIOR_ONLY
 from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader
@@ -37,3 +39,11 @@ def plain_text(text: object) -> str:
     """Return text that figures show as it is: a dollar sign opens no formula in it."""
     shown = str(text).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown  # a legend leaves such names out
+
+
+def new_axes(width: float, height: float) -> Axes:
+    """Return axes of a new figure of so many inches, which notebooks show."""
+    from matplotlib import pyplot  # a report, which has figures of its own, need not load it
+
+    _, axes = pyplot.subplots(figsize=(width, height), layout="constrained")
+    return axes

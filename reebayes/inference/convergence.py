@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import product
@@ -31,6 +31,7 @@ from reebayes.conventions import CI_PROB, GATE
 type Floats = NDArray[np.float64]
 
 _BLOCK = 128  # variables at a time: keeps the working set in cache
+_READ = 2**26  # bytes of draws read at a time, whatever a fit holds
 QUANTITIES = "quantities"
 _NAMED = 20  # failing variables named in a verdict
 _TAIL = ((1 - CI_PROB) / 2, (1 + CI_PROB) / 2)
@@ -109,18 +110,43 @@ def _figures(posterior: xr.Dataset) -> tuple[NDArray[np.str_], dict[str, Floats]
     broken: list[str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # sorting runs outside the GIL
         for variable in posterior.data_vars.values():
-            labels, draws = _flat(variable)
-            starts = range(0, draws.shape[2], _BLOCK)
-            blocks = (draws[:, :, begin : begin + _BLOCK] for begin in starts)
-            # a ratio of inactive flows does not exist; any other gap is a failure
-            diagnosed = pool.map(partial(_diagnosed, gaps=variable.name == QUANTITIES), blocks)
-            for begin, (moves, bad, figures) in zip(starts, diagnosed, strict=True):
-                names += [labels[begin + n] for n in np.flatnonzero(moves)]
-                broken += [labels[begin + n] for n in np.flatnonzero(bad)]
-                parts.append(figures)
+            labels = np.array(_labels(variable), dtype=object)
+            moves, bad = np.zeros((2, labels.size), dtype=bool)
+            figures = np.empty((3, labels.size))
+            for places, draws in _slices(variable):
+                starts = range(0, places.size, _BLOCK)
+                blocks = (draws[:, :, begin : begin + _BLOCK] for begin in starts)
+                # a ratio of inactive flows does not exist; any other gap is a failure
+                diagnosed = pool.map(partial(_diagnosed, gaps=variable.name == QUANTITIES), blocks)
+                for begin, (moving, gone, found) in zip(starts, diagnosed, strict=True):
+                    here = places[begin : begin + _BLOCK]
+                    moves[here], bad[here] = moving, gone
+                    figures[:, here[moving]] = found
+            names += labels[moves].tolist()
+            broken += labels[bad].tolist()
+            parts.append(figures[:, moves])
     worst = np.repeat([[np.inf], [0.0], [0.0]], len(broken), axis=1)
     table = np.concatenate([*parts, worst], axis=1)
     return np.array(names + broken), dict(zip(("rhat", "ess_bulk", "ess_tail"), table, strict=True))
+
+
+def _slices(variable: xr.DataArray) -> Iterator[tuple[NDArray[np.int64], Floats]]:
+    """Places among the flat variables, and draws (chain, draw, variable), some names at a time.
+
+    A variable that stays in a file is so never read whole.
+    """
+    ordered = variable.transpose("chain", "draw", ...)
+    shape = ordered.shape[2:]
+    places = np.arange(math.prod(shape)).reshape(shape)
+    if not shape:
+        yield places.ravel(), ordered.values[..., None]
+        return
+    each = ordered.dtype.itemsize * math.prod(ordered.shape[:-1])
+    step = max(_READ // max(each, 1), 1)
+    for begin in range(0, shape[-1], step):
+        part = slice(begin, begin + step)
+        draws = ordered.isel({ordered.dims[-1]: part}).values
+        yield places[..., part].ravel(), draws.reshape(*draws.shape[:2], -1)
 
 
 def _diagnosed(block: Floats, *, gaps: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floats]:
@@ -157,20 +183,19 @@ def _scores(size: int) -> Floats:
     return np.asarray(ndtri((rank - 0.375) / (size + 0.25)))
 
 
-def _flat(variable: xr.DataArray) -> tuple[list[str], Floats]:
-    """Labels such as ``smuggled_CN[2011]``, and draws (chain, draw, variable)."""
+def _labels(variable: xr.DataArray) -> list[str]:
+    """Labels such as ``smuggled_CN[2011]``, in the order of the flat variables."""
     ordered = variable.transpose("chain", "draw", ...)
-    draws = ordered.values.reshape(*ordered.shape[:2], -1)
     others = [str(dim) for dim in ordered.dims[2:]]
     if not others:
-        return [str(variable.name)], draws
+        return [str(variable.name)]
     labels = []
     for values in product(*(ordered[dim].values for dim in others)):
         named = dict(zip(others, values, strict=True))
         # the thing comes before its year
         first, *rest = (named[dim] for dim in sorted(others, key=lambda dim: dim == "year"))
         labels.append(str(first) + "".join(f"[{value}]" for value in rest))
-    return labels, draws
+    return labels
 
 
 def _failing(names: NDArray[np.str_], table: Mapping[str, Floats]) -> list[str]:

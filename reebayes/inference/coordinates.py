@@ -1,23 +1,22 @@
 """Coordinates in which the posterior is nearly spherical, so that the sampler walks straight.
 
 The curvature of the log density, at the mode or on average over draws, is a precision that is
-banded in years: a year's states touch one another and the year before, constants touch every year.
-What its Cholesky factor holds of any weight is the map from white coordinates to unknowns.
+banded in years and falls into parts that no record ties together (`precision`). What its Cholesky
+factor holds of any weight is the map from white coordinates to unknowns. Nothing of the size of
+unknowns times unknowns is formed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky
 from scipy.optimize import minimize
-from scipy.sparse import csr_array
 
 from reebayes.errors import FitError
+from reebayes.inference.precision import Block, Part, SparseFactor, kept, nothing_kept, parts_of
 from reebayes.model.kernels import (
-    Rows,
     Whitening,
     conditional_factors,
     persistences,
@@ -26,6 +25,9 @@ from reebayes.model.kernels import (
 )
 from reebayes.model.layout import Layout
 from reebayes.model.unknowns import Floats, Integers, Unknowns
+
+type Blocks = Sequence[Block]
+"""A precision, or its factor: a block for each part of a study."""
 
 _BLENDS = (0.0, 0.05, 0.2, 0.5, 1.0)
 """Weights tried for a precision that is surely positive, where the measured one is not."""
@@ -97,12 +99,15 @@ def at_mode(gradient_at: Callable[[Whitening], Gradient], layout: Layout) -> Whi
     gradient = gradient_at(spherical)
     if not np.isfinite(gradient(np.zeros(unknowns.size))[0]):
         raise FitError("The density is not finite where the priors are centred; check the study.")
-    frame = Frame.at(layout, np.zeros(unknowns.size - unknowns.scales_start))
+    scales = np.ones(unknowns.size - unknowns.scales_start)
+    frame = Frame.at(layout, np.zeros_like(scales))
     point = _climb(gradient, unknowns)
     path = smooth(point, layout.equations.steps.which, frame.table, spherical)
     point[: unknowns.states] = path[0].ravel()
-    point, precision = _newton(gradient_at(frame.whitening(layout)), point, frame, unknowns)
-    return _laplace(layout, frame, point, precision)
+    parts = parts_of(layout)
+    within = gradient_at(frame.whitening(layout))
+    point, precision = _newton(within, point, frame, unknowns, parts)
+    return _laplace(layout, frame, point, parts, precision, scales)
 
 
 def over_draws(
@@ -139,12 +144,10 @@ def over_draws(
             unknowns.states : unknowns.scales_start
         ]
     chosen = np.linspace(0, len(points) - 1, min(_CURVATURES, len(points))).astype(int)
-    precision = np.zeros((unknowns.size, unknowns.size))
-    for point in points[chosen]:
-        precision += _precision(gradient, point, unknowns) / chosen.size
-    tail = np.arange(unknowns.scales_start, unknowns.size)
-    precision[tail, tail] = np.clip(scales.std(axis=0), *_SPREAD) ** -2.0
-    return _laplace(layout, frame, points.mean(axis=0), precision)
+    parts = parts_of(layout)
+    precision = _precision(gradient, points[chosen], unknowns, parts)
+    spread = np.clip(scales.std(axis=0), *_SPREAD)
+    return _laplace(layout, frame, points.mean(axis=0), parts, precision, spread**-2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +183,14 @@ class Frame:
             layout.unknowns, mode=self.held, precision=self.precision, coupling=self.coupling
         )
 
-    def separable(self, unknowns: Unknowns) -> Floats:
+    def separable(self, part: Part) -> Block:
         """Precision of the prior alone: series by series, so it is positive and in the band."""
-        states, varying = unknowns.states, unknowns.varying
-        dense = np.eye(unknowns.size)
-        dense[np.arange(states), np.arange(states)] = self.precision.ravel()
-        later = np.arange(varying, states)
-        dense[later, later - varying] = dense[later - varying, later] = self.coupling[1:].ravel()
-        return dense
+        block = Block.zeros(part, len(self.precision))
+        at = np.arange(part.series.size)
+        block.within[:, at, at] = self.precision[:, part.series]
+        block.before[:, at, at] = self.coupling[:, part.series]
+        np.fill_diagonal(block.corner, 1.0)
+        return block
 
 
 def _whitening(
@@ -198,40 +201,23 @@ def _whitening(
     coupling: Floats,
     curvature: Floats | None = None,
     pull: Floats | None = None,
-    factor: Floats | None = None,
+    factor: SparseFactor | None = None,
 ) -> Whitening:
     """Pack coordinates; without a factor the displacement itself is white."""
     inverse, below = conditional_factors(precision, coupling)
     still = np.zeros_like(precision)
-    lower = np.zeros((0, 0)) if factor is None else factor
-    diagonal = np.ones(unknowns.size) if factor is None else np.diag(lower).copy()
-    rows, columns = _sparse(lower, unknowns.size)
+    factor = nothing_kept(unknowns.size) if factor is None else factor
     return Whitening(
         mode=mode,
-        inverse=1.0 / diagonal,
-        rows=rows,
-        columns=columns,
+        inverse=1.0 / factor.diagonal,
+        rows=factor.rows,
+        columns=factor.columns,
         diagonal0=1.0 / inverse,
         below0=below,
         curvature=still if curvature is None else curvature,
         pull=still if pull is None else pull,
-        volume=np.array([-np.log(diagonal).sum() - np.log(inverse).sum()]),
+        volume=np.array([-np.log(factor.diagonal).sum() - np.log(inverse).sum()]),
     )
-
-
-def _sparse(lower: Floats, size: int) -> tuple[Rows, Rows]:
-    """What a factor holds of any weight below its diagonal, by rows and by columns."""
-    if not lower.size:
-        table = csr_array((size, size), dtype=np.float64)
-    else:
-        diagonal = np.diag(lower)
-        smaller = np.minimum(diagonal[:, None], diagonal[None, :])
-        table = csr_array(np.where(np.abs(lower) > NEGLIGIBLE * smaller, np.tril(lower, -1), 0.0))
-    return _rows(table), _rows(table.tocsc())
-
-
-def _rows(table: csr_array) -> Rows:
-    return Rows(table.indptr.astype(np.int64), table.indices.astype(np.int64), table.data)
 
 
 def _climb(gradient: Gradient, unknowns: Unknowns) -> Floats:
@@ -249,35 +235,52 @@ def _climb(gradient: Gradient, unknowns: Unknowns) -> Floats:
 
 
 def _newton(
-    gradient: Gradient, point: Floats, frame: Frame, unknowns: Unknowns
-) -> tuple[Floats, Floats]:
+    gradient: Gradient, point: Floats, frame: Frame, unknowns: Unknowns, parts: Sequence[Part]
+) -> tuple[Floats, Blocks]:
     """Mode and precision there, by Newton steps that may not lower the density."""
-    free = unknowns.scales_start
-    stand_in = frame.separable(unknowns)[:free, :free]
     for _ in range(_NEWTON_STEPS):
-        precision = _precision(gradient, point, unknowns)
+        precision = _precision(gradient, point[None], unknowns, parts)
         density, slope = gradient(point)
         step = np.zeros(unknowns.size)
-        lower = _factor(precision[:free, :free], stand_in)
-        step[:free] = cho_solve((lower, True), slope[:free])
+        for part, block in zip(parts, precision, strict=True):
+            states, constants = part.places(unknowns)
+            lower = _factor(block, frame.separable(part))
+            step[states], step[constants] = lower.solve(slope[states], slope[constants])
         length = 1.0
         while not gradient(point + length * step)[0] > density and length > 1e-3:
             length /= 2.0
         point = point + length * step
-        if np.abs(slope[:free] @ step[:free]) < _MODE_TOLERANCE:
+        if np.abs(slope @ step) < _MODE_TOLERANCE:
             break
     return point, precision
 
 
-def _laplace(layout: Layout, frame: Frame, point: Floats, precision: Floats) -> Whitening:
-    """Coordinates around a point: a smoother for each series, and the factor across them."""
+def _laplace(
+    layout: Layout,
+    frame: Frame,
+    point: Floats,
+    parts: Sequence[Part],
+    precision: Blocks,
+    scales: Floats,
+) -> Whitening:
+    """Coordinates around a point: a smoother for each series, and the factor across them.
+
+    ``scales`` is the precision of noise and step multipliers, which are tied to nothing.
+    """
     unknowns = layout.unknowns
     states, shape = unknowns.states, frame.precision.shape
-    total = np.maximum(np.diag(precision)[:states].reshape(shape), frame.precision)
+    total = frame.precision.copy()
+    for part, block in zip(parts, precision, strict=True):
+        total[:, part.series] = np.maximum(block.diagonals[0], total[:, part.series])
     at = point[:states].reshape(shape)
     pull = total * at
     pull[1:] += frame.coupling[1:] * at[:-1]
     pull[:-1] += frame.coupling[1:] * at[1:]
+    # one by one: a factor is as large as what it is made of
+    factors = (
+        (part, _factor(block, frame.separable(part)))
+        for part, block in zip(parts, precision, strict=True)
+    )
     return _whitening(
         unknowns,
         # the centre of the states is in their pull
@@ -286,39 +289,69 @@ def _laplace(layout: Layout, frame: Frame, point: Floats, precision: Floats) -> 
         coupling=frame.coupling,
         curvature=total - frame.precision,
         pull=pull,
-        factor=_factor(precision, frame.separable(unknowns)),
+        factor=kept(factors, np.sqrt(scales), unknowns, NEGLIGIBLE),
     )
 
 
-def _precision(gradient: Gradient, state: Floats, unknowns: Unknowns) -> Floats:
-    """Negative Hessian in states and constants by differences of the gradient.
+def _precision(
+    gradient: Gradient, points: Floats, unknowns: Unknowns, parts: Sequence[Part]
+) -> Blocks:
+    """Negative Hessian in states and constants, on average over points, by differences.
 
     A state's curvature reaches one year to either side, so years three apart are probed
-    together; the cost does not grow with the number of years. Records that span years break
-    that rule slightly, which only makes the coordinates less than perfect.
+    together, and so are the parts, which do not touch: the cost grows neither with the number of
+    years nor with the number of parts. Records that span years break that rule slightly, which
+    only makes the coordinates less than perfect.
     """
-    size, free = unknowns.size, unknowns.scales_start
-    precision = np.eye(size)
-    probes = [
-        np.arange(residue, unknowns.years, 3) * unknowns.varying + series
-        for series in range(unknowns.varying)
-        for residue in range(min(3, unknowns.years))
-    ]
-    probes += [np.array([position]) for position in range(unknowns.states, free)]
-    years = np.arange(unknowns.states) // max(unknowns.varying, 1)
-    slope = gradient(state)[1]
-    for probe in probes:
-        bend = _bend(gradient, state, slope, probe)
-        if probe[0] >= unknowns.states:
-            precision[:free, probe[0]] = bend[:free]
-            continue
-        for position in probe:
-            near = np.abs(years - years[position]) <= 1
-            precision[: unknowns.states, position][near] = bend[: unknowns.states][near]
-    precision[unknowns.states : free, : unknowns.states] = precision[
-        : unknowns.states, unknowns.states : free
-    ].T
-    return 0.5 * (precision + precision.T)
+    blocks = [Block.zeros(part, unknowns.years) for part in parts]
+    for point in points:
+        slope = gradient(point)[1]
+        for residue in range(min(3, unknowns.years)):
+            years = np.arange(residue, unknowns.years, 3)
+            for number in range(max((part.series.size for part in parts), default=0)):
+                series = np.array([p.series[number] for p in parts if number < p.series.size])
+                probe = (years[:, None] * unknowns.varying + series).ravel()
+                bend = _bend(gradient, point, slope, probe) / len(points)
+                _note_states(blocks, parts, bend, unknowns, years, number)
+        for number in range(max((part.constants.size for part in parts), default=0)):
+            probe = np.array([p.constants[number] for p in parts if number < p.constants.size])
+            bend = _bend(gradient, point, slope, unknowns.states + probe) / len(points)
+            _note_constants(blocks, parts, bend, unknowns, number)
+    for block in blocks:
+        for array in (*block.within, block.corner):
+            array[:] = 0.5 * (array + array.T)
+    return blocks
+
+
+def _note_states(
+    blocks: Blocks,
+    parts: Sequence[Part],
+    bend: Floats,
+    unknowns: Unknowns,
+    years: Integers,
+    number: int,
+) -> None:
+    """Add the curvature along one series of every part, in years three apart."""
+    by_year = bend[: unknowns.states].reshape(unknowns.years, unknowns.varying)
+    later, earlier = years[years + 1 < unknowns.years], years[years > 0]
+    for part, block in zip(parts, blocks, strict=True):
+        if number < part.series.size:
+            found = by_year[:, part.series]
+            block.within[years, :, number] += found[years]
+            # between two years from either side, each counted half
+            block.before[later + 1, :, number] += 0.5 * found[later + 1]
+            block.before[earlier, number] += 0.5 * found[earlier - 1]
+
+
+def _note_constants(
+    blocks: Blocks, parts: Sequence[Part], bend: Floats, unknowns: Unknowns, number: int
+) -> None:
+    """Add the curvature along one constant of every part."""
+    for part, block in zip(parts, blocks, strict=True):
+        if number < part.constants.size:
+            states, constants = part.places(unknowns)
+            block.border[:, number] += bend[states]
+            block.corner[:, number] += bend[constants]
 
 
 def _bend(
@@ -330,15 +363,12 @@ def _bend(
     return np.asarray((slope - gradient(shifted)[1]) / width)
 
 
-def _factor(precision: Floats, stand_in: Floats) -> Floats:
+def _factor(precision: Block, stand_in: Block) -> Block:
     """Cholesky factor; where the curvature is not positive, of a blend with one that is."""
     for weight in _BLENDS:
-        blend = (1.0 - weight) * precision
-        if weight:
-            floor = np.diag(np.maximum(np.diag(precision) - np.diag(stand_in), 0.0))
-            blend += weight * (stand_in + floor)
+        blend = precision.blended(weight, stand_in) if weight else precision
         try:
-            return np.asarray(cholesky(blend, lower=True))
+            return blend.factor()
         except np.linalg.LinAlgError:
             continue
     raise FitError("The density has no usable curvature at its mode; check the study's priors.")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 
 from reebayes.conventions import (
     CHAIN,
@@ -39,21 +41,22 @@ from reebayes.study.targets import BIAS, STEP_GROUPS
 _STORED = ("flows", "shared_error", "noise", "noise_of_all", "step_scale", "latents")
 """Draws that are kept as they are computed."""
 
+_TOGETHER = 50
+"""Draws whose quantities are computed together: in double precision all would be large."""
+
 
 def draws_dataset(layout: Layout, unit: str, group: str, draws: Mapping[str, Floats]) -> xr.Dataset:
-    """Flows, quantities and parameters of one group, from arrays (chain, draw, ...).
+    """Flows, quantities and parameters of one group, from arrays (chain, draw, ...)."""
+    names = draw_names(layout, *draws["flows"].shape[:2])
+    return dataset(group, unit, draw_arrays(layout, draws), names)
 
-    Flows keep every digit, so that the mass balance closes in the file as well; quantities and
-    latents are known to three digits at best.
-    """
-    flows = draws["flows"]
-    quantities = np.empty((*flows.shape[:3], len(layout.quantities)), dtype=np.float32)
-    for chain, values in enumerate(flows):  # one by one: in double precision all would be large
-        quantities[chain] = quantity_draws(layout, values)
+
+def draw_names(layout: Layout, chains: int, draws: int) -> dict[str, Any]:
+    """Labels of every dimension of draws."""
     drifting = _drifting(layout)
-    names = {
-        CHAIN: np.arange(flows.shape[0]),
-        DRAW: np.arange(flows.shape[1]),
+    return {
+        CHAIN: np.arange(chains),
+        DRAW: np.arange(draws),
         YEAR: list(layout.years),
         FLOW: _labels(layout.flows),
         QUANTITY: _labels(layout.quantities),
@@ -63,12 +66,24 @@ def draws_dataset(layout: Layout, unit: str, group: str, draws: Mapping[str, Flo
         GROUP: _labels(STEP_GROUPS),
         LATENT: _labels(layout.latents),
     }
-    arrays = {name: draws[name] for name in _STORED} | {
+
+
+def draw_arrays(layout: Layout, draws: Mapping[str, Floats]) -> dict[str, Floats]:
+    """What a group of draws holds (chain, draw, ...), from what was computed of them.
+
+    Flows keep every digit, so that the mass balance closes in the file as well; quantities and
+    latents are known to three digits at best.
+    """
+    flows = draws["flows"]
+    quantities = np.empty((*flows.shape[:3], len(layout.quantities)), dtype=np.float32)
+    for chain, begin in product(range(flows.shape[0]), range(0, flows.shape[1], _TOGETHER)):
+        at = (chain, slice(begin, begin + _TOGETHER))
+        quantities[at] = quantity_draws(layout, flows[at])
+    return {name: draws[name] for name in _STORED} | {
         "quantities": quantities,
         "bias": draws["bias"].mean(axis=2),
-        "drifting_bias": draws["bias"][..., drifting],
+        "drifting_bias": draws["bias"][..., _drifting(layout)],
     }
-    return dataset(group, unit, arrays, names)
 
 
 def _drifting(layout: Layout) -> NDArray[np.bool_]:
@@ -81,11 +96,17 @@ def _drifting(layout: Layout) -> NDArray[np.bool_]:
 
 def quantity_draws(layout: Layout, flows: Floats) -> Floats:
     """Quantities (..., year, quantity) of flows (..., year, flow); NaN where a ratio is 0/0."""
-    values = flows @ layout.numerators
-    below = flows @ layout.denominators[:, layout.ratio]
+    values = _weighed(flows, layout.numerators)
+    below = _weighed(flows, layout.denominators[:, np.flatnonzero(layout.ratio)])
     with np.errstate(invalid="ignore", divide="ignore"):
         values[..., layout.ratio] = np.where(below > 0, values[..., layout.ratio] / below, np.nan)
     return np.asarray(values)
+
+
+def _weighed(flows: Floats, weights: csc_array) -> Floats:
+    """Sums (..., quantity) of flows (..., flow)."""
+    by_flow = flows.reshape(-1, flows.shape[-1]) @ weights
+    return np.ascontiguousarray(by_flow).reshape(*flows.shape[:-1], weights.shape[1])
 
 
 def replicate(layout: Layout, draws: Mapping[str, Floats], rng: np.random.Generator) -> Floats:
@@ -107,14 +128,18 @@ def log_likelihood(layout: Layout, draws: Mapping[str, Floats]) -> Floats:
     return terms
 
 
-def by_record(layout: Layout, unit: str, group: str, values: Floats) -> xr.Dataset:
-    """A group of values (chain, draw, record); single precision is enough for what has noise."""
-    names = {
-        CHAIN: np.arange(values.shape[0]),
-        DRAW: np.arange(values.shape[1]),
+def record_names(layout: Layout, chains: int, draws: int) -> dict[str, Any]:
+    """Labels of every dimension of values by record."""
+    return {
+        CHAIN: np.arange(chains),
+        DRAW: np.arange(draws),
         RECORD: _labels(layout.records),
     }
-    return dataset(group, unit, {"value": values.astype(np.float32)}, names)
+
+
+def by_record(values: Floats) -> dict[str, Floats]:
+    """What a group of values (chain, draw, record) holds: single precision, as they have noise."""
+    return {"value": values.astype(np.float32)}
 
 
 def observed_data(layout: Layout, unit: str) -> xr.Dataset:

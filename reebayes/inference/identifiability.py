@@ -8,12 +8,15 @@ below 1 less, 0 not at all. No sampling.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import xarray as xr
-from scipy.linalg import svd, svdvals
+from scipy.linalg import eigh, eigvalsh, svd
 
 from reebayes.conventions import LATENT, POSTERIOR, QUANTITY, YEAR
 from reebayes.errors import ResultError
+from reebayes.inference.precision import Part, parts_of
 from reebayes.model.kernels import (
     balance,
     balance_adjoint,
@@ -92,6 +95,9 @@ def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
 def count_directions(layout: Layout, latent: Floats) -> dict[str, int]:
     """Count the directions that records inform at one latent vector; see `identify`.
 
+    Part by part: no matrix of all records or of all unknowns is formed, unless records tie all of
+    them together.
+
     Parameters
     ----------
     layout : Layout
@@ -103,8 +109,94 @@ def count_directions(layout: Layout, latent: Floats) -> dict[str, int]:
         ``directions``, ``seen``, ``faint``, ``unseen``, ``records``, ``informative_records``.
     """
     point = _Point(layout, latent)
-    sensitivity = point.sensitivity()
-    return _counts(point, sensitivity, svdvals(sensitivity))
+    squares, tied, informative = _spectrum(point, parts_of(layout))
+
+    def above(value: float) -> int:
+        return _count_above(value * value, squares, tied)
+
+    seen, told = above(SEEN_FROM), above(BLIND_BELOW * max(_largest(squares, tied), SEEN_FROM))
+    return {
+        "directions": int(point.free.size),
+        "seen": seen,
+        "faint": told - seen,
+        "unseen": int(point.free.size) - told,
+        "records": len(layout.records),
+        "informative_records": informative,
+    }
+
+
+def _spectrum(point: _Point, parts: Sequence[Part]) -> tuple[Floats, Floats, int]:
+    """Squared singular values of all parts, by themselves, and how the step multipliers tie them.
+
+    The information of the records is, turned part by part, a diagonal of the squares plus T T',
+    with T (value, multiplier). One part needs no T: its multipliers are among its own unknowns.
+    Also the number of records that inform.
+    """
+    squares, tied, informative = [], [], 0
+    for own, steps in _sensitivities(point, parts):
+        information = own @ own.T
+        if len(parts) == 1:
+            information += steps @ steps.T
+        informative += int(((own != 0).any(axis=1) | (steps != 0).any(axis=1)).sum())
+        if len(parts) == 1:
+            squares.append(eigvalsh(information, overwrite_a=True))
+            tied.append(np.zeros((len(own), 0)))
+        else:
+            square, turned = eigh(information, overwrite_a=True)
+            squares.append(square)
+            tied.append(turned.T @ steps)
+    if not squares:
+        return np.zeros(0), np.zeros((0, 0)), 0
+    return np.concatenate(squares), np.concatenate(tied), informative
+
+
+def _sensitivities(point: _Point, parts: Sequence[Part]) -> Iterator[tuple[Floats, Floats]]:
+    """Sensitivity of each part's records to its own unknowns, and to the step multipliers."""
+    layout, unknowns = point.layout, point.layout.unknowns
+    steps = layout.equations.steps
+    weight = point.weights()
+    busy = [part for part in parts if part.records.size]
+    rows: list[tuple[Floats, Floats]] = [
+        (np.zeros((part.records.size, sum(place.size for place in part.places(unknowns)))),
+         np.zeros((part.records.size, unknowns.size - unknowns.steps_start)))
+        for part in busy
+    ]  # fmt: skip
+    for number in range(max((part.records.size for part in busy), default=0)):
+        # parts do not touch: one record of each is followed back at a time
+        pick = np.zeros(weight.size)
+        for part in busy:
+            pick[part.records[number : number + 1]] = weight[part.records[number : number + 1]]
+        state_bar, latent_bar = point.state_gradient(
+            *locate_adjoint(point.flow, point.level, layout.equations.sums, pick)
+        )
+        for part, (own, shared) in zip(busy, rows, strict=True):
+            if number >= part.records.size:
+                continue
+            states_of, constants = part.places(unknowns)
+            alone = np.zeros_like(state_bar)
+            alone[:, part.series] = state_bar[:, part.series]
+            bar = states_adjoint(point.latent, steps, point.state, alone)
+            own[number] = np.concatenate([bar[states_of].ravel(), latent_bar[constants]])
+            shared[number] = bar[unknowns.steps_start :]
+    yield from rows
+
+
+def _count_above(bound: float, squares: Floats, tied: Floats) -> int:
+    """Eigenvalues of diag(squares) + T T' above a bound, counted by Sylvester's law of inertia."""
+    gap = squares - bound
+    gap[gap == 0] = np.finfo(float).tiny
+    small = -np.eye(tied.shape[1]) - tied.T @ (tied / gap[:, None])
+    return int((gap > 0).sum() + (np.linalg.eigvalsh(small) > 0).sum())
+
+
+def _largest(squares: Floats, tied: Floats) -> float:
+    """Largest singular value, to six digits: that of the parts, or more by what T adds."""
+    low = float(squares.max(initial=0.0))
+    high = low + float(np.square(tied).sum())
+    while high - low > 1e-6 * high:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if _count_above(middle, squares, tied) else (low, middle)
+    return float(np.sqrt(low))
 
 
 def _counts(point: _Point, sensitivity: Floats, values: Floats) -> dict[str, int]:
@@ -154,20 +246,33 @@ class _Point:
 
     def sensitivity(self) -> Floats:
         """Sensitivity of each record to every unknown (record, unknown), in units of its error."""
-        layout = self.layout
-        location = locate(self.flow, self.level, layout.equations.sums)
-        precision = _precision(layout, location, spreads(self.latent, layout.equations.errors))
-        rows = np.zeros((location.size, self.free.size))
-        for record in np.flatnonzero(precision > 0):
-            pick = np.zeros(location.size)
-            pick[record] = np.sqrt(precision[record])
+        layout, weight = self.layout, self.weights()
+        rows = np.zeros((weight.size, self.free.size))
+        for record in np.flatnonzero(weight > 0):
+            pick = np.zeros(weight.size)
+            pick[record] = weight[record]
             rows[record] = self.gradient(
                 *locate_adjoint(self.flow, self.level, layout.equations.sums, pick)
             )
         return rows
 
+    def weights(self) -> Floats:
+        """Roots of the precision of every record."""
+        layout = self.layout
+        location = locate(self.flow, self.level, layout.equations.sums)
+        precision = _precision(layout, location, spreads(self.latent, layout.equations.errors))
+        return np.asarray(np.sqrt(precision))
+
     def gradient(self, flow_bar: Floats, level_bar: Floats) -> Floats:
         """Cotangent of the unknowns from those of flows and levels."""
+        state_bar, latent_bar = self.state_gradient(flow_bar, level_bar)
+        latent_bar = latent_bar + states_adjoint(
+            self.latent, self.layout.equations.steps, self.state, state_bar
+        )
+        return np.asarray(latent_bar[self.free])
+
+    def state_gradient(self, flow_bar: Floats, level_bar: Floats) -> tuple[Floats, Floats]:
+        """Cotangents of the states and of the constants from those of flows and levels."""
         layout = self.layout
         level_bar = level_bar + balance_adjoint(
             self.level, layout.equations.graph, self.flow, self.share, self.throughput, flow_bar
@@ -175,14 +280,14 @@ class _Point:
         state_bar, latent_bar = levels_adjoint(
             self.state, self.latent, layout.equations.centres, self.level, level_bar
         )
-        latent_bar = latent_bar + states_adjoint(
-            self.latent, layout.equations.steps, self.state, state_bar
-        )
-        return np.asarray(latent_bar[self.free])
+        return np.asarray(state_bar), np.asarray(latent_bar)
 
     def slope(self, quantity: int, year: int) -> Floats:
         """Gradient of a quantity in one year, relative to what it is there (NaN if nothing)."""
-        above, below = self.layout.numerators[:, quantity], self.layout.denominators[:, quantity]
+        above, below = (
+            weights[:, [quantity]].toarray().ravel()
+            for weights in (self.layout.numerators, self.layout.denominators)
+        )
         flow = self.flow[:, year]
         total, base = float(above @ flow), float(below @ flow)
         flow_bar = np.zeros_like(self.flow)

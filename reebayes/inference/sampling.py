@@ -2,56 +2,40 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import nutpie
+import pyarrow as pa
 import xarray as xr
+from numpy.typing import NDArray
 from nutpie.compile_pymc import CompiledPyMCModel
 
-from reebayes.conventions import CHAIN, DRAW, POSTERIOR, PRIOR
+from reebayes.conventions import CHAIN, DRAW
 from reebayes.errors import FitError
-from reebayes.inference.convergence import diagnose
+from reebayes.files import make_folder, write_whole
+from reebayes.inference.assembly import Sampled, assemble, transformed_back
 from reebayes.inference.coordinates import at_mode, identity, over_draws
-from reebayes.inference.datatree import (
-    by_record,
-    draws_dataset,
-    log_likelihood,
-    observed_data,
-    replicate,
-    root_attributes,
-)
+from reebayes.inference.datatree import root_attributes
 from reebayes.inference.density import Density, gradients
-from reebayes.inference.identifiability import count_directions
-from reebayes.model.kernels import Whitening, density_at, keep_at, observe, states, unfold
+from reebayes.inference.memory import refuse_what_does_not_fit
+from reebayes.model.kernels import Whitening, density_at, keep_at, unfold
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.unknowns import Floats
-from reebayes.results.contents import (
-    BANDS,
-    CONSTANT,
-    LIKELIHOOD,
-    OBSERVED,
-    PREDICTIVE,
-    PRIOR_PREDICTIVE,
-    STATS,
-    dataset,
-)
-from reebayes.results.description import constant_data
-from reebayes.results.intervals import interval_group
+from reebayes.results.fitfile import open_fit
+from reebayes.results.stores import FileStore, MemoryStore, Store
 from reebayes.study import Study
 
 DRAWS, TUNE, CHAINS = 1000, 250, 4
 # Transitions to a kept draw: the slowest flows lose next to nothing, memory and files are a third.
 THIN = 3
-PRIOR_DRAWS = 500
 # Trees of 31 gradients, the longest steps that need them: slow directions want long paths.
 TARGET_ACCEPT = 0.87
 
@@ -87,6 +71,7 @@ def fit(
     tune: int = TUNE,
     chains: int = CHAINS,
     progress: bool = True,
+    out: str | Path | None = None,
 ) -> xr.DataTree:
     """Sample the joint posterior of all flows of a study; mass balance closes in every draw.
 
@@ -100,6 +85,10 @@ def fit(
         transition is kept.
     progress : bool
         Show a progress bar (on a terminal or in a notebook).
+    out : str or Path, optional
+        A netCDF file to put the fit together in, whole or not at all, instead of in memory: a
+        large one needs much less of it so. Its numbers stay in the file until they are used, as
+        with `open_fit`.
 
     Returns
     -------
@@ -114,11 +103,19 @@ def fit(
     FitError
         If sampling cannot start: the density is not finite anywhere near the mode, or a setting
         is out of range.
+    ReebayesError
+        If the fit needs more memory than there is; nothing has been started then.
     """
     _check_settings(draws=draws, tune=tune, chains=chains)
     clock: dict[str, float] = {}
     begin = time.perf_counter()
     layout = lay_out(study)
+    refuse_what_does_not_fit(
+        layout, transitions=tune + THIN * draws, draws=draws, chains=chains,
+        in_file=out is not None,
+    )  # fmt: skip
+    if out is not None:
+        make_folder(Path(out).parent)
     with _timed(clock, "compile"):
         _compile(layout)
     with _timed(clock, "pilot"):
@@ -126,26 +123,25 @@ def fit(
     with _timed(clock, "sampling"):
         run = Run(seed=seed, draws=draws, tune=tune, chains=chains, progress=progress, thin=THIN)
         white, stats = _sample(layout, whitening, run)
-        gc.collect()  # the sampler's tree refers to itself, and would keep all transitions
-    with _timed(clock, "assembly"):
-        posterior = _transformed_back(layout, white, whitening)
-        del white
-        tree = _assemble(study, layout, posterior, np.random.default_rng(seed))
-        del posterior
-        tree[STATS] = xr.DataTree(_of_kept(stats, THIN, study.unit))
-        verdict = diagnose(tree["posterior"].to_dataset(), stats)
-        latents = tree[POSTERIOR].to_dataset()["latents"].values
-        mean = latents.mean(axis=(0, 1), dtype=np.float64)
-        directions = count_directions(layout, mean) | {"at": "posterior mean"}
-    clock["total"] = time.perf_counter() - begin
+    sampled = Sampled(white, whitening, stats, _of_kept(stats, THIN))
     settings = {"seed": seed, "draws": draws, "tune": tune, "chains": chains}
-    tree.attrs = {
-        **root_attributes(study, settings),
-        **verdict,
-        "directions": json.dumps(directions),
-        "wall_seconds": json.dumps({name: round(value, 2) for name, value in clock.items()}),
-    }
-    return tree
+
+    def put_into(store: Store) -> dict[str, Any]:
+        with _timed(clock, "assembly"):
+            found = assemble(study, layout, sampled, np.random.default_rng(seed), store)
+        clock["total"] = time.perf_counter() - begin
+        seconds = {name: round(value, 2) for name, value in clock.items()}
+        return root_attributes(study, settings) | found | {"wall_seconds": json.dumps(seconds)}
+
+    if out is None:
+        memory = MemoryStore(study.unit)
+        return memory.tree(put_into(memory))
+
+    def write(temporary: Path) -> None:
+        with FileStore(temporary, study.unit) as file:
+            file.finish(put_into(file))
+
+    return open_fit(write_whole(Path(out), write))
 
 
 def draw(layout: Layout, run: Run, whitening: Whitening) -> tuple[dict[str, Floats], xr.Dataset]:
@@ -168,7 +164,7 @@ def draw(layout: Layout, run: Run, whitening: Whitening) -> tuple[dict[str, Floa
         The sampler's statistics of every transition.
     """
     white, stats = _sample(layout, whitening, run)
-    return _transformed_back(layout, white, whitening), stats
+    return transformed_back(layout, white, whitening), stats
 
 
 def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
@@ -186,7 +182,7 @@ def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
     gradient_at = gradients(layout)
     whitening = at_mode(gradient_at, layout)
     white = _sample(layout, whitening, replace(PILOT, seed=seed))[0]
-    points = white.reshape(-1, layout.unknowns.size)
+    points = white.reshape(-1, layout.unknowns.size).astype(np.float64)
     latents = np.array([unfold(point, layout.equations.steps, whitening)[1] for point in points])
     return over_draws(gradient_at, layout, latents)
 
@@ -196,8 +192,8 @@ def _compile(layout: Layout) -> None:
     whitening = identity(layout)
     white = np.zeros(layout.unknowns.size)
     gradients(layout)(whitening)(white)
-    _transformed_back(layout, white[None, None], whitening)
-    _transformed_back(layout, white[None, None], None)
+    transformed_back(layout, white[None, None], whitening)
+    transformed_back(layout, white[None, None], None)
 
 
 @contextmanager
@@ -215,7 +211,9 @@ def _check_settings(**settings: int) -> None:
         raise FitError("; ".join(low))
 
 
-def _sample(layout: Layout, whitening: Whitening, run: Run) -> tuple[Floats, xr.Dataset]:
+def _sample(
+    layout: Layout, whitening: Whitening, run: Run
+) -> tuple[NDArray[np.float32], xr.Dataset]:
     """Kept draws (chain, draw, latent) in white coordinates, and statistics of all transitions."""
     density = gradients(layout)(whitening)
     try:
@@ -230,14 +228,34 @@ def _sample(layout: Layout, whitening: Whitening, run: Run) -> tuple[Floats, xr.
             save_warmup=False,
             target_accept=run.accept,
             blocking=False,
+            # as a tree, all transitions would be in memory twice
+            return_raw_trace=True,
         )
-        trace = _awaited(sampler)
+        draws, stats = _awaited(sampler).get_arrow_trace()
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error
-    pairs = trace["posterior"].to_dataset()[WHITE].values[:, run.thin - 1 :: run.thin]
-    kept = pairs.view(_KEPT)[..., : density.size]
-    stats = trace["sample_stats"].to_dataset()
-    return kept.astype(np.float64), stats[[name for name in _STATS if name in stats]]
+    return _kept_draws(draws, density.size, run), _statistics(stats, run)
+
+
+def _kept_draws(chains: Sequence[Any], size: int, run: Run) -> NDArray[np.float32]:
+    """Every ``thin``-th draw (chain, draw, latent) of the sampler's store."""
+    kept = np.empty((len(chains), run.draws, size), dtype=_KEPT)
+    for chain, batch in enumerate(chains):
+        values = pa.array(batch.column(WHITE)).flatten().to_numpy(zero_copy_only=True)
+        pairs = values.reshape(batch.num_rows, -1)[run.tune + run.thin - 1 :: run.thin]
+        kept[chain] = pairs.view(_KEPT)[:, :size]
+    return kept
+
+
+def _statistics(chains: Sequence[Any], run: Run) -> xr.Dataset:
+    """The sampler's statistics (chain, transition), those of tuning left out."""
+    there = chains[0].column_names
+
+    def values(name: str) -> NDArray[Any]:
+        columns = [pa.array(batch.column(name)) for batch in chains]
+        return np.stack([column.to_numpy(zero_copy_only=False)[run.tune :] for column in columns])
+
+    return xr.Dataset({name: ((CHAIN, DRAW), values(name)) for name in _STATS if name in there})
 
 
 def _sampled(density: Density) -> CompiledPyMCModel:
@@ -270,104 +288,24 @@ def _sampled(density: Density) -> CompiledPyMCModel:
     )
 
 
-def _of_kept(stats: xr.Dataset, thin: int, unit: str) -> xr.Dataset:
-    """Statistics of kept draws: what befell any of the transitions to it, and their mean cost."""
-    stats = stats.drop_vars("draw", errors="ignore")  # it counts transitions
+def _of_kept(stats: xr.Dataset, thin: int) -> dict[str, Any]:
+    """Statistics of kept draws: what befell any of the transitions to it, and their mean cost.
+
+    Arrays, and the labels of their dimensions.
+    """
     groups = stats.coarsen(draw=thin)
     kept = stats.isel(draw=slice(thin - 1, None, thin))
     befell = groups.max()[["diverging", "maxdepth_reached"]]
     kept = kept.assign(befell).assign(n_steps=groups.mean()["n_steps"])
     arrays = {str(name): kept[name].values for name in kept.data_vars}
-    names = {CHAIN: kept[CHAIN].values, DRAW: np.arange(kept.sizes[DRAW])}
-    return dataset(STATS, unit, arrays, names)
+    names = {CHAIN: np.arange(kept.sizes[CHAIN]), DRAW: np.arange(kept.sizes[DRAW])}
+    return {"arrays": arrays, "names": names}
 
 
-def _awaited(sampler: Any) -> xr.DataTree:
+def _awaited(sampler: Any) -> Any:
     """Wait for the sampler, which would itself take an interrupt for the end of the draws."""
     try:
-        trace: xr.DataTree = sampler.wait()
+        return sampler.wait()
     except KeyboardInterrupt:
         sampler.cancel()
         raise
-    return trace
-
-
-def _transformed_back(
-    layout: Layout, white: Floats, whitening: Whitening | None
-) -> dict[str, Floats]:
-    """Every stored variable (chain, draw, ...) of draws (chain, draw, latent).
-
-    Draws are in white coordinates, or are latent vectors where no coordinates are given.
-    """
-    shape, years = white.shape[:2], len(layout.years)
-    unknowns = layout.unknowns
-    stored = {
-        "latents": np.empty((*shape, unknowns.size), dtype=np.float32),
-        "flows": np.empty((*shape, years, len(layout.flows))),
-        "bias": np.empty((*shape, years, len(layout.reporters))),
-        "shared_error": np.empty((*shape, len(layout.shared))),
-        "location": np.empty((*shape, len(layout.records))),
-        "scale": np.empty((*shape, len(layout.records))),
-        "noise": np.empty((*shape, len(layout.reporters))),
-        "noise_of_all": np.empty(shape),
-        "step_scale": np.empty((*shape, layout.equations.steps.step_mean.size)),
-    }
-
-    def fill(chain: int) -> None:
-        room = {name: values[chain] for name, values in stored.items()}
-        _transform_chain(layout, white[chain], whitening, room)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # kernels run outside the GIL
-        list(pool.map(fill, range(shape[0])))
-    return stored
-
-
-def _transform_chain(
-    layout: Layout, chain: Floats, whitening: Whitening | None, room: Mapping[str, Floats]
-) -> None:
-    steps, errors, unknowns = layout.equations.steps, layout.equations.errors, layout.unknowns
-    noisy, moving = slice(unknowns.scales_start, unknowns.steps_start), unknowns.steps_start
-    bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
-    for n, white in enumerate(chain):
-        if whitening is None:
-            state, latent = states(white, steps), white
-        else:
-            state, latent = unfold(white, steps, whitening)
-        level, flow, location, scale = observe(state, latent, layout.equations)
-        noise = errors.noise_mean + errors.noise_sd * latent[noisy]
-        step = np.exp(steps.step_mean + steps.step_sd * latent[moving:])
-        found = (
-            latent, flow.T, level[bias].T, level[shared, 0], location, scale,
-            np.exp(noise[:-1] + noise[-1]), np.exp(noise[-1]), step,
-        )  # fmt: skip
-        for values, value in zip(room.values(), found, strict=True):
-            values[n] = value
-
-
-def _assemble(
-    study: Study, layout: Layout, posterior: Mapping[str, Floats], rng: np.random.Generator
-) -> xr.DataTree:
-    latents = rng.standard_normal((1, PRIOR_DRAWS, layout.unknowns.size))
-    prior = _transformed_back(layout, latents, None)
-    unit = study.unit
-    draws = {
-        POSTERIOR: draws_dataset(layout, unit, POSTERIOR, posterior),
-        PRIOR: draws_dataset(layout, unit, PRIOR, prior),
-    }
-    constant = constant_data(study)
-    terms, units = (
-        dict(zip(layout.quantities, constant[f"quantity_{name}"].values, strict=True))
-        for name in ("terms", "unit")
-    )
-    values = {
-        PREDICTIVE: replicate(layout, posterior, rng),
-        PRIOR_PREDICTIVE: replicate(layout, prior, rng),
-        LIKELIHOOD: log_likelihood(layout, posterior),
-    }
-    return xr.DataTree.from_dict({
-        **draws,
-        **{name: by_record(layout, unit, name, found) for name, found in values.items()},
-        OBSERVED: observed_data(layout, unit),
-        CONSTANT: constant,
-        BANDS: interval_group(draws, terms, units, unit),
-    })  # fmt: skip

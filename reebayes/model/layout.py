@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 
 from reebayes.model.kernels import Equations
 from reebayes.model.network import graph_of
 from reebayes.model.observations import errors_of, figures_of, quantity_weights, sums_of
 from reebayes.model.unknowns import (
-    Floats,
     Integers,
     Unknowns,
     centres_of,
@@ -44,8 +44,8 @@ class Layout:
     records: tuple[str, ...]
     unknowns: Unknowns
     equations: Equations
-    numerators: Floats
-    denominators: Floats
+    numerators: csc_array
+    denominators: csc_array
     ratio: NDArray[np.bool_]
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, csc_array
 
 from reebayes.model.kernels import (
     CERTAIN,
@@ -32,17 +33,30 @@ _code_of = KindReader(
 )
 
 
-def quantity_weights(study: Study, flows: Sequence[str]) -> tuple[Floats, Floats]:
+def quantity_weights(study: Study, flows: Sequence[str]) -> tuple[csc_array, csc_array]:
     """Return weights (flow, quantity) of the numerators and of the denominators."""
+    return (
+        _quantity_weights([quantity.numerator for quantity in study.quantities], flows),
+        _quantity_weights([quantity.denominator for quantity in study.quantities], flows),
+    )
+
+
+def _quantity_weights(
+    sums: Sequence[Sequence[tuple[str, float]]], flows: Sequence[str]
+) -> csc_array:
     position = {name: n for n, name in enumerate(flows)}
-    numerators = np.zeros((len(flows), len(study.quantities)))
-    denominators = np.zeros_like(numerators)
-    for column, quantity in enumerate(study.quantities):
-        for name, weight in quantity.numerator:
-            numerators[position[name], column] += weight
-        for name, weight in quantity.denominator:
-            denominators[position[name], column] += weight
-    return numerators, denominators
+    entries = [
+        (position[name], column, weight)
+        for column, terms in enumerate(sums)
+        for name, weight in terms
+    ]
+    row, column, weight = (
+        (np.array(values) for values in zip(*entries, strict=True))
+        if (entries)
+        else (np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+    )
+    table = coo_array((weight.astype(float), (row, column)), shape=(len(flows), len(sums)))
+    return csc_array(table)
 
 
 def sums_of(study: Study, columns: Sequence[str]) -> Sums:

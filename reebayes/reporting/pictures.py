@@ -6,6 +6,7 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -13,9 +14,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from reebayes.conventions import POSTERIOR, PRIOR, QUANTITY, YEAR
-from reebayes.figures.curves import legend_columns, plot_bands, plot_totals, stated_values
+from reebayes.figures.curves import draw_bands, legend_columns, plot_totals, stated_values
 from reebayes.figures.style import plain_text
 from reebayes.reporting.plan import Plan
 from reebayes.results.reading import Contents
@@ -64,15 +66,16 @@ def band_figure(
     figure = Figure(figsize=(cell[0] * columns, cell[1] * rows))
     width = (cell[0] - _BESIDE) / (cell[0] * columns)
     axes = [figure.add_axes((0.1, 0.1, width, 0.8)) for _ in names]
+    records = records.assign(stated=stated_values(records))
     notes, alternatives = [], []
     for name, ax in zip(names, axes, strict=True):
         strips = {group: _of_quantity(contents, found, name) for group, found in yearly.items()}
         shown = _shown_records(contents, plan, name, records, others=others)
-        plot_bands(strips[POSTERIOR], shown, prior=strips.get(PRIOR), ax=ax)
-        # At a height that is given: to look for room above the plot takes a quarter of a drawing.
+        handles = draw_bands(ax, strips[POSTERIOR], shown, strips.get(PRIOR))
+        _add_legend(ax, handles, small=len(names) > 1)
+        # At places that are given: to look for room around a plot takes a quarter of a drawing.
         ax.set_title(plain_text(plan.label(name)), fontsize=10, loc="left", weight="bold", y=1.0)
-        if len(names) > 1:
-            _small(ax)
+        ax.xaxis.set_label_coords(0.5, -0.1)  # of a label that is empty
         notes += _off_scale(ax, shown, plan.label(name))
         alternatives.append(_alternative(plan.label(name), strips[POSTERIOR]))
     for row in range(rows):
@@ -118,17 +121,17 @@ def _entries(ax: Axes) -> int:
     return 0 if legend is None else len(legend.get_texts())
 
 
-def _small(ax: Axes) -> None:
-    """Legend for a panel: the sources only, in small type."""
-    legend = ax.get_legend()
-    if legend is None:
-        return
-    handles = [handle for handle in legend.legend_handles if isinstance(handle, Line2D)]
-    legend.remove()
-    ax.legend(
-        handles=handles, fontsize=7, frameon=False, ncols=LEGEND_COLUMNS,
-        loc="upper left", bbox_to_anchor=(0, -0.1), handlelength=1.2, columnspacing=1.0,
-    )  # fmt: skip
+def _add_legend(ax: Axes, handles: Sequence[Line2D | Patch], *, small: bool) -> None:
+    """Legend of a plot; of one of several the sources only, in small type."""
+    style: dict[str, Any] = {"loc": "upper left", "frameon": False}
+    if small:
+        handles = [handle for handle in handles if isinstance(handle, Line2D)]
+        style |= {"fontsize": 7, "ncols": LEGEND_COLUMNS, "handlelength": 1.2}
+        style |= {"bbox_to_anchor": (0, -0.1), "columnspacing": 1.0}
+    else:
+        columns = legend_columns(_LARGE[0] - _BESIDE)
+        style |= {"fontsize": 8, "ncols": columns, "bbox_to_anchor": (0, -0.09)}
+    ax.legend(handles=handles, **style)
 
 
 def _containing(contents: Contents, name: str) -> set[str]:
@@ -145,7 +148,7 @@ def _containing(contents: Contents, name: str) -> set[str]:
 
 
 def _off_scale(ax: Axes, records: pd.DataFrame, label: str) -> list[str]:
-    above = records[stated_values(records) > ax.get_ylim()[1]]
+    above = records[records["stated"] > ax.get_ylim()[1]]
     hollow = int(above["hollow"].sum())
     counts = {"": len(above) - hollow, " of other quantities": hollow}
     parts = [

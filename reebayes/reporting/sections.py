@@ -249,20 +249,22 @@ def _learnt_row(
     one = yearly.sel({QUANTITY: name})
     total = None
     if sums is not None and name in sums[QUANTITY].values:
-        total = _learnt_cell(sums.sel({QUANTITY: name}))
+        (total,) = _learnt_cells(sums.sel({QUANTITY: [name]}))
     return {
         "label": plan.label(name),
-        "cells": [_learnt_cell(one.sel({YEAR: year})) for year in one[YEAR].values],
+        "cells": _learnt_cells(one),
         "total": total,
         "spans": label_spans(one["label"]),
     }
 
 
-def _learnt_cell(one: xr.Dataset) -> tuple[str, str, str]:
-    """Style, text and label of one value."""
-    label = str(one["label"].item())
-    text = contraction_text(one["contraction"].item(), one["shift"].item())
-    return label.replace(" ", "-"), text, label
+def _learnt_cells(row: xr.Dataset) -> list[tuple[str, str, str]]:
+    """Style, text and label of each value."""
+    values = (row[name].values.tolist() for name in ("label", "contraction", "shift"))
+    return [
+        (label.replace(" ", "-"), contraction_text(contraction, shift), label)
+        for label, contraction, shift in zip(*values, strict=True)
+    ]
 
 
 def _moves(table: pd.DataFrame, label: str) -> Iterable[dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -29,13 +29,19 @@ from reebayes.results.reading import fault_of
 if TYPE_CHECKING:
     from netCDF4 import Dataset
 
-_CHUNKS = 2**20
+UNCACHED = 2**20
 """Bytes of a variable that a file keeps in memory while it is written."""
 
 _READ_ALONE = (FLOW, QUANTITY, REPORTER, DRIFTING)
 """Dimensions of draws of which a reader wants one name at a time."""
 
 type _Identity = tuple[int, int]  # of a file, whatever its name: its device and number
+
+PIECE = 500
+"""Draws of one chain that are computed, written and read together, or a few less."""
+
+_TOGETHER = 512
+"""Names of other dimensions that are read together."""
 
 # What a damaged file makes of the libraries that read it is not only theirs to name.
 _DAMAGE = (OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError)
@@ -71,46 +77,67 @@ def save_fit(fit: xr.DataTree, path: str | Path) -> Path:
     """
     unlisted = differences(fit)
     if unlisted:
-        raise ResultError(
-            f"{path}: not written; the fit and the list of what a fit holds differ in "
-            f"{', '.join(unlisted)}."
-        )
-    encoding = {f"/{name}": _encoding(group.to_dataset()) for name, group in fit.children.items()}
+        raise ResultError(unlike_the_list(path, unlisted))
+    encoding = {f"/{name}": encoding_of(group.to_dataset()) for name, group in fit.children.items()}
 
     def write(temporary: Path) -> None:
-        with _written_through():
+        with written_through():
             fit.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
 
     return write_whole(Path(path), write)
 
 
+def unlike_the_list(path: str | Path, unlisted: Sequence[str]) -> str:
+    """Say in what a fit and the list of what a fit holds differ."""
+    return (
+        f"{path}: not written; the fit and the list of what a fit holds differ in "
+        f"{', '.join(unlisted)}."
+    )
+
+
 @contextmanager
-def _written_through() -> Iterator[None]:
+def written_through() -> Iterator[None]:
     """Keep no chunks of variables in memory: each is written once, and its cache is of 64 MB."""
     import netCDF4
 
     usual = netCDF4.get_chunk_cache()
-    netCDF4.set_chunk_cache(_CHUNKS)
+    netCDF4.set_chunk_cache(UNCACHED)
     try:
         yield
     finally:
         netCDF4.set_chunk_cache(*usual)
 
 
-def _encoding(group: xr.Dataset) -> dict[str, dict[str, Any]]:
+def encoding_of(group: xr.Dataset) -> dict[str, dict[str, Any]]:
     """Checksums by which the file notices that numbers have changed, and pieces to read alone."""
     return {
-        str(name): {"fletcher32": True, **_pieces(variable)}
+        str(name): {
+            "fletcher32": True,
+            "chunksizes": pieces_of([str(dim) for dim in variable.dims], variable.shape),
+        }
         for name, variable in group.variables.items()
         if variable.ndim and variable.size and variable.dtype.kind in "biuf"
     }
 
 
-def _pieces(variable: xr.Variable) -> dict[str, tuple[int, ...]]:
-    """Draws in pieces of one name; a piece that does not divide the whole would waste space."""
-    if variable.dims[:2] != (CHAIN, DRAW) or variable.dims[-1] not in _READ_ALONE:
-        return {"chunksizes": variable.shape}
-    return {"chunksizes": (*variable.shape[:-1], 1)}
+def pieces_of(dims: Sequence[str], shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of the pieces in which a variable lies in a file, none of them empty.
+
+    Draws lie by chain and some draws at a time, each name of what is read alone by itself: what
+    is written at once, and what is read at once, need not hold the rest.
+    """
+    if tuple(dims[:2]) != (CHAIN, DRAW):
+        return tuple(shape)
+    draws = even_piece(shape[1], PIECE)
+    if len(dims) == 2:
+        return 1, draws
+    names = 1 if dims[-1] in _READ_ALONE else even_piece(shape[-1], _TOGETHER)
+    return (1, draws, *shape[2:-1], names)
+
+
+def even_piece(size: int, most: int) -> int:
+    """Return the size of the fewest even pieces, each of at most so many."""
+    return -(-size // max(-(-size // most), 1))
 
 
 def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:

@@ -31,6 +31,7 @@ type Floats = NDArray[np.float64]
 _LEVELS = (0.5, *(level for p in BAND_PROBS for level in ((1 - p) / 2, (1 + p) / 2)))
 _ENDS = ("median", *(f"{end}_{round(100 * p)}" for p in BAND_PROBS for end in ("lower", "upper")))
 _BLOCK = 256  # columns at a time
+_READ = 2**26  # bytes of draws read at a time, whatever a fit holds
 
 
 def interval_group(
@@ -66,8 +67,8 @@ def interval_group(
     }
     parts: dict[str, list[Floats]] = {}
     for name in names:
-        for what, values in _values(draws[name], masses, ratios, terms).items():
-            parts.setdefault(what, []).append(_quantiles(values))
+        for what, found in _all_quantiles(draws[name], masses, ratios, terms).items():
+            parts.setdefault(what, []).append(found)
     arrays = {
         f"{what}_{end}": np.stack([part[n] for part in found])
         for what, found in parts.items()
@@ -130,40 +131,58 @@ def _is_of_these(contents: Contents, group: xr.Dataset) -> bool:
     return made == _made_of(draws) and known and alike
 
 
-def _values(
+def _all_quantiles(
     draws: xr.Dataset, masses: Sequence[str], ratios: Sequence[str], terms: Mapping[str, str]
 ) -> dict[str, Floats]:
-    """Draws (sample, ...) of all that has bands."""
-    flows, quantities = _flat(draws["flows"]), _flat(draws["quantities"])
+    """Quantiles (level, ...) of all that has bands."""
     position = {str(name): n for n, name in enumerate(draws[QUANTITY].values)}
-    mass = quantities[..., [position[name] for name in masses]]
-    total = flows.sum(axis=1)
+    mass, ratio = ([position[name] for name in names] for names in (masses, ratios))
+    flows, total = _by_name(draws["flows"])
+    quantities, sums = _by_name(draws["quantities"])
+    of_sums = _ratios_of_sums(total, [terms[n] for n in ratios], list(draws[FLOW].values))
     return {
         "flows": flows,
-        "flows_sum": total,
-        "quantities": mass,
-        "quantities_sum": mass.sum(axis=1),
-        "ratios": quantities[..., [position[name] for name in ratios]],
-        "ratios_sum": _ratios_of_sums(total, [terms[n] for n in ratios], list(draws[FLOW].values)),
+        "flows_sum": _quantiles(total),
+        "quantities": quantities[..., mass],
+        "quantities_sum": _quantiles(sums[:, mass]),
+        "ratios": quantities[..., ratio],
+        "ratios_sum": _quantiles(of_sums),
     }
+
+
+def _by_name(da: xr.DataArray) -> tuple[Floats, Floats]:
+    """Quantiles (level, year, name) and sums over the years (sample, name), some names at a time.
+
+    Draws that stay in a file are so never read whole.
+    """
+    ordered = da.transpose("chain", "draw", "year", ...)
+    chains, length, years, count = ordered.shape
+    quantiles = np.empty((len(_LEVELS), years, count))
+    sums = np.empty((chains * length, count), dtype=ordered.dtype)
+    step = max(_READ // (ordered.dtype.itemsize * chains * length * years), 1)
+    for begin in range(0, count, step):
+        part = slice(begin, begin + step)
+        values = ordered.isel({ordered.dims[-1]: part}).values
+        values = values.reshape(-1, *values.shape[2:])
+        quantiles[..., part] = _quantiles(values)
+        sums[:, part] = 0.0
+        for year in range(years):
+            sums[:, part] += values[:, year]
+    return quantiles, sums
 
 
 def _ratios_of_sums(total: Floats, terms: Sequence[str], flows: Sequence[str]) -> Floats:
     """Ratios (sample, ratio) of flows summed over the years."""
     position = {str(name): n for n, name in enumerate(flows)}
-    weights = np.zeros((2, len(position), len(terms)))
-    for column, text in enumerate(terms):
-        for side, weighed in enumerate(parse_terms(text)):
-            for name, weight in weighed.items():
-                weights[side, position[name], column] = weight
-    above, below = total @ weights[0], total @ weights[1]
+    sides = []
+    for side in range(2):
+        found = np.zeros((len(total), len(terms)))
+        for column, text in enumerate(terms):
+            for name, weight in parse_terms(text)[side].items():
+                found[:, column] += weight * total[:, position[name]]
+        sides.append(found)
+    above, below = sides
     return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)
-
-
-def _flat(da: xr.DataArray) -> Floats:
-    """Draws (sample, ...)."""
-    values = da.transpose("chain", "draw", ...).values
-    return values.reshape(-1, *values.shape[2:])
 
 
 def _quantiles(values: Floats) -> Floats:
@@ -217,8 +236,10 @@ def bands_of(
     dim = FLOW if what == "flows" else QUANTITY
     if all(part is not None for part in parts):
         found = xr.concat([part for part in parts if part is not None], dim=dim)
-        order = [n for n in contents.group(distribution)[dim].values if n in found[dim].values]
-        return found.sel({dim: order}) if len(parts) > 1 else found
+        if len(parts) == 1:
+            return found
+        known = set(found[dim].values)
+        return found.sel({dim: [n for n in contents.group(distribution)[dim].values if n in known]})
     draws = contents.group(distribution)[what]
     if not total:
         return bands(draws, ci_prob=ci_prob)

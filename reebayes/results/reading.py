@@ -354,16 +354,19 @@ def contents_of(fit: Fit) -> Contents:
     """
     if isinstance(fit, Contents):
         return fit
-    fault = fault_of(fit)
+    fault = fault_of(fit, whole="study_name" in fit.attrs)
     if fault:
         raise ResultError(f"The fit cannot be read: {fault}")
     return Contents(fit)
 
 
-def fault_of(fit: xr.DataTree) -> str:
-    """Say why no reader could go by a fit, from names and types alone; empty if all could."""
+def fault_of(fit: xr.DataTree, *, whole: bool = True) -> str:
+    """Say why no reader could go by a fit, from names and types alone; empty if all could.
+
+    A tree in memory that names no study need not be whole: a reader asks for what it needs.
+    """
     lacking = missing(fit)
-    if lacking:
+    if lacking and whole:
         return f"not a fit of reebayes; it lacks {_some(lacking)}."
     odd = odd_attributes(fit)
     if odd:

@@ -62,6 +62,8 @@ class RecordKind:
     is_zero : bool
         Whether the source prints 0: ``high`` is then what would still print as 0, and a quantity
         that does not exist agrees with it.
+    is_target : bool
+        Whether it is set, and known, before the year, and may be the same year after year.
     may_be_second : bool
         Whether an ambiguous figure may have an alternative value in ``other``.
     of_estimates : bool
@@ -75,6 +77,7 @@ class RecordKind:
     mark: str
     years: str = ONE_YEAR
     is_zero: bool = False
+    is_target: bool = False
     may_be_second: bool = False
     of_estimates: bool = False
 
@@ -101,7 +104,7 @@ RECORD_KINDS: dict[str, RecordKind] = {
             "0", is_zero=True,
         ),
         RecordKind("quota", "A target for one year, which may be exceeded.", FIGURE, ("value",),
-                   "q"),
+                   "q", is_target=True),
         RecordKind("upper", "An upper bound.", AT_MOST, ("high",), "<", of_estimates=True),
         RecordKind("lower", "A lower bound.", AT_LEAST, ("low",), ">", of_estimates=True),
         RecordKind("range", "An interval.", BETWEEN, ("low", "high"), "~", of_estimates=True),

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from html import escape
 from pathlib import Path
 from typing import Any, Self
 
-from reebayes.errors import Fault, StudyError
+from reebayes.errors import Fault, StudyError, StudyWarning
 from reebayes.study.changes import changed, check_variants, unheard
 from reebayes.study.checks.whole import check_draft, check_kept, check_types
 from reebayes.study.drafts import Draft, read_draft
@@ -312,6 +313,12 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
     ------
     StudyError
         With every fault of every table.
+
+    Warns
+    -----
+    StudyWarning
+        Once, with everything that is possible and hardly meant. Copies of a study are not looked
+        at again.
     """
     folder = _bundled() if path is None else Path(path)
     if not folder.is_dir():
@@ -319,6 +326,7 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}")])
     draft = read_draft(folder)
     _raise_faults(check_draft(draft))
+    _tell(draft)
     header = draft.header
     # A header without years is a fault, so it was raised above.
     first_year, last_year = header.years or (0, 0)
@@ -353,10 +361,24 @@ def _bundled() -> Path:
 
 
 def _raise_faults(faults: Iterable[Fault]) -> None:
-    order = (TABLE, *SCHEMA)
-    found = sorted(dict.fromkeys(faults), key=lambda f: (order.index(f.table), f.row or 0))
+    found = _in_order(faults)
     if found:
         raise StudyError(found)
+
+
+def _tell(draft: Draft) -> None:
+    """Warn the caller of `read_study` of what is hardly meant."""
+    # Imported here: arrays take a while to load, and no other command needs them to begin with.
+    from reebayes.study.checks.plausible import implausible
+
+    found = _in_order(implausible(draft))
+    if found:
+        warnings.warn(StudyWarning(found), stacklevel=3)
+
+
+def _in_order(faults: Iterable[Fault]) -> list[Fault]:
+    order = (TABLE, *SCHEMA)
+    return sorted(dict.fromkeys(faults), key=lambda f: (order.index(f.table), f.row or 0))
 
 
 def _quantities(terms: Iterable[Term]) -> list[Quantity]:

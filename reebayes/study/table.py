@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from reebayes.conventions import format_terms
@@ -67,12 +68,19 @@ class Table[T](tuple[T, ...]):
 
     def __contains__(self, item: object) -> bool:
         """Whether a row, or a row of that name, is in the table."""
-        return item in self.names if isinstance(item, str) else super().__contains__(item)
+        return item in self._by_name if isinstance(item, str) else super().__contains__(item)
 
     def rows(self, name: str) -> "Table[T]":
         """Return every row of that name (a prior's target may have several)."""
-        key = self.key
-        return Table(self.row_type, (row for row in self if getattr(row, key) == name))
+        return Table(self.row_type, self._by_name.get(name, ()))
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[T]]:
+        """Rows by name: a table of thousands is asked for one of them thousands of times."""
+        found: dict[str, list[T]] = {}
+        for name, row in zip(self.names, self, strict=True):
+            found.setdefault(name, []).append(row)
+        return found
 
     @property
     def frame(self) -> "pd.DataFrame":

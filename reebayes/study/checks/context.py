@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from reebayes.errors import Fault
@@ -26,7 +27,7 @@ class Edge:
         return self.entry.item.flow
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
     """Names and activity of a study, built from whatever could be read.
 
@@ -53,7 +54,7 @@ class Context:
         """Return the flows that enter a process."""
         return [edge for edge in self.edges.values() if edge.target == process]
 
-    @property
+    @cached_property
     def routes(self) -> tuple[str, ...]:
         """Return the trade routes that flows take between regions."""
         found = (self.route(edge) for edge in self.edges.values())

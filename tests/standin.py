@@ -1,0 +1,63 @@
+"""A stand-in for the sampler, which draws nothing."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from reebayes.inference.sampling import WHITE
+
+CHAINS, DRAWS = 2, 21
+
+
+def statistics(shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """What the sampler tells of every transition, nothing of it remarkable."""
+    rng = np.random.default_rng(2)
+    names = ("n_steps", "depth", "energy", "logp", "step_size", "mean_tree_accept")
+    return {name: rng.standard_normal(shape) for name in names} | {
+        name: np.zeros(shape, dtype=bool) for name in ("diverging", "maxdepth_reached")
+    }
+
+
+class StandIn:
+    """A sampler that always returns the same draws, or is interrupted while waiting for them."""
+
+    def __init__(self, size: int) -> None:
+        self.seeds: list[int] = []
+        self.interrupted = False
+        self.cancelled = False
+        rng = np.random.default_rng(1)
+        self.white = np.zeros((CHAINS, DRAWS, size + size % 2), dtype=np.float32)
+        self.white[..., :size] = 0.1 * rng.standard_normal((CHAINS, DRAWS, size))
+        self.stats = statistics((CHAINS, DRAWS))
+        self.tune = self.draws = self.chains = 0
+
+    def sample(self, _: object, **given: Any) -> "StandIn":
+        self.seeds.append(given["seed"])
+        self.tune, self.draws, self.chains = given["tune"], given["draws"], given["chains"]
+        return self
+
+    def wait(self) -> "StandIn":
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return self
+
+    def abort(self) -> "StandIn":
+        return self
+
+    def get_arrow_trace(self) -> tuple[list[pa.RecordBatch], list[pa.RecordBatch]]:
+        """Batches of every chain as the sampler stores them, tuning first, as often as it takes."""
+        rows = np.concatenate([np.zeros(self.tune, dtype=int), np.arange(self.draws) % DRAWS])
+        chains = [chain % CHAINS for chain in range(self.chains)]
+        draws = [
+            pa.record_batch({WHITE: pa.array(list(self.white[chain].view(np.float64)[rows]))})
+            for chain in chains
+        ]
+        stats = [
+            pa.record_batch({name: values[chain][rows] for name, values in self.stats.items()})
+            for chain in chains
+        ]
+        return draws, stats
+
+    def cancel(self) -> None:
+        self.cancelled = True
