@@ -1,6 +1,7 @@
 """A fit made of random numbers: the layout of a real one, for tests that must not sample."""
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -13,7 +14,7 @@ import xarray as xr
 
 from reebayes.conventions import format_terms
 from reebayes.provenance import provenance
-from reebayes.results.contents import NUMBER, TABLES, TEXT, TRUTH
+from reebayes.results.contents import NUMBER, TABLES, TEXT, TRUTH, Variable
 from reebayes.results.fitfile import save_fit
 from reebayes.results.intervals import interval_group
 
@@ -162,23 +163,22 @@ def _made(chains: int, draws: int, seed: int, converged: bool, settings: str | N
     return fit
 
 
-def complete(constant: xr.Dataset) -> xr.Dataset:
-    """Add the tables and columns that a fit has beside those given, empty or unknown."""
+def complete(group: xr.Dataset, variables: Iterable[Variable] = TABLES) -> xr.Dataset:
+    """Add the variables that a group of a fit has beside those given, empty or unknown."""
     blank: dict[str, Any] = {TEXT: "", NUMBER: np.nan, TRUTH: 1}
-    found = constant.copy()
-    for variable in TABLES:
+    found = group.copy()
+    for variable in variables:
+        for dim in variable.dims:
+            if dim not in found.coords:
+                size = found.sizes.get(dim, 0)
+                names = np.arange(size) if size or dim == "prior_row" else np.array([], object)
+                found = found.assign_coords({dim: (dim, names)})
         if variable.name in found:
             continue
-        if not variable.dims:
-            found[variable.name] = 0.25
-            continue
-        (dim,) = variable.dims
-        if dim not in found.dims:
-            names = [] if dim == "prior_row" else np.array([], dtype=object)
-            found = found.assign_coords({dim: (dim, names)})
         kind = object if variable.holds == TEXT else type(blank[variable.holds])
-        values = np.full(found.sizes[dim], blank[variable.holds], dtype=kind)
-        found[variable.name] = (dim, values)
+        empty = 0.25 if variable.name == "variance_floor" else blank[variable.holds]
+        shape = [found.sizes[dim] for dim in variable.dims]
+        found[variable.name] = (variable.dims, np.full(shape, empty, dtype=kind))
     return found
 
 

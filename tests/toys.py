@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import norm
 
+from reebayes.results.contents import DRAWS, GROUPS
 from tests.fakes import complete
 
 CHAINS = 4
@@ -30,17 +31,18 @@ def draws_fit(
     units = np.array(["ratio" if name in ratios else UNIT for name in names], dtype=object)
     constant = xr.Dataset({"quantity_unit": ("quantity", units)}, coords={"quantity": names})
     fit = xr.DataTree.from_dict(groups | {"constant_data": complete(constant)})
-    fit.attrs = dict(attrs)
+    fit.attrs = {"study_name": "Toy", **attrs}
     return fit
 
 
 def _quantities(values: Mapping[str, np.ndarray], chains: int) -> xr.Dataset:
     stacked = np.stack(list(values.values()), axis=-1)
     shaped = stacked.reshape(chains, -1, *stacked.shape[1:])
-    return xr.Dataset(
+    given = xr.Dataset(
         {"quantities": (("chain", "draw", "year", "quantity"), shaped)},
         coords={"year": 2010 + np.arange(shaped.shape[2]), "quantity": list(values)},
     )
+    return complete(given, DRAWS)
 
 
 @dataclass(frozen=True)
@@ -123,13 +125,13 @@ def record_fit(
     of_records = {"record": names}
     tables = fit["constant_data"].to_dataset().drop_dims("record")
     fit["constant_data"] = complete(tables.assign(constant).assign_coords(of_records))
-    noise = (("chain", "draw", "reporter"), np.full((*shape, len(offices)), NOISE))
-    fit["posterior"] = fit["posterior"].to_dataset().assign(noise=noise).assign_coords(
-        reporter=offices
-    )  # fmt: skip
+    for group in ("prior", "posterior"):
+        named = fit[group].to_dataset().drop_dims("reporter").assign_coords(reporter=offices)
+        fit[group] = complete(named, DRAWS).assign(noise=lambda d: d["noise"].fillna(NOISE))
     for group, draws in (("log_likelihood", terms), ("posterior_predictive", replicates)):
         shaped = draws.reshape(*shape, count)
-        fit[group] = xr.Dataset({"value": (dims, shaped)}, coords=of_records)
+        given = xr.Dataset({"value": (dims, shaped)}, coords=of_records)
+        fit[group] = complete(given, GROUPS[group].variables)
     fit["observed_data"] = xr.Dataset({"value": ("record", logs)}, coords=of_records)
     return fit
 
