@@ -105,9 +105,11 @@ MUTATIONS: tuple[Mutation, ...] = (
          ("tests/test_sampling.py", "-k", "world_written_apart"), compiled=True),
     # --- possible and hardly meant ---
     _unseen("a figure that nothing comes near is not told", "likeness",
-            "return statement.surprise > ALONE", "return False", "china-association"),
+            "return statement.surprise > ALONE", "return False", "mined-cn-2010"),
     _unseen("a figure far from neighbours and priors is not told", "likeness",
-            "if statement.surprise > BESIDE:", "if statement.surprise > 99:", "quota"),
+            "if statement.surprise > BESIDE:", "if statement.surprise > 99:", "registered-2022"),
+    _unseen("a figure between others that agree is not told", "likeness",
+            "return agree and statement.surprise > BETWEEN", "return False", "imported-us-metal"),
     _unseen("a neighbour that jumps speaks against what the priors know", "likeness",
             "distance <= math.log(FACTOR) for distance in (abs(statement.offset), *distances)",
             "distance <= math.log(FACTOR) for distance in distances", "slip or any_part or jump"),
