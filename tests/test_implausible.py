@@ -30,7 +30,9 @@ from reebayes.study.kinds import kind_of
 from reebayes.study.study import _draft_of
 from tests.tiny import shared_tables, write_tables
 
-BUNDLED = read_study(recalled=True)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # that there is nothing to tell is a test of its own
+    BUNDLED = read_study(recalled=True)
 DRAFT = read_draft(BUNDLED.path)
 
 type Rows = list[dict[str, str]]
