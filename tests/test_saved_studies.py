@@ -185,6 +185,7 @@ def edited(study: Study, kind: str, by: dict[str, Any]) -> Study:
     return found
 
 
+@pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")  # of what hands may change
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(edits(), min_size=1, max_size=4))
 def test_any_changed_study_reads_as_itself(

@@ -403,14 +403,18 @@ def differences(fit: xr.DataTree) -> list[str]:
     return [text for text in found if text]
 
 
-def missing(fit: xr.DataTree) -> list[str]:
-    """Return what readers need and a fit does not hold, or not in the right form."""
+def missing(fit: xr.DataTree, *, whole: bool = True) -> list[str]:
+    """Return what readers need and a fit does not hold, or not in the right form.
+
+    Of a fit that need not be whole, only what is there is looked at.
+    """
     found = [] if "study_name" in fit.attrs else ["the attribute study_name"]
     for name, group in GROUPS.items():
         if name in fit.children:
             there = fit.children[name].to_dataset()
-            found += [_fault(name, variable, there) for variable in group.variables]
-        elif group.needed:
+            known = [v for v in group.variables if whole or v.name in there.variables]
+            found += [_fault(name, variable, there) for variable in known]
+        elif group.needed and whole:
             found += [f"{name}/{variable.name}" for variable in group.variables]
     return [text for text in found if text]
 

@@ -367,11 +367,12 @@ def contents_of(fit: Fit) -> Contents:
     Raises
     ------
     ResultError
-        If it is no whole fit, or was cut so that its groups do not belong together any more.
+        If what it holds is not in the form of a fit, or was cut so that its groups do not belong
+        together any more.
     """
     if isinstance(fit, Contents):
         return fit
-    fault = fault_of(fit, whole="study_name" in fit.attrs)
+    fault = fault_of(fit, whole=False)
     if fault:
         raise ResultError(f"The fit cannot be read: {fault}")
     return Contents(fit)
@@ -380,10 +381,10 @@ def contents_of(fit: Fit) -> Contents:
 def fault_of(fit: xr.DataTree, *, whole: bool = True) -> str:
     """Say why no reader could go by a fit, from names and types alone; empty if all could.
 
-    A tree in memory that names no study need not be whole: a reader asks for what it needs.
+    One in memory need not be whole: a reader asks for the groups that it needs.
     """
-    lacking = missing(fit)
-    if lacking and whole:
+    lacking = missing(fit, whole=whole) if whole or "study_name" in fit.attrs else []
+    if lacking:
         return f"not a fit of reebayes; it lacks {_some(lacking)}."
     odd = odd_attributes(fit)
     if odd:
