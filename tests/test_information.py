@@ -169,7 +169,7 @@ def test_the_bias_of_a_new_reporter_is_the_widest_of_its_periods_or_none() -> No
         rows = {
             "prior_target": ("prior_row", np.array(targets, dtype=object)),
             "prior_sd": ("prior_row", np.array(spreads)),
-            "prior_row": ("prior_row", np.array(targets, dtype=object)),
+            "prior_row": ("prior_row", np.array(["first", "second"], dtype=object)),
         }
         fit["constant_data"] = xr.DataTree(tables.drop_dims("prior_row").assign(rows))
         found = value_of_information(fit, "g", candidates=one)["alone"].iloc[0]

@@ -11,10 +11,10 @@ from reebayes.model.layout import Layout, lay_out
 from reebayes.model.prior_rows import CONSTANT, MOVING, PARTED, SCALE, prior_rows
 from reebayes.study import Study, read_study
 from tests.linear import linear_study
-from tests.tiny import shared_tables, write_tables
+from tests.tiny import PRIORS, shared_tables, write_tables
 
 
-@pytest.fixture(scope="module", params=["tiny", "shared", "linear", "bundled"])
+@pytest.fixture(scope="module", params=["tiny", "shared", "mixed", "linear", "bundled"])
 def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("rows") / "study"
     if request.param == "linear":
@@ -22,6 +22,12 @@ def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "bundled":
         return read_study()
     texts = shared_tables() if request.param == "shared" else {}
+    if request.param == "mixed":  # a share that moves beside one that does not
+        texts = {
+            "priors": PRIORS.replace(
+                "scrap,2012,2015,share,0.1,0.8,,", "scrap,,,share,0.1,0.8,0.2,"
+            )
+        }
     return read_study(write_tables(folder, **texts), recalled=True)
 
 
@@ -134,9 +140,15 @@ def test_equations_with_a_row_changed_are_those_of_the_changed_study(study: Stud
         for change in CHANGES:
             edit = {"sd": row.prior.sd * change["stretch"]} if "stretch" in change else change
             other = study.with_prior(row.prior.target, year=row.prior.year, **edit)
-            expected, found = lay_out(other).equations.centres, draws.changed(row, **change).centres
-            np.testing.assert_allclose(found.mean, expected.mean, atol=1e-10)
-            np.testing.assert_allclose(found.sd, expected.sd, atol=1e-12)
+            expected, found = lay_out(other).equations, draws.changed(row, **change)
+            for name in ("mean", "sd"):
+                wanted, got = getattr(expected.centres, name), getattr(found.centres, name)
+                np.testing.assert_allclose(got, wanted, atol=1e-10)
+            for name in ("ratio", "group"):
+                wanted, got = (
+                    getattr(one.steps, name)[one.steps.which] for one in (expected, found)
+                )
+                np.testing.assert_allclose(got, wanted, rtol=1e-12)
 
 
 def test_rows_that_the_density_does_not_settle_are_refused(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ headline = ["mined", "made"]
 limits = ["Nobody saw \\"it\\"."]
 """
 
+pytestmark = pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")
+"""What hands change may be told as hardly meant; these tests are of saving it."""
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
@@ -185,7 +188,6 @@ def edited(study: Study, kind: str, by: dict[str, Any]) -> Study:
     return found
 
 
-@pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")  # of what hands may change
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(edits(), min_size=1, max_size=4))
 def test_any_changed_study_reads_as_itself(

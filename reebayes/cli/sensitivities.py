@@ -152,6 +152,8 @@ def information(
     folder = named_folder(out) if out else None
     with closing(_opened(file, verify=verify)) as fit:
         contents, years = _asked(fit, quantity)
+        if folder is not None:
+            make_folder(folder)
         tables = {}
         for name, span in years.items():
             table = value_of_information(contents, name, span, sd=sd, reporter=reporter,
@@ -161,7 +163,6 @@ def information(
                         "now", table, _FIGURES))  # fmt: skip
             tables[f"information_{name}"] = table
     if folder is not None:
-        make_folder(folder)
         with sole_writer(folder):
             say_written(write_csv({key: t.reset_index() for key, t in tables.items()}, folder))
     return DONE

@@ -25,11 +25,11 @@ from itertools import pairwise
 import numpy as np
 
 from reebayes.inference.datatree import quantity_draws
-from reebayes.model.kernels import Equations, observe_draws, record_terms, states
+from reebayes.model.kernels import Equations, Steps, observe_draws, record_terms, states
 from reebayes.model.layout import Layout
-from reebayes.model.prior_rows import CONSTANT, MOVING, SCALE, PriorRow
+from reebayes.model.prior_rows import CONSTANT, MOVING, SCALE, PriorRow, shares_beside
 from reebayes.model.unknowns import PERSISTENCE_CEILING, Floats, Integers
-from reebayes.study import Study
+from reebayes.study import Prior, Study
 from reebayes.study.edits import moved_prior
 
 _SMALL = 1e-4
@@ -86,7 +86,9 @@ class PriorDraws:
         for column, change in (self.mean_shifts(row, shift) if shift else {}).items():
             mean[column] += change
         sd[np.ix_(row.columns, row.years)] *= stretch
-        return self.layout.equations._replace(centres=centres._replace(mean=mean, sd=sd))
+        changed = self.layout.equations._replace(centres=centres._replace(mean=mean, sd=sd))
+        moving = row.columns[row.columns < self.layout.unknowns.varying]
+        return changed._replace(steps=_stretched(changed.steps, moving, row.years, stretch))
 
     # --- weights ----------------------------------------------------------------------------------
 
@@ -142,7 +144,7 @@ class PriorDraws:
         after = moved_prior(before, rest, shift=shift).median
         change = np.zeros(years)
         change[at] = np.log(left[at] / (left[at] + before.median - after))
-        changes = {column: change.copy() for column in self._siblings(before.target)}
+        changes = {column: change.copy() for column in self._beside(before)}
         changes[own] = change.copy()
         changes[own][row.years] += math.log(after / before.median)
         return changes
@@ -231,19 +233,23 @@ class PriorDraws:
     def _sd(self) -> Floats:
         return np.asarray(self.layout.equations.centres.sd)
 
+    def _beside(self, prior: Prior) -> list[int]:
+        return shares_beside(self.study, self.layout, prior)
+
     def _active(self, flow: str) -> np.ndarray:
         return np.asarray(self.layout.equations.graph.active[self.layout.flows.index(flow)])
 
-    def _siblings(self, flow: str) -> list[int]:
-        """Columns of the other shares that its process parts what passes through by."""
-        columns = self.layout.unknowns.columns
-        shares = {prior.target for prior in self.study.priors if prior.distribution == "share"}
-        source = self.study.flows[flow].source
-        return [
-            columns.index(other.flow)
-            for other in self.study.flows
-            if other.source == source and other.flow in shares and other.flow != flow
-        ]
+
+def _stretched(steps: Steps, columns: Integers, years: Integers, stretch: float) -> Steps:
+    """Steps of series whose spread is stretched: they stay as wide as they were."""
+    if stretch == 1.0 or not columns.size:
+        return steps
+    at = np.ix_(years, columns)
+    old, place = np.unique(steps.which[at], return_inverse=True)
+    which = steps.which.copy()
+    which[at] = steps.ratio.size + place.reshape(which[at].shape)
+    ratio = np.append(steps.ratio, steps.ratio[old] / stretch)
+    return steps._replace(which=which, ratio=ratio, group=np.append(steps.group, steps.group[old]))
 
 
 def _persistences(moves: Floats) -> tuple[Floats, Floats]:

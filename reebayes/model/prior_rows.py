@@ -14,7 +14,8 @@ from reebayes.study.targets import ALL, EVERY, NOISE, STEP, STEP_GROUPS, Target,
 
 MOVING, CONSTANT, PARTED, SCALE, FIXED = "moving", "constant", "parted", "scale", "fixed"
 """How a row reaches the unknowns: a series of states; one number for all years; one number whose
-centre or spread differs between periods; noise or a step multiplier; nothing, for its spread is 0.
+centre or spread differs between periods, or shares that move with one that never changes; noise or
+a step multiplier; nothing, for its spread is 0.
 """
 
 
@@ -67,13 +68,16 @@ def _row(study: Study, layout: Layout, prior: Prior, siblings: Sequence[Prior]) 
         return PriorRow(prior, kind, _whole([]), years, _whole(scales))
     columns = _whole(unknowns.columns.index(n) for n in names if n in unknowns.columns)
     moving = columns < unknowns.varying
+    beside = _whole(shares_beside(study, layout, prior))
+    still = bool(beside.size and (np.append(columns, beside) >= unknowns.varying).any())
     if moving.any():
         states = years[:, None] * unknowns.varying + columns[moving][None]
-        return PriorRow(prior, MOVING, columns, years, _whole(states.ravel()))
+        kind = PARTED if still else MOVING
+        return PriorRow(prior, kind, columns, years, _whole(states.ravel()))
     constant = columns < unknowns.varying + unknowns.constant
     if not constant.any():
         return PriorRow(prior, FIXED, columns, years, _whole([]))
-    parted = len(siblings) > 1
+    parted = len(siblings) > 1 or still
     # one standard normal serves all periods; it counts with the first
     own = prior is siblings[0]
     kind = PARTED if parted else CONSTANT
@@ -90,6 +94,19 @@ def in_force(prior: Prior, siblings: Sequence[Prior], years: Sequence[int]) -> I
     begins = np.array([row.year or years[0] for row in rows])
     place = np.clip(np.searchsorted(begins, np.array(years), side="right") - 1, 0, None)
     return np.flatnonzero(place == rows.index(prior))
+
+
+def shares_beside(study: Study, layout: Layout, prior: Prior) -> list[int]:
+    """Columns of the other shares that part what passes through the process of a share."""
+    if prior.distribution != "share":
+        return []
+    shares = {row.target for row in study.priors if row.distribution == "share"} - {prior.target}
+    source = study.flows[prior.target].source
+    return [
+        layout.unknowns.columns.index(flow.flow)
+        for flow in study.flows
+        if flow.source == source and flow.flow in shares
+    ]
 
 
 def _names(study: Study, prior: Prior) -> Iterator[str]:

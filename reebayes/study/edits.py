@@ -46,6 +46,7 @@ def edited_priors(
     """
     if year is not None and type(year) is not int:
         _refuse("year", str(year), f"year is {year!r}, not a whole number or None")
+    changes = {field: _as_read(value) for field, value in changes.items()}
     meant = [row for row in priors if row.target == target and _covers(row, year)]
     _check(priors, target, meant, year=year, factor=factor, shift=shift, changes=changes)
     edits = {
@@ -110,6 +111,7 @@ def edited_rows[R](rows: Iterable[R], key: str, name: str, make: Any, values: Ma
     StudyError
         If a field does not exist, or a new row lacks one.
     """
+    values = {field: _as_read(value) for field, value in values.items()}
     rows = list(rows)
     found = [row for row in rows if getattr(row, key) == name]
     if not found:
@@ -162,6 +164,11 @@ def _check(
         if len(meant) > 1 and len(values) > 1:
             _refuse(name, "", f"{name} of {target!r} differs between {_periods(meant)}; name one "
                     "of them with year=, or move all medians with factor= or shift=")  # fmt: skip
+
+
+def _as_read(value: Any) -> Any:
+    """Return a value as it would be if it stood in a table: text without spaces around it."""
+    return value.strip() if isinstance(value, str) else value
 
 
 def _check_number(name: str, value: Any, *, least: float) -> None:

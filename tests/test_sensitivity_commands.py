@@ -1,0 +1,225 @@
+"""``sensitivity`` and ``information``: what they print and write, and what they refuse."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import reebayes as rb
+from reebayes.cli.main import main
+from reebayes.experiments import refits as warm
+from reebayes.experiments.refits import Refit
+from reebayes.files import sole_writer
+from reebayes.study import Study
+from tests.linear import linear_fit, linear_study
+
+mpl.use("agg")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return linear_study(tmp_path_factory.mktemp("linear") / "study")
+
+
+@pytest.fixture
+def file(study: Study, tmp_path: Path) -> Path:
+    return written(linear_fit(study), tmp_path / "fit.nc")
+
+
+def written(fit: xr.DataTree, path: Path) -> Path:
+    """Write a fit that lacks the draws which these commands do not read."""
+    fit.attrs |= {"fit_format": 3, "study_name": "Linear"}
+    fit["posterior"] = xr.DataTree(_complete(fit["posterior"].to_dataset()))
+    return rb.save_fit(fit, path)
+
+
+def _complete(draws: xr.Dataset) -> xr.Dataset:
+    """Add what a posterior holds beside quantities and unknowns, as ones."""
+    sizes = {"flow": ["a"], "reporter": ["customs", "office"], "drifting": [], "shared": ["copied"],
+             "group": ["input"]}  # fmt: skip
+    draws = draws.assign_coords({dim: np.array(names, object) for dim, names in sizes.items()})
+    shape = (draws.sizes["chain"], draws.sizes["draw"])
+    by_draw = ("chain", "draw")
+    for name, rest in {
+        "flows": ("year", "flow"), "bias": ("reporter",), "drifting_bias": ("year", "drifting"),
+        "shared_error": ("shared",), "noise": ("reporter",), "noise_of_all": (),
+        "step_scale": ("group",),
+    }.items():  # fmt: skip
+        whole = (*shape, *(draws.sizes[dim] for dim in rest))
+        draws = draws.assign({name: ((*by_draw, *rest), np.ones(whole))})
+    return draws
+
+
+@pytest.fixture
+def refitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keep the names of cases that are to be fitted again."""
+    asked: list[str] = []
+
+    def refits(cases: dict[str, Study], *given: Any, **options: Any) -> dict[str, Refit]:
+        asked.extend(cases)
+        draws = np.random.default_rng(1).normal(100.0, 1.0, (4, 100))
+        return {name: Refit({"total": draws}, 1.0, 400.0, 0, 1) for name in cases}
+
+    monkeypatch.setattr(warm, "refits", refits)
+    return asked
+
+
+# --- sensitivity ----------------------------------------------------------------------------------
+
+
+def test_slopes_are_printed_and_nothing_is_written(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(file.parent.iterdir())
+    assert main(["sensitivity", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "total (kt REO): change of the mean if a prior's centre moves" in out
+    assert "bias:office" in out
+    assert "nan" not in out.lower()
+    assert sorted(file.parent.iterdir()) == before
+
+
+def test_whole_tables_and_a_figure_are_written(
+    file: Path, tmp_path: Path, refitted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    options = ["--budget", "--leave-out", "record", "--fewest", "--out", str(out)]
+    assert main(["sensitivity", str(file), *options]) == 0
+    names = {path.name for path in out.iterdir() if not path.name.startswith(".")}
+    assert names >= {
+        "sensitivity_total.csv", "budget_total.csv", "without_record_total.csv",
+        "fewest_total.csv", "tornado_total.png",
+    }  # fmt: skip
+    assert not [name for name in names if name.endswith(".part")]
+    slopes = pd.read_csv(out / "sensitivity_total.csv", comment=None)
+    assert len(slopes) == 9
+    budget = pd.read_csv(out / "budget_total.csv")
+    assert budget[next(name for name in budget if name.startswith("share"))].sum() == pytest.approx(
+        1.0, abs=1e-4
+    )
+    printed = capsys.readouterr().out
+    assert "Not quantified:\n  * Nobody counted stocks." in printed
+    assert "total: without each record" in printed
+    assert "fewest records that move it" in printed
+    assert refitted  # the sets of the fewest records
+
+
+def test_confirming_hands_the_folder_of_refits_on(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path | None] = []
+
+    def refits(cases: dict[str, Study], *given: Any, **options: Any) -> dict[str, Refit]:
+        folders.append(options["folder"])
+        return {}
+
+    monkeypatch.setattr(warm, "refits", refits)
+    out = tmp_path / "out"
+    assert main(["sensitivity", str(file), "--confirm", "--out", str(out)]) == 0
+    assert folders == [out / "refits"]
+
+
+# --- information ----------------------------------------------------------------------------------
+
+
+def test_figures_worth_finding_are_printed_and_written(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["information", str(file), "--count", "2", "--sd", "0.05", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "figures worth finding; the 90 % band is" in printed
+    table = pd.read_csv(out / "information_total.csv")
+    assert len(table) == 2
+    expected = rb.value_of_information(rb.open_fit(file), "total", sd=0.05, count=2)
+    assert list(table["quantity"]) == list(expected["quantity"])
+
+
+# --- both -----------------------------------------------------------------------------------------
+
+BOTH = pytest.mark.parametrize("command", ["sensitivity", "information"])
+
+
+@BOTH
+def test_names_that_are_wrong_are_told_in_a_line(
+    command: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main([command, str(file), "--quantity", "totel", "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said == "Unknown quantity 'totel'. Did you mean 'total'?\n"
+    assert not out.exists()
+
+
+def test_a_reporter_that_nobody_knows(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["information", str(file), "--reporter", "offise"]) == 2
+    assert "Did you mean 'office'" in capsys.readouterr().err
+
+
+@BOTH
+def test_a_folder_that_cannot_be_made_is_refused_before_work(
+    command: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    worked: list[str] = []
+    for place in (
+        "reebayes.experiments.sensitivities.sensitivities",
+        "reebayes.answers.information.value_of_information",
+    ):
+        monkeypatch.setattr(place, lambda *given, **options: worked.append("work"))
+    (tmp_path / "there").write_text("a file")
+    assert main([command, str(file), "--out", str(tmp_path / "there")]) == 2
+    assert "there" in capsys.readouterr().err
+    assert worked == []
+    assert (tmp_path / "there").read_text() == "a file"
+
+
+@BOTH
+def test_two_runs_never_write_one_folder(
+    command: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with sole_writer(out):
+        assert main([command, str(file), "--out", str(out)]) == 2
+    assert str(out) in capsys.readouterr().err
+
+
+@BOTH
+def test_a_fit_that_did_not_converge_is_warned_of(
+    command: str, study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = linear_fit(study)
+    fit.attrs |= {"converged": "no", "verdict": "One chain stands apart."}
+    path = written(fit, tmp_path / "fit.nc")
+    assert main([command, str(path)]) == 0
+    said = capsys.readouterr().err
+    assert "Warning: this fit did not converge. One chain stands apart." in said
+
+
+@BOTH
+def test_a_file_that_is_no_fit(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fit.nc"
+    assert main([command, str(path)]) == 2
+    assert "no such file" in capsys.readouterr().err
+    path.write_text("nothing")
+    assert main([command, str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_fit_with_other_tables_is_told_in_a_line(
+    study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = linear_fit(study)
+    fit.attrs["study_hash"] = "0" * 64
+    path = written(fit, tmp_path / "fit.nc")
+    assert main(["sensitivity", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "not those of the study that it names" in said
+    assert "Traceback" not in said
