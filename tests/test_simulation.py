@@ -947,6 +947,7 @@ def graphs(draw):
     return processes, flows, priors
 
 
+@pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")  # its record is made up
 @settings(
     max_examples=30, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
