@@ -232,10 +232,14 @@ def test_a_known_reporter_has_the_bias_of_its_draws() -> None:
     shape = (draws.sizes["chain"], draws.sizes["draw"])
     logs = np.log(draws["quantities"].sel(quantity="near", year=2010).values)
     bias = np.stack([-logs, np.zeros(shape)], axis=-1)  # one that hides the quantity, one of none
-    named = draws.assign(
-        bias=(("chain", "draw", "reporter"), bias),
-        drifting_bias=(("chain", "draw", "year", "drifting"), np.zeros((*shape, YEARS, 0))),
-    ).assign_coords(reporter=["blind", "exact"], drifting=np.array([], dtype=object))
+    named = (
+        draws.drop_dims(["reporter", "drifting"], errors="ignore")
+        .assign(
+            bias=(("chain", "draw", "reporter"), bias),
+            drifting_bias=(("chain", "draw", "year", "drifting"), np.zeros((*shape, YEARS, 0))),
+        )
+        .assign_coords(reporter=["blind", "exact"], drifting=np.array([], dtype=object))
+    )
     fit["posterior"] = xr.DataTree(named)
     one = [("near", 2010)]
     assert value_of_information(fit, "g", candidates=one, reporter="blind")["alone"].iloc[0] == 1.0
