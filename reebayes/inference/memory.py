@@ -12,8 +12,11 @@ from reebayes.inference.precision import parts_of
 from reebayes.model.layout import Layout
 from reebayes.results.fitfile import PIECE, even_piece
 
-PROGRAM = 480_000_000
+PROGRAM = 500_000_000
 """Libraries and compiled code, with what they keep; measured."""
+
+_TABLES = 10_000
+"""The study, its layout and coordinates for each unknown; measured."""
 
 _READ = 2**28
 """What reads draws back for bands and the gate, some names at a time; measured."""
@@ -54,14 +57,15 @@ def memory_needed(
                for part in parts)  # fmt: skip
     stages = {
         # the mean curvature, then the largest factor beside it, a blend of it, and its entries
-        "coordinates": sum(blocks) + 3 * max(blocks, default=0) + 4_000 * unknowns.size,
+        "coordinates": sum(blocks) + 3 * max(blocks, default=0),
         # the sampler stores every transition, four bytes a coordinate
         "sampling": 4 * chains * transitions * unknowns.size + white,
         "assembly": white + 8 * PRIOR_DRAWS * unknowns.size + whole + _READ
         + piece * _computed_bytes(layout),
         "directions": white + whole + tied + 3 * 8 * records**2,
     }  # fmt: skip
-    return {name: PROGRAM + need for name, need in stages.items()}
+    tables = PROGRAM + _TABLES * unknowns.size
+    return {name: tables + need for name, need in stages.items()}
 
 
 def _stored_bytes(layout: Layout) -> int:
