@@ -130,7 +130,7 @@ def test_fit_stops_before_sampling_if_it_cannot_save(
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "fit.nc"
     assert main(["fit", "--data", str(tiny_study), "--out", str(out)]) == 2
-    assert "cannot be made" in capsys.readouterr().err
+    assert "is a file; give the name of a folder" in capsys.readouterr().err
     assert "study" not in asked
 
 
@@ -219,10 +219,12 @@ def test_learnt_counts_what_the_records_of_the_fitted_study_see(
     study = read_study(tiny_study)
     fit = fake_fit()
     fit.attrs["study_hash"] = study.hash
-    posterior = fit["posterior"].to_dataset().drop_dims("latent")
     layout = lay_out(study)
-    zeros = (("chain", "draw", "latent"), np.zeros((2, 50, layout.unknowns.size)))
-    fit["posterior"] = posterior.assign(latents=zeros).assign_coords(latent=list(layout.latents))
+    for group in ("posterior", "prior"):
+        draws = fit[group].to_dataset().drop_dims("latent")
+        shape = (draws.sizes["chain"], draws.sizes["draw"], layout.unknowns.size)
+        zeros = (("chain", "draw", "latent"), np.zeros(shape))
+        fit[group] = draws.assign(latents=zeros).assign_coords(latent=list(layout.latents))
     fit.attrs["directions"] = json.dumps(
         {"directions": 9, "seen": 4, "faint": 3, "unseen": 2, "records": 12, "at": "mean"}
     )

@@ -18,7 +18,7 @@ from reebayes.experiments.runs import RunStore
 from reebayes.inference.sampling import Run
 from reebayes.model.layout import lay_out
 from reebayes.provenance import asked_for, differing, digest_of, is_asked_for
-from reebayes.results.fitfile import save_fit
+from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.simulation.worlds import simulate_world
 from reebayes.study import Quantity, Study, Table, read_study
 from reebayes.study.header.frozen import Settings
@@ -216,11 +216,11 @@ def stored(
 
     made: list[Any] = []
 
-    def fit(study: Study, *, progress: bool, **settings: int) -> Any:
+    def fit(study: Study, *, progress: bool, out: Path, **settings: int) -> Any:
         made.append(study)
         tree = fake_fit()
         tree.attrs |= asked_for(study.hash, **settings)
-        return tree
+        return open_fit(save_fit(tree, out))
 
     def score(study: Study, held: Any, run: Run) -> Any:
         made.append(tuple(held))

@@ -39,7 +39,7 @@ def written(fit: xr.DataTree, path: Path) -> Path:
 
 def _complete(draws: xr.Dataset) -> xr.Dataset:
     """Add what a posterior holds beside quantities and unknowns, as ones."""
-    sizes = {"flow": ["a"], "reporter": ["customs", "office"], "drifting": [], "shared": ["copied"],
+    sizes = {"flow": ["a", "b", "c"], "reporter": ["customs", "office"], "drifting": [], "shared": ["copied"],
              "group": ["input"]}  # fmt: skip
     draws = draws.assign_coords({dim: np.array(names, object) for dim, names in sizes.items()})
     shape = (draws.sizes["chain"], draws.sizes["draw"])
