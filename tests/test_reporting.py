@@ -189,7 +189,7 @@ def test_report_table_with_a_wrong_name_or_key_is_refused(tmp_path: Path) -> Non
         write_report(fake_fit(report={"beside": {"smuggled": ["x"]}}), tmp_path / "a.html")
     with pytest.raises(ResultError, match=r"Unknown year in study\.toml"):
         write_report(fake_fit(report={"table_years": [1999]}), tmp_path / "a.html")
-    with pytest.raises(ResultError, match="unknown key 'headlines'. Did you mean 'headline'"):
+    with pytest.raises(ResultError, match=r"unknown key 'headlines'\. Did you mean 'headline'"):
         write_report(fake_fit(report={"headlines": []}), tmp_path / "a.html")
 
 

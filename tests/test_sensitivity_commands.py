@@ -33,13 +33,14 @@ def file(study: Study, tmp_path: Path) -> Path:
 def written(fit: xr.DataTree, path: Path) -> Path:
     """Write a fit that lacks the draws which these commands do not read."""
     fit.attrs |= {"fit_format": 3, "study_name": "Linear"}
-    fit["posterior"] = xr.DataTree(_complete(fit["posterior"].to_dataset()))
+    flows = fit["constant_data"]["flow"].values.tolist()
+    fit["posterior"] = xr.DataTree(_complete(fit["posterior"].to_dataset(), flows))
     return rb.save_fit(fit, path)
 
 
-def _complete(draws: xr.Dataset) -> xr.Dataset:
+def _complete(draws: xr.Dataset, flows: list[str]) -> xr.Dataset:
     """Add what a posterior holds beside quantities and unknowns, as ones."""
-    sizes = {"flow": ["a", "b", "c"], "reporter": ["customs", "office"], "drifting": [], "shared": ["copied"],
+    sizes = {"flow": flows, "reporter": ["customs", "office"], "drifting": [], "shared": ["copied"],
              "group": ["input"]}  # fmt: skip
     draws = draws.assign_coords({dim: np.array(names, object) for dim, names in sizes.items()})
     shape = (draws.sizes["chain"], draws.sizes["draw"])
