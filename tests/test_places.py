@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,7 +25,7 @@ from reebayes.experiments.calibration.running import read_outcomes
 from reebayes.files import plain_file, plain_folder, sole_writer, write_whole
 from reebayes.reporting.spreadsheets import write_csv, write_xlsx
 from reebayes.reporting.tables import export_tables
-from reebayes.results.fitfile import fit_attributes, open_fit, save_fit
+from reebayes.results.fitfile import _Handle, fit_attributes, open_fit, save_fit
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import contents_of
 from tests.fakes import fake_fit
@@ -636,27 +635,17 @@ def test_a_fit_without_records_is_read(
 # --- one file, many readers -----------------------------------------------------------------------
 
 
-def test_a_file_is_opened_once_whoever_reads_it(
-    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_is_opened_once_whoever_reads_it(saved: Path, tmp_path: Path) -> None:
     """The netCDF library crashes, sooner or later, when a file that it opened twice is closed."""
-    opened: list[str] = []
-
-    class Counted(netCDF4.Dataset):
-        def __init__(self, path: str) -> None:
-            opened.append(path)
-            super().__init__(path)
-
-    monkeypatch.setattr(netCDF4, "Dataset", Counted)
-    path, link = tmp_path / "fit.nc", tmp_path / "link.nc"
-    path.write_bytes(saved.read_bytes())
-    link.symlink_to(path)
-    fits = [open_fit(path), open_fit(link), copy.deepcopy(open_fit(path))]
-    assert fit_attributes(path)["study_name"]
-    for fit in fits:
-        assert fit["posterior"]["bias"].values.size
-        fit.close()
-    assert opened == [str(path)]
+    (tmp_path / "link.nc").symlink_to(saved)
+    one, other = _Handle(str(saved)), _Handle(str(tmp_path / "link.nc"))
+    copied = copy.deepcopy(one)
+    assert one.file is other.file is copied.file
+    for handle in (one, copied):
+        handle.close()
+        assert other.file.isopen()
+    other.close()
+    assert not other.file.isopen()
 
 
 def test_readers_of_one_file_are_closed_apart(saved: Path, tmp_path: Path) -> None:
