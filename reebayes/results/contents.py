@@ -399,7 +399,7 @@ def differences(fit: xr.DataTree) -> list[str]:
         there = fit.children[name].to_dataset()
         known = {variable.name for variable in group.variables}
         found += [f"{name}/{other}" for other in there.data_vars if other not in known]
-        found += [_fault(name, variable, there) for variable in group.variables]
+        found += _faults(group, there)
     return [text for text in found if text]
 
 
@@ -412,9 +412,14 @@ def missing(fit: xr.DataTree, *, whole: bool = True) -> list[str]:
     for name, group in GROUPS.items():
         if name in fit.children:
             there = fit.children[name].to_dataset()
+<<<<<<< HEAD
             known = [v for v in group.variables if whole or v.name in there.variables]
             found += [_fault(name, variable, there) for variable in known]
         elif group.needed and whole:
+=======
+            found += _faults(group, there)
+        elif group.needed:
+>>>>>>> placesmerge
             found += [f"{name}/{variable.name}" for variable in group.variables]
     return [text for text in found if text]
 
@@ -441,19 +446,41 @@ def cut_unevenly(fit: xr.DataTree) -> list[str]:
     return found
 
 
-def _fault(group: str, variable: Variable, there: xr.Dataset) -> str:
-    """Say what is wrong with a variable of a group; empty if nothing is."""
-    place = f"{group}/{variable.name}"
-    if variable.name not in there.variables:
+def _faults(group: Group, there: xr.Dataset) -> list[str]:
+    """Say what is wrong with each variable of a group; empty where nothing is."""
+    indexes = there.indexes  # made anew whenever it is asked for
+    return [
+        _fault(f"{group.name}/{variable.name}", variable, there.variables, indexes)
+        for variable in group.variables
+    ]
+
+
+def _fault(
+    place: str,
+    variable: Variable,
+    there: Mapping[Any, xr.Variable],
+    indexes: Mapping[Any, pd.Index],
+) -> str:
+    if variable.name not in there:
         return place
+<<<<<<< HEAD
     found = there.variables[variable.name]
     if found.dims != variable.dims or any(dim not in there.indexes for dim in found.dims):
         return f"{place} by {', '.join(variable.dims)}"
     if found.size and found.dtype.kind not in _KINDS[variable.holds]:
         return f"{place} as {variable.holds}"
     if any(there.indexes[dim].has_duplicates for dim in found.dims):
+=======
+    found = there[variable.name]
+    named = [dim for dim in variable.dims if dim not in _UNNAMED]
+    if found.dims != variable.dims or any(dim not in indexes for dim in named):
+        return f"{place} by {', '.join(variable.dims)}"
+    if found.size and found.dtype.kind not in _KINDS[variable.holds]:
+        return f"{place} as {variable.holds}"
+    if any(indexes[dim].has_duplicates for dim in named):
+>>>>>>> placesmerge
         return f"{place} with each name once"
-    if YEAR in variable.dims and not _is_span(there.indexes[YEAR]):
+    if YEAR in variable.dims and not _is_span(indexes[YEAR]):
         return f"{place} with years one after another"
     draws = variable.dims[:2] == _BY_DRAW
     if draws and not (found.sizes[CHAIN] and found.sizes[DRAW]):
