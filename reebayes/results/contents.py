@@ -412,14 +412,8 @@ def missing(fit: xr.DataTree, *, whole: bool = True) -> list[str]:
     for name, group in GROUPS.items():
         if name in fit.children:
             there = fit.children[name].to_dataset()
-<<<<<<< HEAD
-            known = [v for v in group.variables if whole or v.name in there.variables]
-            found += [_fault(name, variable, there) for variable in known]
+            found += _faults(group, there, whole=whole)
         elif group.needed and whole:
-=======
-            found += _faults(group, there)
-        elif group.needed:
->>>>>>> placesmerge
             found += [f"{name}/{variable.name}" for variable in group.variables]
     return [text for text in found if text]
 
@@ -446,12 +440,13 @@ def cut_unevenly(fit: xr.DataTree) -> list[str]:
     return found
 
 
-def _faults(group: Group, there: xr.Dataset) -> list[str]:
-    """Say what is wrong with each variable of a group; empty where nothing is."""
+def _faults(group: Group, there: xr.Dataset, *, whole: bool = True) -> list[str]:
+    """Say what is wrong with each variable of a group, or each that is there; empty if nothing."""
     indexes = there.indexes  # made anew whenever it is asked for
     return [
         _fault(f"{group.name}/{variable.name}", variable, there.variables, indexes)
         for variable in group.variables
+        if whole or variable.name in there.variables
     ]
 
 
@@ -463,22 +458,12 @@ def _fault(
 ) -> str:
     if variable.name not in there:
         return place
-<<<<<<< HEAD
-    found = there.variables[variable.name]
-    if found.dims != variable.dims or any(dim not in there.indexes for dim in found.dims):
-        return f"{place} by {', '.join(variable.dims)}"
-    if found.size and found.dtype.kind not in _KINDS[variable.holds]:
-        return f"{place} as {variable.holds}"
-    if any(there.indexes[dim].has_duplicates for dim in found.dims):
-=======
     found = there[variable.name]
-    named = [dim for dim in variable.dims if dim not in _UNNAMED]
-    if found.dims != variable.dims or any(dim not in indexes for dim in named):
+    if found.dims != variable.dims or any(dim not in indexes for dim in found.dims):
         return f"{place} by {', '.join(variable.dims)}"
     if found.size and found.dtype.kind not in _KINDS[variable.holds]:
         return f"{place} as {variable.holds}"
-    if any(indexes[dim].has_duplicates for dim in named):
->>>>>>> placesmerge
+    if any(indexes[dim].has_duplicates for dim in found.dims):
         return f"{place} with each name once"
     if YEAR in variable.dims and not _is_span(indexes[YEAR]):
         return f"{place} with years one after another"
