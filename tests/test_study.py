@@ -670,6 +670,7 @@ def _text(rows: Sequence[Record] | Sequence[Prior] | Sequence[Source]) -> str:
     return out.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore::reebayes.errors.StudyWarning")  # it may be implausible
 @few
 @given(st.dictionaries(st.sampled_from(list(TABLES)), st.binary(max_size=200)))
 def test_anything_in_a_file_gives_faults_or_a_study(contents: dict[str, bytes]) -> None:
