@@ -7,10 +7,14 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from reebayes.cli.console import EXIT_CODES
+from reebayes.cli.console import EXIT_CODES, complain
 from reebayes.errors import ReebayesError
 from reebayes.study import Study
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 MOST_SEED = 2**32 - 1
 MOST_DRAWS = 1_000_000
@@ -112,6 +116,19 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     ):
         kind = whole_number(least, MOST_DRAWS)
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=text)
+
+
+# --- fits ----------------------------------------------------------------------------------------
+
+
+def opened(file: Path, *, verify: bool) -> DataTree:
+    """Open a fit, and warn of one that did not converge."""
+    from reebayes.results.fitfile import open_fit
+
+    fit = open_fit(file, verify=verify)
+    if fit.attrs.get("converged") != "yes":
+        complain(f"Warning: this fit did not converge. {fit.attrs.get('verdict', '')}")
+    return fit
 
 
 # --- kinds of arguments ---------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from reebayes.cli.console import DONE, complain, say, say_written
+from reebayes.cli.console import DONE, say, say_written
 from reebayes.cli.options import (
     Adder,
     Commands,
@@ -15,6 +15,7 @@ from reebayes.cli.options import (
     add_fit_file,
     add_recalled,
     named_folder,
+    opened,
     spare,
     spare_folder,
     year_number,
@@ -106,7 +107,7 @@ def export(*, file: Path, verify: bool, to: Literal["csv", "xlsx"], out: Path | 
     else:
         out = named_folder(out)
         spare_folder(out, [file])
-    with closing(_opened(file, verify=verify)) as fit, sole_writer(out):
+    with closing(opened(file, verify=verify)) as fit, sole_writer(out):
         tables = export_tables(fit)
         paths = [write_xlsx(tables, out)] if workbook else write_csv(tables, out)
     say_written(paths)
@@ -138,7 +139,7 @@ def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, reca
     out = named_folder(Path(csv) if csv else file.with_name(f"{file.stem}_learnt"))
     if csv is not None:
         spare_folder(out, [file])
-    with closing(_opened(file, verify=verify)) as fit:
+    with closing(opened(file, verify=verify)) as fit:
         say(f"{driver_text(fit)}\n\n{_directions(fit, data, recalled=recalled)}")
         if csv is None:
             return DONE
@@ -165,16 +166,6 @@ def _add_learnt(commands: Commands) -> None:
     )  # fmt: skip
     add_data(parser, of="the study that was fitted")
     add_recalled(parser)
-
-
-def _opened(file: Path, *, verify: bool) -> DataTree:
-    """Open a fit, and warn of one that did not converge."""
-    from reebayes.results.fitfile import open_fit
-
-    fit = open_fit(file, verify=verify)
-    if fit.attrs.get("converged") != "yes":
-        complain(f"Warning: this fit did not converge. {fit.attrs.get('verdict', '')}")
-    return fit
 
 
 def _directions(fit: DataTree, directory: Path | None, *, recalled: bool) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reebayes.cli.console import DONE, complain, say, say_written
+from reebayes.cli.console import DONE, say, say_written
 from reebayes.cli.options import (
     Adder,
     Commands,
@@ -17,6 +17,7 @@ from reebayes.cli.options import (
     add_fit_file,
     add_seed,
     named_folder,
+    opened,
     positive,
     whole_number,
 )
@@ -60,7 +61,7 @@ def sensitivity(
     from reebayes.files import make_folder, sole_writer
 
     folder = named_folder(out) if out else None
-    with closing(_opened(file, verify=verify)) as fit:
+    with closing(opened(file, verify=verify)) as fit:
         contents, years = _asked(fit, quantity)
         if folder is None:
             tables = sensitivities(contents, years, confirm=confirm, seed=seed, progress=True)
@@ -150,7 +151,7 @@ def information(
     from reebayes.reporting.spreadsheets import write_csv
 
     folder = named_folder(out) if out else None
-    with closing(_opened(file, verify=verify)) as fit:
+    with closing(opened(file, verify=verify)) as fit:
         contents, years = _asked(fit, quantity)
         if folder is not None:
             make_folder(folder)
@@ -241,16 +242,6 @@ def _asked(fit: DataTree, quantities: Sequence[str] | None) -> tuple[Contents, d
     names = list(quantities or contents.headline())
     require_known(names, contents.units.index, "quantity")
     return contents, dict.fromkeys(names)
-
-
-def _opened(file: Path, *, verify: bool) -> DataTree:
-    """Open a fit, and warn of one that did not converge."""
-    from reebayes.results.fitfile import open_fit
-
-    fit = open_fit(file, verify=verify)
-    if fit.attrs.get("converged") != "yes":
-        complain(f"Warning: this fit did not converge. {fit.attrs.get('verdict', '')}")
-    return fit
 
 
 def _headed(title: str, table: pd.DataFrame, columns: Sequence[str]) -> str:

@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 
 from reebayes.answers.montecarlo import covariances
-from reebayes.conventions import POSTERIOR
 from reebayes.experiments.sensitivities import study_in
 from reebayes.inference.reweighting import located
 from reebayes.model.kernels import PRINTED
@@ -90,8 +89,7 @@ def uncertainty_budget(
     study = study_in(contents, study)
     draws, unit = answer_draws(contents, quantity, years)
     layout = lay_out(study)
-    latents = contents.group(POSTERIOR)["latents"].transpose("chain", "draw", ...).values
-    latents = latents.reshape(-1, layout.unknowns.size).astype(np.float64)
+    latents = contents.latents
     total = float(draws.var(ddof=1))
     rows: list[dict[str, object]] = [
         {

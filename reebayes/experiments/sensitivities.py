@@ -17,7 +17,6 @@ import pandas as pd
 
 from reebayes.answers.importance import reliable, smoothed_weights
 from reebayes.answers.montecarlo import covariances, mean_error, weighted_shifts
-from reebayes.conventions import POSTERIOR
 from reebayes.errors import ResultError, StudyError
 from reebayes.inference.reweighting import PriorDraws, observed
 from reebayes.model.kernels import Equations
@@ -262,7 +261,7 @@ class _Asked:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Tables by answer, in the order of the priors, then the settings."""
         layout = lay_out(self.study)
-        latents = self._latents(layout)
+        latents = self.contents.latents
         rows = prior_rows(self.study, layout)
         draws = PriorDraws(self.study, layout, latents)
         by_density = [row for row in rows if row.kind not in (PARTED, FIXED)]
@@ -283,10 +282,6 @@ class _Asked:
             name: pd.concat([table.join(described), setting[name]])
             for name, table in tables.items()
         }
-
-    def _latents(self, layout: Layout) -> Floats:
-        values = self.contents.group(POSTERIOR)["latents"].transpose("chain", "draw", ...).values
-        return values.reshape(-1, layout.unknowns.size).astype(np.float64)
 
     def _by_density(
         self, draws: PriorDraws, rows: Iterable[PriorRow]
@@ -440,7 +435,7 @@ def _described(priors: Iterable[Prior]) -> pd.DataFrame:
         {
             "row": prior.label,
             "target": prior.target,
-            "years": "" if prior.year is None else f"{prior.year}-{prior.year_end or prior.year}",
+            "years": prior.period,
             "source": prior.source,
         }
         for prior in priors

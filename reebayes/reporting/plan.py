@@ -10,7 +10,6 @@ import numpy as np
 
 from reebayes.errors import ResultError
 from reebayes.results.reading import Contents, require_known
-from reebayes.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +69,6 @@ def plan_of(contents: Contents, year: int | None) -> Plan:
         "table": names,
         "table_years": [years[i] for i in spread],
     }
-    unknown = settings.keys() - Plan.__dataclass_fields__.keys()
-    if unknown:
-        raise ResultError(
-            f"study.toml, [report]: unknown key {listed(sorted(unknown))}; "
-            f"known are {listed(Plan.__dataclass_fields__)}."
-        )
     if year is not None and year not in years:
         raise ResultError(f"{year} is not a year of this fit, {years[0]}-{years[-1]}.")
     chosen = fallback | settings

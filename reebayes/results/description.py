@@ -161,7 +161,7 @@ def _record_columns(study: Study) -> dict[str, Any]:
 
 def _prior_columns(study: Study) -> dict[str, Any]:
     rows = study.priors
-    years = ["" if row.year is None else f"{row.year}-{row.year_end or row.year}" for row in rows]
+    years = [row.period for row in rows]
     steps = [float("nan") if row.step is None else row.step for row in rows]
     columns = _columns(rows, "target", "distribution", "median", "sd", "unit", "source")
     return columns | {"years": _labels(years), "step": np.array(steps, dtype=float)}

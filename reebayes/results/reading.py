@@ -17,6 +17,7 @@ from reebayes.conventions import (
     CHAIN,
     DRAW,
     FLOW,
+    LATENT,
     POSTERIOR,
     PRIOR,
     PROCESS,
@@ -253,6 +254,12 @@ class Contents:
         """
         there = self.group(LIKELIHOOD)["value"].transpose(CHAIN, DRAW, RECORD)
         return there.reindex({RECORD: self.records.index.to_numpy(object)}, fill_value=0.0)
+
+    @property
+    def latents(self) -> np.ndarray:
+        """Posterior draws (draw, latent) of the unknowns, chain after chain."""
+        values = self.group(POSTERIOR)["latents"].transpose(CHAIN, DRAW, LATENT).values
+        return np.asarray(values.reshape(-1, values.shape[-1]), dtype=np.float64)
 
     def array(self, group: str, variable: str, name: str) -> np.ndarray:
         """Draws (chain, draw, ...) of one name of a variable, read by themselves.

@@ -203,10 +203,7 @@ def _covers(row: Prior, year: int | None) -> bool:
 
 
 def _periods(rows: Iterable[Prior]) -> str:
-    return ", ".join(
-        "all years" if row.year is None else f"{row.year}-{row.year_end or row.year}"
-        for row in rows
-    )
+    return ", ".join(row.period or "all years" for row in rows)
 
 
 def moved_prior(

@@ -201,9 +201,12 @@ class Prior:
     @property
     def label(self) -> str:
         """Target and, of a row for some years, those: ``"concentrate_US[2000-2002]"``."""
-        if self.year is None:
-            return self.target
-        return f"{self.target}[{self.year}-{self.year_end or self.year}]"
+        return f"{self.target}[{self.period}]" if self.period else self.target
+
+    @property
+    def period(self) -> str:
+        """Years for which it holds, ``"2000-2002"``; empty for all."""
+        return "" if self.year is None else f"{self.year}-{self.year_end or self.year}"
 
 
 @dataclass(frozen=True, slots=True)
