@@ -6,8 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
+from reebayes.inference.pairs import no_pairs
 from reebayes.inference.precision import Block, Part
-from reebayes.model.kernels import Rows, Steps, Whitening, conditional_factors, persistences, unfold
+from reebayes.model.kernels import (
+    Pairs,
+    Rows,
+    Steps,
+    Whitening,
+    conditional_factors,
+    persistences,
+    unfold,
+)
 from reebayes.model.layout import Layout
 from reebayes.model.unknowns import Unknowns
 
@@ -60,8 +69,9 @@ def prior_bands(persistence: Floats) -> tuple[Floats, Floats]:
 
 
 def whitening_of(
-    mode: Floats, lower: Floats, diagonal: Floats, coupling: Floats, curvature: Floats, pull: Floats
-) -> Whitening:
+    mode: Floats, lower: Floats, diagonal: Floats, coupling: Floats, curvature: Floats,
+    pull: Floats, pairs: Pairs | None = None,
+) -> Whitening:  # fmt: skip
     """Return coordinates of a dense factor and of the reference precision of every series."""
     inverse, below = conditional_factors(diagonal + curvature, coupling)
     volume = -np.log(np.diag(lower)).sum() - np.log(inverse).sum()
@@ -75,6 +85,7 @@ def whitening_of(
         curvature=curvature,
         pull=pull,
         volume=np.array([volume]),
+        pairs=pairs or no_pairs(),
     )
 
 
@@ -103,7 +114,24 @@ def random_whitening(layout: Layout, seed: int) -> Whitening:
         coupling=coupling,
         curvature=rng.uniform(0, 20, diagonal.shape) * (rng.uniform(size=diagonal.shape) < 0.7),
         pull=rng.normal(size=diagonal.shape),
+        pairs=random_pairs(rng, *diagonal.shape),
     )
+
+
+def random_pairs(rng: np.random.Generator, years: int, series: int) -> Pairs:
+    """Return pairs of states that no record asks for, about half of the states in each year."""
+    count = series // 4
+    chosen = np.array([rng.permutation(series)[: 2 * count] for _ in range(years)])
+    first, second = (
+        (np.arange(years)[:, None] * series + part).ravel().astype(np.int64)
+        for part in np.split(chosen, 2, axis=1)
+    )
+    return Pairs(
+        first=first, second=second, series=np.unique(chosen).astype(np.int64),
+        first_centre=rng.normal(size=first.size), second_centre=rng.normal(size=first.size),
+        first_slope=rng.uniform(0.3, 1.5, first.size),
+        second_slope=rng.uniform(0.3, 1.5, first.size), log_ratio=rng.normal(size=first.size),
+    )  # fmt: skip
 
 
 def log_volume(white: Floats, steps: Steps, whitening: Whitening) -> float:

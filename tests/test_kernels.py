@@ -34,6 +34,7 @@ from tests.numerics import (
     jacobian,
     prior_bands,
     random_factor,
+    random_pairs,
     whitening_of,
 )
 
@@ -593,6 +594,81 @@ def test_either_adjoint_between_two_readings_that_exclude_one_another(freedom: f
 
 # --- coordinates ----------------------------------------------------------------------------------
 
+
+@given(seeds, st.integers(1, 5), st.integers(4, 9))
+def test_sums_and_ratios_of_pairs(seed: int, years: int, series: int) -> None:
+    """The sum moves with the first state alone, the ratio with the second, and volume is kept."""
+    rng = np.random.default_rng(seed)
+    pairs = random_pairs(rng, years, series)
+    state, bar = rng.normal(scale=2.0, size=(2, years, series))
+    paired = kernels.join(state, pairs)
+    np.testing.assert_allclose(kernels.split(paired, pairs), state, atol=1e-9)
+
+    def logs(states: Floats) -> tuple[Floats, Floats]:
+        flat = states.ravel()
+        one = pairs.first_slope * (flat[pairs.first] - pairs.first_centre)
+        other = pairs.second_slope * (flat[pairs.second] - pairs.second_centre)
+        return one, other + pairs.log_ratio
+
+    one, other = logs(state)
+    moved, centre = paired.ravel(), np.logaddexp(0.0, pairs.log_ratio)
+    np.testing.assert_allclose(
+        np.logaddexp(one, other),
+        centre + pairs.first_slope * (moved[pairs.first] - pairs.first_centre), atol=1e-9,
+    )  # fmt: skip
+    np.testing.assert_allclose(
+        other - one,
+        pairs.log_ratio + pairs.second_slope * (moved[pairs.second] - pairs.second_centre),
+        atol=1e-9,
+    )
+    slopes = jacobian(lambda x: kernels.split(x.reshape(state.shape), pairs).ravel(), moved)
+    np.testing.assert_allclose(np.linalg.det(slopes), 1.0, rtol=1e-6)
+    pulled = kernels.split_adjoint(paired, bar, pairs)
+    close(pulled, (slopes.T @ bar.ravel()).reshape(state.shape))
+
+
+@given(seeds)
+def test_the_change_of_prior_is_that_of_the_states(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    years, series = 5, 4
+    steps = random_steps(seed, years, series, groups=series)
+    latent = rng.normal(size=years * series + series)
+    pairs = random_pairs(rng, years, series)
+    paired, state = rng.normal(size=(2, years, series))
+    still = np.ones(years * series + series)
+
+    def change(states: Floats, pairs_at: Floats, at: Floats) -> float:
+        persistence = by_year(at, steps)
+        total = 0.0
+        for k in pairs.series:
+            precision = np.linalg.inv(ar1_covariance(persistence[:, k]))
+            s, u = states[:, k], pairs_at[:, k]
+            total -= 0.5 * (s @ precision @ s - u @ precision @ u)
+        return float(total)
+
+    def bands(at: Floats) -> tuple[Floats, ...]:
+        table = kernels.persistences(at, steps)
+        none = whitening_of(
+            mode=still, lower=np.eye(still.size), diagonal=np.ones((years, series)),
+            coupling=np.zeros((years, series)), curvature=np.zeros((years, series)),
+            pull=np.zeros((years, series)),
+        )  # fmt: skip
+        found: tuple[Floats, ...] = kernels.smooth(np.zeros_like(still), steps.which, table, none)[
+            7
+        ]
+        return found
+
+    found, by_state, by_paired, slope = kernels.change_of_prior(paired, state, bands(latent), pairs)
+    np.testing.assert_allclose(found, change(state, paired, latent), rtol=1e-7, atol=1e-7)
+    close(by_state, differences(lambda x: change(x, paired, latent), state), rtol=1e-5)
+    close(by_paired, differences(lambda x: change(state, x, latent), paired), rtol=1e-5)
+    by_group = differences(lambda x: change(state, paired, x), latent)[-series:]
+    expected = np.zeros(series)
+    for k in range(series):
+        expected[steps.group[steps.which[1, k]]] += slope[k]
+    close(expected, by_group, rtol=1e-4)
+
+
 YEARS, SERIES, EXTRA = 6, 3, 2
 FREE = YEARS * SERIES
 SIZE = FREE + EXTRA + SERIES
@@ -734,7 +810,7 @@ def test_slopes_of_smooth_vanish_at_the_ceiling(smoother: Smoother) -> None:
     path = kernels.smooth(np.zeros(SIZE), still.which, table, smoother.whitening)
     assert not path[1].any()
     assert not path[3].any()
-    assert all(np.isfinite(part).all() for part in path)
+    assert all(np.isfinite(part).all() for part in path[:7])
 
 
 def test_smooth_adjoint(smoother: Smoother) -> None:

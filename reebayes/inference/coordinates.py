@@ -15,10 +15,13 @@ import numpy as np
 from scipy.optimize import minimize
 
 from reebayes.errors import FitError
+from reebayes.inference.pairs import find_pairs, no_pairs
 from reebayes.inference.precision import Block, Part, SparseFactor, kept, nothing_kept, parts_of
 from reebayes.model.kernels import (
+    Pairs,
     Whitening,
     conditional_factors,
+    join,
     persistences,
     smooth,
     states,
@@ -136,10 +139,12 @@ def over_draws(
     unknowns = layout.unknowns
     scales = latents[:, unknowns.scales_start :]
     frame = Frame.at(layout, scales.mean(axis=0))
-    gradient = gradient_at(frame.whitening(layout))
+    paths = np.array([states(latent, layout.equations.steps) for latent in latents])
+    pairs = find_pairs(layout, paths, latents)
+    gradient = gradient_at(frame.whitening(layout, pairs))
     points = np.zeros_like(latents)
-    for point, latent in zip(points, latents, strict=True):
-        point[: unknowns.states] = states(latent, layout.equations.steps).ravel()
+    for point, latent, path in zip(points, latents, paths, strict=True):
+        point[: unknowns.states] = join(path, pairs).ravel()
         point[unknowns.states : unknowns.scales_start] = latent[
             unknowns.states : unknowns.scales_start
         ]
@@ -147,7 +152,7 @@ def over_draws(
     parts = parts_of(layout)
     precision = _precision(gradient, points[chosen], unknowns, parts)
     spread = np.clip(scales.std(axis=0), *_SPREAD)
-    return _laplace(layout, frame, points.mean(axis=0), parts, precision, spread**-2.0)
+    return _laplace(layout, frame, points.mean(axis=0), parts, precision, spread**-2.0, pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +182,12 @@ class Frame:
         coupling[1:] = -table[0][which] * rate
         return cls(held, table, precision, coupling)
 
-    def whitening(self, layout: Layout) -> Whitening:
+    def whitening(self, layout: Layout, pairs: Pairs | None = None) -> Whitening:
         """Coordinates that are the states themselves: a year touches the year before it only."""
         return _whitening(
-            layout.unknowns, mode=self.held, precision=self.precision, coupling=self.coupling
-        )
+            layout.unknowns, mode=self.held, precision=self.precision, coupling=self.coupling,
+            pairs=pairs,
+        )  # fmt: skip
 
     def separable(self, part: Part) -> Block:
         """Precision of the prior alone: series by series, so it is positive and in the band."""
@@ -202,6 +208,7 @@ def _whitening(
     curvature: Floats | None = None,
     pull: Floats | None = None,
     factor: SparseFactor | None = None,
+    pairs: Pairs | None = None,
 ) -> Whitening:
     """Pack coordinates; without a factor the displacement itself is white."""
     inverse, below = conditional_factors(precision, coupling)
@@ -217,6 +224,7 @@ def _whitening(
         curvature=still if curvature is None else curvature,
         pull=still if pull is None else pull,
         volume=np.array([-np.log(factor.diagonal).sum() - np.log(inverse).sum()]),
+        pairs=no_pairs() if pairs is None else pairs,
     )
 
 
@@ -262,6 +270,7 @@ def _laplace(
     parts: Sequence[Part],
     precision: Blocks,
     scales: Floats,
+    pairs: Pairs | None = None,
 ) -> Whitening:
     """Coordinates around a point: a smoother for each series, and the factor across them.
 
@@ -290,6 +299,7 @@ def _laplace(
         curvature=total - frame.precision,
         pull=pull,
         factor=kept(factors, np.sqrt(scales), unknowns, NEGLIGIBLE),
+        pairs=pairs,
     )
 
 

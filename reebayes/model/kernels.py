@@ -185,6 +185,24 @@ class Equations(NamedTuple):
     figures: Figures
 
 
+class Pairs(NamedTuple):
+    """Pairs of states of one year whose flows records see as a sum; see `split`.
+
+    ``first`` and ``second`` are their places among the states, ``series`` the series that have any.
+    Where two states stand at their centres, the log of the second flow over the first is
+    ``log_ratio``; a unit of a state moves the log of its flow by its slope.
+    """
+
+    first: Wholes
+    second: Wholes
+    series: Wholes
+    first_centre: Reals
+    second_centre: Reals
+    first_slope: Reals
+    second_slope: Reals
+    log_ratio: Reals
+
+
 class Whitening(NamedTuple):
     """White coordinates; see `reebayes.model.kernels.whitening`.
 
@@ -202,6 +220,7 @@ class Whitening(NamedTuple):
     curvature: RealTable
     pull: RealTable
     volume: Reals
+    pairs: Pairs
 
 
 class Structure(NamedTuple):
@@ -1018,7 +1037,8 @@ def smooth(shift, which, table, whitening):
                 volume += math.log(product)
                 product = 1.0
     total = density.sum() + volume
-    return state, state_slope, total, density_slope, inverse, below, target
+    bands = rate, rate_slope, coupling, coupling_slope
+    return state, state_slope, total, density_slope, inverse, below, target, bands
 
 
 @_jit
@@ -1040,6 +1060,90 @@ def smooth_adjoint(path, state_bar, whitening):
             shift_bar[t, k] = diagonal0[t, k] * pulled + below0[t, k] * before[k]
             before[k] = pulled
     return shift_bar
+
+
+# --- sums and ratios ------------------------------------------------------------------------------
+
+# Where a record sees a sum of two flows, the posterior is a ridge that is bent in the logs of the
+# flows and straight in the log of their sum and that of their ratio. The map between them has a
+# Jacobian of determinant 1, so the density of one is that of the other.
+
+
+@_jit_inline
+def _softplus(x):
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+@_jit
+def split(paired, pairs):
+    """States (year, series) of which pairs stand as sum and ratio in ``paired``."""
+    state = paired.copy()
+    moved, flat = paired.ravel(), state.ravel()
+    for n in range(pairs.first.size):
+        a, b = pairs.first[n], pairs.second[n]
+        by_a, by_b, centre = pairs.first_slope[n], pairs.second_slope[n], pairs.log_ratio[n]
+        ratio = centre + by_b * (moved[b] - pairs.second_centre[n])
+        flat[a] = moved[a] - (_softplus(ratio) - _softplus(centre)) / by_a
+        flat[b] = moved[b] + (flat[a] - pairs.first_centre[n]) * by_a / by_b
+    return state
+
+
+@_jit
+def join(state, pairs):
+    """States of which pairs are put as sum and ratio: the inverse of `split`."""
+    paired = state.copy()
+    moved, flat = paired.ravel(), state.ravel()
+    for n in range(pairs.first.size):
+        a, b = pairs.first[n], pairs.second[n]
+        by_a, by_b, centre = pairs.first_slope[n], pairs.second_slope[n], pairs.log_ratio[n]
+        moved[b] = flat[b] - (flat[a] - pairs.first_centre[n]) * by_a / by_b
+        ratio = centre + by_b * (moved[b] - pairs.second_centre[n])
+        moved[a] = flat[a] + (_softplus(ratio) - _softplus(centre)) / by_a
+    return paired
+
+
+@_jit
+def split_adjoint(paired, state_bar, pairs):
+    """Cotangent of ``paired``."""
+    paired_bar = state_bar.copy()
+    moved, bar, result = paired.ravel(), state_bar.ravel(), paired_bar.ravel()
+    for n in range(pairs.first.size):
+        a, b = pairs.first[n], pairs.second[n]
+        by_a, by_b = pairs.first_slope[n], pairs.second_slope[n]
+        ratio = pairs.log_ratio[n] + by_b * (moved[b] - pairs.second_centre[n])
+        result[a] = bar[a] + bar[b] * by_a / by_b
+        result[b] = bar[b] - result[a] * by_b / by_a / (1.0 + math.exp(-ratio))
+    return paired_bar
+
+
+@_jit
+def change_of_prior(paired, state, bands, pairs):
+    """Log prior density of states less what `smooth` took it for, as if ``paired`` were states.
+
+    Returns the difference, and its slopes in ``state``, in ``paired``, and by series in the step
+    multiplier of its group.
+    """
+    rate, rate_slope, coupling, coupling_slope = bands
+    years, series = state.shape
+    by_state, by_paired = np.zeros((years, series)), np.zeros((years, series))
+    change, slope = 0.0, np.zeros(series)
+    for k in pairs.series:
+        for t in range(years):
+            s, u = state[t, k], paired[t, k]
+            diagonal = rate[t, k] + rate[t + 1, k] - 1.0
+            by_state[t, k] -= diagonal * s
+            by_paired[t, k] += diagonal * u
+            change -= 0.5 * diagonal * (s * s - u * u)
+            slope[k] -= 0.5 * (rate_slope[t, k] + rate_slope[t + 1, k]) * (s * s - u * u)
+            if t > 0:
+                s_before, u_before = state[t - 1, k], paired[t - 1, k]
+                by_state[t, k] -= coupling[t, k] * s_before
+                by_state[t - 1, k] -= coupling[t, k] * s
+                by_paired[t, k] += coupling[t, k] * u_before
+                by_paired[t - 1, k] += coupling[t, k] * u
+                change -= coupling[t, k] * (s * s_before - u * u_before)
+                slope[k] -= coupling_slope[t, k] * (s * s_before - u * u_before)
+    return change, by_state, by_paired, slope
 
 
 # --- the log density and its gradient, all in one call --------------------------------------------
@@ -1112,7 +1216,11 @@ def _density(size, white_at, slope_at, value_at, packed):
     shift = _shift(white, whitening)
     table = persistences(shift, steps)
     path = smooth(shift, steps.which, table, whitening)
-    state, state_slope, own, own_slope = path[0], path[1], path[2], path[3]
+    paired, paired_slope, own, own_slope = path[0], path[1], path[2], path[3]
+    state = split(paired, whitening.pairs)
+    change, by_prior, by_paired, change_slope = change_of_prior(
+        paired, state, path[7], whitening.pairs
+    )
     level = levels(state, shift, centres)
     flow, share, throughput = balance(level, graph)
     observed = totals(flow, sums)
@@ -1121,7 +1229,7 @@ def _density(size, white_at, slope_at, value_at, packed):
     term = record_terms(location, scale, figures)
     years, series = state.shape
     free = years * series
-    total = own + whitening.volume[0]
+    total = own + change + whitening.volume[0]
     for i in range(term.size):
         total += term[i]
     for i in range(free, shift.size):
@@ -1137,7 +1245,14 @@ def _density(size, white_at, slope_at, value_at, packed):
     spread_bar = spreads_adjoint(shift, errors, scale, scale_bar)
     for i in range(free, shift.size):
         shift_bar[i] += spread_bar[i] - shift[i]
-    by_state = smooth_adjoint(path, state_bar, whitening)
+    for t in range(years):
+        for k in range(series):
+            state_bar[t, k] += by_prior[t, k]
+    paired_bar = split_adjoint(paired, state_bar, whitening.pairs)
+    for t in range(years):
+        for k in range(series):
+            paired_bar[t, k] += by_paired[t, k]
+    by_state = smooth_adjoint(path, paired_bar, whitening)
     for t in range(years):
         for k in range(series):
             shift_bar[t * series + k] = by_state[t, k]
@@ -1146,9 +1261,9 @@ def _density(size, white_at, slope_at, value_at, packed):
         for k in range(series):
             # a series belongs to one group in all its years
             at = begin + steps.group[steps.which[1, k]]
-            shift_bar[at] += own_slope[k]
+            shift_bar[at] += own_slope[k] + change_slope[k]
             for t in range(years):
-                shift_bar[at] += state_bar[t, k] * state_slope[t, k]
+                shift_bar[at] += paired_bar[t, k] * paired_slope[t, k]
     bar = unwhiten_adjoint(shift_bar, whitening)
     sound = math.isfinite(total)
     for i in range(bar.size):
@@ -1190,7 +1305,7 @@ def unfold(white, steps, whitening):
     """States (year, series) and latent vector of a point in white coordinates."""
     shift = _shift(white, whitening)
     table = persistences(shift, steps)
-    state = smooth(shift, steps.which, table, whitening)[0]
+    state = split(smooth(shift, steps.which, table, whitening)[0], whitening.pairs)
     latent = shift.copy()
     step = innovations(state, steps.which, table)
     for t in range(state.shape[0]):
