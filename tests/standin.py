@@ -1,5 +1,6 @@
 """A stand-in for the sampler, which draws nothing."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,16 +25,22 @@ class StandIn:
 
     def __init__(self, size: int) -> None:
         self.seeds: list[int] = []
+        self.accepts: list[float] = []
         self.interrupted = False
+        self.heals = False  # smaller steps do not diverge
         self.cancelled = False
         rng = np.random.default_rng(1)
         self.white = np.zeros((CHAINS, DRAWS, size + size % 2), dtype=np.float32)
         self.white[..., :size] = 0.1 * rng.standard_normal((CHAINS, DRAWS, size))
         self.stats = statistics((CHAINS, DRAWS))
+        self.start = np.zeros(size)  # of transitions that diverge
         self.tune = self.draws = self.chains = 0
 
     def sample(self, _: object, **given: Any) -> "StandIn":
         self.seeds.append(given["seed"])
+        self.accepts.append(given["target_accept"])
+        if self.heals and given["target_accept"] > 0.9:
+            self.stats["diverging"][:] = False
         self.tune, self.draws, self.chains = given["tune"], given["draws"], given["chains"]
         return self
 
@@ -54,10 +61,17 @@ class StandIn:
             for chain in chains
         ]
         stats = [
-            pa.record_batch({name: values[chain][rows] for name, values in self.stats.items()})
+            _batch({name: values[chain][rows] for name, values in self.stats.items()}, self.start)
             for chain in chains
         ]
         return draws, stats
 
     def cancel(self) -> None:
         self.cancelled = True
+
+
+def _batch(stats: Mapping[str, np.ndarray], start: np.ndarray) -> pa.RecordBatch:
+    """Statistics of a chain, and where each of its divergent transitions began."""
+    starts = [start.tolist() if diverging else None for diverging in stats["diverging"]]
+    kind = pa.large_list(pa.float64())
+    return pa.record_batch({**stats, "divergence_start": pa.array(starts, type=kind)})

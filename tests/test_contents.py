@@ -321,7 +321,7 @@ def test_labels_are_renewed_in_a_finished_fit(
     def stand_in(study: Study, **settings: Any) -> xr.DataTree:
         made.append(study)
         usual = {"seed": 0, "draws": sampling.DRAWS, "tune": sampling.TUNE,
-                 "chains": sampling.CHAINS}  # fmt: skip
+                 "chains": sampling.CHAINS, "target_accept": sampling.TARGET_ACCEPT}  # fmt: skip
         given = {name: value for name, value in settings.items() if name in usual}
         asked = asked_for(study.hash, **{**usual, **given})
         tree = fake_fit(report=None)

@@ -211,8 +211,9 @@ def test_slow_mixing_is_refused_for_its_sample_size() -> None:
 
 @pytest.mark.parametrize(
     ("name", "figure"),
-    [("diverging", "divergences"), ("maxdepth_reached", "saturated_fraction")],
-)
+    [("diverging", "20 of 2,000 transitions diverged (0.01)"),
+     ("maxdepth_reached", "saturated_fraction")],
+)  # fmt: skip
 def test_one_divergence_or_one_full_tree_in_a_hundred_is_refused(name: str, figure: str) -> None:
     stats = statistics()
     stats[name][0, :20] = True

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nutpie.compiled_pyfunc import from_pyfunc
 
 from reebayes.inference.convergence import diagnose
+from reebayes.inference.sampling import SECOND_ACCEPT, TARGET_ACCEPT
 
 type Floats = NDArray[np.float64]
 type Density = Callable[[Floats], tuple[float, Floats]]
@@ -78,19 +79,24 @@ def test_a_normal_posterior_passes() -> None:
     assert diagnose(*run(normal, spread(8)))["converged"] == "yes"
 
 
+both_tries = pytest.mark.parametrize("accept", [TARGET_ACCEPT, SECOND_ACCEPT])
+
+
+@both_tries
 @pytest.mark.slow_ci
-def test_a_funnel_is_refused() -> None:
-    figures = diagnose(*run(funnel, spread(10)))
+def test_a_funnel_is_refused(accept: float) -> None:
+    figures = diagnose(*run(funnel, spread(10), target_accept=accept))
     assert figures["converged"] == "no"
     assert figures["divergences"] > 0
     assert figures["ess_bulk_min"] < 400
     assert json.loads(str(figures["failing"]))
 
 
+@both_tries
 @pytest.mark.slow_ci
-def test_chains_in_two_modes_are_refused() -> None:
+def test_chains_in_two_modes_are_refused(accept: float) -> None:
     starts = [np.array([side, 0.5, -0.5]) for side in (-7.5, -8.5, 7.5, 8.5)]
-    figures = diagnose(*run(bimodal, starts))
+    figures = diagnose(*run(bimodal, starts, target_accept=accept))
     assert figures["converged"] == "no"
     assert figures["rhat_max"] > 1.5
     # everything else looks well
@@ -108,9 +114,10 @@ def test_one_stuck_chain_is_refused() -> None:
     assert len(json.loads(str(figures["failing"]))) == 6
 
 
+@both_tries
 @pytest.mark.slow_ci
-def test_saturated_trees_are_refused() -> None:
-    figures = diagnose(*run(stretched, spread(12), maxdepth=5))
+def test_saturated_trees_are_refused(accept: float) -> None:
+    figures = diagnose(*run(stretched, spread(12), maxdepth=5, target_accept=accept))
     assert figures["converged"] == "no"
     assert figures["saturated_fraction"] > 0.05
     assert "saturated_fraction" in str(figures["verdict"])

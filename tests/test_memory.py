@@ -129,7 +129,8 @@ def _many_draws(sample: Any) -> Any:
         rng = np.random.default_rng(3)
         points = rng.standard_normal((1, run.draws, layout.unknowns.size), dtype=np.float32)
         stats = statistics((1, run.draws * run.thin))
-        return points, xr.Dataset({name: (("chain", "draw"), v) for name, v in stats.items()})
+        told = xr.Dataset({name: (("chain", "draw"), v) for name, v in stats.items()})
+        return sampling.Outcome(points, told, np.empty((0, layout.unknowns.size)))
 
     return drawn
 
@@ -158,7 +159,7 @@ def test_a_fit_that_fails_while_it_is_put_together_leaves_no_file(
         short(study, out=out).close()
     before = out.read_bytes() if there_before else None
 
-    def no_space(*_: object) -> None:
+    def no_space(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(assembly, "diagnose", no_space)

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from reebayes.inference.sampling import PILOT, THIN, fit
+from reebayes.errors import FitError
+from reebayes.inference.sampling import PILOT, SECOND_ACCEPT, TARGET_ACCEPT, THIN, fit
 from reebayes.model.layout import lay_out
 from reebayes.study import Study, read_study
 from tests.standin import CHAINS, DRAWS, StandIn
 from tests.tiny import shared_tables, write_tables
+
+KEPT = DRAWS // THIN
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def sampler(study: Study, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 
 def short(study: Study, seed: int) -> xr.DataTree:
-    return fit(study, seed=seed, draws=DRAWS // THIN, tune=10, chains=CHAINS, progress=False)
+    return fit(study, seed=seed, draws=KEPT, tune=10, chains=CHAINS, progress=False)
 
 
 def test_the_seed_reaches_the_sampler(study: Study, sampler: StandIn) -> None:
@@ -57,13 +60,46 @@ def test_a_divergence_on_the_way_to_a_kept_draw_counts(study: Study, sampler: St
     """Only every THIN-th transition is kept, but the gate hears of all of them."""
     stats = sampler.stats
     stats["diverging"][0, 0] = 1
-    stats["maxdepth_reached"][1, DRAWS - 2] = 1
-    stats["n_steps"][0, :THIN] = [7, 31, 15]
+    stats["maxdepth_reached"][1, THIN * KEPT - 2] = 1
+    stats["n_steps"][0, :THIN] = 7 + 8 * np.arange(THIN)
     found = short(study, 1)
     assert found.attrs["divergences"] == 1
-    assert found.attrs["saturated_fraction"] == pytest.approx(1 / (CHAINS * DRAWS))
+    assert found.attrs["saturated_fraction"] == pytest.approx(1 / (CHAINS * THIN * KEPT))
     kept = found["sample_stats"].to_dataset()
     assert kept["diverging"].values.tolist()[0][0] == 1
     assert kept["maxdepth_reached"].values.tolist()[1][-1] == 1
-    assert kept["n_steps"][0, 0] == pytest.approx(53 / 3)
-    assert found["posterior"].sizes["draw"] == DRAWS // THIN
+    assert kept["n_steps"][0, 0] == pytest.approx(stats["n_steps"][0, :THIN].mean())
+    assert found["posterior"].sizes["draw"] == KEPT
+
+
+def test_a_divergence_is_cured_by_smaller_steps_once(study: Study, sampler: StandIn) -> None:
+    """The verdict tells of both tries: how many diverged, what share that is, and where."""
+    sampler.stats["diverging"][0, 1] = True
+    latents = lay_out(study).latents
+    sampler.start[latents.index("ore[2011]")] = 3.0
+    twice = short(study, 7)
+    assert sampler.seeds == [7, 7, 8]
+    assert sampler.accepts == [TARGET_ACCEPT, TARGET_ACCEPT, SECOND_ACCEPT]
+    assert (twice.attrs["divergences"], twice.attrs["tries"], twice.attrs["converged"]) == (
+        1, 2, "no")  # fmt: skip
+    count = f"1 of {CHAINS * THIN * KEPT} transitions diverged (0.025), around ore[2011]"
+    assert count in twice.attrs["verdict"]
+    assert f"This is the second try, with smaller steps: of the first, {count}." in (
+        twice.attrs["verdict"])  # fmt: skip
+    sampler.heals = True
+    cured = short(study, 7)
+    assert (cured.attrs["divergences"], cured.attrs["tries"]) == (0, 2)
+    assert f"of the first, {count}." in cured.attrs["verdict"]
+    assert short(study, 7).attrs["tries"] == 1
+    assert "second try" not in short(study, 7).attrs["verdict"]
+
+
+def test_the_acceptance_asked_for_is_the_sampler_s(study: Study, sampler: StandIn) -> None:
+    settings = {"draws": KEPT, "tune": 10, "chains": CHAINS, "progress": False}
+    sampler.stats["diverging"][0, 1] = True
+    found = fit(study, seed=3, target_accept=0.96, **settings)
+    assert sampler.accepts == [PILOT.accept, 0.96, 0.98]
+    assert found.attrs["target_accept"] == 0.96
+    for wrong in (0.2, 1.0, float("nan")):
+        with pytest.raises(FitError, match="target_accept must be at least"):
+            fit(study, target_accept=wrong, **settings)

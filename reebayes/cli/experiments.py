@@ -52,6 +52,7 @@ def compare(
     draws: int | None,
     tune: int | None,
     chains: int | None,
+    target_accept: float | None,
 ) -> int:
     """Fit a study and its variants, and score them by held-out log predictive density."""
     folder = named_folder(out)
@@ -62,7 +63,7 @@ def compare(
     from reebayes.answers import scores
     from reebayes.experiments.runs import RunStore, variants_of
     from reebayes.files import make_folder, sole_writer
-    from reebayes.inference.sampling import CHAINS, DRAWS, THIN, TUNE, Run
+    from reebayes.inference.sampling import CHAINS, DRAWS, TARGET_ACCEPT, THIN, TUNE, Run
     from reebayes.reporting.spreadsheets import write_csv
 
     chosen = variants_of(study, names)
@@ -72,7 +73,7 @@ def compare(
     make_folder(folder)
     run = Run(
         seed=seed, draws=draws or DRAWS, tune=tune or TUNE, chains=chains or CHAINS,
-        progress=sys.stderr.isatty(), thin=THIN,
+        progress=sys.stderr.isatty(), accept=target_accept or TARGET_ACCEPT, thin=THIN,
     )  # fmt: skip
     with sole_writer(folder):
         store = RunStore(out, run, say)

@@ -32,12 +32,13 @@ def run(
     draws: int | None,
     tune: int | None,
     chains: int | None,
+    target_accept: float | None,
 ) -> int:
     """Check a study, fit it unless that very fit is there, and write the report."""
     from reebayes.files import sole_writer
 
     out, page = out_dir / "fit.nc", out_dir / "report.html"
-    settings = _given(seed=seed, draws=draws, tune=tune, chains=chains)
+    settings = _given(seed=seed, draws=draws, tune=tune, chains=chains, target_accept=target_accept)
     study = _announced(data, out, page, recalled=recalled)
     with sole_writer(out):
         code = None if again else _finished(study, out, settings)
@@ -78,11 +79,12 @@ def fit(
     draws: int | None,
     tune: int | None,
     chains: int | None,
+    target_accept: float | None,
 ) -> int:
     """Fit a study and save the draws."""
     from reebayes.files import sole_writer
 
-    settings = _given(seed=seed, draws=draws, tune=tune, chains=chains)
+    settings = _given(seed=seed, draws=draws, tune=tune, chains=chains, target_accept=target_accept)
     study = _announced(data, out, recalled=recalled)
     with sole_writer(out):  # a fit that cannot be saved is not worth starting
         return _fitted(study, out, settings)
@@ -103,7 +105,7 @@ def _add_fit(commands: Commands) -> None:
     add_sampling(parser)
 
 
-def _given(**settings: int | None) -> dict[str, int]:
+def _given(**settings: float | None) -> dict[str, Any]:
     """Settings of the sampler that were given; its own defaults stand for the others."""
     return {name: value for name, value in settings.items() if value is not None}
 
@@ -116,20 +118,21 @@ def _announced(data: Path | None, *outs: Path, recalled: bool) -> Study:
     return study
 
 
-def _fitted(study: Study, out: Path, settings: Mapping[str, int]) -> int:
+def _fitted(study: Study, out: Path, settings: Mapping[str, Any]) -> int:
     with closing(
         _sampling().fit(study, **settings, progress=sys.stderr.isatty(), out=out)
     ) as result:
         return _told(out, result.attrs)
 
 
-def _finished(study: Study, out: Path, settings: Mapping[str, int]) -> int | None:
+def _finished(study: Study, out: Path, settings: Mapping[str, Any]) -> int | None:
     """Tell of the very fit that is asked for, if it is there: it is not made twice."""
     from reebayes.results.description import redescribed
     from reebayes.results.fitfile import fit_attributes, open_fit, save_fit
 
     found, sampling = fit_attributes(out), _sampling()
-    usual = {name: getattr(sampling, name.upper()) for name in ("draws", "tune", "chains")}
+    names = ("draws", "tune", "chains", "target_accept")
+    usual = {name: getattr(sampling, name.upper()) for name in names}
     if not is_asked_for(found, asked_for(study.hash, **{**usual, **settings})):
         return None
     say(f"{out} is the fit asked for; it is not made again (unless with --again).")

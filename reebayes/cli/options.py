@@ -116,6 +116,10 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     ):
         kind = whole_number(least, MOST_DRAWS)
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=text)
+    parser.add_argument(
+        "--target-accept", type=acceptance, metavar="P",
+        help="acceptance that steps are tuned for, such as 0.95 for smaller ones (default: 0.87)",
+    )  # fmt: skip
 
 
 # --- fits ----------------------------------------------------------------------------------------
@@ -164,6 +168,14 @@ def positive(text: str) -> float:
         value = -1.0
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return value
+
+
+def acceptance(text: str) -> float:
+    """Read a mean acceptance of the sampler."""
+    value = positive(text)
+    if not 0.5 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"must be at least 0.5 and less than 1, got {text!r}")
     return value
 
 

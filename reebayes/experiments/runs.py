@@ -104,8 +104,10 @@ class RunStore:
     def _asked(self, study: Study, **other: Any) -> dict[str, Any]:
         return asked_for(study.hash, **self._settings(), **other)
 
-    def _settings(self) -> dict[str, int]:
-        return {name: getattr(self.run, name) for name in ("seed", "draws", "tune", "chains")}
+    def _settings(self) -> dict[str, Any]:
+        names = ("seed", "draws", "tune", "chains")
+        chosen = {name: getattr(self.run, name) for name in names}
+        return chosen | {"target_accept": self.run.accept}
 
 
 def variants_of(study: Study, names: Sequence[str]) -> dict[str, Study]:

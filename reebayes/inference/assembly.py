@@ -59,13 +59,17 @@ type Kept = NDArray[np.float32] | Floats
 class Sampled:
     """What the sampler leaves: draws in white coordinates, and statistics.
 
-    ``stats`` are of all transitions, ``kept`` those of the draws.
+    ``stats`` are of all transitions, ``kept`` those of the draws. ``places`` names the unknowns
+    where transitions diverged; ``first_try`` says how many did of an earlier run, "" if there was
+    none.
     """
 
     white: Kept
     whitening: Whitening
     stats: xr.Dataset
     kept: Mapping[str, Any]
+    places: Sequence[str] = ()
+    first_try: str = ""
 
 
 def assemble(
@@ -103,7 +107,9 @@ def assemble(
     )
     with store.opened(POSTERIOR, PRIOR) as draws:
         bands = interval_group(draws, terms, units, study.unit)
-        verdict = diagnose(draws[POSTERIOR], sampled.stats)
+        verdict = diagnose(
+            draws[POSTERIOR], sampled.stats, places=sampled.places, first_try=sampled.first_try
+        )
     store.add(BANDS, bands)
     directions = count_directions(layout, mean) | {"at": "posterior mean"}
     return {**verdict, "directions": json.dumps(directions)}

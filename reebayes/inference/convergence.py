@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import product
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from reebayes.conventions import CI_PROB, GATE
+from reebayes.wording import listed
 
 type Floats = NDArray[np.float64]
 
@@ -67,7 +68,9 @@ def bfmi(energy: Floats) -> Floats:
     return np.asarray(np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1))
 
 
-def diagnose(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float | int]:
+def diagnose(
+    posterior: xr.Dataset, stats: xr.Dataset, *, places: Sequence[str] = (), first_try: str = ""
+) -> dict[str, str | float | int]:
     """Put a fit through the convergence gate.
 
     Parameters
@@ -76,6 +79,10 @@ def diagnose(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float 
         Variables with dimensions chain and draw; those that never change are left out.
     stats : Dataset
         ``diverging``, ``energy``, ``maxdepth_reached`` and ``n_steps`` (chain, draw).
+    places : sequence of str
+        Names of the unknowns around which transitions diverged.
+    first_try : str
+        What diverged of an earlier run, as `told_divergences` has it.
 
     Returns
     -------
@@ -96,7 +103,15 @@ def diagnose(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str | float 
     broken = [name for name, figure in figures.items() if not _passes(name, figure)]
     return {
         "converged": "no" if broken else "yes",
-        "verdict": _sentence(figures, broken, len(failing), names.size),
+        "verdict": _verdict(
+            figures,
+            broken,
+            len(failing),
+            names.size,
+            divergences=told_divergences(stats, places),
+            first_try=first_try,
+        ),
+        "tries": 1 + bool(first_try),
         "failing": json.dumps(failing[:_NAMED]),
         "gradients_per_draw": float(stats["n_steps"].mean()),
         **figures,
@@ -218,12 +233,43 @@ def _passes(name: str, figure: float) -> bool:
     }[relation]
 
 
-def _sentence(figures: Mapping[str, float], broken: list[str], failing: int, total: int) -> str:
+def told_divergences(stats: xr.Dataset, places: Sequence[str] = ()) -> str:
+    """Say how many transitions diverged, what share of all that is, and where.
+
+    Parameters
+    ----------
+    stats : Dataset
+        ``diverging`` (chain, draw).
+    places : sequence of str
+        Names of the unknowns around which they diverged.
+
+    Returns
+    -------
+    str
+        Such as "2 of 8,000 transitions diverged (0.025 %), around smuggled_CN[2003]".
+    """
+    count, total = int(stats["diverging"].sum()), stats["diverging"].size
+    around = f", around {listed(places)}" if places else ""
+    return f"{count:,} of {total:,} transitions diverged ({count / max(total, 1):.2g}){around}"
+
+
+def _verdict(
+    figures: Mapping[str, float],
+    broken: list[str],
+    failing: int,
+    total: int,
+    *,
+    divergences: str,
+    first_try: str,
+) -> str:
+    tried = f" This is the second try, with smaller steps: of the first, {first_try}."
+    after = tried if first_try else ""
     if not broken:
-        return f"All {total:,} unknowns, flows and quantities converged."
+        return f"All {total:,} unknowns, flows and quantities converged.{after}"
     reasons = [f"{name} is {figures[name]:.4g}, must be {' '.join(map(str, GATE[name]))}"
-               for name in broken]  # fmt: skip
-    return f"{failing:,} of {total:,} figures did not converge: {'; '.join(reasons)}."
+               for name in broken if name != "divergences"]  # fmt: skip
+    reasons += [divergences] if "divergences" in broken else []
+    return f"{failing:,} of {total:,} figures did not converge: {'; '.join(reasons)}.{after}"
 
 
 # --- arithmetic ---------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ def observed_data(layout: Layout, unit: str) -> xr.Dataset:
     return dataset(OBSERVED, unit, {"value": value}, {RECORD: _labels(layout.records)})
 
 
-def root_attributes(study: Study, settings: Mapping[str, int]) -> dict[str, Any]:
+def root_attributes(study: Study, settings: Mapping[str, float]) -> dict[str, Any]:
     """Provenance of a fit: study, seed, settings and versions."""
     asked = asked_for(study.hash, **settings)
     return {

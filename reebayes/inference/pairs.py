@@ -182,7 +182,8 @@ def _pairs(
         if one.series != other.series and min(one.slope, other.slope) > 0.0:
             by_series.setdefault((one.series, other.series), []).append(bend)
     followed = {series: sum(bend.followed for bend in found) for series, found in by_series.items()}
-    places, numbers, taken = [], [], set()
+    places, numbers = [], []
+    taken: set[tuple[int, int]] = set()
     for series in sorted(by_series, key=lambda series: (-followed[series], series)):
         size = sum(bend.size for bend in by_series[series])
         if followed[series] < max(_FOLLOWED * size, _LEAST**2 * len(by_series[series])):

@@ -22,6 +22,7 @@ from reebayes.conventions import CHAIN, DRAW
 from reebayes.errors import FitError
 from reebayes.files import make_folder, write_whole
 from reebayes.inference.assembly import Sampled, assemble, transformed_back
+from reebayes.inference.convergence import told_divergences
 from reebayes.inference.coordinates import at_mode, identity, over_draws
 from reebayes.inference.datatree import root_attributes
 from reebayes.inference.density import Density, gradients
@@ -34,16 +35,24 @@ from reebayes.results.stores import FileStore, MemoryStore, Store
 from reebayes.study import Study
 
 DRAWS, TUNE, CHAINS = 1000, 250, 4
-# Transitions to a kept draw: the slowest flows lose next to nothing, memory and files are a third.
-THIN = 3
+# Transitions to a kept draw: the slowest flows lose next to nothing, memory and files are a half.
+THIN = 2
 # Trees of 31 gradients, the longest steps that need them: slow directions want long paths.
 TARGET_ACCEPT = 0.87
+# Of the second try, where transitions of the first one diverged: steps a third shorter.
+SECOND_ACCEPT = 0.95
 
 WHITE = "white"
 # The sampler's store holds every transition, twice for a moment; seven digits say where a draw is.
 _KEPT = np.float32
+_STARTS = "divergence_start"
 _STATS = ("diverging", "energy", "logp", "maxdepth_reached", "n_steps", "depth", "step_size",
           "mean_tree_accept")  # fmt: skip
+
+
+_NAMED, _FAR = 3, 4.0
+"""Places named in a verdict, and the standard errors from which a coordinate counts as far off: of
+two thousand, one in sixteen fits has one so far by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +68,27 @@ class Run:
     cores: int | None = None
     thin: int = 1
 
+    @property
+    def second(self) -> Run:
+        """The run to try where transitions of this one diverged: smaller steps, another seed."""
+        accept = max(SECOND_ACCEPT, 0.5 * (1.0 + self.accept))
+        return replace(self, seed=(self.seed + 1) % 2**32, accept=accept)
+
 
 PILOT = Run(seed=0, draws=40, tune=80, chains=CHAINS, progress=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a run leaves: kept draws (chain, draw, latent) and where transitions diverged.
+
+    Both in white coordinates; ``stats`` are of all transitions, ``starts`` (divergence, latent)
+    where those began that diverged.
+    """
+
+    white: NDArray[np.float32]
+    stats: xr.Dataset
+    starts: Floats
 
 
 def fit(
@@ -70,6 +98,7 @@ def fit(
     draws: int = DRAWS,
     tune: int = TUNE,
     chains: int = CHAINS,
+    target_accept: float = TARGET_ACCEPT,
     progress: bool = True,
     out: str | Path | None = None,
 ) -> xr.DataTree:
@@ -81,8 +110,12 @@ def fit(
     seed : int
         The same seed gives the same draws on the same machine and versions.
     draws, tune, chains : int
-        Draws kept and tuning transitions per chain, and independent chains. Every third
+        Draws kept and tuning transitions per chain, and independent chains. Every second
         transition is kept.
+    target_accept : float
+        Mean acceptance that the sampler tunes its steps for, between 0.5 and 1: the nearer to 1,
+        the smaller the steps. If a transition diverges, the study is sampled once more with
+        smaller ones (at least 0.95), and the verdict says so.
     progress : bool
         Show a progress bar (on a terminal or in a notebook).
     out : str or Path, optional
@@ -106,7 +139,7 @@ def fit(
     ReebayesError
         If the fit needs more memory than there is; nothing has been started then.
     """
-    _check_settings(draws=draws, tune=tune, chains=chains)
+    _check_settings(target_accept, draws=draws, tune=tune, chains=chains)
     clock: dict[str, float] = {}
     begin = time.perf_counter()
     layout = lay_out(study)
@@ -121,10 +154,13 @@ def fit(
     with _timed(clock, "pilot"):
         whitening = find_coordinates(layout, seed=seed)
     with _timed(clock, "sampling"):
-        run = Run(seed=seed, draws=draws, tune=tune, chains=chains, progress=progress, thin=THIN)
-        white, stats = _sample(layout, whitening, run)
-    sampled = Sampled(white, whitening, stats, _of_kept(stats, THIN))
-    settings = {"seed": seed, "draws": draws, "tune": tune, "chains": chains}
+        run = Run(
+            seed=seed, draws=draws, tune=tune, chains=chains, progress=progress,
+            accept=target_accept, thin=THIN,
+        )  # fmt: skip
+        sampled = _sampled_well(layout, whitening, run)
+    settings = {"seed": seed, "draws": draws, "tune": tune, "chains": chains,
+                "target_accept": target_accept}  # fmt: skip
 
     def put_into(store: Store) -> dict[str, Any]:
         with _timed(clock, "assembly"):
@@ -163,8 +199,8 @@ def draw(layout: Layout, run: Run, whitening: Whitening) -> tuple[dict[str, Floa
     stats : Dataset (chain, draw)
         The sampler's statistics of every transition.
     """
-    white, stats = _sample(layout, whitening, run)
-    return transformed_back(layout, white, whitening), stats
+    found = _sample(layout, whitening, run)
+    return transformed_back(layout, found.white, whitening), found.stats
 
 
 def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
@@ -181,7 +217,7 @@ def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
     """
     gradient_at = gradients(layout)
     whitening = at_mode(gradient_at, layout)
-    white = _sample(layout, whitening, replace(PILOT, seed=seed))[0]
+    white = _sample(layout, whitening, replace(PILOT, seed=seed)).white
     points = white.reshape(-1, layout.unknowns.size).astype(np.float64)
     latents = np.array([unfold(point, layout.equations.steps, whitening)[1] for point in points])
     return over_draws(gradient_at, layout, latents)
@@ -203,18 +239,41 @@ def _timed(clock: dict[str, float], name: str) -> Iterator[None]:
     clock[name] = time.perf_counter() - begin
 
 
-def _check_settings(**settings: int) -> None:
+def _check_settings(target_accept: float, **settings: int) -> None:
     least = {"draws": 4, "tune": 0, "chains": 1}
-    low = [f"{name} must be at least {least[name]}, not {value}"
-           for name, value in settings.items() if value < least[name]]  # fmt: skip
-    if low:
-        raise FitError("; ".join(low))
+    faults = [f"{name} must be at least {least[name]}, not {value}"
+              for name, value in settings.items() if value < least[name]]  # fmt: skip
+    if not 0.5 <= target_accept < 1.0:
+        faults.append(f"target_accept must be at least 0.5 and less than 1, not {target_accept}")
+    if faults:
+        raise FitError("; ".join(faults))
 
 
-def _sample(
-    layout: Layout, whitening: Whitening, run: Run
-) -> tuple[NDArray[np.float32], xr.Dataset]:
-    """Kept draws (chain, draw, latent) in white coordinates, and statistics of all transitions."""
+def _sampled_well(layout: Layout, whitening: Whitening, run: Run) -> Sampled:
+    """Sample, and once more with smaller steps if a transition diverged."""
+    found, first = _sample(layout, whitening, run), ""
+    if len(found.starts):
+        first = told_divergences(found.stats, _places(layout, found))
+        found = _sample(layout, whitening, run.second)
+    return Sampled(
+        found.white, whitening, found.stats, _of_kept(found.stats, run.thin),
+        places=_places(layout, found), first_try=first,
+    )  # fmt: skip
+
+
+def _places(layout: Layout, found: Outcome) -> tuple[str, ...]:
+    """Names of the unknowns that are farthest off where transitions diverged, if any are."""
+    if not len(found.starts):
+        return ()
+    drawn = found.white.reshape(-1, found.white.shape[2])
+    off = (found.starts - drawn.mean(axis=0)) / np.maximum(drawn.std(axis=0), 1e-12)
+    far = np.abs(off.mean(axis=0)) * np.sqrt(len(off))
+    named = np.argsort(-far)[:_NAMED]
+    return tuple(layout.latents[n] for n in named if far[n] > _FAR)
+
+
+def _sample(layout: Layout, whitening: Whitening, run: Run) -> Outcome:
+    """Run the sampler once."""
     density = gradients(layout)(whitening)
     try:
         sampler = nutpie.sample(
@@ -228,13 +287,15 @@ def _sample(
             save_warmup=False,
             target_accept=run.accept,
             blocking=False,
+            store_divergences=True,
             # as a tree, all transitions would be in memory twice
             return_raw_trace=True,
         )
         draws, stats = _awaited(sampler).get_arrow_trace()
     except RuntimeError as error:
         raise FitError(f"Sampling could not start: {error}") from error
-    return _kept_draws(draws, density.size, run), _statistics(stats, run)
+    white, told = _kept_draws(draws, density.size, run), _statistics(stats, run)
+    return Outcome(white, told, _starts(stats, density.size, run))
 
 
 def _kept_draws(chains: Sequence[Any], size: int, run: Run) -> NDArray[np.float32]:
@@ -256,6 +317,13 @@ def _statistics(chains: Sequence[Any], run: Run) -> xr.Dataset:
         return np.stack([column.to_numpy(zero_copy_only=False)[run.tune :] for column in columns])
 
     return xr.Dataset({name: ((CHAIN, DRAW), values(name)) for name in _STATS if name in there})
+
+
+def _starts(chains: Sequence[Any], size: int, run: Run) -> Floats:
+    """Where transitions began that diverged (divergence, latent), those of tuning left out."""
+    columns = [pa.array(batch.column(_STARTS))[run.tune :].drop_null() for batch in chains]
+    found = [column.flatten().to_numpy(zero_copy_only=False) for column in columns]
+    return np.concatenate(found).reshape(-1, size)
 
 
 def _sampled(density: Density) -> CompiledPyMCModel:
