@@ -69,7 +69,15 @@ ORDER = {
     ),
     "elicitation": ("quantiles", "rewriting", "__main__"),
     "inference": (
-        *("convergence", "density", "precision", "coordinates", "datatree", "identifiability"),
+        *(
+            "convergence",
+            "density",
+            "precision",
+            "pairs",
+            "coordinates",
+            "datatree",
+            "identifiability",
+        ),
         *("assembly", "memory", "sampling", "reweighting"),
     ),
     "answers": (
@@ -78,7 +86,7 @@ ORDER = {
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
     "experiments": (
-        *("runs", "progress", "refits", "sensitivities", "budgets", "leaving_out"),
+        *("prior_answers", "runs", "progress", "refits", "sensitivities", "budgets", "leaving_out"),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
@@ -109,7 +117,7 @@ DOORS = {
     "figures": {f"figures.{name}" for name in ORDER["figures"]},
     "experiments": {
         *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
-        *("experiments.budgets", "experiments.leaving_out"),
+        *("experiments.budgets", "experiments.leaving_out", "experiments.prior_answers"),
     },
     "reporting": {"reporting.page", "reporting.tables", "reporting.spreadsheets"},
     "cli": {"cli.main"},
