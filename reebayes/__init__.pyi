@@ -17,6 +17,7 @@ from .experiments.budgets import uncertainty_budget as uncertainty_budget
 from .experiments.calibration import calibrate as calibrate
 from .experiments.leaving_out import fewest_records as fewest_records
 from .experiments.leaving_out import leave_out as leave_out
+from .experiments.overview import sensitivity_summary as sensitivity_summary
 from .experiments.prior_answers import prior_of as prior_of
 from .experiments.sensitivities import sensitivity as sensitivity
 from .figures.curves import plot_bands as plot_bands

@@ -82,16 +82,19 @@ ORDER = {
     ),
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
-        *("predictive", "scores", "drivers", "information"),
+        *("predictive", "scores", "drivers", "information", "hangs"),
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
     "experiments": (
-        *("prior_answers", "runs", "progress", "refits", "sensitivities", "budgets", "leaving_out"),
+        *("prior_answers", "runs", "progress", "refits", "sensitivities", "budgets", "overview"),
+        *("leaving_out",),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
-    "reporting": (*("plan", "spreadsheets", "tables", "checking", "pictures", "sections", "page"),),
+    "reporting": (
+        *("plan", "spreadsheets", "tables", "checking", "pictures", "hanging", "sections", "page"),
+    ),
     "cli": (
         "console",
         "options",
@@ -118,6 +121,7 @@ DOORS = {
     "experiments": {
         *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
         *("experiments.budgets", "experiments.leaving_out", "experiments.prior_answers"),
+        "experiments.overview",
     },
     "reporting": {"reporting.page", "reporting.tables", "reporting.spreadsheets"},
     "cli": {"cli.main"},

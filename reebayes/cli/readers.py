@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from reebayes.cli.console import DONE, say, say_written
+from reebayes.cli.console import DONE, complain, say, say_written
 from reebayes.cli.options import (
     Adder,
     Commands,
@@ -24,6 +24,8 @@ from reebayes.study import read_study
 
 if TYPE_CHECKING:
     from xarray import DataTree
+
+    from reebayes.answers.hangs import SensitivitySummary
 
 
 def adders() -> dict[str, Adder]:
@@ -59,9 +61,22 @@ def report(
         fit = opened
         if data is not None:
             fit = redescribed(opened, read_study(data, recalled=recalled))
-        written = write_report(fit, out, year=year, force=force, comparison=comparison)
+        written = write_report(fit, out, year=year, force=force, comparison=comparison,
+                               sensitivity=_hangs(fit))  # fmt: skip
         say(f"{written}: report written.")
     return DONE
+
+
+def _hangs(fit: DataTree) -> SensitivitySummary | None:
+    """What the answers of a fit hang on; nothing, with a word, where the fit does not say it."""
+    from reebayes.errors import ResultError
+    from reebayes.experiments.overview import sensitivity_summary
+
+    try:
+        return sensitivity_summary(fit)
+    except ResultError as error:
+        complain(f"The page does not say what the answers hang on: {error}")
+        return None
 
 
 def _add_report(commands: Commands) -> None:

@@ -85,29 +85,68 @@ def uncertainty_budget(
     ----------
     JCGM 100:2008 (GUM). EFSA (2018), EFSA Journal 16(1), 5123: name what is not quantified.
     """
+    return uncertainty_budgets(fit, {quantity: years}, study=study)[quantity]
+
+
+def uncertainty_budgets(
+    fit: Fit, years: Mapping[str, Span], *, study: Study | None = None
+) -> dict[str, pd.DataFrame]:
+    """Return `uncertainty_budget` for several quantities at little more than the cost of one.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    years : mapping of quantity to years
+        The years of each quantity, as in `uncertainty_budget`.
+    study : Study, optional
+        As in `uncertainty_budget`.
+
+    Returns
+    -------
+    dict of DataFrame
+
+    Raises
+    ------
+    ResultError
+        As `uncertainty_budget`.
+    """
     contents = contents_of(fit)
     study = study_in(contents, study)
-    draws, unit = answer_draws(contents, quantity, years)
+    answers = {name: answer_draws(contents, name, span) for name, span in years.items()}
     layout = lay_out(study)
     latents = contents.latents
-    total = float(draws.var(ddof=1))
-    rows: list[dict[str, object]] = [
-        {
-            "input": name,
-            "kind": KINDS[Target.parse(name).group],
-            **_part(draws, latents[:, at], total),
-            "removed": _removed(draws, latents[:, at], contents),
-        }
-        for name, at in _inputs(layout)
-    ]
-    rows += list(_record_parts(draws, layout, latents, total))
+    inputs, pulls = list(_inputs(layout)), _record_pulls(layout, latents)
+    limits = tuple(contents.report.get("limits", ()))
+    tables = {}
+    for name, (draws, unit) in answers.items():
+        total = float(draws.var(ddof=1))
+        rows: list[dict[str, object]] = [
+            {
+                "input": target,
+                "kind": KINDS[Target.parse(target).group],
+                **_part(draws, latents[:, at], total),
+                "removed": _removed(draws, latents[:, at], contents),
+            }
+            for target, at in inputs
+        ]
+        rows += [
+            {"input": reporter, "kind": RECORDS, **_part(draws, errors, total), "removed": np.nan}
+            for reporter, errors in pulls.items()
+        ]
+        tables[name] = _table(rows, total, unit)
+        tables[name].attrs["not_quantified"] = limits
+    return tables
+
+
+def _table(rows: list[dict[str, object]], total: float, unit: str) -> pd.DataFrame:
+    """Rows of a budget, the largest first, and what they leave over."""
     table = pd.DataFrame(rows).set_index("input").sort_values("share", ascending=False)
     left = 1.0 - float(table["share"].sum())
     error = float(np.sqrt(np.square(table["error"]).sum()))
     table.loc[REST] = {"kind": REST, "share": left, "error": error, "removed": np.nan}
     table["sd"] = np.sqrt(np.clip(table["share"], 0.0, None) * total)
     table["unit"] = unit
-    table.attrs["not_quantified"] = tuple(contents.report.get("limits", ()))
     return table
 
 
@@ -117,8 +156,9 @@ def _inputs(layout: Layout) -> Iterator[tuple[str, Integers]]:
     years = np.arange(unknowns.years, dtype=np.int64) * unknowns.varying
     for column in range(unknowns.varying):
         yield unknowns.columns[column], years + column
+    names = layout.latents
     for position in range(unknowns.states, unknowns.size):
-        yield layout.latents[position], np.array([position], dtype=np.int64)
+        yield names[position], np.array([position], dtype=np.int64)
 
 
 def _part(draws: Floats, inputs: Floats, total: float) -> dict[str, float]:
@@ -142,18 +182,16 @@ def _removed(draws: Floats, inputs: Floats, contents: Contents) -> float:
     return float(max(1.0 - unexplained * (size - 1) / freedom, 0.0))
 
 
-def _record_parts(
-    draws: Floats, layout: Layout, latents: Floats, total: float
-) -> Iterator[dict[str, object]]:
-    """Shares of the errors of printed figures, by reporter."""
+def _record_pulls(layout: Layout, latents: Floats) -> dict[str, Floats]:
+    """Standardised errors (draw, record) of the figures that each reporter printed."""
     location, scale = located(layout, latents)
     printed = np.isin(layout.equations.figures.kind, PRINTED)
     freedom = layout.equations.figures.freedom
     spread = scale * np.sqrt(freedom / (freedom - 2.0)) if freedom > 2 else scale
     pulls = location / np.sqrt(np.square(spread).mean(axis=0))
     of = layout.equations.errors.reporter
-    for n, reporter in enumerate(layout.reporters):
-        at = np.flatnonzero(printed & (of == n))
-        if at.size:
-            part = _part(draws, pulls[:, at], total)
-            yield {"input": reporter, "kind": RECORDS, **part, "removed": np.nan}
+    found = {
+        reporter: pulls[:, np.flatnonzero(printed & (of == n))]
+        for n, reporter in enumerate(layout.reporters)
+    }
+    return {reporter: errors for reporter, errors in found.items() if errors.size}

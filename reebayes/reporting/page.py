@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reebayes.errors import FitError
+from reebayes.errors import FitError, ResultError
 from reebayes.files import write_whole
 from reebayes.reporting.plan import plan_of
 from reebayes.reporting.sections import SECTIONS, Material
 from reebayes.results.reading import Fit, contents_of
 
 if TYPE_CHECKING:
+    from reebayes.answers.hangs import SensitivitySummary
     from reebayes.answers.scores import Comparison
 
 
@@ -29,6 +30,7 @@ def write_report(
     year: int | None = None,
     force: bool = False,
     comparison: Comparison | None = None,
+    sensitivity: SensitivitySummary | None = None,
 ) -> Path:
     """Write a fit as one HTML page that needs neither network nor scripts.
 
@@ -44,6 +46,8 @@ def write_report(
         Report a fit that did not converge, under a banner that says so.
     comparison : Comparison, optional
         Scores of this fit and of variants of its study, as `compare` returns them.
+    sensitivity : SensitivitySummary, optional
+        What the headline quantities of this fit hang on, as `sensitivity_summary` returns it.
 
     Returns
     -------
@@ -56,7 +60,8 @@ def write_report(
         If the fit did not converge and `force` is false.
     ResultError
         If the study's ``[report]`` table names an unknown quantity or key, the year is not in the
-        study, the comparison is of another study, or the file cannot be written.
+        study, the comparison is of another study, the summary of another fit, or the file cannot
+        be written.
     """
     contents = contents_of(fit)
     if not contents.converged and not force:
@@ -64,7 +69,9 @@ def write_report(
             f"The fit did not converge: {contents.attrs.get('verdict', 'no verdict in the file')} "
             "No report was written. Draw longer, or ask for the report by force."
         )
-    material = Material(contents, plan_of(contents, year), comparison)
+    if sensitivity is not None and sensitivity.digest != str(contents.attrs.get("digest", "")):
+        raise ResultError("The sensitivity summary is of another fit.")
+    material = Material(contents, plan_of(contents, year), comparison, sensitivity)
     page = _rendered(material).encode()
     return write_whole(Path(path), lambda temporary: temporary.write_bytes(page))
 

@@ -33,6 +33,7 @@ from reebayes.reporting.checking import (
     stated_text,
     years_between,
 )
+from reebayes.reporting.hanging import first_sentences, hanging_blocks
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
 from reebayes.reporting.tables import record_table
@@ -44,6 +45,7 @@ from reebayes.study.kinds import kind_of
 from reebayes.wording import format_band, format_value, without_per_year
 
 if TYPE_CHECKING:
+    from reebayes.answers.hangs import SensitivitySummary
     from reebayes.answers.scores import Comparison
 
 GATE_LABELS = {
@@ -79,11 +81,14 @@ class Material:
     plan : Plan
     comparison : Comparison, optional
         Scores of this fit and of variants of its study.
+    sensitivity : SensitivitySummary, optional
+        What the headline quantities hang on.
     """
 
     contents: Contents
     plan: Plan
     comparison: Comparison | None = None
+    sensitivity: SensitivitySummary | None = None
 
     @cached_property
     def records(self) -> pd.DataFrame:
@@ -293,6 +298,17 @@ def _disagreements(table: pd.DataFrame) -> list[dict[str, str]]:
     ]
 
 
+def hangs(material: Material) -> dict[str, Any] | None:
+    """Gather what the headline quantities hang on, and what no number stands for."""
+    summary = material.sensitivity
+    if summary is None:
+        return None
+    return {
+        "blocks": hanging_blocks(material.contents, material.plan, summary),
+        "not_quantified": first_sentences(summary.not_quantified),
+    }
+
+
 # --- figures and tables ---------------------------------------------------------------------------
 
 
@@ -444,6 +460,7 @@ def _titled(text: str) -> Callable[[Plan], str]:
 SECTIONS: Sequence[Section] = (
     Section("headline", _titled("Headline quantities"), headline),
     Section("learnt", _titled("Posterior contraction and influence"), learnt),
+    Section("hangs", _titled("What the answer hangs on"), hangs),
     Section("years", _titled("Year by year"), year_by_year),
     Section("system", lambda plan: f"The system in {plan.sankey_year}", system),
     Section("table", _titled("All quantities"), all_quantities),

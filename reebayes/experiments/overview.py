@@ -1,0 +1,76 @@
+"""What the headline answers of a fit hang on, all at the cost of little more than one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import numpy as np
+
+from reebayes.answers.hangs import SensitivitySummary
+from reebayes.answers.information import values_of_information
+from reebayes.conventions import QUANTITY
+from reebayes.errors import ResultError
+from reebayes.experiments.budgets import uncertainty_budgets
+from reebayes.experiments.sensitivities import sensitivities, study_in
+from reebayes.results.reading import Contents, Fit, contents_of, require_known
+from reebayes.results.selection import Span, answer_draws
+from reebayes.study import Study
+
+
+def sensitivity_summary(
+    fit: Fit, quantities: Sequence[str] | None = None, *, study: Study | None = None
+) -> SensitivitySummary:
+    """Tell what several answers hang on, from the draws of one fit: for a report.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    quantities : list of str, optional
+        The headline quantities of the study's report, or its first three, if left out. Each is
+        summed over all years; a ratio is taken in the last.
+    study : Study, optional
+        The study that was fitted; taken from the fit if left out.
+
+    Returns
+    -------
+    SensitivitySummary
+        Tables as of `sensitivity`, `uncertainty_budget` and `value_of_information`, which
+        `write_report` takes as ``sensitivity``.
+
+    Raises
+    ------
+    ResultError
+        If a name is unknown, or the fit does not hold its study, or is of another one.
+
+    Examples
+    --------
+    >>> rb.write_report(fit, "report.html", sensitivity=rb.sensitivity_summary(fit))
+    """
+    contents = contents_of(fit)
+    study = study_in(contents, study)
+    years: dict[str, Span] = {
+        name: contents.years[-1] if name in contents.ratios else None
+        for name in (contents.headline() if quantities is None else quantities)
+    }
+    require_known(years, contents.units.index, QUANTITY)
+    moving = {name: span for name, span in years.items() if _moves(contents, name, span)}
+    figures = {}
+    with suppress(ResultError):  # where nothing is positive in every draw, no figure has a log
+        figures = values_of_information(contents, moving)
+    return SensitivitySummary(
+        digest=str(contents.attrs.get("digest", "")),
+        years=years,
+        slopes=sensitivities(contents, moving, study=study) if moving else {},
+        budgets=uncertainty_budgets(contents, moving, study=study) if moving else {},
+        figures=figures,
+        not_quantified=tuple(contents.report.get("limits", ())),
+    )
+
+
+def _moves(contents: Contents, name: str, span: Span) -> bool:
+    """Whether an answer exists in every draw and is not the same in all."""
+    with suppress(ResultError):
+        return bool(np.ptp(answer_draws(contents, name, span)[0]) > 0)
+    return False

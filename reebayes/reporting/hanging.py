@@ -1,0 +1,157 @@
+"""What the answers hang on, as blocks of a page: a tornado, a budget, figures worth finding."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reebayes.answers.hangs import SensitivitySummary
+from reebayes.errors import ResultError
+from reebayes.figures.tornado import plot_tornado
+from reebayes.reporting.pictures import embedded
+from reebayes.reporting.plan import Plan
+from reebayes.results.reading import Contents
+from reebayes.wording import format_value
+
+ROWS = 8
+"""Rows of each tornado and of each budget."""
+
+FIRST_ORDER = "slope"
+"""How a change was found that has no error: its weights fail."""
+
+
+def hanging_blocks(
+    contents: Contents, plan: Plan, summary: SensitivitySummary
+) -> list[dict[str, Any]]:
+    """Return what the page shows of each answer, in the order of the summary."""
+    return [_block(contents, plan, summary, name) for name in summary.years]
+
+
+def first_sentences(paragraphs: Sequence[str]) -> list[str]:
+    """Return the first sentence of each paragraph."""
+    return [re.split(r"(?<=[.!?])\s+(?=[A-Z])", text.strip(), maxsplit=1)[0] for text in paragraphs]
+
+
+def _block(
+    contents: Contents, plan: Plan, summary: SensitivitySummary, name: str
+) -> dict[str, Any]:
+    year = summary.years[name]
+    years = f"{contents.years[0]}–{contents.years[-1]}"
+    span = f"sum {years}" if year is None else str(year)
+    block: dict[str, Any] = {"label": plan.label(name), "span": span, "name": name, "moves": False}
+    if name not in summary.slopes:
+        return block
+    slopes, budget = summary.slopes[name], summary.budgets[name]
+    figures = summary.figures.get(name)
+    return block | {
+        "moves": True,
+        "unit": str(slopes["unit"].iloc[0]),
+        "tornado": _tornado(slopes, f"{plan.label(name)}, {span}"),
+        "slopes": [_slope_row(str(label), row) for label, row in _steepest(slopes).iterrows()],
+        "budget": _budget_rows(budget),
+        "figures": [] if figures is None else [_figure_row(plan, row) for _, row in
+                                               figures.iterrows()],
+        "before": "" if figures is None else format_value(float(figures["before"].iloc[0])),
+    }  # fmt: skip
+
+
+# --- sensitivity ----------------------------------------------------------------------------------
+
+
+def _steepest(slopes: pd.DataFrame) -> pd.DataFrame:
+    """Rows that move the answer most, as in the tornado."""
+    size = slopes[["down", "up"]].abs().max(axis=1)
+    rows = slopes[np.isfinite(size) & (size > 0)]
+    return rows.loc[size[rows.index].sort_values(ascending=False).index[:ROWS]]
+
+
+def _slope_row(label: str, row: pd.Series) -> dict[str, str]:
+    return {
+        "label": label,
+        "source": str(row["source"]),
+        "down": _change(row["down"], row["down_error"]),
+        "up": _change(row["up"], row["up_error"]),
+        "by": _method(row),
+    }
+
+
+def _change(value: float, error: float) -> str:
+    """A change with its own standard error; without one where it has none."""
+    if not math.isfinite(value):
+        return "–"
+    sign = "+" if value >= 0 else "−"
+    beside = f" ± {format_value(error)}" if math.isfinite(error) else ""
+    return f"{sign}{format_value(abs(value))}{beside}"
+
+
+def _method(row: pd.Series) -> str:
+    khat = f"k-hat {row['khat']:.2f}" if math.isfinite(row["khat"]) else ""
+    if row["by"] == FIRST_ORDER:
+        return f"first order only: the weights are unreliable{khat and f' ({khat})'}"
+    return f"by {row['by']}{khat and f' ({khat})'}"
+
+
+def _tornado(slopes: pd.DataFrame, title: str) -> dict[str, str] | None:
+    rows = _steepest(slopes)
+    figure = Figure(figsize=(9.0, 1.1 + 0.29 * len(rows)), layout="constrained")
+    try:
+        plot_tornado(slopes, count=ROWS, ax=figure.add_subplot())
+    except ResultError:  # nothing moves it
+        return None
+    moved = "; ".join(
+        f"{label} {_change(row['down'], math.nan)} and {_change(row['up'], math.nan)}"
+        for label, row in rows.head(3).iterrows()
+    )
+    unit = slopes["unit"].iloc[0]
+    words = (f"Tornado diagram of {title}. Change of the mean in {unit} if the centre of a prior "
+             f"is lower and higher by one of its standard deviations: {moved}.")  # fmt: skip
+    return embedded(figure, words)
+
+
+# --- budget ---------------------------------------------------------------------------------------
+
+
+def _budget_rows(budget: pd.DataFrame) -> list[dict[str, str]]:
+    """Largest inputs, all others together, and what is not linear."""
+    inputs, rest = budget.iloc[:-1], budget.iloc[-1]
+    rows = [_input_row(str(name), row) for name, row in inputs.head(ROWS).iterrows()]
+    others = inputs.iloc[ROWS:]
+    if len(others):
+        together = {"share": others["share"].sum(), "removed": math.nan, "sd": math.nan,
+                    "error": float(np.sqrt(np.square(others["error"]).sum()))}  # fmt: skip
+        rows.append(_input_row(f"{len(others)} other inputs", pd.Series(together)))
+    return [*rows, _input_row("not linear, and records of bounds", rest.drop("kind"))]
+
+
+def _input_row(label: str, row: pd.Series) -> dict[str, str]:
+    return {
+        "label": label,
+        "kind": str(row.get("kind", "")),
+        "share": f"{_percent(row['share'])} ± {_percent(row['error'])} %",
+        "sd": format_value(float(row["sd"])) if math.isfinite(row["sd"]) else "–",
+        "removed": f"{_percent(row['removed'])} %" if math.isfinite(row["removed"]) else "–",
+    }
+
+
+def _percent(share: float) -> str:
+    text = f"{100 * share:.0f}" if abs(share) >= 0.1 else f"{100 * share:.1f}"
+    return "0" if float(text) == 0 else text.replace("-", "−")
+
+
+# --- figures worth finding ------------------------------------------------------------------------
+
+
+def _figure_row(plan: Plan, row: pd.Series) -> dict[str, str]:
+    return {
+        "label": plan.label(str(row["quantity"])),
+        "years": str(row["years"]),
+        "alone": f"{_percent(1 - row['alone'])} ± {_percent(row['error'])} %",
+        "together": f"{_percent(1 - row['together'])} %",
+        "after": format_value(float(row["after"])),
+    }
