@@ -23,7 +23,7 @@ from reebayes.study import Prior, Study, read_study
 LEFT_OUT = 0.4
 """Share of changed studies that leave out a source; the others move or widen a prior."""
 
-_MOVES: dict[str, dict[str, float]] = {
+MOVES: dict[str, dict[str, float]] = {
     "lower by 1 prior sd": {"shift": -1.0},
     "higher by 1 prior sd": {"shift": 1.0},
     "spread halved": {"factor": 0.5},
@@ -31,6 +31,32 @@ _MOVES: dict[str, dict[str, float]] = {
 }
 _SAVED = ("converged", "tries", "verdict", "rhat_max", "ess_bulk_min", "ess_tail_min",
           "divergences", "gradients_per_draw", "bfmi_min")  # fmt: skip
+
+
+def drawn_changes(
+    study: Study, count: int, *, seed: int = 0
+) -> tuple[list[tuple[Prior, str]], list[str]]:
+    """Choose by chance rows of the priors, each with a move, and sources to leave out.
+
+    Parameters
+    ----------
+    study : Study
+    count : int
+        Of both together.
+    seed : int
+
+    Returns
+    -------
+    moves : list of (Prior, text)
+        The text is a key of `MOVES`.
+    sources : list of str
+    """
+    rng = np.random.default_rng(seed)
+    rows = [row.prior for row in prior_rows(study, lay_out(study)) if row.kind != FIXED]
+    sources = sorted({record.source for record in study.records})
+    without = rng.permutation(np.array(sources, dtype=object))[: round(LEFT_OUT * count)]
+    chosen = rng.choice(len(rows), count - len(without), replace=False)
+    return [(rows[n], str(rng.choice(list(MOVES)))) for n in chosen], [str(s) for s in without]
 
 
 def changed_studies(study: Study, count: int, *, seed: int = 0) -> Iterator[tuple[str, Study]]:
@@ -42,16 +68,12 @@ def changed_studies(study: Study, count: int, *, seed: int = 0) -> Iterator[tupl
     count : int
     seed : int
     """
-    rng = np.random.default_rng(seed)
-    rows = [row.prior for row in prior_rows(study, lay_out(study)) if row.kind != FIXED]
-    sources = sorted({record.source for record in study.records})
-    without = rng.permutation(np.array(sources, dtype=object))[: round(LEFT_OUT * count)]
-    for n in rng.choice(len(rows), count - len(without), replace=False):
-        prior, move = rows[n], str(rng.choice(list(_MOVES)))
+    moves, sources = drawn_changes(study, count, seed=seed)
+    for prior, move in moves:
         years = "" if prior.year is None else f" from {prior.year}"
-        yield f"{prior.target}{years}, {move}", _moved(study, prior, _MOVES[move])
-    for source in without:
-        yield f"without {source}", study.without_source(str(source))
+        yield f"{prior.target}{years}, {move}", _moved(study, prior, MOVES[move])
+    for source in sources:
+        yield f"without {source}", study.without_source(source)
 
 
 def _moved(study: Study, prior: Prior, move: dict[str, float]) -> Study:

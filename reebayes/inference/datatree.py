@@ -117,7 +117,10 @@ def quantity_draws(layout: Layout, flows: Floats, which: Integers | slice = slic
 
 def _weighed(flows: Floats, weights: csc_array) -> Floats:
     """Sums (..., quantity) of flows (..., flow)."""
-    by_flow = flows.reshape(-1, flows.shape[-1]) @ weights
+    used = np.unique(weights.indices)
+    if used.size < flows.shape[-1] // 2:  # a copy of few flows, not of all
+        flows, weights = flows[..., used], weights[used]
+    by_flow = flows.reshape(math.prod(flows.shape[:-1]), flows.shape[-1]) @ weights
     return np.ascontiguousarray(by_flow).reshape(*flows.shape[:-1], weights.shape[1])
 
 

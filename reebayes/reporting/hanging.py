@@ -140,8 +140,8 @@ def _input_row(label: str, row: pd.Series) -> dict[str, str]:
 
 
 def _percent(share: float) -> str:
-    text = f"{100 * share:.0f}" if abs(share) >= 0.1 else f"{100 * share:.1f}"
-    return "0" if float(text) == 0 else text.replace("-", "−")
+    text = f"{100 * share:.1f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 # --- figures worth finding ------------------------------------------------------------------------
