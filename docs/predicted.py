@@ -182,7 +182,7 @@ def worst(cases: Sequence[Case], sds: Mapping[str, float]) -> tuple[Case, str]:
 def picture(cases: Sequence[Case], sds: Mapping[str, float], units: Mapping[str, str]) -> Figure:
     """Draw predicted against refitted changes, one plot an answer."""
     figure, axes = plt.subplots(
-        1, len(sds), figsize=(4.2 * len(sds), 4.7), layout="constrained", squeeze=False
+        1, len(sds), figsize=(max(4.2 * len(sds), 5.6), 4.9), layout="constrained", squeeze=False
     )
     bad, worst_name = worst(cases, sds)
     for ax, name in zip(axes.flat, sds, strict=True):
@@ -199,7 +199,8 @@ def picture(cases: Sequence[Case], sds: Mapping[str, float], units: Mapping[str,
         for ax in axes.flat
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4,
+    columns = min(4, 2 * len(sds))
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns,
                   frameon=False, fontsize=9)  # fmt: skip
     return figure
 
@@ -237,6 +238,7 @@ def table_text(
     miss = abs(predicted.change - refitted) / sds[name]
     passed = sum(bool(case.refitted) for case in cases)
     lines = [
+        "![Predicted changes of the headline sums against refitted ones](predicted.png)\n",
         f"{len(cases)} changes drawn with seed {seed}; {passed} refits passed their gate. Changes "
         "of the\nmean are predicted / refitted, each ± its standard error; a prediction to first "
         "order (°) has none.\n",

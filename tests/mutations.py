@@ -73,6 +73,7 @@ IDENTIFIABILITY = "reebayes/inference/identifiability.py"
 REWEIGHTING = "reebayes/inference/reweighting.py"
 SENSITIVITIES = "reebayes/experiments/sensitivities.py"
 INFORMATION = "reebayes/answers/information.py"
+HANGING = "reebayes/reporting/hanging.py"
 HARMONISING, EXCLUSIONS = "reebayes/customs/harmonising.py", "reebayes/customs/exclusions.py"
 
 CHECKS = "reebayes/study/checks"
@@ -487,6 +488,22 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("a reporter's own bias is forgotten", INFORMATION,
          "        logs = logs + np.stack(bias, axis=1)\n", "",
          ("tests/test_information.py", "-k", "known_reporter")),
+    _bug("changes by weights are called first order", HANGING,
+         'if row["by"] == FIRST_ORDER:', 'if row["by"] != FIRST_ORDER:',
+         ("tests/test_hanging.py", "-k", "first_order")),
+    _bug("the budget of the page stops before what is not linear", HANGING,
+         'return [*rows, _input_row("not linear, and records of bounds", rest.drop("kind"))]',
+         "return rows",
+         ("tests/test_hanging.py", "-k", "budget")),
+    _bug("the band that a figure would leave is told as it is now", HANGING,
+         'format_value(float(row["after"]))', 'format_value(float(row["before"]))',
+         ("tests/test_hanging.py", "-k", "worth_finding")),
+    _bug("a sensitivity summary of another fit enters the page", "reebayes/reporting/page.py",
+         'raise ResultError("The sensitivity summary is of another fit.")', "pass",
+         ("tests/test_hanging.py", "-k", "another_fit")),
+    _bug("without a source an answer moves by its pull, not against it", "docs/predicted.py",
+         'Prediction(-row["pull"]', 'Prediction(row["pull"]',
+         ("tests/test_predicted.py", "-k", "fitted_again")),
     _bug("a refit is tried twice whatever the first gave", "reebayes/experiments/refits.py",
          "        if one.passed:\n            break\n", "",
          ("tests/test_refits.py", "-k", "tried_once")),

@@ -70,10 +70,14 @@ def report(
 def _hangs(fit: DataTree) -> SensitivitySummary | None:
     """What the answers of a fit hang on; nothing, with a word, where the fit does not say it."""
     from reebayes.errors import ResultError
-    from reebayes.experiments.overview import sensitivity_summary
+    from reebayes.results.description import study_of
 
     try:
-        return sensitivity_summary(fit)
+        study = study_of(fit)
+        # imported here: a fit that does not hold its study is read without the model
+        from reebayes.experiments.overview import sensitivity_summary
+
+        return sensitivity_summary(fit, study=study)
     except ResultError as error:
         complain(f"The page does not say what the answers hang on: {error}")
         return None

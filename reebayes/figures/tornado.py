@@ -45,7 +45,6 @@ def plot_tornado(
     ResultError
         If the table has no row that moves.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.patches import Patch
 
     size = table[["down", "up"]].abs().max(axis=1)
@@ -54,6 +53,8 @@ def plot_tornado(
         raise ResultError("No row of the table moves the answer.")
     rows = rows.loc[size[rows.index].sort_values(ascending=False).index[:count]][::-1]
     if ax is None:
+        import matplotlib.pyplot as plt
+
         _, ax = plt.subplots(figsize=(7.2, 1.2 + 0.3 * len(rows)), layout="constrained")
     for place, (_, row) in enumerate(rows.iterrows()):
         for end, colour in (("down", DOWN_COLOUR), ("up", UP_COLOUR)):
