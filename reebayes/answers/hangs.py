@@ -21,9 +21,10 @@ class SensitivitySummary:
     years : mapping of quantity to years
         Of each answer; None where it is the sum over all years.
     slopes, budgets, figures : mapping of quantity to DataFrame
-        What `sensitivity`, `uncertainty_budget` and `value_of_information` return of each. A
-        quantity whose draws are all the same hangs on nothing and is in none of them; one for
-        which no figure could be looked for is not in `figures`.
+        What `sensitivity`, `uncertainty_budget` and `value_of_information` return of each, without
+        the changes that halve or double the spread of a prior. A quantity whose draws are all the
+        same hangs on nothing and is in none of them; one for which no figure could be looked for
+        is not in `figures`.
     not_quantified : list of str
         What the study names as its limits: no number stands for them.
     """

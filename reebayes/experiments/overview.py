@@ -62,7 +62,7 @@ def sensitivity_summary(
     return SensitivitySummary(
         digest=str(contents.attrs.get("digest", "")),
         years=years,
-        slopes=sensitivities(contents, moving, study=study) if moving else {},
+        slopes=sensitivities(contents, moving, spreads=False, study=study) if moving else {},
         budgets=uncertainty_budgets(contents, moving, study=study) if moving else {},
         figures=figures,
         not_quantified=tuple(contents.report.get("limits", ())),
