@@ -244,14 +244,15 @@ class _Figures:
         rest = draws - draws.mean()
         readings, total = self.readings.copy(), float(rest @ rest) / (rest.size - 1)
         left = total
-        for _ in range(min(count, len(self.names))):
+        for left_over in reversed(range(min(count, len(self.names)))):
             gains = self._gains(rest, readings)
             gains[chosen] = -np.inf
             n = int(np.argmax(gains / prices))
             chosen.append(n)
             left = max(left - float(gains[n]), 0.0)
             widths.append(float(np.sqrt(left / total)))
-            rest, readings = self._known(rest, readings, n)
+            if left_over:
+                rest = self._known(rest, readings, n)
         return chosen, widths
 
     def alone(self, draws: Floats, order: Sequence[int]) -> tuple[list[float], list[float]]:
@@ -300,8 +301,8 @@ class _Figures:
         own = errors * (self.own * np.eye(columns) + self.common)
         return np.asarray(readings.T @ readings / (len(readings) - 1) + own)
 
-    def _known(self, rest: Floats, readings: Floats, n: int) -> tuple[Floats, Floats]:
-        """Answer and readings once a candidate is known, with covariances as they then are.
+    def _known(self, rest: Floats, readings: Floats, n: int) -> Floats:
+        """Answer once a candidate is known; readings, in place, with covariances as they then are.
 
         What is known is taken out by less than a regression would, for a figure has an error: the
         factor makes the covariances of what is left those of the normal posterior.
@@ -310,9 +311,9 @@ class _Figures:
         inside = known.T @ known / (len(known) - 1)
         spread = self._spread(known, 1.0)
         taken = _shrunk(inside, spread)
-        return rest - known @ (taken @ (known.T @ rest)) / (len(known) - 1), (
-            readings - known @ (taken @ (known.T @ readings)) / (len(known) - 1)
-        )
+        rest = rest - known @ (taken @ (known.T @ rest)) / (len(known) - 1)
+        readings -= known @ (taken @ (known.T @ readings) / (len(known) - 1))
+        return rest
 
 
 def _shrunk(inside: Floats, spread: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,8 @@ def mean_error(draws: Floats) -> float:
     return float(np.std(means, ddof=1) / np.sqrt(len(means)))
 
 
-def _batches(draws: int) -> list[NDArray[np.intp]]:
+@lru_cache(maxsize=8)
+def _batches(draws: int) -> Sequence[NDArray[np.intp]]:
     return np.array_split(np.arange(draws), min(BATCHES, draws))
 
 

@@ -68,7 +68,8 @@ def _steepest(slopes: pd.DataFrame) -> pd.DataFrame:
     """Rows that move the answer most, as in the tornado."""
     size = slopes[["down", "up"]].abs().max(axis=1)
     rows = slopes[np.isfinite(size) & (size > 0)]
-    return rows.loc[size[rows.index].sort_values(ascending=False).index[:ROWS]]
+    order = size[rows.index].sort_values(ascending=False).index[:ROWS]
+    return pd.DataFrame(rows.loc[order])
 
 
 def _slope_row(label: str, row: pd.Series) -> dict[str, str]:
