@@ -13,7 +13,7 @@ import xarray as xr
 import reebayes as rb
 from reebayes.answers.hangs import SensitivitySummary
 from reebayes.cli.main import main
-from reebayes.errors import ResultError
+from reebayes.errors import ResultError, StudyWarning
 from reebayes.reporting.hanging import first_sentences
 from tests.fakes import fake_fit, save_fake
 from tests.linear import linear_fit, linear_study
@@ -145,6 +145,15 @@ def test_a_fit_without_its_study_gets_a_page_and_a_word(
     assert main(["report", str(path)]) == 0
     assert "does not say what the answers hang on" in capsys.readouterr().err
     assert 'id="hangs"' not in path.with_suffix(".html").read_text("utf-8")
+
+
+def test_what_is_hardly_meant_is_told_once_and_not_of_every_page(tmp_path: Path) -> None:
+    linear_study(tmp_path / "study")
+    table = tmp_path / "study" / "records.csv"
+    table.write_text(table.read_text().replace("a10,a,2010,,value,10.3", "a10,a,2010,,value,10300"))
+    with pytest.warns(StudyWarning):
+        study = rb.read_study(tmp_path / "study")
+    assert rb.study_of(linear_fit(study)).hash == study.hash
 
 
 def test_a_limit_is_named_by_its_first_sentence() -> None:

@@ -242,17 +242,16 @@ class _Figures:
         chosen: list[int] = []
         widths: list[float] = []
         rest = draws - draws.mean()
-        readings, total = self.readings.copy(), float(rest @ rest) / (rest.size - 1)
+        readings, total = _Readings(self.readings), float(rest @ rest) / (rest.size - 1)
         left = total
-        for left_over in reversed(range(min(count, len(self.names)))):
+        for _ in range(min(count, len(self.names))):
             gains = self._gains(rest, readings)
             gains[chosen] = -np.inf
             n = int(np.argmax(gains / prices))
             chosen.append(n)
             left = max(left - float(gains[n]), 0.0)
             widths.append(float(np.sqrt(left / total)))
-            if left_over:
-                rest = self._known(rest, readings, n)
+            rest = self._known(rest, readings, n)
         return chosen, widths
 
     def alone(self, draws: Floats, order: Sequence[int]) -> tuple[list[float], list[float]]:
@@ -277,18 +276,16 @@ class _Figures:
             widths.append(np.sqrt(max(1 - gain * (rest.size - 1) / float(rest @ rest), 0.0)))
         return float(np.sqrt((len(parts) - 1) * np.var(widths)))
 
-    def _gains(self, rest: Floats, readings: Floats) -> Floats:
+    def _gains(self, rest: Floats, readings: _Readings) -> Floats:
         """Variance that each candidate takes from the answer."""
         size = rest.size - 1
         single = all(len(columns) == 1 for columns in self.columns)
         if single:
             at = np.concatenate(self.columns)
-            cov = (rest @ readings / size)[at]
-            variance = (
-                (np.einsum("dc,dc->c", readings, readings) / size)[at] + self.own + self.common
-            )
+            cov = (readings.products(rest) / size)[at]
+            variance = (readings.squares / size)[at] + self.own + self.common
             return np.asarray(np.square(cov) / variance)
-        return np.array([self._gain(rest, readings[:, columns], 1.0) for columns in self.columns])
+        return np.array([self._gain(rest, readings.at(columns), 1.0) for columns in self.columns])
 
     def _gain(self, rest: Floats, readings: Floats, errors: float) -> float:
         size = rest.size - 1
@@ -301,19 +298,54 @@ class _Figures:
         own = errors * (self.own * np.eye(columns) + self.common)
         return np.asarray(readings.T @ readings / (len(readings) - 1) + own)
 
-    def _known(self, rest: Floats, readings: Floats, n: int) -> Floats:
-        """Answer once a candidate is known; readings, in place, with covariances as they then are.
+    def _known(self, rest: Floats, readings: _Readings, n: int) -> Floats:
+        """Answer once a candidate is known; the readings learn of it.
 
         What is known is taken out by less than a regression would, for a figure has an error: the
         factor makes the covariances of what is left those of the normal posterior.
         """
-        known = readings[:, self.columns[n]]
-        inside = known.T @ known / (len(known) - 1)
-        spread = self._spread(known, 1.0)
-        taken = _shrunk(inside, spread)
-        rest = rest - known @ (taken @ (known.T @ rest)) / (len(known) - 1)
-        readings -= known @ (taken @ (known.T @ readings) / (len(known) - 1))
-        return rest
+        known = readings.at(self.columns[n])
+        size = len(known) - 1
+        taken = _shrunk(known.T @ known / size, self._spread(known, 1.0)) / size
+        readings.take_out(known, taken)
+        return rest - known @ (taken @ (known.T @ rest))
+
+
+class _Readings:
+    """Readings from which those that are known are taken out, without a copy of all of them.
+
+    Parameters
+    ----------
+    first : array (draw, column)
+        As they are before anything is known.
+    """
+
+    def __init__(self, first: Floats) -> None:
+        self._first = first
+        self._out: list[tuple[Floats, Floats]] = []  # what to take off: a factor times rows
+        self.squares: Floats = np.einsum("dc,dc->c", first, first)
+
+    def at(self, columns: NDArray[np.int64]) -> Floats:
+        """Some columns (draw, column) as they are now."""
+        found = self._first[:, columns]
+        for known, rows in self._out:
+            found = found - known @ rows[:, columns]
+        return found
+
+    def products(self, values: Floats) -> Floats:
+        """Products of values (draw) or (draw, row) with every column as it is now."""
+        found = values.T @ self._first
+        for known, rows in self._out:
+            found = found - (values.T @ known) @ rows
+        return np.asarray(found)
+
+    def take_out(self, known: Floats, taken: Floats) -> None:
+        """Subtract known (draw, row), times taken (row, row), times their products with all."""
+        products = self.products(known)
+        rows = taken @ products
+        self.squares = self.squares - 2 * np.einsum("rc,rc->c", rows, products)
+        self.squares = self.squares + np.einsum("rc,rc->c", rows, (known.T @ known) @ rows)
+        self._out.append((known, rows))
 
 
 def _shrunk(inside: Floats, spread: Floats) -> Floats:

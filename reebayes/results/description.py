@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from reebayes.conventions import (
     SOURCE,
     format_terms,
 )
-from reebayes.errors import ResultError, StudyError
+from reebayes.errors import ResultError, StudyError, StudyWarning
 from reebayes.results.contents import CONSTANT, PRIOR_ROW, STUDY_FILE, dataset
 from reebayes.results.reading import Fit, contents_of
 from reebayes.study import TABLE_FILES, Record, Study, Table, read_study
@@ -96,7 +97,9 @@ def study_of(fit: Fit) -> Study:
             if name in texts:
                 Path(folder, name).write_bytes(str(texts[name]).encode())
         try:
-            study = read_study(folder, recalled=True)
+            with warnings.catch_warnings():  # told when the study was read to be fitted
+                warnings.simplefilter("ignore", StudyWarning)
+                study = read_study(folder, recalled=True)
         except StudyError as error:
             raise ResultError(f"The tables in the fit are no sound study:\n{error}") from error
     if study.hash != contents.attrs.get("study_hash"):
