@@ -433,8 +433,8 @@ MUTATIONS: tuple[Mutation, ...] = (
          ("tests/test_hostile.py", "-k", "inert")),
     # --- what an answer hangs on ---
     _bug("score of a series without its persistence", REWEIGHTING,
-         "spread = self._states[at] * self._pulls[at] - 1.0 + self._persistence_scores[at]",
-         "spread = self._states[at] * self._pulls[at] - 1.0",
+         "scores = self._states[at] * self._pulls[at] - 1.0 + self._persistence_scores[at]",
+         "scores = self._states[at] * self._pulls[at] - 1.0",
          ("tests/test_prior_rows.py", "-k", "scores and (tiny or linear)")),
     _bug("a share moves and its siblings stay", REWEIGHTING,
          "changes = {column: change.copy() for column in self._beside(before)}",

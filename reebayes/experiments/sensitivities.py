@@ -298,7 +298,7 @@ class _Asked:
     ) -> dict[str, dict[str, dict[str, float]]]:
         """Columns of rows of which the prior density settles everything, by row and answer."""
         rows = list(rows)
-        scores = [draws.scores(row) for row in rows]
+        scores = [draws.scores(row, spread=self.spreads) for row in rows]
         shift, spread = (np.stack(part, axis=1) for part in zip(*scores, strict=True))
         slopes = {
             name: (*covariances(values, shift), *covariances(values, spread))

@@ -57,16 +57,21 @@ class PriorDraws:
 
     # --- scores -----------------------------------------------------------------------------------
 
-    def scores(self, row: PriorRow) -> tuple[Floats, Floats]:
+    def scores(self, row: PriorRow, *, spread: bool = True) -> tuple[Floats, Floats]:
         """Scores (draw) of moving a row's centre by its spread, and of the log of its spread.
+
+        The second is not computed, and NaN, unless ``spread``.
 
         Raises
         ------
         ValueError
             If the row is of a kind that the prior's density alone does not settle.
         """
+        unknown = np.full(len(self.latents), np.nan)
         if row.kind in (SCALE, CONSTANT):
             value = self.latents[:, row.latents]
+            if not spread:
+                return value.sum(axis=1), unknown
             return value.sum(axis=1), (np.square(value) - 1.0).sum(axis=1)
         if row.kind != MOVING:
             raise ValueError(f"{row.prior.label} is {row.kind}")
@@ -75,9 +80,11 @@ class PriorDraws:
         for column, change in up.items():
             slope = (change - down[column]) / (2 * _SMALL) / self._sd[column]
             shift += slope @ self._pulls[column]
+        if not spread:
+            return shift, unknown
         at = np.ix_(row.columns, row.years)
-        spread = self._states[at] * self._pulls[at] - 1.0 + self._persistence_scores[at]
-        return shift, spread.sum(axis=(0, 1))
+        scores = self._states[at] * self._pulls[at] - 1.0 + self._persistence_scores[at]
+        return shift, scores.sum(axis=(0, 1))
 
     def changed(self, row: PriorRow, *, shift: float = 0.0, stretch: float = 1.0) -> Equations:
         """Return the equations with one row of the priors changed, as `log_ratio` changes it."""
