@@ -42,8 +42,9 @@ def _block(
     contents: Contents, plan: Plan, summary: SensitivitySummary, name: str
 ) -> dict[str, Any]:
     year = summary.years[name]
-    years = f"{contents.years[0]}–{contents.years[-1]}"
-    span = f"sum {years}" if year is None else str(year)
+    first, last = contents.years[0], contents.years[-1]
+    one = str(last) if first == last or year is not None else ""
+    span = one or f"sum {first}–{last}"
     block: dict[str, Any] = {"label": plan.label(name), "span": span, "name": name, "moves": False}
     if name not in summary.slopes:
         return block
