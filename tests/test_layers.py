@@ -78,7 +78,8 @@ ORDER = {
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
     "experiments": (
-        *("runs", "progress", "refits", "sensitivities", "budgets", "leaving_out"),
+        *("cases", "progress", "workers", "engine", "runs", "refits"),
+        *("sensitivities", "budgets", "leaving_out"),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),

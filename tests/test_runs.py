@@ -203,7 +203,7 @@ def test_finished_folds_are_not_fitted_again(tmp_path: Path, sampler: Sampler) -
     assert len(sampler.layouts) == count
     for name in variants:
         pd.testing.assert_series_equal(first[name], second[name])
-    lost = next((tmp_path / "out" / "held_out").glob("quiet-*.csv"))
+    lost = next((tmp_path / "out" / "held_out").glob("quiet-*.npz"))
     lost.unlink()
     store(tmp_path / "out").score(variants, folds)
     assert len(sampler.layouts) == count + 1

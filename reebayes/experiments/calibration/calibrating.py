@@ -103,7 +103,7 @@ def calibrate(
         Refits that it holds are not done again, and all of them are counted, those of earlier
         calls too.
     workers : int, optional
-        Processes to use; all cores if left out.
+        Processes to use, as many as there are cores if left out; 0 for this process itself.
     scheduler : str, optional
         Address of a Dask cluster to use instead, such as ``tcp://10.0.0.1:8786``.
     seed : int
@@ -121,6 +121,8 @@ def calibrate(
     ReebayesError
         If a kind is unknown or the study cannot break so, if `sims` is below 1, or if
         workers cannot be had.
+    FitError
+        If refits failed; the others are kept, and not done again.
     ResultError
         If the folder holds another run, or cannot be written.
     """
