@@ -36,7 +36,7 @@ ORDER = {
         *("checks.context", "checks.graph", "checks.priors", "checks.published"),
         *("checks.records", "checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
-        *("study", "description"),
+        *("study", "runfile", "description"),
     ),
     "customs": (
         *("flows", "numerals", "periods", "areanames", "containers", "prices", "exclusions"),
@@ -78,7 +78,7 @@ ORDER = {
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
     "experiments": (
-        *("cases", "progress", "workers", "engine", "runs", "refits"),
+        *("cases", "progress", "workers", "engine", "runs", "refits", "studies"),
         *("sensitivities", "budgets", "leaving_out"),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
@@ -99,7 +99,14 @@ ORDER = {
 
 # What of a folder others may import; the others are its own affair.
 DOORS = {
-    "study": {"study", "study.edits", "study.kinds", "study.targets", "study.schema"},
+    "study": {
+        "study",
+        "study.edits",
+        "study.runfile",
+        "study.kinds",
+        "study.targets",
+        "study.schema",
+    },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
     "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
@@ -110,6 +117,7 @@ DOORS = {
     "figures": {f"figures.{name}" for name in ORDER["figures"]},
     "experiments": {
         *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
+        "experiments.studies",
         *("experiments.budgets", "experiments.leaving_out"),
     },
     "reporting": {"reporting.page", "reporting.tables", "reporting.spreadsheets"},

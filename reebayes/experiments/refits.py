@@ -210,7 +210,7 @@ def refitted(
         Where each finished case is kept as a small file, and found again.
     settings : RefitSettings, optional
     **options
-        ``workers``, ``scheduler``, ``progress``, as in `run_cases`.
+        ``workers``, ``scheduler``, ``noun``, ``progress``, as in `run_cases`.
 
     Returns
     -------

@@ -70,6 +70,8 @@ def sensitivity(
     out: str | Path | None = None,
     seed: int = 0,
     progress: bool = False,
+    workers: int | None = 0,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Tell how a quantity moves with every prior, correlated error, noise scale and setting.
 
@@ -92,6 +94,11 @@ def sensitivity(
         Seed of the refits.
     progress : bool
         Tell on standard error how many refits are done.
+    workers : int, optional
+        Processes for refits, each with one core; as many as there are cores if None, and 0 for this
+        process itself.
+    scheduler : str, optional
+        Address of a Dask cluster to use instead.
 
     Returns
     -------
@@ -127,7 +134,8 @@ def sensitivity(
     (2024), Statistics and Computing 34, 57: power-scaling of priors.
     """
     tables = sensitivities(fit, {quantity: years}, confirm=confirm, study=study, out=out,
-                           seed=seed, progress=progress)  # fmt: skip
+                           seed=seed, progress=progress, workers=workers,
+                           scheduler=scheduler)  # fmt: skip
     return tables[quantity]
 
 
@@ -140,6 +148,8 @@ def sensitivities(
     out: str | Path | None = None,
     seed: int = 0,
     progress: bool = False,
+    workers: int | None = 0,
+    scheduler: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return `sensitivity` for several quantities at the cost of one.
 
@@ -149,7 +159,7 @@ def sensitivities(
         A fit as returned by `fit` or `open_fit`.
     years : mapping of quantity to years
         The years of each quantity, as in `sensitivity`.
-    confirm, study, out, seed, progress
+    confirm, study, out, seed, progress, workers, scheduler
         As in `sensitivity`.
 
     Returns
@@ -172,7 +182,8 @@ def sensitivities(
 
         cases = _cases_to_confirm(asked.study, tables)
         folder = Path(out) if out is not None else None
-        found = refits(cases, contents, years, seed=seed, folder=folder, progress=progress)
+        found = refits(cases, contents, years, seed=seed, folder=folder, progress=progress,
+                       workers=workers, scheduler=scheduler)  # fmt: skip
         for name, table in tables.items():
             _put_in(table, name, answers[name][0], found)
     return {name: _ranked(table, answers[name][1]) for name, table in tables.items()}

@@ -29,7 +29,7 @@ from reebayes.experiments.calibration.datasets import (
     simulate_data_set,
 )
 from reebayes.experiments.calibration.drawing import draw_coverage, draw_ranks
-from reebayes.experiments.calibration.estimands import Estimand, headline_quantities, list_estimands
+from reebayes.experiments.calibration.estimands import Estimand, list_estimands
 from reebayes.experiments.calibration.refitting import SamplerSettings, Task, diagnostics_of
 from reebayes.experiments.calibration.running import read_outcomes, run_tasks
 from reebayes.files import write_whole
@@ -136,7 +136,7 @@ def calibrate(
     found = _collect(folder)
     values = {kind: uniform_ranks(ranks, settings.kept, seed) for kind, (ranks, _) in found.items()}
     result = _assess(study, estimands, values, pd.concat([table for _, table in found.values()]))
-    _write(result, folder, estimands, values, headline_quantities(study))
+    _write(result, folder, estimands, values, study.headline)
     return result
 
 
@@ -175,7 +175,7 @@ def _assess(
     coverage = pd.concat(tables, ignore_index=True)
     coverage = coverage[["world", *coverage.columns.drop("world")]]
     planned = values.get(WELL_SPECIFIED, np.empty((0, len(estimands))))
-    even = uniformity(estimands, planned, headline_quantities(study))
+    even = uniformity(estimands, planned, study.headline)
     passed = bool(even["inside"].all()) and 1 - refits["passed"].mean() <= FAILING
     return Calibration(
         coverage=coverage,

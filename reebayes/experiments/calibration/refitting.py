@@ -15,7 +15,6 @@ from reebayes.experiments.calibration.estimands import (
     Estimand,
     estimands_of_draws,
     estimands_of_truth,
-    headline_quantities,
     list_estimands,
     ranks,
     stacked,
@@ -106,7 +105,7 @@ def _converged_draws(
 ) -> tuple[Floats, dict[str, Any]]:
     """Draws (chain, draw, estimand) of the first attempt that mixed, or the last."""
     settings = task.settings
-    headline = set(headline_quantities(task.study))
+    headline = set(task.study.headline)
     watched = [
         n for n, one in enumerate(estimands)
         if one.family in (YEARLY, SUM) and one.name in headline
