@@ -1,5 +1,7 @@
 """Many studies as one run: the table, the draws, the run file, and the command."""
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +17,9 @@ from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyError
 from reebayes.experiments import engine, studies
 from reebayes.experiments import refits as warm
-from reebayes.experiments.refits import AS_A_FIT
+from reebayes.experiments.refits import AS_A_FIT, RefitSettings, Starts, refit
 from reebayes.experiments.workers import ThisProcess
+from reebayes.results.reading import contents_of
 from reebayes.study import Study
 from reebayes.study.runfile import read_run_file
 from tests.clusters import DaskCluster
@@ -197,6 +200,30 @@ def test_the_table_is_the_same_whoever_works(
             one.table.drop(columns=COSTS), other.table.drop(columns=COSTS), check_exact=True
         )
         xr.testing.assert_identical(one.draws, other.draws)
+
+
+@pytest.mark.slow_ci
+def test_a_worker_that_samples_still_answers(study: Study, near: xr.DataTree) -> None:
+    """Or a cluster takes it for dead: no thread waits long for another while a refit runs."""
+    arguments = (study, Starts.of(contents_of(near)), {"total": None}, 1, RefitSettings())
+    refit(*arguments, cores=1)  # loads what was compiled before
+    gaps: list[float] = []
+    ended = threading.Event()
+
+    def tick() -> None:
+        last = time.perf_counter()
+        while not ended.wait(0.01):
+            now = time.perf_counter()
+            gaps.append(now - last)
+            last = now
+
+    ticking = threading.Thread(target=tick)
+    ticking.start()
+    refit(*arguments, cores=1)
+    ended.set()
+    ticking.join()
+    assert len(gaps) > 5
+    assert max(gaps) < 1.0
 
 
 # --- run files ------------------------------------------------------------------------------------

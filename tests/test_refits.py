@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from reebayes import provenance
 from reebayes.errors import FitError
 from reebayes.experiments import refits as warm
 from reebayes.experiments.cases import read_outcome
@@ -107,6 +108,17 @@ def test_another_question_seed_or_fit_is_another_file(
     other.attrs["digest"] = "of another fit"
     refits(one, contents_of(other), YEARS, folder=tmp_path)
     assert len(list(tmp_path.iterdir())) == len(sampler.runs) == 5
+
+
+def test_other_code_is_another_file(
+    study: Study, near: Contents, sampler: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = {"up": cases(study)["up"]}
+    before = refits(one, near, YEARS, folder=tmp_path)
+    monkeypatch.setattr(provenance, "code_hash", lambda: "new")
+    after = refits(one, near, YEARS, folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == len(sampler.runs) == 2
+    assert same(before["up"], after["up"])  # the seed is that of the case
 
 
 def test_a_case_gives_the_same_with_and_without_others_beside_it(
