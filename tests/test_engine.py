@@ -129,7 +129,7 @@ def test_a_case_whose_worker_dies_is_tried_again_and_one_that_kills_it_is_given_
     for name in ("hard", "deadly"):
         (tmp_path / name).mkdir()
     hard = Case("hard", {"n": -1}, deadly, (tmp_path / "hard", TRIES - 1))
-    worse = Case("deadly", {"n": -2}, deadly, (tmp_path / "deadly", 99))
+    worse = Case("deadly", {"n": -2}, deadly, (tmp_path / "deadly", 2 * TRIES))
     found = outcomes(run_cases([worse, hard, *cases(4)], tmp_path / "out", workers=2))
     assert found["hard"].arrays == {"died": TRIES - 1}
     assert found["deadly"].fault == "every worker that tried it died, perhaps for want of memory"
@@ -200,6 +200,16 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch
     address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(ReebayesError, match=f"No Dask scheduler answers at {address} "):
         list(run_cases(cases(1), None, scheduler=address))
+
+
+def test_a_worker_with_other_code_does_nothing() -> None:
+    (case,) = cases(1)
+    same_code = workers.done_there(workers._code(), case.work, case.arguments)
+    assert "draws" in same_code.arrays
+    other = {**workers._code(), "code_hash": "of another commit", "versions": "others"}
+    found = workers.done_there(other, case.work, case.arguments)
+    assert found.fault == "the worker's code_hash and versions differ; install the same there"
+    assert not found.arrays
 
 
 # --- whatever is killed ---------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,9 @@ import xarray as xr
 import reebayes as rb
 from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyError
-from reebayes.experiments import engine, studies
 from reebayes.experiments import refits as warm
+from reebayes.experiments import studies
 from reebayes.experiments.refits import AS_A_FIT, RefitSettings, Starts, refit
-from reebayes.experiments.workers import ThisProcess
 from reebayes.results.reading import contents_of
 from reebayes.study import Study
 from reebayes.study.runfile import read_run_file
@@ -150,7 +147,7 @@ def test_without_a_fit_to_start_from_a_case_is_as_long_as_a_fit(
     study: Study, sampler: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seeds: list[int] = []
-    monkeypatch.setattr(warm, "find_coordinates", lambda layout, seed: seeds.append(seed))
+    monkeypatch.setattr(warm, "find_coordinates", lambda layout, seed, cores: seeds.append(seed))
     found = run(study, None, tmp_path)
     assert len(set(seeds)) == 3
     assert {(one.tune, one.draws, one.thin) for one in sampler.runs} == {(250, 1000, 3)}
@@ -328,15 +325,6 @@ def test_a_file_that_says_nothing_is_told(tmp_path: Path, text: str, message: st
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    @contextmanager
-    def use(workers: int | None, scheduler: str | None) -> Iterator[ThisProcess]:
-        yield ThisProcess()
-
-    monkeypatch.setattr(engine, "workers_at", use)
-
-
-@pytest.fixture
 def file(study: Study, near: xr.DataTree, tmp_path: Path) -> Path:
     written(near.copy(), tmp_path / "fit.nc")
     path = tmp_path / "run.toml"
@@ -347,7 +335,7 @@ def file(study: Study, near: xr.DataTree, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_this_process")
 def test_the_command_prints_and_keeps_the_table(
     file: Path, sampler: Sampler, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -362,7 +350,7 @@ def test_the_command_prints_and_keeps_the_table(
     assert len(sampler.runs) == 2
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_this_process")
 def test_the_command_ends_with_3_if_a_case_did_not_pass(
     file: Path, sampler: Sampler, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -159,7 +159,7 @@ class Sampler:
 @pytest.fixture
 def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
     stand_in = Sampler()
-    monkeypatch.setattr(refits, "find_coordinates", lambda layout, seed: None)
+    monkeypatch.setattr(refits, "find_coordinates", lambda layout, **given: None)
     monkeypatch.setattr(refits, "draw", stand_in.draw)
     monkeypatch.setattr(refits, "diagnose", stand_in.diagnose)
     monkeypatch.setattr(refits, "draws_dataset", lambda *_: xr.Dataset())

@@ -247,7 +247,7 @@ def refit(
         If sampling cannot start.
     """
     layout = lay_out(study)
-    whitening = _coordinates(layout, starts, seed)
+    whitening = _coordinates(layout, starts, seed, cores)
     for second in (False, True):
         found, stats = draw(layout, settings.run(seed, second=second, cores=cores), whitening)
         yearly = {name: _by_year(layout, found["flows"], name) for name in years}
@@ -284,9 +284,9 @@ class Starts:
         return start
 
 
-def _coordinates(layout: Layout, starts: Starts | None, seed: int) -> Whitening:
+def _coordinates(layout: Layout, starts: Starts | None, seed: int, cores: int | None) -> Whitening:
     if starts is None:
-        return find_coordinates(layout, seed=seed)
+        return find_coordinates(layout, seed=seed, cores=cores)
     return over_draws(gradients(layout), layout, starts.of_layout(layout, seed))
 
 

@@ -210,7 +210,7 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> pd.DataFrame:
     equations = layout.equations
     silent = equations._replace(figures=equations.figures._replace(kind=kind))
     without = replace(layout, equations=silent)
-    draws, stats = draw(without, run, find_coordinates(without, seed=run.seed))
+    draws, stats = draw(without, run, find_coordinates(without, seed=run.seed, cores=run.cores))
     verdict = diagnose(draws_dataset(layout, study.unit, POSTERIOR, draws), stats)
     if verdict["converged"] != "yes":
         raise FitError(f"The fit without {len(held)} records failed: {verdict['verdict']}")

@@ -12,9 +12,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from contextlib import contextmanager, suppress
+from math import nan
 from multiprocessing import connection
 from typing import Any, Protocol
 
@@ -22,6 +23,8 @@ from threadpoolctl import threadpool_limits
 
 from reebayes.errors import ReebayesError
 from reebayes.experiments.cases import Case, Outcome, Work
+from reebayes.provenance import asked_for, differing
+from reebayes.wording import listed
 
 TRIES = 3
 """Workers that may die of a case before it is given up."""
@@ -107,6 +110,19 @@ def done_here(work: Work, arguments: tuple[Any, ...], cores: int | None) -> Outc
         kind = "" if isinstance(error, ReebayesError) else f"{type(error).__name__}: "
         fault = f"{kind}{error}"
     return Outcome(arrays, time.perf_counter() - begin, fault)
+
+
+def done_there(code: Mapping[str, Any], work: Work, arguments: tuple[Any, ...]) -> Outcome:
+    """Do the work of a case on another machine, if that has the code that was asked for."""
+    other = differing(_code(), code)
+    if other:
+        return Outcome({}, nan, f"the worker's {listed(other)} differ; install the same there")
+    return done_here(work, arguments, 1)
+
+
+def _code() -> dict[str, Any]:
+    """What of this installation outcomes depend on."""
+    return asked_for("")
 
 
 # --- this process -------------------------------------------------------------------------------
@@ -260,7 +276,7 @@ class Cluster:
     def submit(self, case: Case, rank: int) -> Doing:
         """Hand a case to the scheduler."""
         key = f"{case.work.__name__}-{case.digest}"
-        given = (done_here, case.work, case.arguments, 1)
+        given = (done_there, _code(), case.work, case.arguments)
         with self._there():
             doing: Doing = self._executor.submit(*given, key=key, priority=-rank)
         return doing
@@ -277,9 +293,9 @@ class Cluster:
         """Return what came of it."""
         from distributed import KilledWorker
 
+        future: Any = done
         try:
             with self._there():
-                future: Any = done
                 found: Outcome = future.result()
         except KilledWorker as error:
             raise WorkerDiedError from error
