@@ -33,7 +33,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from reebayes.experiments.workers import ThisProcess
 
     @contextmanager
-    def use(workers: int | None, scheduler: str | None) -> Iterator[ThisProcess]:
+    def use(workers: int | None, scheduler: str | None, most: int) -> Iterator[ThisProcess]:
         yield ThisProcess()
 
     monkeypatch.setattr(engine, "workers_at", use)

@@ -405,7 +405,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Here:
         monkeypatch.setattr(calibrating, name, lambda *_, **__: plt.figure(figsize=(1, 1)))
 
     @contextmanager
-    def use(workers: int, scheduler: str | None) -> Any:
+    def use(workers: int, scheduler: str | None, most: int) -> Any:
         yield executor
 
     monkeypatch.setattr(engine, "workers_at", use)

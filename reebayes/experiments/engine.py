@@ -65,7 +65,7 @@ def run_cases(
         todo = _by_digest(case for case in cases if not done[case.name])
         if not todo:
             return
-        with workers_at(workers, scheduler) as these:
+        with workers_at(workers, scheduler, len(todo)) as these:
             for same, outcome in _ended(these, todo):
                 if folder is not None and not outcome.fault:
                     write_outcome(same[0].file(folder), outcome)

@@ -190,9 +190,12 @@ def sensitivities(
 
 
 def _cases_to_confirm(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[str, Study]:
-    """Studies to fit again: rows that weights do not settle and on which some answer hangs."""
+    """Studies to fit again: rows that weights do not settle and on which some answer hangs.
+
+    Those on which most hangs come first.
+    """
     cases: dict[str, str] = {}
-    for prior in study.priors:
+    for prior in sorted(study.priors, key=lambda prior: -_steepest(tables, prior.label)):
         for end, slope, pair in _ENDS:
             if any(_hangs(table, prior.label, end, slope) for table in tables.values()):
                 cases |= {_case(prior.label, name): name for name in pair}
@@ -209,6 +212,11 @@ def _cases_to_confirm(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[
 
 
 _ENDS = (("", "slope", (DOWN, UP)), ("_spread", "slope_spread", (HALVED, DOUBLED)))
+
+
+def _steepest(tables: Mapping[str, pd.DataFrame], label: str) -> float:
+    slopes = [table.loc[label, [slope for _, slope, _ in _ENDS]] for table in tables.values()]
+    return float(np.nan_to_num(np.abs(np.array(slopes, dtype=float))).max())
 
 
 def _hangs(table: pd.DataFrame, label: str, end: str, slope: str) -> bool:

@@ -71,7 +71,7 @@ class Workers(Protocol):
 
 
 @contextmanager
-def workers_at(count: int | None, scheduler: str | None) -> Iterator[Workers]:
+def workers_at(count: int | None, scheduler: str | None, most: int) -> Iterator[Workers]:
     """Have workers as long as the context lasts.
 
     Parameters
@@ -80,6 +80,8 @@ def workers_at(count: int | None, scheduler: str | None) -> Iterator[Workers]:
         Processes of this machine, as many as it has cores if left out; 0 for this process itself.
     scheduler : str, optional
         Address of a Dask cluster to use instead.
+    most : int
+        Processes that have anything to do.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def workers_at(count: int | None, scheduler: str | None) -> Iterator[Workers]:
     elif count == 0:
         yield ThisProcess()
     else:
-        processes = Processes(count or os.cpu_count() or 1)
+        processes = Processes(min(count or os.cpu_count() or 1, most))
         try:
             yield processes
         finally:
@@ -160,7 +162,8 @@ class Processes:
         self._idle: list[_Process] = []
         self._busy: dict[Doing, _Process] = {}
         try:
-            self._idle += [_Process() for _ in range(count)]
+            for _ in range(count):
+                self._idle.append(_Process())
             for process in self._idle:
                 process.greet()
         except BaseException:
