@@ -81,7 +81,7 @@ class Processes:
         return process
 
     @staticmethod
-    def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
         begin = time.monotonic()
         while not condition():
             assert time.monotonic() - begin < seconds, "nothing came of it"
@@ -97,6 +97,12 @@ class DaskCluster(Processes):
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.scheduler = self._dask("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
         self.workers = [self.add_worker() for _ in range(workers)]
+        self.wait_for(self._listens)
+
+    def _listens(self) -> bool:
+        """Whether the scheduler is there: a busy machine takes its time to start it."""
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", self.port)) == 0
 
     def add_worker(self) -> subprocess.Popen[str]:
         return self._dask("worker", self.address, "--nthreads", "1", "--no-nanny")
@@ -167,7 +173,7 @@ class Scene(Processes):
                 self.wait_for_files(self.files() + int(count))
                 time.sleep(wait)
                 caller, cluster = self._kill(victim, caller, cluster, options)
-            caller.wait(timeout=60)
+            caller.wait(timeout=120)
             assert caller.returncode == 0
         finally:
             if cluster:
@@ -196,7 +202,7 @@ class Scene(Processes):
             cluster.workers.append(cluster.add_worker())
         else:
             cluster.__exit__(None, None, None)
-            _, told = caller.communicate(timeout=60)
+            _, told = caller.communicate(timeout=120)
             assert f"The Dask scheduler at {cluster.address} is gone. What was finished is" in told
             cluster = DaskCluster(workers=2, port=cluster.port)
             caller = self.caller(**options)  # type: ignore[arg-type]
