@@ -19,6 +19,7 @@ from .experiments.leaving_out import fewest_records as fewest_records
 from .experiments.leaving_out import leave_out as leave_out
 from .experiments.prior_answers import prior_of as prior_of
 from .experiments.sensitivities import sensitivity as sensitivity
+from .experiments.studies import run_studies as run_studies
 from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals
 from .figures.heatmaps import plot_coverage as plot_coverage

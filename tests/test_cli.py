@@ -336,7 +336,7 @@ def test_reading_a_fit_loads_neither_dask_nor_scipy(fit_file: Path) -> None:
 
 
 @pytest.fixture
-def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: None) -> Path:
     """Replace the sampler where variants are fitted; return a study with variants."""
     import reebayes.experiments.runs as refits
 

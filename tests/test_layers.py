@@ -36,7 +36,7 @@ ORDER = {
         *("checks.context", "checks.graph", "checks.priors", "checks.published"),
         *("checks.records", "checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
-        *("study", "description"),
+        *("study", "runfile", "description"),
     ),
     "customs": (
         *("flows", "numerals", "periods", "areanames", "containers", "prices", "exclusions"),
@@ -86,7 +86,8 @@ ORDER = {
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
     "experiments": (
-        *("prior_answers", "runs", "progress", "refits", "sensitivities", "budgets", "leaving_out"),
+        *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
+        *("sensitivities", "budgets", "leaving_out"),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
@@ -106,7 +107,14 @@ ORDER = {
 
 # What of a folder others may import; the others are its own affair.
 DOORS = {
-    "study": {"study", "study.edits", "study.kinds", "study.targets", "study.schema"},
+    "study": {
+        "study",
+        "study.edits",
+        "study.runfile",
+        "study.kinds",
+        "study.targets",
+        "study.schema",
+    },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
     "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
@@ -118,6 +126,7 @@ DOORS = {
     "experiments": {
         *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
         *("experiments.budgets", "experiments.leaving_out", "experiments.prior_answers"),
+        "experiments.studies",
     },
     "reporting": {"reporting.page", "reporting.tables", "reporting.spreadsheets"},
     "cli": {"cli.main"},

@@ -13,7 +13,8 @@ from reebayes import provenance
 from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyError
 from reebayes.experiments.calibration.refitting import SamplerSettings, Task
-from reebayes.experiments.calibration.running import run_tasks, task_file, write_outcome
+from reebayes.experiments.calibration.running import run_tasks
+from reebayes.experiments.cases import Outcome, write_outcome
 from reebayes.experiments.runs import RunStore
 from reebayes.inference.sampling import Run
 from reebayes.model.layout import lay_out
@@ -261,7 +262,7 @@ def test_a_calibration_of_other_code_is_another_run(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = Task(study, "well_specified", 0, 0, SamplerSettings())
-    write_outcome(task_file(tmp_path, task.name), {"ranks": np.zeros(1)})
+    write_outcome(tmp_path / "tasks" / f"{task.name}.npz", Outcome({"ranks": np.zeros(1)}, 1.0))
 
     def run(study: Study) -> None:
         again = replace(task, study=study)

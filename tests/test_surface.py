@@ -18,8 +18,8 @@ StudyError StudyWarning Table __version__ bands beside_published build_model cal
 coverage cumulative disagreement draw_sankey export_tables fewest_records fit flow harmonise
 identify influence learnt leave_out open_fit plot_bands plot_coverage plot_learnt plot_predictive
 plot_tornado plot_totals predictive_check prior_of probability_above quantity read_comparison
-read_study record_table save_fit sensitivity simulate_records simulate_world source_table study_of
-uncertainty_budget value_of_information write_report
+read_study record_table run_studies save_fit sensitivity simulate_records simulate_world
+source_table study_of uncertainty_budget value_of_information write_report
 """.split()
 
 

@@ -122,6 +122,19 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add who does the cases of a run."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=whole_number(1, MOST_DRAWS), metavar="N",
+        help="processes (default: one a core)",
+    )  # fmt: skip
+    where.add_argument(
+        "--scheduler", metavar="tcp://...",
+        help="Dask cluster to use instead; needs: pip install 'reebayes[distributed]'",
+    )  # fmt: skip
+
+
 # --- fits ----------------------------------------------------------------------------------------
 
 

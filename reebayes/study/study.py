@@ -110,6 +110,11 @@ class Study:
         return tuple(sorted({record.reporter for record in self.records}))
 
     @property
+    def headline(self) -> tuple[str, ...]:
+        """Quantities that a reader looks at first: those of ``[report]``, or the first three."""
+        return tuple(self.report.get("headline", self.quantities.names[:3]))
+
+    @property
     def shared(self) -> tuple[str, ...]:
         """Every error that records have in common, sorted."""
         return tuple(sorted({name for record in self.records for name in record.shared}))

@@ -45,22 +45,14 @@ class Header:
 def read_header(path: Path) -> tuple[Header, list[Fault]]:
     """Read ``study.toml`` as far as it can be read, and return it with its faults."""
     found = FaultList(TABLE)
-    text = read_text(path, found)
-    values: dict[str, Any] = {}
-    if text is not None:
-        try:
-            values = tomllib.loads(text)
-        # Too many digits or brackets are errors of another kind to the library.
-        except (ValueError, RecursionError) as error:
-            row = getattr(error, "lineno", None)
-            found.add(row, "", "", f"file cannot be read as TOML: {error}")
-        else:
-            values = _checked_keys(values, found)
-            _check_unit(values.get("unit"), found)
-            check_settings(values.get("settings", {}), found)
-            values["report"] = read_report(values.get("report", {}), found)
-            values["package"] = read_package(values.get("package", {}), found)
-            values["variants"] = _read_variants(values.get("variants", {}), found)
+    values = read_toml(path, found) or {}
+    if not found.faults:
+        values = _checked_keys(values, found)
+        _check_unit(values.get("unit"), found)
+        check_settings(values.get("settings", {}), found)
+        values["report"] = read_report(values.get("report", {}), found)
+        values["package"] = read_package(values.get("package", {}), found)
+        values["variants"] = _read_variants(values.get("variants", {}), found)
     header = Header(
         name=values.get("name", ""),
         unit=values.get("unit", ""),
@@ -72,6 +64,20 @@ def read_header(path: Path) -> tuple[Header, list[Fault]]:
         variants=Settings(values.get("variants")),
     )
     return header, found.faults
+
+
+def read_toml(path: Path, found: FaultList) -> dict[str, Any] | None:
+    """Return what a TOML file says; None, and a fault, if it cannot be read."""
+    text = read_text(path, found)
+    if text is None:
+        return None
+    try:
+        return tomllib.loads(text)
+    # Too many digits or brackets are errors of another kind to the library.
+    except (ValueError, RecursionError) as error:
+        row = getattr(error, "lineno", None)
+        found.add(row, "", "", f"file cannot be read as TOML: {error}")
+        return None
 
 
 def _checked_keys(values: dict[str, Any], found: FaultList) -> dict[str, Any]:
