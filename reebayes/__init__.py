@@ -29,8 +29,9 @@ Sensitivity to the assumptions
     `sensitivity` tells how an answer moves with every prior, error and setting, and `plot_tornado`
     draws it; `uncertainty_budget` parts its variance over the inputs; `leave_out` tells it without
     each source, reporter, record or kind, and `fewest_records` which few records would move it;
-    `value_of_information` lists the new figures that would narrow its band most. `run_studies`
-    fits any list of changed studies, on many processes, into one table.
+    `value_of_information` lists the new figures that would narrow its band most. `prior_of`
+    shows what priors say before any fit, and `run_studies` fits any list of changed studies, on
+    many processes, into one table.
 Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `write_report`.

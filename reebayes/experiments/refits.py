@@ -69,7 +69,7 @@ class RefitSettings:
 
     chains: int = CHAINS
     tune: int = 60
-    draws: int = 900
+    draws: int = 500
     thin: int = 1
     accept: float = 0.87
     second_accept: float = 0.95

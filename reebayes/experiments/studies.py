@@ -97,7 +97,7 @@ def run_studies(
     seed : int
         Each case has a seed of its own, made of this one and its digest.
     draws : int, optional
-        Draws of each of four chains: 900 near a fit, otherwise 1,000, every third transition.
+        Draws of each of four chains: 500 near a fit, otherwise 1,000, every second transition.
     workers : int, optional
         Processes of this machine, each with one core; as many as it has cores if left out, and 0
         for this process itself.
