@@ -61,6 +61,7 @@ ORDER = {
         "contents",
         "reading",
         "description",
+        "identity",
         "summaries",
         "intervals",
         "selection",
