@@ -1,5 +1,8 @@
 from .answers.availability import coverage as coverage
 from .answers.contraction import learnt as learnt
+from .answers.indices import beside_indicators as beside_indicators
+from .answers.indices import indicators as indicators
+from .answers.indices import ratio as ratio
 from .answers.information import value_of_information as value_of_information
 from .answers.leave_one_out import disagreement as disagreement
 from .answers.leave_one_out import influence as influence
@@ -44,8 +47,10 @@ from .simulation.records import simulate_records as simulate_records
 from .simulation.worlds import simulate_world as simulate_world
 from .study import Estimate as Estimate
 from .study import Flow as Flow
+from .study import Indicator as Indicator
 from .study import Prior as Prior
 from .study import Process as Process
+from .study import PublishedIndicator as PublishedIndicator
 from .study import Quantity as Quantity
 from .study import Record as Record
 from .study import Source as Source

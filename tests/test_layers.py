@@ -29,11 +29,12 @@ LAYERS = (
 # Within a folder, lowest first: a module imports from modules before it only.
 ORDER = {
     "study": (
-        *("header.frozen", "kinds", "targets", "rows", "reading.csvfiles", "table"),
+        *("header.frozen", "formulas", "kinds", "targets", "rows", "reading.csvfiles", "table"),
         *("reading.cells", "schema", "hashing", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
         *("edits", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.priors", "checks.published"),
+        *("checks.formulas",),
         *("checks.records", "checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
         *("study", "description"),
@@ -75,7 +76,7 @@ ORDER = {
     ),
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
-        *("predictive", "scores", "drivers", "information"),
+        *("predictive", "scores", "drivers", "information", "indices"),
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
     "experiments": (
@@ -99,7 +100,14 @@ ORDER = {
 
 # What of a folder others may import; the others are its own affair.
 DOORS = {
-    "study": {"study", "study.edits", "study.kinds", "study.targets", "study.schema"},
+    "study": {
+        "study",
+        "study.edits",
+        "study.formulas",
+        "study.kinds",
+        "study.targets",
+        "study.schema",
+    },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
     "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},

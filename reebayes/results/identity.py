@@ -31,6 +31,10 @@ UNIT = "unit"
 """Coordinate with the unit of each of several things in one array."""
 
 
+LABEL = "label"
+"""Coordinate with the name for readers of each of several things in one array."""
+
+
 def as_drawn(da: xr.DataArray, **attrs: object) -> xr.DataArray:
     """Return draws with attributes, and bind these to the values as they are now.
 
@@ -63,6 +67,8 @@ def known_attrs(da: xr.DataArray) -> Mapping[Any, Any]:
     kept = {key: value for key, value in da.attrs.items() if key != HOLDS_FOR}
     if unit == UNKNOWN_UNIT:
         kept = {key: value for key, value in kept.items() if key != "long_name"}
+    elif LABEL in da.coords and not da[LABEL].dims:
+        kept["long_name"] = str(da[LABEL].item())
     return kept | ({"units": unit} if unit else {})
 
 
