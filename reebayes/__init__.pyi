@@ -10,6 +10,10 @@ from .answers.literature import beside_published as beside_published
 from .answers.predictive import predictive_check as predictive_check
 from .answers.scores import compare as compare
 from .answers.scores import read_comparison as read_comparison
+from .answers.tracing import destinations as destinations
+from .answers.tracing import origin_bounds as origin_bounds
+from .answers.tracing import origins as origins
+from .answers.tracing import reliance as reliance
 from .customs import harmonise as harmonise
 from .errors import FitError as FitError
 from .errors import ReebayesError as ReebayesError

@@ -21,7 +21,7 @@ from reebayes.results.summaries import bands, cumulative
 from reebayes.study import Indicator, PublishedIndicator, Study, Table, read_study
 from reebayes.study.formulas import INDICATOR_KINDS
 from reebayes.study.schema import INDICATORS, SCHEMA
-from tests.fakes import FLOWS, fake_fit
+from tests.fakes import FLOWS, fake_fit, save_fake
 from tests.tiny import SOURCES, write_tables
 
 YEARS = 6
@@ -469,3 +469,64 @@ def test_bundled_indicators_are_sound_and_labelled() -> None:
     assert rb.Indicator is Indicator
     assert isinstance(study.indicators.frame, pd.DataFrame)
     assert main(["check", str(study.path)]) == 0
+
+
+def own_tables(folder: Path) -> Path:
+    """A directory whose indicators are about flows of the fake fit; nothing else of it is asked."""
+    write_tables(folder, sources=SOURCES + MORE)
+    flows = folder / "flows.csv"
+    more = [f"{name},abroad,ore_market,ore,true,2010-2015," for name in ("ore_hidden", "ore_mined")]
+    flows.write_text(flows.read_text("utf-8") + "\n".join(more) + "\n", "utf-8")
+    priors = folder / "priors.csv"
+    rows = [
+        f"{name},,,lognormal,1,1,,kt REO/yr,judgement-scale,"
+        for name in ("ore_hidden", "ore_mined")
+    ]
+    priors.write_text(priors.read_text("utf-8") + "\n".join(rows) + "\n", "utf-8")
+    lines = [
+        "hidden,share,ore_hidden; ore_mined,A,,,fraction,,Hidden share",
+        "much,criteria,hidden > 0.1,A,,,true or false,,Much is hidden",
+    ]
+    (folder / "indicators.csv").write_text(HEADER + "\n".join(lines) + "\n", "utf-8")
+    published = (
+        PUBLISHED.splitlines()[0] + "\np,hidden,,2012,,lower,,0.1,,fraction,thesis,Theirs.,\n"
+    )
+    (folder / "published_indicators.csv").write_text(published, "utf-8")
+    return folder
+
+
+def test_the_command_tells_bands_and_published_values(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, data = save_fake(tmp_path / "fit.nc"), own_tables(tmp_path / "own")
+    out = tmp_path / "out"
+    assert main(["indicators", str(file), "--data", str(data), "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "hidden: Hidden share [fraction]" in text
+    assert "much: Much is hidden [true or false]\n  2010  P " in text
+    assert "p 2012: at least 0.1; ours" in text
+    assert "Theirs." in text
+    table = pd.read_csv(out / "indicators.csv")
+    assert len(table) == 2 * YEARS
+    assert pd.read_csv(out / "published_indicators.csv")["name"].tolist() == ["p"]
+    one = ["indicators", str(file), "hidden", "--data", str(data), "--years", "2010-2012"]
+    assert main([*one, "--convention", "physical"]) == 0
+    assert "\n  2010-2012  0." in capsys.readouterr().out
+    assert main(["indicators", str(file), "hiden", "--data", str(data)]) == 2
+    assert "Did you mean 'hidden'" in capsys.readouterr().err
+
+
+def test_the_command_traces_origins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = save_fake(tmp_path / "fit.nc")
+    plain = ["origins", str(file), "--at", "use_B"]
+    assert main([*plain, "--years", "2012", "--bounds", "dig_A_hidden", "--draws", "5"]) == 0
+    text = capsys.readouterr().out
+    assert "share by origin of use_B [fraction]" in text
+    assert "Without mixing, of 5 draws" in text
+    assert "is mixed there" in text
+    assert main([*plain, "--by", "region", "--amounts", "--out", str(tmp_path / "out")]) == 0
+    assert len(pd.read_csv(tmp_path / "out" / "origins.csv")) == YEARS
+    assert main(["origins", str(file), "--at", "use_C"]) == 2
+    assert "Did you mean" in capsys.readouterr().err
+    assert main([*plain, "--by", "refined_in"]) == 2
+    assert main([*plain, "--by", "refined_in", "--refined", "metal"]) == 0

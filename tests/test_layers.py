@@ -76,7 +76,7 @@ ORDER = {
     ),
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
-        *("predictive", "scores", "drivers", "information", "indices"),
+        *("predictive", "scores", "drivers", "information", "indices", "tracing"),
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
     "experiments": (
@@ -91,6 +91,7 @@ ORDER = {
         "options",
         "studies",
         "readers",
+        "answers",
         "fits",
         "sensitivities",
         "experiments",

@@ -175,6 +175,11 @@ def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
         if draft.header.years and year not in context.years:
             message = f"{year} is not a year of the study, {context.years[0]}-{context.years[-1]}"
             yield Fault(TABLE, None, f"report.{key}", str(year), message)
+    products = [entry.item.product for entry in draft.flows]
+    if "refined" in report and report["refined"] not in products:
+        name = report["refined"]
+        message = f"unknown product {quoted(name)}. {suggestion(name, dict.fromkeys(products))}"
+        yield Fault(TABLE, None, "report.refined", name, message)
     for name in report.get("exceeds", {}):
         if name in context.terms and context.is_ratio(name):
             message = f"{name!r} is a ratio, and a ratio is not added up over years; remove it"
