@@ -8,6 +8,8 @@ from .answers.leave_one_out import disagreement as disagreement
 from .answers.leave_one_out import influence as influence
 from .answers.literature import beside_published as beside_published
 from .answers.predictive import predictive_check as predictive_check
+from .answers.registers import quota_table as quota_table
+from .answers.registers import unregistered_table as unregistered_table
 from .answers.scores import compare as compare
 from .answers.scores import read_comparison as read_comparison
 from .answers.tracing import destinations as destinations
@@ -29,6 +31,11 @@ from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals
 from .figures.heatmaps import plot_coverage as plot_coverage
 from .figures.heatmaps import plot_learnt as plot_learnt
+from .figures.panels import plot_consumption as plot_consumption
+from .figures.panels import plot_net_exports as plot_net_exports
+from .figures.panels import plot_quotas as plot_quotas
+from .figures.panels import plot_triangle as plot_triangle
+from .figures.panels import plot_unregistered as plot_unregistered
 from .figures.ranks import plot_predictive as plot_predictive
 from .figures.sankey import draw_sankey as draw_sankey
 from .figures.tornado import plot_tornado as plot_tornado

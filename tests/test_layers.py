@@ -76,9 +76,10 @@ ORDER = {
     ),
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
-        *("predictive", "scores", "drivers", "information", "indices", "tracing"),
+        *("predictive", "scores", "drivers", "information", "indices"),
+        *("registers", "tracing"),
     ),
-    "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
+    "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado", "panels"),
     "experiments": (
         *("runs", "progress", "refits", "sensitivities", "budgets", "leaving_out"),
         *("calibration.datasets", "calibration.estimands"),

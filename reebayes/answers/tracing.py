@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
+from reebayes.answers.registers import refined_product
 from reebayes.conventions import CHAIN, DRAW, FLOW, POSTERIOR, SAMPLE_DIMS, YEAR
 from reebayes.errors import ResultError
 from reebayes.results.identity import as_drawn
@@ -293,7 +294,7 @@ class _System:
         table, processes = contents.flows, contents.processes
         kinds = processes["kind"]
         stocks = {*table["target"]} & {*kinds.index[kinds == "environment"]}
-        product = _refined(contents, refined) if by == BY_REFINED else ""
+        product = refined_product(contents, refined) if by == BY_REFINED else ""
         found: dict[str, str] = {}
         for name, row in table.iterrows():
             source, target = str(row["source"]), str(row["target"])
@@ -447,18 +448,6 @@ class _System:
                     left[:, row, row_of[root]] -= share
             left[:, row, row] += 1.0
         return np.linalg.solve(left, right)
-
-
-def _refined(contents: Contents, refined: str | None) -> str:
-    product = refined or str(contents.report.get("refined", ""))
-    made = sorted({*contents.flows["product"]})
-    if not product:
-        raise ResultError(
-            "The study does not say whose making counts as refining; give refined= one of "
-            f"{', '.join(made)}, or write [report] refined in study.toml."
-        )
-    require_known([product], made, "product")
-    return product
 
 
 def _weights(contents: Contents, place: str, end: str) -> dict[str, float]:
