@@ -444,13 +444,16 @@ def _finish(ax: Axes, title: str, unit: str, *, floor: float | None = 0.0) -> No
 
 
 def _handles(names: Iterable[str], ci_prob: float) -> list[Patch]:
+    """Entries of a legend; the first says what line and band are."""
+    said = f", median and {_percent(ci_prob)} band"
     return [
         Patch(
-            color=COLOURS[number % len(COLOURS)], alpha=0.7,
-            label=plain_text(f"{name}, median and {_percent(ci_prob)} band" if not number else name),
+            color=COLOURS[number % len(COLOURS)],
+            alpha=0.7,
+            label=plain_text(name if number else f"{name}{said}"),
         )
         for number, name in enumerate(names)
-    ]  # fmt: skip
+    ]
 
 
 def _legend(figure: Figure, names: Sequence[str], ci_prob: float) -> None:
