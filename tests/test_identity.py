@@ -176,3 +176,12 @@ def test_sums_and_differences_have_names(fit: xr.DataTree) -> None:
             quantity(fit, wrong)
     with pytest.raises(ResultError, match="Did you mean 'mined_world'"):
         quantity(fit, "mined_worl + smuggled")
+
+
+def test_what_is_changed_in_place_is_changed() -> None:
+    """The coordinate is a copy: nothing that is done to the values is done to it."""
+    own = fake_fit(draws=5)
+    whole = quantity(own, "mined_world")
+    whole.values[...] = whole.values / 2
+    with pytest.raises(ResultError, match="nobody knows"):
+        cumulative(whole)
