@@ -536,7 +536,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          'if row["source"] in mines and kinds[row["target"]] != "loss":',
          'if row["source"] in mines:', ("tests/test_registers.py", "-k", "by_hand or bundled")),
     _bug("a quota exceeded where it was kept", REGISTERS,
-         '(draws > row["quota"]).mean()', '(draws < row["quota"]).mean()',
+         "(draws > limit).mean()", "(draws < limit).mean()",
          ("tests/test_registers.py", "-k", "quotas_beside")),
     _bug("imports drawn as exports", "reebayes/figures/panels.py",
          "assign(sign=-1.0,", "assign(sign=1.0,",

@@ -48,20 +48,20 @@ def quota_table(fit: Fit, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
     targets = records[[kind_of(kind).is_target for kind in records["kind"]]]
     rows = []
     for name, record in targets.sort_values(["quantity", "year"]).iterrows():
-        of = str(record["quantity"])
+        of, limit = str(record["quantity"]), float(record["value"])
         row: dict[str, Any] = {
             "record": name,
             "quantity": of,
             "true_quantity": true_quantity(contents, of),
             "year": int(record["year"]),
             "unit": contents.units[of],
-            "quota": float(record["value"]),
+            "quota": limit,
         }
         for prefix, key in (("declared", of), ("true", row["true_quantity"])):
             draws = quantity(contents, key).sel({YEAR: row["year"]})
             band = bands(draws, ci_prob=ci_prob)
             row |= {f"{prefix}_{end}": float(band[end]) for end in ("median", "lower", "upper")}
-            row[f"p_{prefix}"] = float((draws > row["quota"]).mean())
+            row[f"p_{prefix}"] = float((draws > limit).mean())
         rows.append(row)
     return pd.DataFrame(rows, columns=None if rows else ["record"]).set_index("record")
 
