@@ -74,7 +74,7 @@ REWEIGHTING = "reebayes/inference/reweighting.py"
 SENSITIVITIES = "reebayes/experiments/sensitivities.py"
 INFORMATION = "reebayes/answers/information.py"
 IDENTITY, INDICES = "reebayes/results/identity.py", "reebayes/answers/indices.py"
-TRACING, REGISTERS = "reebayes/answers/tracing.py", "reebayes/answers/registers.py"
+MIXING, REGISTERS = "reebayes/answers/mixing.py", "reebayes/answers/registers.py"
 HARMONISING, EXCLUSIONS = "reebayes/customs/harmonising.py", "reebayes/customs/exclusions.py"
 
 CHECKS = "reebayes/study/checks"
@@ -519,16 +519,16 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("an indicator may be computed from itself", f"{CHECKS}/formulas.py",
          "        if name in _reached(needs.get(name, set()), needs):",
          "        if False:", ("tests/test_indices.py", "-k", "faults")),
-    _bug("content that comes round is forgotten", TRACING,
+    _bug("content that comes round is forgotten", MIXING,
          "left[:, row, row_of[root]] -= share", "pass",
          ("tests/test_tracing.py", "-k", "rationals or one")),
-    _bug("what comes out of stock counts as mined", TRACING,
+    _bug("what comes out of stock counts as mined", MIXING,
          "STOCKS if source in stocks and by != BY_SOURCE else plain", "plain",
          ("tests/test_tracing.py", "-k", "telling")),
-    _bug("a bound lets other ore pass for the origin", TRACING,
+    _bug("a bound lets other ore pass for the origin", MIXING,
          "upper = np.where(self.fixed == 0, 0.0, most)", "upper = most",
          ("tests/test_tracing.py", "-k", "bounds")),
-    _bug("what a refinery takes in is lost to its bound", TRACING,
+    _bug("what a refinery takes in is lost to its bound", MIXING,
          "renewed = np.flatnonzero(out & (system.stops >= 0))",
          "renewed = np.flatnonzero(out & (system.stops > 9))",
          ("tests/test_tracing.py", "-k", "renewed")),

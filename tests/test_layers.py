@@ -77,7 +77,7 @@ ORDER = {
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
         *("predictive", "scores", "drivers", "information", "indices"),
-        *("registers", "tracing"),
+        *("registers", "mixing", "tracing"),
     ),
     "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado", "panels"),
     "experiments": (

@@ -284,7 +284,6 @@ def plot_quotas(
     require_known(chosen, known, "quantity with a quota")
     if not chosen:
         raise ResultError("The fit has no quota.")
-    names = contents.report.get("labels", {})
     figure, axes = new_figure(
         2, len(chosen), width=4.1 * len(chosen), height=5.0, heights=(3, 1), sharex="col"
     )
@@ -297,7 +296,7 @@ def plot_quotas(
             lines["all"] = quantity(contents, whole)
         _draw_lines(above, lines, ["declared", "all"], ci_prob)
         above.plot(rows["year"], rows["quota"], "D", color="#8a3f8f", markersize=4.5)
-        _finish(above, str(names.get(name, name)), str(rows["unit"].iloc[0]))
+        _finish(above, _label_of(contents, name), str(rows["unit"].iloc[0]))
         _draw_chances(below, rows, both=whole != name)
     handles = [
         *_handles(["declared", "all"], ci_prob),
@@ -309,6 +308,14 @@ def plot_quotas(
 
 
 # --- what is drawn --------------------------------------------------------------------------------
+
+
+def _label_of(contents: Contents, name: str) -> str:
+    """Name of a quantity for readers: the report's, or that of its only flow."""
+    labels = contents.report.get("labels", {})
+    above, below = contents.terms[name]
+    only = next(iter(above)) if len(above) == 1 and not below else ""
+    return str(labels.get(name) or (contents.flows["label"].get(only, "") or name))
 
 
 def _applications(uses: pd.DataFrame) -> dict[str, list[str]]:
