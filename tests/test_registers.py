@@ -166,6 +166,14 @@ def test_the_unregistered_is_drawn_with_its_share(fit: xr.DataTree) -> None:
     np.testing.assert_allclose(lines_of(figure.axes[0])[0], hidden)
 
 
+def test_a_long_title_stays_above_its_panel(fit: xr.DataTree) -> None:
+    named = fit.copy()
+    named.attrs["report"] = '{"labels": {"mined_world": "%s"}}' % ("All that is mined, " * 5)
+    lines = rb.plot_quotas(named).axes[0].get_title(loc="left").splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 40
+
+
 def test_text_of_figures_stays_inside(fit: xr.DataTree) -> None:
     figures = [
         rb.plot_consumption(fit), rb.plot_quotas(fit), rb.plot_triangle(fit, [2010, 2012]),

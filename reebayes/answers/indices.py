@@ -265,7 +265,8 @@ def _rows(study: Study, names: str | Sequence[str] | None, convention: str) -> _
         require_known([convention], CONVENTIONS, "convention")
     if not study.indicators:
         raise ResultError(
-            f"The study {study.name!r} has no indicators.csv; give one that has, by study= or --data."
+            f"The study {study.name!r} has no indicators.csv; give one that has, by study= or "
+            "--data."
         )
     known = {row.indicator: row for row in study.indicators if row.convention in ("", convention)}
     asked = [names] if isinstance(names, str) else list(known if names is None else names)

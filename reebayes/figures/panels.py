@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import cos, pi, sin
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from reebayes.wording import format_value
 COLOURS = (POSTERIOR_COLOUR, *SOURCE_COLOURS)
 
 _SMALL = 8
+_LETTERS = 38  # in a line of a title, so that it stays above its own panel
 _WIDEST = 14.0  # points, of the arrow of the largest net flow
 
 
@@ -190,7 +192,8 @@ def plot_triangle(
     if crossing.empty or not positions:
         raise ResultError("Nothing crosses a border, or no year is given.")
     labels = region_labels(contents)
-    regions = list(dict.fromkeys([*crossing["from"], *crossing["to"]]))
+    there = {*crossing["from"], *crossing["to"]}
+    regions = [name for name in dict.fromkeys(contents.processes["region"]) if name in there]
     net = {pair: flow_sum(contents, weights) for pair, weights in _pairs(crossing, regions).items()}
     widest = max(
         float(np.abs(np.median(values[..., list(positions.values())], axis=(0, 1))).max())
@@ -440,7 +443,7 @@ def _between(
 
 
 def _finish(ax: Axes, title: str, unit: str, *, floor: float | None = 0.0) -> None:
-    ax.set_title(plain_text(title), fontsize=10, loc="left", weight="bold")
+    ax.set_title(plain_text(fill(title, _LETTERS)), fontsize=10, loc="left", weight="bold")
     ax.set_ylabel(plain_text(unit))
     if floor is not None:
         ax.set_ylim(bottom=floor)
