@@ -176,8 +176,8 @@ def test_a_long_title_stays_above_its_panel(fit: xr.DataTree) -> None:
 
 def test_text_of_figures_stays_inside(fit: xr.DataTree) -> None:
     figures = [
-        rb.plot_consumption(fit), rb.plot_quotas(fit), rb.plot_triangle(fit, [2010, 2012]),
-        rb.plot_unregistered(fit, refined="metal"),
+        rb.plot_consumption(fit, ["world", "A"]), rb.plot_quotas(fit),
+        rb.plot_triangle(fit, [2010]),
     ]  # fmt: skip
     for figure in figures:
         figure.canvas.draw()

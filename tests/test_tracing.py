@@ -121,7 +121,7 @@ def by_source(edges: Sequence[Edge]) -> dict[str, list[Edge]]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_particles_that_walk_arrive_from_the_same_origins(seed: int) -> None:
     edges, kinds = random_graph(seed)
     fit = graph_fit(edges, kinds)
@@ -140,7 +140,7 @@ def test_particles_that_walk_arrive_from_the_same_origins(seed: int) -> None:
             assert abs(found - expected) < 2 * error, (place, name)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_particles_end_where_destinations_say(seed: int) -> None:
     edges, kinds = random_graph(seed)
     fit = graph_fit(edges, kinds)
@@ -200,7 +200,7 @@ def test_small_loops_as_exact_rationals(place: str) -> None:
         assert float(ours.sel(origin=name)) == pytest.approx(float(share), abs=1e-13)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_shares_add_to_one_and_amounts_to_what_arrives(seed: int) -> None:
     edges, kinds = random_graph(seed)
     fit = graph_fit(edges, kinds)
@@ -213,7 +213,7 @@ def test_shares_add_to_one_and_amounts_to_what_arrives(seed: int) -> None:
         np.testing.assert_allclose(amounts.sum("origin"), arriving, rtol=1e-10)
 
 
-@pytest.mark.parametrize("seed", range(8, 14))
+@pytest.mark.parametrize("seed", range(8, 11))
 def test_what_comes_from_there_is_what_goes_there(seed: int) -> None:
     """Amounts traced back from a use are those traced onwards from each source."""
     edges, kinds = random_graph(seed)
@@ -394,7 +394,7 @@ def most_by_maximum_flow(edges: Sequence[Edge], wanted: Sequence[str], place: st
     return maximum_flow(csr_array(capacity), 0, position[place]).flow_value / 1000
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_bounds_are_maximum_flows(seed: int) -> None:
     edges, kinds = random_graph(seed)
     fit = graph_fit(edges, kinds)
