@@ -22,7 +22,8 @@ version = release = reebayes.__version__
 html_theme = "furo"
 html_title = f"reebayes {release}"
 html_copy_source = False
-exclude_patterns = ["_build", "priors_tables.md", "speed_tables.md"]
+exclude_patterns = ["_build", "priors_tables.md", "speed_tables.md", "claims_tables.md"]
+exclude_patterns += ["indicators_tables.md", "origins_tables.md"]
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 myst_heading_anchors = 2

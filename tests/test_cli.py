@@ -277,6 +277,8 @@ SHORTEST = {
     **{name: [name] for name in COMMANDS},
     **{name: [name, "DIR"] for name in ("check", "describe")},
     **{name: [name, "FILE.nc"] for name in ("report", "learnt", "sensitivity", "information")},
+    "indicators": ["indicators", "FILE.nc"],
+    "origins": ["origins", "FILE.nc", "--at", "use_A"],
     "export": ["export", "FILE.nc", "--to", "csv"],
 }
 

@@ -29,11 +29,12 @@ LAYERS = (
 # Within a folder, lowest first: a module imports from modules before it only.
 ORDER = {
     "study": (
-        *("header.frozen", "kinds", "targets", "rows", "reading.csvfiles", "table"),
+        *("header.frozen", "formulas", "kinds", "targets", "rows", "reading.csvfiles", "table"),
         *("reading.cells", "schema", "hashing", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
         *("edits", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.priors", "checks.published"),
+        *("checks.formulas",),
         *("checks.records", "checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
         *("study", "runfile", "description"),
@@ -61,6 +62,7 @@ ORDER = {
         "contents",
         "reading",
         "description",
+        "identity",
         "summaries",
         "intervals",
         "selection",
@@ -82,9 +84,10 @@ ORDER = {
     ),
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
-        *("predictive", "scores", "drivers", "information"),
+        *("predictive", "scores", "drivers", "information", "indices"),
+        *("registers", "mixing", "tracing"),
     ),
-    "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
+    "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado", "panels"),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
         *("sensitivities", "budgets", "leaving_out"),
@@ -98,6 +101,7 @@ ORDER = {
         "options",
         "studies",
         "readers",
+        "answers",
         "fits",
         "sensitivities",
         "experiments",
@@ -111,6 +115,7 @@ DOORS = {
         "study",
         "study.edits",
         "study.runfile",
+        "study.formulas",
         "study.kinds",
         "study.targets",
         "study.schema",

@@ -22,8 +22,18 @@ from reebayes.provenance import asked_for, differing, digest_of, is_asked_for
 from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.simulation.worlds import simulate_world
 from reebayes.study import Quantity, Study, Table, read_study
+from reebayes.study.hashing import SHOWN_ONLY
 from reebayes.study.header.frozen import Settings
-from reebayes.study.schema import ESTIMATES, FLOWS, PRIORS, PROCESSES, RECORDS, SOURCES
+from reebayes.study.schema import (
+    ESTIMATES,
+    FLOWS,
+    INDICATORS,
+    PRIORS,
+    PROCESSES,
+    PUBLISHED_INDICATORS,
+    RECORDS,
+    SOURCES,
+)
 from tests.fakes import fake_fit
 from tests.tiny import PRIORS as PRIOR_ROWS
 from tests.tiny import write_tables
@@ -35,6 +45,8 @@ TABLES = {
     "priors": PRIORS,
     "sources": SOURCES,
     "published": ESTIMATES,
+    "indicators": INDICATORS,
+    "published_indicators": PUBLISHED_INDICATORS,
 }
 ESTIMATE = """\
 name,quantity,year,year_end,kind,value,low,high,unit,source,note,why
@@ -116,6 +128,8 @@ def test_a_refit_is_asked_for_by_what_moves_the_posterior_only(
         ({"package": Settings({"keywords": ["ore"]})}, False),
         ({"variants": Settings({})}, False),
         ({"published": Table(ESTIMATES.row)}, False),
+        ({"indicators": Table(INDICATORS.row)}, False),
+        ({"published_indicators": Table(PUBLISHED_INDICATORS.row)}, False),
         ({"unit": "kt Nd/yr"}, True),
         ({"first_year": 1999}, True),
         ({"last_year": 2023}, True),
@@ -155,7 +169,7 @@ def arrays(value: Any) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize(
     ("title", "column", "row"),
     [pytest.param(*param.values[:3], id=param.id) for param in every_change()
-     if not param.values[3] and param.values[0] not in ("sources", "published")],
+     if not param.values[3] and param.values[0] not in ("sources", "published", *SHOWN_ONLY)],
 )  # fmt: skip
 def test_what_moves_nothing_reaches_no_array_of_the_model(
     title: str, column: str, row: int, bundled: Study

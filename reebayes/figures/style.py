@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from reebayes.answers.contraction import ABSENT, LEARNT, PARTLY, PRIOR_ONLY
 from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader
@@ -47,3 +52,21 @@ def new_axes(width: float, height: float) -> Axes:
 
     _, axes = pyplot.subplots(figsize=(width, height), layout="constrained")
     return axes
+
+
+def new_figure(
+    rows: int,
+    columns: int,
+    *,
+    width: float,
+    height: float,
+    heights: Sequence[float] | None = None,
+    sharex: Literal["none", "col"] = "none",
+) -> tuple[Figure, NDArray[Any]]:
+    """Return a new figure of so many inches, which notebooks show, and its axes (row, column)."""
+    from matplotlib import pyplot  # as in `new_axes`
+
+    return pyplot.subplots(
+        rows, columns, figsize=(width, height), layout="constrained", squeeze=False,
+        sharex=sharex, height_ratios=heights,
+    )  # fmt: skip

@@ -8,12 +8,24 @@ from reebayes.errors import Fault
 from reebayes.study.header.settings import Header, read_header
 from reebayes.study.reading.cells import Cells, Entry
 from reebayes.study.reading.csvfiles import FaultList, read_lines
-from reebayes.study.rows import Estimate, Flow, Prior, Process, Record, Source, Term
+from reebayes.study.rows import (
+    Estimate,
+    Flow,
+    Indicator,
+    Prior,
+    Process,
+    PublishedIndicator,
+    Record,
+    Source,
+    Term,
+)
 from reebayes.study.schema import (
     ESTIMATES,
     FLOWS,
+    INDICATORS,
     PRIORS,
     PROCESSES,
+    PUBLISHED_INDICATORS,
     QUANTITIES,
     RECORDS,
     SOURCES,
@@ -37,6 +49,8 @@ class Draft:
     priors: list[Entry[Prior]]
     sources: list[Entry[Source]]
     published: list[Entry[Estimate]] = field(default_factory=list)
+    indicators: list[Entry[Indicator]] = field(default_factory=list)
+    published_indicators: list[Entry[PublishedIndicator]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     broken: set[tuple[str, int | None]] = field(default_factory=set)
 
@@ -52,6 +66,8 @@ def read_draft(path: Path) -> Draft:
     draft.priors += _read(path, PRIORS, draft)
     draft.sources += _read(path, SOURCES, draft)
     draft.published += _read(path, ESTIMATES, draft)
+    draft.indicators += _read(path, INDICATORS, draft)
+    draft.published_indicators += _read(path, PUBLISHED_INDICATORS, draft)
     return draft
 
 

@@ -82,6 +82,12 @@ class Quantity:
         """Whether the quantity has a denominator."""
         return bool(self.denominator)
 
+    @property
+    def terms(self) -> list[Term]:
+        """Its rows of ``quantities.csv``."""
+        sides = (("num", self.numerator), ("den", self.denominator))
+        return [Term(self.quantity, part, *pair) for part, side in sides for pair in side]
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -161,6 +167,49 @@ class Estimate:
     def scale(self) -> float:
         """Multiplier from the estimate's unit to the study's."""
         return 1.0 if self.unit in RATIO_UNITS else MASS_SCALES[self.unit.partition(" ")[0]]
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """An indicator computed from the draws of a fit, such as net import reliance.
+
+    ``members`` are what its ``kind`` is computed from, see `INDICATOR_KINDS`. One that has a
+    ``convention`` is meant for that one; there may be another of the same name for each.
+    ``reference`` is the source of its definition.
+    """
+
+    indicator: str
+    kind: str
+    members: tuple[str, ...]
+    region: str
+    stage: str
+    convention: str
+    unit: str
+    reference: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedIndicator:
+    """A published value of an indicator: set beside a fit, never used in one.
+
+    Where ``year_end`` is after ``year`` it is about those years taken together. ``definition`` is
+    that of its source, where it makes the value differ from ours.
+    """
+
+    name: str
+    indicator: str
+    convention: str
+    year: int
+    year_end: int
+    kind: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    source: str
+    definition: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_type_hints
 
+from reebayes.study.formulas import CONVENTIONS, INDICATOR_KINDS
 from reebayes.study.kinds import ESTIMATE_KINDS, RECORD_KINDS
 from reebayes.study.reading.cells import Cells
 from reebayes.study.rows import (
@@ -16,8 +17,10 @@ from reebayes.study.rows import (
     STATUSES,
     Estimate,
     Flow,
+    Indicator,
     Prior,
     Process,
+    PublishedIndicator,
     Record,
     Source,
     Term,
@@ -295,9 +298,58 @@ ESTIMATES = TableSchema(
     complete=_with_last_year,
 )  # fmt: skip
 
+_convention = partial(
+    _choice, "convention", choices=("", *CONVENTIONS), filled=False, optional=True, moves=False
+)
+
+INDICATORS = TableSchema(
+    "indicators.csv", Indicator,
+    "Indicators computed from the draws of a fit; nothing that is fitted depends on them.",
+    ("indicator", "convention"), (
+        _told("indicator", "Name of the indicator.", read=Cells.identifier, filled=True),
+        _choice("kind", "How it is computed from its members.", tuple(INDICATOR_KINDS),
+                moves=False),
+        _told("members", "Sums such as `a + b - c`, or other indicators, separated by semicolons.",
+              read=Cells.parts, filled=True),
+        _told("region", "Region that it is about; empty if about none."),
+        _told("stage", "Stage of the chain that it is about.", optional=True),
+        _convention(meaning="Convention that it is meant for; empty if for all."),
+        _told("unit", "Unit in which it is told.", read=Cells.needed, filled=True),
+        _told("reference", "Source of its definition.", read=_optional_key, optional=True),
+        _label(),
+    ),
+    optional=True,
+)  # fmt: skip
+
+PUBLISHED_INDICATORS = TableSchema(
+    "published_indicators.csv", PublishedIndicator,
+    "Published values of indicators: set beside results, never used in a fit.", ("name",), (
+        _told("name", "Name of the value.", read=Cells.identifier, filled=True),
+        _told("indicator", "Indicator that it is about.", read=Cells.name, filled=True),
+        _convention(meaning="Convention that it follows; empty if it is the same in all."),
+        _told("year", "Year, or the first of several.", read=_needed_year, filled=True),
+        _told("year_end", "Last year of several taken together.", read=Cells.year),
+        _choice("kind", "What it says of the indicator.", ESTIMATE_KINDS, moves=False),
+        _told("value", "Figure as printed.", read=Cells.number),
+        _told("low", "Lower bound as printed.", read=Cells.number),
+        _told("high", "Upper bound as printed.", read=Cells.number),
+        _told("unit", "Unit, that of the indicator.", read=Cells.needed, filled=True),
+        _told("source", "Source that printed it.", read=Cells.name, filled=True,
+              refers=("sources", "source")),
+        _told("definition", "How its source defines it, where that makes it differ.",
+              read=Cells.needed, filled=True),
+        _note(optional=True),
+    ),
+    optional=True,
+    complete=_with_last_year,
+)  # fmt: skip
+
 SCHEMA: Mapping[str, TableSchema] = {
     table.file: table
-    for table in (PROCESSES, FLOWS, QUANTITIES, RECORDS, PRIORS, SOURCES, ESTIMATES)
+    for table in (
+        *(PROCESSES, FLOWS, QUANTITIES, RECORDS, PRIORS, SOURCES, ESTIMATES),
+        *(INDICATORS, PUBLISHED_INDICATORS),
+    )
 }
 """The tables of a study by the name of their file, in the order in which they are read."""
 

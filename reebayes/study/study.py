@@ -14,7 +14,7 @@ from reebayes.study.changes import changed, check_variants, unheard
 from reebayes.study.checks.whole import check_draft, check_kept, check_types, sound_variants
 from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
-from reebayes.study.hashing import SCHEMAS, digest, rows_of, tables_of
+from reebayes.study.hashing import SCHEMAS, SHOWN_ONLY, digest, rows_of, tables_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, check_settings
 from reebayes.study.reading.cells import Entry
@@ -23,21 +23,17 @@ from reebayes.study.rows import (
     RECALLED,
     Estimate,
     Flow,
+    Indicator,
     Prior,
     Process,
+    PublishedIndicator,
     Quantity,
     Record,
     Source,
     Term,
     route_name,
 )
-from reebayes.study.schema import (
-    FLOWS,
-    QUANTITIES,
-    RECORDS,
-    SCHEMA,
-    SOURCES,
-)
+from reebayes.study.schema import FLOWS, QUANTITIES, RECORDS, SCHEMA, SOURCES
 from reebayes.study.table import Table
 from reebayes.study.targets import NOISE_FLOOR
 from reebayes.study.writing import texts
@@ -60,8 +56,9 @@ class Study:
     `without_source`, `without_reporter` and `with_records` return checked copies, and `variant` one
     that ``study.toml`` declares. Flows are in ``unit``
     (thousand tonnes of content a year). ``settings``, ``report``, ``package`` and ``variants`` are
-    the tables of those names in ``study.toml``. ``published`` holds literature estimates; no fit
-    and no hash depends on them.
+    the tables of those names in ``study.toml``. ``published`` holds literature estimates,
+    ``indicators`` what is computed from the draws of a fit, and ``published_indicators`` values of
+    these that others printed; no fit and no hash depends on them.
     """
 
     path: Path
@@ -81,6 +78,8 @@ class Study:
     priors: Table[Prior]
     sources: Table[Source]
     published: Table[Estimate]
+    indicators: Table[Indicator]
+    published_indicators: Table[PublishedIndicator]
 
     @property
     def years(self) -> tuple[int, ...]:
@@ -130,14 +129,15 @@ class Study:
             "years": [self.first_year, self.last_year],
             "settings": self.settings.plain,
         }
-        return digest(content | {t: rows_of(self, t, moving=True) for t in tables_of(self)})
+        titles = (title for title in tables_of(self) if title not in SHOWN_ONLY)
+        return digest(content | {title: rows_of(self, title, moving=True) for title in titles})
 
     @property
     def description_hash(self) -> str:
         """SHA-256 of what is shown beside a posterior and does not move it.
 
-        Name, notes, labels, citations, published estimates, ``[report]``, ``[package]`` and
-        variants: a change of these asks for no other fit.
+        Name, notes, labels, citations, published estimates, indicators, ``[report]``,
+        ``[package]`` and variants: a change of these asks for no other fit.
         """
         content: dict[str, Any] = {
             "name": self.name,
@@ -395,7 +395,7 @@ class Study:
         }
         header |= {key: value for key, value in parts.items() if value}
         tables = {schema.file: getattr(self, title) for title, schema in SCHEMAS.items()}
-        terms = [term for quantity in self.quantities for term in _terms(quantity)]
+        terms = [term for quantity in self.quantities for term in quantity.terms]
         return texts(header, tables | {QUANTITIES.file: terms})
 
     def save(self, folder: str | Path) -> Path:
@@ -527,6 +527,10 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         priors=Table(Prior, (entry.item for entry in draft.priors)),
         sources=Table(Source, (entry.item for entry in draft.sources)),
         published=Table(Estimate, (entry.item for entry in draft.published)),
+        indicators=Table(Indicator, (entry.item for entry in draft.indicators)),
+        published_indicators=Table(
+            PublishedIndicator, (entry.item for entry in draft.published_indicators)
+        ),
     )
     if recalled or not any(record.status == RECALLED for record in study.records):
         return study
@@ -573,11 +577,6 @@ def _quantities(terms: Iterable[Term]) -> list[Quantity]:
     return [Quantity(name, tuple(p["num"]), tuple(p["den"])) for name, p in parts.items()]
 
 
-def _terms(quantity: Quantity) -> list[Term]:
-    sides = (("num", quantity.numerator), ("den", quantity.denominator))
-    return [Term(quantity.quantity, part, *pair) for part, side in sides for pair in side]
-
-
 def _draft_of(study: Study) -> Draft:
     """Return a copy's rows as a draft to check; they have no line in any file."""
 
@@ -592,9 +591,11 @@ def _draft_of(study: Study) -> Draft:
         header,
         processes=entries(study.processes),
         flows=entries(study.flows),
-        terms=entries(term for quantity in study.quantities for term in _terms(quantity)),
+        terms=entries(term for quantity in study.quantities for term in quantity.terms),
         records=entries(study.records),
         priors=entries(study.priors),
         sources=entries(study.sources),
         published=entries(study.published),
+        indicators=entries(study.indicators),
+        published_indicators=entries(study.published_indicators),
     )

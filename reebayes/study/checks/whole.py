@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 from reebayes.errors import Fault
 from reebayes.study.changes import changed, check_variants
 from reebayes.study.checks.context import Context, build_context, place, unknown_name
+from reebayes.study.checks.formulas import check_indicators, check_published_indicators
 from reebayes.study.checks.graph import check_graph
 from reebayes.study.checks.priors import check_priors
 from reebayes.study.checks.published import check_published
@@ -38,6 +39,8 @@ def check_draft(draft: Draft) -> list[Fault]:
     faults += check_records(draft, context)
     faults += check_priors(draft, context)
     faults += check_published(draft, context)
+    faults += check_indicators(draft, context)
+    faults += check_published_indicators(draft)
     faults += _check_report(draft, context)
     faults += check_variants(draft, draft.header.variants, draft.header.variants)
     if not (faults or draft.faults):
@@ -126,6 +129,7 @@ def _check_keys(draft: Draft) -> Iterator[Fault]:
     yield from _check_once("records.csv", draft.records, "record")
     yield from _check_once("sources.csv", draft.sources, "source")
     yield from _check_once("published_estimates.csv", draft.published, "name")
+    yield from _check_once("published_indicators.csv", draft.published_indicators, "name")
 
 
 def _check_once(table: str, entries: Sequence[Entry[Any]], key: str) -> Iterator[Fault]:
@@ -171,6 +175,11 @@ def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
         if draft.header.years and year not in context.years:
             message = f"{year} is not a year of the study, {context.years[0]}-{context.years[-1]}"
             yield Fault(TABLE, None, f"report.{key}", str(year), message)
+    products = [entry.item.product for entry in draft.flows]
+    if "refined" in report and report["refined"] not in products:
+        name = report["refined"]
+        message = f"unknown product {quoted(name)}. {suggestion(name, dict.fromkeys(products))}"
+        yield Fault(TABLE, None, "report.refined", name, message)
     for name in report.get("exceeds", {}):
         if name in context.terms and context.is_ratio(name):
             message = f"{name!r} is a ratio, and a ratio is not added up over years; remove it"

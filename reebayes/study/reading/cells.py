@@ -94,6 +94,15 @@ class Cells:
         self._refuse(column, message, text)
         return ()
 
+    def parts(self, column: str) -> tuple[str, ...]:
+        """Return texts separated by semicolons, such as sums; the cell may not be empty."""
+        text = self.key(column)
+        parts = tuple(part.strip() for part in text.split(";"))
+        if text and not all(parts):
+            message = f"{quoted(text)} has an empty part; write it like first;second + third"
+            self._refuse(column, message, text)
+        return tuple(" ".join(part.split()) for part in parts if part)
+
     def choice(self, column: str, choices: Sequence[str], *, needed: bool = True) -> str:
         """Return one of `choices`."""
         text = self.needed(column) if needed else self.text(column)
