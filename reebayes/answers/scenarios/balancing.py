@@ -1,0 +1,347 @@
+"""The mass balance of many systems at once, with limits on flows and processes.
+
+What arrives at a process is handed on: forwards along the flows where supply drives, backwards where
+demand does. A process passes x of what arrives, and each flow out of it carries a share of x, unless
+a `Rule` says otherwise. What a process cannot pass stays where it came from. So
+
+    x = min(most, share * gain * (given + what is handed to it) + shift),
+
+which is linear but for the limits. Newton's method solves it: a system without limits takes one step,
+one with limits as many as it takes to find which of them bind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reebayes.errors import ResultError
+
+STAYS, LOST, OTHERS = -1, -2, -3
+"""Where the difference of a flow goes, if not to a flow (a number from 0 up)."""
+
+OUTSIDE = -1
+"""End of a flow beyond the processes that are solved for."""
+
+CHUNK = 256  # systems at a time: their matrices fit into the cache
+TOLERANCE = 1e-13  # of the largest throughput of a system
+MOST_STEPS = 60
+
+type Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Which process hands what to which, in the direction that drives.
+
+    Parameters
+    ----------
+    begins, ends : array (flow)
+        Number of the process that hands a flow out, and of the one that takes it; `OUTSIDE` if it
+        is none of those that are solved for.
+    sinks : array (process)
+        Whether material may stay in a process, as in a use.
+    """
+
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    sinks: NDArray[np.bool_]
+
+    @property
+    def size(self) -> int:
+        """Number of processes that are solved for."""
+        return len(self.sinks)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one flow carries instead of its share: slope * x + offset, within 0 and `most`.
+
+    Parameters
+    ----------
+    flow : int
+    slope, offset, most : array (system)
+    absorbed_by : int
+        A flow out of the same process, or `STAYS`, `LOST` or `OTHERS`.
+    """
+
+    flow: int
+    slope: Floats
+    offset: Floats
+    most: Floats
+    absorbed_by: int
+
+
+@dataclass(frozen=True)
+class Systems:
+    """Many systems of one network, each with its shares, inputs and limits.
+
+    Parameters
+    ----------
+    shares : array (system, flow)
+        Share of its process that a flow carries; of a flow that begins outside, what it carries.
+    gain, share, shift, most : array (system, process)
+        What arrives is multiplied by gain and share, shifted, and limited.
+    rules : sequence of Rule
+    """
+
+    shares: Floats
+    gain: Floats
+    share: Floats
+    shift: Floats
+    most: Floats
+    rules: Sequence[Rule] = ()
+
+    def part(self, which: slice) -> Systems:
+        """Return some of the systems."""
+        rules = [
+            Rule(r.flow, r.slope[which], r.offset[which], r.most[which], r.absorbed_by)
+            for r in self.rules
+        ]
+        arrays = (self.shares, self.gain, self.share, self.shift, self.most)
+        return Systems(*(array[which] for array in arrays), rules)
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """Solved systems.
+
+    Parameters
+    ----------
+    flows : array (system, flow)
+    passed : array (system, process)
+        What each process passes, before its gain is taken off.
+    stranded, lost : array (system, process)
+        What arrived at a process and was not handed on.
+    """
+
+    flows: Floats
+    passed: Floats
+    stranded: Floats
+    lost: Floats
+
+
+def balance(network: Network, systems: Systems) -> Balanced:
+    """Solve the mass balance of many systems.
+
+    Parameters
+    ----------
+    network : Network
+    systems : Systems
+
+    Returns
+    -------
+    Balanced
+        Inflow equals outflow, with what is stranded and lost, in every process and system.
+
+    Raises
+    ------
+    ResultError
+        If material goes round and cannot leave.
+    """
+    count = len(systems.shares)
+    parts = [
+        _solved(network, systems.part(slice(start, start + CHUNK)))
+        for start in range(0, count, CHUNK)
+    ]
+    names: tuple[Literal["flows", "passed", "stranded", "lost"], ...]
+    names = ("flows", "passed", "stranded", "lost")
+    return Balanced(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+@dataclass(frozen=True)
+class _Handed:
+    """What all processes hand out at given throughputs, and its derivatives."""
+
+    flows: Floats
+    slopes: Floats
+    stranded: Floats
+    lost: Floats
+
+
+def _solved(network: Network, systems: Systems) -> Balanced:
+    size, shares = network.size, systems.shares
+    inner = network.begins != OUTSIDE
+    arrivals = np.zeros((len(network.ends), size))
+    taken = np.flatnonzero(network.ends != OUTSIDE)
+    arrivals[taken, network.ends[taken]] = 1.0
+    given = shares * ~inner
+    links = [edge for edge in taken if inner[edge]]
+    identity = np.eye(size)
+    passed = np.zeros((len(shares), size))
+    for step in range(MOST_STEPS):
+        handed = _hand_out(network, systems, passed)
+        factor = systems.gain * systems.share
+        arriving = factor * ((given + handed.flows * inner) @ arrivals) + systems.shift
+        after = np.clip(arriving, 0.0, systems.most)
+        scale = 1.0 + after.max(axis=1, initial=0.0)
+        error = np.abs(after - passed).max(axis=1, initial=0.0)
+        if step and (error <= TOLERANCE * scale).all():
+            return _finished(network, systems, handed, passed, arriving, arrivals, given)
+        moves = factor * ((arriving >= 0) & (arriving < systems.most))
+        slopes = np.zeros((len(shares), size, size))
+        for edge in links:
+            begin, end = network.begins[edge], network.ends[edge]
+            slopes[:, end, begin] += moves[:, end] * handed.slopes[:, edge]
+        constant = after - (slopes @ passed[..., None])[..., 0]
+        passed = _step(identity - slopes, constant)
+    raise ResultError("The balance of this scenario could not be solved; limit fewer flows at once.")
+
+
+def _step(matrix: Floats, constant: Floats) -> Floats:
+    try:
+        found = np.linalg.solve(matrix, constant[..., None])[..., 0]
+    except np.linalg.LinAlgError:
+        found = np.full_like(constant, np.inf)
+    if not np.isfinite(found).all() or np.abs(found).max(initial=0.0) > 1e12:
+        raise ResultError(
+            "In this scenario material goes round and cannot leave: a circle of processes has no "
+            "way out. Let the difference stay or be lost instead of going to others."
+        )
+    return np.maximum(found, 0.0)
+
+
+def _finished(
+    network: Network, systems: Systems, handed: _Handed, passed: Floats, arriving: Floats,
+    arrivals: Floats, given: Floats,
+) -> Balanced:  # fmt: skip
+    """Take what processes refuse off their inflows; it stays where it came from."""
+    taken = network.ends != OUTSIDE
+    inner = network.begins != OUTSIDE
+    offered = given + handed.flows * inner
+    # What a process is offered and what it takes, before its gain.
+    whole = offered @ arrivals
+    accepted = passed / systems.gain
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(whole > 0, np.minimum(accepted / whole, 1.0), 1.0)
+    limited = (accepted < whole * (1 - 1e-12)) | (arriving > systems.most)
+    ratio = np.where(limited, ratio, 1.0)
+    flows = offered.copy()
+    flows[:, taken] *= ratio[:, network.ends[taken]]
+    back = np.zeros((len(network.begins), network.size))
+    here = np.flatnonzero(inner)
+    back[here, network.begins[here]] = 1.0
+    stranded = handed.stranded + (offered - flows) @ back
+    return Balanced(flows, passed, stranded, handed.lost)
+
+
+def _hand_out(network: Network, systems: Systems, passed: Floats) -> _Handed:
+    """What each process hands out, by share and by rule."""
+    inner = network.begins != OUTSIDE
+    shares = systems.shares * inner
+    throughput = passed[:, np.where(inner, network.begins, 0)]
+    flows, slopes = shares * throughput, shares.copy()
+    lost = np.zeros_like(passed)
+    # A process that passed nothing has no shares: what reaches it goes no further.
+    idle = np.ones((len(passed), network.size), dtype=bool)
+    for edge in np.flatnonzero(inner):
+        idle[:, network.begins[edge]] &= systems.shares[:, edge] == 0
+    stranded = np.where(idle & ~network.sinks, passed, 0.0)
+    by_process: dict[int, list[Rule]] = {}
+    for rule in systems.rules:
+        by_process.setdefault(int(network.begins[rule.flow]), []).append(rule)
+    for process, rules in by_process.items():
+        edges = np.flatnonzero(network.begins == process)
+        _redirect(edges, rules, shares, passed[:, process], process,
+                  _Handed(flows, slopes, stranded, lost))  # fmt: skip
+    return _Handed(flows, slopes, stranded, lost)
+
+
+def _redirect(
+    edges: NDArray[np.int64], rules: Sequence[Rule], shares: Floats, x: Floats, process: int,
+    handed: _Handed,
+) -> None:  # fmt: skip
+    """Apply the rules of one process; what they free or need goes to, or comes from, a pool."""
+    for rule in rules:
+        edge = rule.flow
+        wanted = rule.slope * x + rule.offset
+        carried = np.clip(wanted, 0.0, rule.most)
+        slope = rule.slope * ((wanted >= 0) & (wanted < rule.most))
+        if rule.absorbed_by in (STAYS, LOST):
+            share = shares[:, edge]
+            slope = np.where(carried >= share * x, share, slope)
+            carried = np.minimum(carried, share * x)
+            rest = handed.stranded if rule.absorbed_by == STAYS else handed.lost
+            rest[:, process] += share * x - carried
+        handed.flows[:, edge], handed.slopes[:, edge] = carried, slope
+    pools: dict[int, list[Rule]] = {}
+    for rule in rules:
+        if rule.absorbed_by not in (STAYS, LOST):
+            pools.setdefault(rule.absorbed_by, []).append(rule)
+    busy = {rule.flow for rule in rules} | {rule.absorbed_by for rule in rules}
+    for absorber, members in pools.items():
+        pool = [edge for edge in edges if edge not in busy] if absorber == OTHERS else [absorber]
+        _draw_from(pool, members, shares, x, process, handed)
+
+
+def _draw_from(
+    pool: Sequence[int], members: Sequence[Rule], shares: Floats, x: Floats, process: int,
+    handed: _Handed,
+) -> None:  # fmt: skip
+    """Let a pool of flows give what growing flows need, and take what shrinking ones leave.
+
+    A pool that has not enough gives all it has, to each in proportion to what it needs.
+    """
+    moving = [rule.flow for rule in members]
+    own = shares[:, moving]
+    gap, gap_slope = own * x[:, None] - handed.flows[:, moving], own - handed.slopes[:, moving]
+    grows = gap < 0
+    there = shares[:, pool].sum(axis=1)
+    have = there * x + np.where(grows, 0.0, gap).sum(axis=1)
+    have_slope = there + np.where(grows, 0.0, gap_slope).sum(axis=1)
+    need = -np.where(grows, gap, 0.0).sum(axis=1)
+    need_slope = -np.where(grows, gap_slope, 0.0).sum(axis=1)
+    short = need > have
+    rest = np.where(short, 0.0, have - need)
+    rest_slope = np.where(short, 0.0, have_slope - need_slope)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = np.where(there[:, None] > 0, shares[:, pool] / there[:, None], 0.0)
+        met = have / need
+        met_slope = (have_slope - met * need_slope) / need
+    handed.flows[:, pool] = parts * rest[:, None]
+    handed.slopes[:, pool] = parts * rest_slope[:, None]
+    handed.stranded[:, process] += np.where(there > 0, 0.0, rest)
+    for column, edge in enumerate(moving):
+        less = short & grows[:, column]
+        given = own[:, column] * x - met * gap[:, column]
+        slope = own[:, column] - met * gap_slope[:, column] - met_slope * gap[:, column]
+        handed.flows[:, edge] = np.where(less, given, handed.flows[:, edge])
+        handed.slopes[:, edge] = np.where(less, slope, handed.slopes[:, edge])
+
+
+def traced(network: Network, flows: Floats, sources: Floats) -> Floats:
+    """Follow what appears in processes to where it leaves them, in proportion.
+
+    Parameters
+    ----------
+    network : Network
+    flows : array (system, flow)
+        Solved.
+    sources : array (system, process)
+        What appears in each process, part of what it hands out.
+
+    Returns
+    -------
+    array (system, flow)
+        How much of each flow goes back to it.
+    """
+    inner = network.begins != OUTSIDE
+    begins = np.where(inner, network.begins, 0)
+    outflow = np.zeros((len(flows), network.size))
+    for edge in np.flatnonzero(inner):
+        outflow[:, begins[edge]] += flows[:, edge]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.where(outflow[:, begins] > 0, flows / outflow[:, begins], 0.0) * inner
+    found = []
+    for start in range(0, len(flows), CHUNK):
+        part = slice(start, start + CHUNK)
+        links = np.zeros((len(flows[part]), network.size, network.size))
+        for edge in np.flatnonzero(inner & (network.ends != OUTSIDE)):
+            links[:, network.ends[edge], begins[edge]] += shares[part, edge]
+        amounts = _step(np.eye(network.size) - links, sources[part])
+        found.append(shares[part] * amounts[:, begins])
+    return np.concatenate(found)
