@@ -298,10 +298,10 @@ def _draw_from(
     short = need > have
     rest = np.where(short, 0.0, have - need)
     rest_slope = np.where(short, 0.0, have_slope - need_slope)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        parts = np.where(there[:, None] > 0, shares[:, pool] / there[:, None], 0.0)
-        met = have / need
-        met_slope = (have_slope - met * need_slope) / need
+    parts = shares[:, pool] / np.where(there > 0, there, 1.0)[:, None]
+    divisor = np.where(short, need, 1.0)
+    met = have / divisor
+    met_slope = (have_slope - met * need_slope) / divisor
     handed.flows[:, pool] = parts * rest[:, None]
     handed.slopes[:, pool] = parts * rest_slope[:, None]
     handed.stranded[:, process] += np.where(there > 0, 0.0, rest)
