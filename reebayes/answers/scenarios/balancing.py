@@ -27,9 +27,12 @@ STAYS, LOST, OTHERS = -1, -2, -3
 OUTSIDE = -1
 """End of a flow beyond the processes that are solved for."""
 
+BEYOND = 1e12  # throughput of a system that has no solution
 CHUNK = 256  # systems at a time: their matrices fit into the cache
 TOLERANCE = 1e-13  # of the largest throughput of a system
-MOST_STEPS = 60
+MOST_STEPS = 240
+ROUNDS = 12
+"""Steps after which Newton's method, if it goes in circles, lets material be handed on for a while."""
 
 type Floats = NDArray[np.float64]
 
@@ -86,6 +89,8 @@ class Systems:
         Share of its process that a flow carries; of a flow that begins outside, what it carries.
     gain, share, shift, most : array (system, process)
         What arrives is multiplied by gain and share, shifted, and limited.
+    start : array (system, process)
+        Throughputs from which the search sets out.
     rules : sequence of Rule
     """
 
@@ -94,6 +99,7 @@ class Systems:
     share: Floats
     shift: Floats
     most: Floats
+    start: Floats
     rules: Sequence[Rule] = ()
 
     def part(self, which: slice) -> Systems:
@@ -102,7 +108,7 @@ class Systems:
             Rule(r.flow, r.slope[which], r.offset[which], r.most[which], r.absorbed_by)
             for r in self.rules
         ]
-        arrays = (self.shares, self.gain, self.share, self.shift, self.most)
+        arrays = (self.shares, self.gain, self.share, self.shift, self.most, self.start)
         return Systems(*(array[which] for array in arrays), rules)
 
 
@@ -172,7 +178,7 @@ def _solved(network: Network, systems: Systems) -> Balanced:
     given = shares * ~inner
     links = [edge for edge in taken if inner[edge]]
     identity = np.eye(size)
-    passed = np.zeros((len(shares), size))
+    passed = systems.start
     for step in range(MOST_STEPS):
         handed = _hand_out(network, systems, passed)
         factor = systems.gain * systems.share
@@ -188,21 +194,28 @@ def _solved(network: Network, systems: Systems) -> Balanced:
             begin, end = network.begins[edge], network.ends[edge]
             slopes[:, end, begin] += moves[:, end] * handed.slopes[:, edge]
         constant = after - (slopes @ passed[..., None])[..., 0]
-        passed = _step(identity - slopes, constant)
-    raise ResultError("The balance of this scenario could not be solved; limit fewer flows at once.")
+        if step % (2 * ROUNDS) >= ROUNDS:
+            passed = after
+            continue
+        found = _step(identity - slopes, constant)
+        lost = ~np.isfinite(found).all(axis=1) | (found.max(axis=1, initial=0.0) > BEYOND)
+        passed = np.where(lost[:, None], after, np.maximum(found, 0.0))
+    raise ResultError(
+        "This scenario has no balance: what changes leaves material that goes round and cannot leave, "
+        "or asks for more than a circle of processes can give. Let the difference stay or "
+        "be lost instead of going to others."
+    )
 
 
 def _step(matrix: Floats, constant: Floats) -> Floats:
+    """Solve linear systems; infinite where one has no solution."""
     try:
-        found = np.linalg.solve(matrix, constant[..., None])[..., 0]
+        return np.asarray(np.linalg.solve(matrix, constant[..., None])[..., 0])
     except np.linalg.LinAlgError:
-        found = np.full_like(constant, np.inf)
-    if not np.isfinite(found).all() or np.abs(found).max(initial=0.0) > 1e12:
-        raise ResultError(
-            "In this scenario material goes round and cannot leave: a circle of processes has no "
-            "way out. Let the difference stay or be lost instead of going to others."
-        )
-    return np.maximum(found, 0.0)
+        if len(matrix) == 1:
+            return np.full_like(constant, np.inf)
+    pairs = zip(matrix, constant, strict=True)
+    return np.concatenate([_step(one[None], right[None]) for one, right in pairs])
 
 
 def _finished(

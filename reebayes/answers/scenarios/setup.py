@@ -310,7 +310,7 @@ class Setup:
                         share[:, process] *= wanted.factor[:, column]
                 else:
                     rules.append(self._rule(wanted, column, shares))
-        systems = Systems(shares, np.ones_like(was), share, shift, most, rules)
+        systems = Systems(shares, np.ones_like(was), share, shift, most, was, rules)
         found = balance(network, systems)
         unmet = self._by_use(flows) - self._by_use(found.flows)
         return Solved(found.flows, found.stranded, found.lost, np.zeros_like(was),
@@ -333,7 +333,7 @@ class Setup:
                 else:
                     rules.append(self._rule(wanted, column, shares))
         one = np.ones_like(was)
-        found = balance(network, Systems(shares, gain, one, 0 * one, self.most(was), rules))
+        found = balance(network, Systems(shares, gain, one, 0 * one, self.most(was), was, rules))
         after = found.flows.copy()
         sources = graph.ends("source")
         for flow in np.flatnonzero(losing):
