@@ -30,6 +30,9 @@ Sensitivity to the assumptions
     draws it; `uncertainty_budget` parts its variance over the inputs; `leave_out` tells it without
     each source, reporter, record or kind, and `fewest_records` which few records would move it;
     `value_of_information` lists the new figures that would narrow its band most.
+What if
+    `scenario` solves the balance of every draw again with what a scenario of the study changes;
+    `effect` tells what that does, and `plot_effect` draws it.
 Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `write_report`.

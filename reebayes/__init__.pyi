@@ -5,6 +5,8 @@ from .answers.leave_one_out import disagreement as disagreement
 from .answers.leave_one_out import influence as influence
 from .answers.literature import beside_published as beside_published
 from .answers.predictive import predictive_check as predictive_check
+from .answers.scenarios.effects import effect as effect
+from .answers.scenarios.running import scenario as scenario
 from .answers.scores import compare as compare
 from .answers.scores import read_comparison as read_comparison
 from .customs import harmonise as harmonise
@@ -18,6 +20,7 @@ from .experiments.calibration import calibrate as calibrate
 from .experiments.leaving_out import fewest_records as fewest_records
 from .experiments.leaving_out import leave_out as leave_out
 from .experiments.sensitivities import sensitivity as sensitivity
+from .figures.changes import plot_effect as plot_effect
 from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals
 from .figures.heatmaps import plot_coverage as plot_coverage

@@ -31,10 +31,11 @@ ORDER = {
     "study": (
         *("header.frozen", "kinds", "targets", "rows", "reading.csvfiles", "table"),
         *("reading.cells", "schema", "hashing", "header.forms"),
-        *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
+        *("header.package", "header.report", "header.variants", "header.scenarios"),
+        *("header.settings", "drafts", "scenarios"),
         *("edits", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.priors", "checks.published"),
-        *("checks.records", "checks.whole", "checks.prior_flows", "checks.limits"),
+        *("checks.records", "checks.scenarios", "checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
         *("study", "description"),
     ),
@@ -75,15 +76,16 @@ ORDER = {
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
         *("predictive", "scores", "drivers", "information"),
+        *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
-    "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
+    "figures": ("style", "changes", "curves", "heatmaps", "ranks", "sankey", "tornado"),
     "experiments": (
         *("runs", "progress", "refits", "sensitivities", "budgets", "leaving_out"),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
-    "reporting": (*("plan", "spreadsheets", "tables", "checking", "pictures", "sections", "page"),),
+    "reporting": (*("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios", "sections", "page"),),
     "cli": (
         "console",
         "options",
@@ -91,6 +93,7 @@ ORDER = {
         "readers",
         "fits",
         "sensitivities",
+        "scenarios",
         "experiments",
         "main",
     ),
@@ -98,7 +101,7 @@ ORDER = {
 
 # What of a folder others may import; the others are its own affair.
 DOORS = {
-    "study": {"study", "study.edits", "study.kinds", "study.targets", "study.schema"},
+    "study": {"study", "study.edits", "study.kinds", "study.targets", "study.schema", "study.scenarios"},
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
     "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
@@ -111,7 +114,7 @@ DOORS = {
         *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
         *("experiments.budgets", "experiments.leaving_out"),
     },
-    "reporting": {"reporting.page", "reporting.tables", "reporting.spreadsheets"},
+    "reporting": {"reporting.page", "reporting.scenarios", "reporting.tables", "reporting.spreadsheets"},
     "cli": {"cli.main"},
 }
 

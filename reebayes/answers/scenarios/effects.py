@@ -173,7 +173,7 @@ def _cells(
     ci_prob: float,
 ) -> dict[str, Any]:  # fmt: skip
     tail = (1 - ci_prob) / 2
-    change = after - before
+    change = np.where(np.abs(after - before) < SMALLEST, 0.0, after - before)
     middle, lower, upper = (float(v) for v in np.quantile(change, [0.5, tail, 1 - tail]))
     was = float(np.median(before))
     gap = about["what"] in ("stranded", "lost", "shortage", "unmet")
@@ -203,9 +203,9 @@ def _sentence(scenario: xr.DataTree, table: pd.DataFrame, years: Span, known: li
     if total is not None:
         unit, percent = total["unit"], f"{100 * total['ci_prob']:g} %"
         band = _sized(total)
-        verb = "falls" if total["difference"] < 0 else "rises"
+        change = "falls by" if total["difference"] < 0 else "rises by"
         pieces.append(
-            f"{_capital(label)}: use {verb} by {band} {unit} {when} (median and {percent} band), "
+            f"{_capital(label)}: use {change} {band} {unit} {when} (median and {percent} band), "
             f"of {format_value(total['factual'])}; P(loss > {total['x']:g} {unit}) = "
             f"{total['probability']:.2f}."
         )

@@ -199,6 +199,11 @@ def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
         if name not in context.terms:
             message = f"unknown quantity {quoted(name)}. {suggestion(name, context.terms)}"
             yield Fault(TABLE, None, f"report.{key}", name, message)
+    scenarios = draft.header.scenarios
+    for name in report.get("scenarios", ()):
+        if name not in scenarios:
+            message = f"unknown scenario {quoted(name)}. {suggestion(name, scenarios)}".strip()
+            yield Fault(TABLE, None, "report.scenarios", name, message)
     for key, year in named_years(report):
         if draft.header.years and year not in context.years:
             message = f"{year} is not a year of the study, {context.years[0]}-{context.years[-1]}"

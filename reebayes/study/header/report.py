@@ -30,6 +30,7 @@ FORMS: Mapping[str, Form] = {
         "a table of quantity = list of quantities, each once",
         table_of(list_of(is_text)),
     ),
+    "scenarios": ("a list of scenarios, each once", list_of(is_text)),
     "panels": (
         "a list of {title = text, quantities = list}",
         list_of(table_with({"title": is_text, "quantities": list_of(is_text)})),
