@@ -111,7 +111,7 @@ def _use_rows(parts: Sequence[Contents], years: Span) -> Iterator[_Row]:
     if len(regions) > 1:
         sums += [(f"use_{name}", name, "", region == name) for name in regions]
     sums += [(use, processes["region"][use], processes["label"][use], target == use)
-             for use in dict.fromkeys(target)]  # fmt: skip
+             for use in processes.index if use in {*target}]  # fmt: skip
     for name, where, label, chosen in sums:
         about = {"name": name, "what": USE, "region": where, "stage": USE, "product": label,
                  "label": label or f"use, {where}"}  # fmt: skip

@@ -189,9 +189,10 @@ class _Looked:
             yield "years", years_text(change.years), message
         if change.kind == FLOW and change.name in self.context.edges:
             active = self.context.edges[change.name].years
-            lacking = {*change.years} - active
+            meant = {*change.years} & {*years}
+            lacking = meant - active
             grows = change.way in (SET, ADD) and change.size.high > 0
-            if lacking and (grows or lacking == {*change.years}):
+            if lacking and (grows or lacking == meant):
                 message = (
                     f"{change.name!r} cannot exist in {years_text(lacking)}; it is active in "
                     f"{years_text(active)}"
@@ -251,7 +252,7 @@ def _twice(looked_at: _Looked, scenario: Scenario, name: str) -> Found:
                 yield key, change.name, message
     for change in scenario.changes:
         other = changed.get(change.absorbed_by)
-        if other is not None and {*other.years} & {*change.years}:
+        if other is not None and other is not change and {*other.years} & {*change.years}:
             key = change.place.removeprefix(f"{name}.")
             key = f"{key}.absorbed_by" if key.startswith("changes.") else "combines"
             message = f"flow {change.absorbed_by!r} changes itself in {other.place}"
