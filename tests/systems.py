@@ -1,8 +1,8 @@
 """Random small systems with loops, stocks, losses and trade, and a balance written apart.
 
 Flows are exact: inputs and shares are fractions, and the balance is solved by elimination in
-fractions. `pushed` is a second way, in floats: material is handed on round after round until nothing
-moves, which knows limits too.
+fractions. `pushed` is a second way, in floats: material is handed on round after round until
+nothing moves, which knows limits too.
 """
 
 from collections.abc import Mapping
@@ -87,7 +87,8 @@ def random_system(seed: int) -> System:
 
     for r in regions:
         kinds = {"mine": "conversion", "ore": "market", "plant": "conversion", "metal": "market",
-                 "magnets": "use", "alloys": "use", "residues": "loss", "stocks": "environment"}  # fmt: skip
+                 "magnets": "use", "alloys": "use", "residues": "loss",
+                 "stocks": "environment"}  # fmt: skip
         processes += [Process(f"{name}_{r}", kind, r, f"{name} {r}")
                       for name, kind in kinds.items()]  # fmt: skip
         add(f"dig_{r}", "nature", f"mine_{r}", "ore")
@@ -170,7 +171,10 @@ def worked_out(
     sure = None if capacity is None else Size(capacity, capacity, capacity)
     scenario = Scenario("s", "s", "", (), (YEAR,), closure, sure, changes)
     uses = [p.process for p in study.processes if p.kind == "use"]
-    graph = Graph(study, tuple(use for use in uses if any(c.name == use and c.kind == "process" for c in changes)))
+    graph = Graph(
+        study,
+        tuple(use for use in uses if any(c.name == use and c.kind == "process" for c in changes)),
+    )
     values = np.array([[[float(was[name]) for name in graph.flows]]])
     sizes = {one.place: np.array([one.size.middle]) for one in changes}
     if capacity is not None:

@@ -78,7 +78,9 @@ def test_flows_are_made_of_inputs_and_shares_and_not_copied(seed: int) -> None:
 
 @settings(max_examples=25)
 @given(SEEDS, st.data())
-def test_inputs_and_shares_that_change_solve_as_fractions_do(seed: int, data: st.DataObject) -> None:
+def test_inputs_and_shares_that_change_solve_as_fractions_do(
+    seed: int, data: st.DataObject
+) -> None:
     """A scaled share takes from, and gives to, what else leaves its process."""
     system = random_system(seed)
     scaled = data.draw(st.sampled_from([f.flow for f in system.study.flows if f.flow[:5] == "metal"
@@ -245,7 +247,7 @@ def test_no_plant_passes_more_than_it_can(seed: int, capacity: float) -> None:
     shut = [f.flow for f in system.study.flows if f.flow[:3] == "ore" and f.source != f.target
             and f.target[:3] == "ore"]  # fmt: skip
     changes = [change(f, "set", 0.0, "others") for f in shut]
-    found, solved, graph = worked_out(system, *changes, closure="capacity", capacity=capacity)
+    found, solved, _ = worked_out(system, *changes, closure="capacity", capacity=capacity)
     for region in ("A", "B"):
         into = [f.flow for f in system.study.flows if f.target == f"plant_{region}"]
         limit = capacity * float(sum(factual[f] for f in into))

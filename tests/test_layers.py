@@ -35,7 +35,8 @@ ORDER = {
         *("header.settings", "drafts", "scenarios"),
         *("edits", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.priors", "checks.published"),
-        *("checks.records", "checks.scenarios", "checks.whole", "checks.prior_flows", "checks.limits"),
+        *("checks.records", "checks.scenarios"),
+        *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
         *("study", "description"),
     ),
@@ -85,7 +86,10 @@ ORDER = {
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
-    "reporting": (*("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios", "sections", "page"),),
+    "reporting": (
+        *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
+        *("sections", "page"),
+    ),
     "cli": (
         "console",
         "options",
@@ -101,7 +105,10 @@ ORDER = {
 
 # What of a folder others may import; the others are its own affair.
 DOORS = {
-    "study": {"study", "study.edits", "study.kinds", "study.targets", "study.schema", "study.scenarios"},
+    "study": {
+        *("study", "study.edits", "study.kinds", "study.targets", "study.schema"),
+        "study.scenarios",
+    },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
     "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
@@ -114,7 +121,10 @@ DOORS = {
         *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
         *("experiments.budgets", "experiments.leaving_out"),
     },
-    "reporting": {"reporting.page", "reporting.scenarios", "reporting.tables", "reporting.spreadsheets"},
+    "reporting": {
+        *("reporting.page", "reporting.tables", "reporting.spreadsheets"),
+        "reporting.scenarios",
+    },
     "cli": {"cli.main"},
 }
 

@@ -16,10 +16,10 @@ NAMES = """
 Estimate FitError Flow Prior Process Quantity Record ReebayesError ResultError Source Study
 StudyError StudyWarning Table __version__ bands beside_published build_model calibrate compare
 coverage cumulative disagreement draw_sankey effect export_tables fewest_records fit flow harmonise
-identify influence learnt leave_out open_fit plot_bands plot_coverage plot_effect plot_learnt plot_predictive
-plot_tornado plot_totals predictive_check probability_above quantity read_comparison read_study
-record_table save_fit scenario sensitivity simulate_records simulate_world source_table study_of
-uncertainty_budget value_of_information write_report
+identify influence learnt leave_out open_fit plot_bands plot_coverage plot_effect plot_learnt
+plot_predictive plot_tornado plot_totals predictive_check probability_above quantity read_comparison
+read_study record_table save_fit scenario sensitivity simulate_records simulate_world source_table
+study_of uncertainty_budget value_of_information write_report
 """.split()
 
 

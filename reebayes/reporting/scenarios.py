@@ -26,15 +26,15 @@ from reebayes.results.summaries import bands
 from reebayes.wording import format_band, format_value
 
 CLOSURES = {
-    "supply": "What arrives goes on: every process hands on the shares that it did, so less is used "
-    "where less arrives.",
+    "supply": "What arrives goes on: every process hands on the shares that it did, so less is "
+    "used where less arrives.",
     "capacity": "What arrives goes on as far as plants can pass it; what they cannot stays before "
     "them and is told as stranded.",
     "demand": "Uses stay as they were; what nobody supplies is told as shortage.",
 }
 ACCOUNTING = (
-    "Each draw of the fit keeps its transfer coefficients and inputs, and its mass balance is solved "
-    "again with what the scenario changes. This is accounting: no prices, no behaviour, no "
+    "Each draw of the fit keeps its transfer coefficients and inputs, and its mass balance is "
+    "solved again with what the scenario changes. This is accounting: no prices, no behaviour, no "
     "substitution."
 )
 REGION_COLUMNS = 3
@@ -91,12 +91,12 @@ def scenario_tables(tree: xr.DataTree, table: pd.DataFrame) -> dict[str, pd.Data
         As `effect` returns it.
     """
     name = str(tree.attrs["scenario"])
-    units = contents_of(tree[FACTUAL]).units
+    units = contents_of(tree.children[FACTUAL]).units
     joined = []
     for what, dim in (("quantities", QUANTITY), ("flows", FLOW)):
         columns: dict[str, Any] = {}
         for part in (FACTUAL, COUNTERFACTUAL, DIFFERENCE):
-            band = bands(tree[part].to_dataset()[what]).drop_attrs()
+            band = bands(tree.children[part].to_dataset()[what]).drop_attrs()
             stacked = band.to_dataframe(dim_order=[dim, YEAR])
             columns |= {f"{part}_{end}": stacked[end] for end in ("median", "lower", "upper")}
         found = pd.DataFrame(columns).reset_index()
@@ -126,7 +126,7 @@ def scenario_block(
         Whether to show diagrams and tables beyond use.
     """
     table = effect(tree, years=years, x=x)
-    known = contents_of(tree[FACTUAL]).years
+    known = contents_of(tree.children[FACTUAL]).years
     gaps = [what for what in WHATS if what != "use" and (table["what"] == what).any()]
     parts = dict.fromkeys((FACTUAL, COUNTERFACTUAL))
     last = years if isinstance(years, int) else years[1] if years else known[-1]
@@ -143,7 +143,9 @@ def scenario_block(
         "gaps": _rows(table[table["what"].isin(gaps)]) if whole else [],
         "figure": _effect_figure(table, ["use", *(gaps if whole else ())]),
         "by_year": _years_figure(tree) if whole and len(known) > 1 else None,
-        "sankeys": {part: Markup(draw_sankey(tree[part], last)) for part in parts} if whole else {},
+        "sankeys": {part: Markup(draw_sankey(tree.children[part], last)) for part in parts}
+        if whole
+        else {},
         "sankey_year": last,
         "whole": whole,
     }
@@ -151,10 +153,12 @@ def scenario_block(
 
 def _citations(contents: Contents, keys: Sequence[str], tree: xr.DataTree) -> list[str]:
     """Citations of the sources of a scenario, as the study has them now."""
-    now = contents_of(tree[FACTUAL]).sources
+    now = contents_of(tree.children[FACTUAL]).sources
     tables = (now, contents.sources)
-    return [next((table.loc[key, "citation"] for table in tables if key in table.index), key)
-            for key in keys]  # fmt: skip
+    return [
+        next((str(table.loc[key, "citation"]) for table in tables if key in table.index), key)
+        for key in keys
+    ]
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, str]]:
@@ -192,7 +196,7 @@ def _effect_figure(table: pd.DataFrame, whats: Sequence[str]) -> dict[str, str]:
 def _years_figure(tree: xr.DataTree) -> dict[str, str] | None:
     """Use by region over the years, as it was and in the scenario."""
     parts: Mapping[str, Contents] = {
-        name: contents_of(tree[name]) for name in (FACTUAL, COUNTERFACTUAL)
+        name: contents_of(tree.children[name]) for name in (FACTUAL, COUNTERFACTUAL)
     }
     flows, processes = parts[FACTUAL].flows, parts[FACTUAL].processes
     into = flows[flows["target"].map(processes["kind"]) == "use"]
@@ -216,9 +220,8 @@ def _years_figure(tree: xr.DataTree) -> dict[str, str] | None:
         year = int(after[YEAR].values[-1])
         ends = (float(after[end].values[-1]) for end in ("median", "lower", "upper"))
         told.append(f"{name} {year}: {format_band(*ends)}")
-    for ax in axes[len(regions):]:
+    for ax in axes[len(regions) :]:
         ax.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return embedded(figure, f"Use in the scenario in {unit}: {'; '.join(told)}.")
-

@@ -11,7 +11,13 @@ from typing import Any, Self
 from reebayes.errors import Fault, StudyError, StudyWarning
 from reebayes.files import write_whole
 from reebayes.study.changes import changed, check_variants, unheard
-from reebayes.study.checks.whole import check_draft, check_kept, check_types, checked_scenario, sound_header
+from reebayes.study.checks.whole import (
+    check_draft,
+    check_kept,
+    check_types,
+    checked_scenario,
+    sound_header,
+)
 from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
 from reebayes.study.hashing import SCHEMAS, digest, rows_of, tables_of
@@ -32,13 +38,7 @@ from reebayes.study.rows import (
     route_name,
 )
 from reebayes.study.scenarios import Scenario
-from reebayes.study.schema import (
-    FLOWS,
-    QUANTITIES,
-    RECORDS,
-    SCHEMA,
-    SOURCES,
-)
+from reebayes.study.schema import FLOWS, QUANTITIES, RECORDS, SCHEMA, SOURCES
 from reebayes.study.table import Table
 from reebayes.study.targets import NOISE_FLOOR
 from reebayes.study.writing import texts
@@ -60,9 +60,9 @@ class Study:
     A study is never changed: `with_prior`, `with_source`, `with_record`, `with_flow`,
     `without_source`, `without_reporter` and `with_records` return checked copies, and `variant` one
     that ``study.toml`` declares. Flows are in ``unit``
-    (thousand tonnes of content a year). ``settings``, ``report``, ``package``, ``variants``
-    and ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature estimates; no fit
-    and no hash depends on them.
+    (thousand tonnes of content a year). ``settings``, ``report``, ``package``, ``variants`` and
+    ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature
+    estimates; no fit and no hash depends on them.
     """
 
     path: Path
@@ -369,7 +369,7 @@ class Study:
         )
 
     def scenario(self, name: str) -> Scenario:
-        """Return what ``[scenarios]`` of ``study.toml`` declares under a name; see `checked_scenario`.
+        """Return what ``[scenarios]`` of ``study.toml`` declares under a name, checked.
 
         Parameters
         ----------
@@ -571,7 +571,7 @@ def _in_order(faults: Iterable[Fault]) -> list[Fault]:
     return sorted(dict.fromkeys(faults), key=lambda f: (order.index(f.table), f.row or 0))
 
 
-def _draft_of(study: Study, **tables: Settings) -> Draft:
+def _draft_of(study: Study, **tables: Any) -> Draft:
     """Return a copy's rows as a draft to check; they have no line in any file."""
 
     def entries(rows: Iterable[Any]) -> list[Entry[Any]]:

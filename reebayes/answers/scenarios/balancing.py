@@ -1,13 +1,13 @@
 """The mass balance of many systems at once, with limits on flows and processes.
 
-What arrives at a process is handed on: forwards along the flows where supply drives, backwards where
-demand does. A process passes x of what arrives, and each flow out of it carries a share of x, unless
-a `Rule` says otherwise. What a process cannot pass stays where it came from. So
+What arrives at a process is handed on: forwards along the flows where supply drives, backwards
+where demand does. A process passes x of what arrives, and each flow out of it carries a share of x,
+unless a `Rule` says otherwise. What a process cannot pass stays where it came from. So
 
     x = min(most, share * gain * (given + what is handed to it) + shift),
 
-which is linear but for the limits. Newton's method solves it: a system without limits takes one step,
-one with limits as many as it takes to find which of them bind.
+which is linear but for the limits. Newton's method solves it: a system without limits takes one
+step, one with limits as many as it takes to find which of them bind.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CHUNK = 256  # systems at a time: their matrices fit into the cache
 TOLERANCE = 1e-13  # of the largest throughput of a system
 MOST_STEPS = 240
 ROUNDS = 12
-"""Steps after which Newton's method, if it goes in circles, lets material be handed on for a while."""
+"""Steps after which Newton's method, in case it goes in circles, lets material be handed on."""
 
 type Floats = NDArray[np.float64]
 
@@ -108,8 +108,10 @@ class Systems:
             Rule(r.flow, r.slope[which], r.offset[which], r.most[which], r.absorbed_by)
             for r in self.rules
         ]
-        arrays = (self.shares, self.gain, self.share, self.shift, self.most, self.start)
-        return Systems(*(array[which] for array in arrays), rules)
+        return Systems(
+            self.shares[which], self.gain[which], self.share[which], self.shift[which],
+            self.most[which], self.start[which], rules,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,9 @@ def _solved(network: Network, systems: Systems) -> Balanced:
         lost = ~np.isfinite(found).all(axis=1) | (found.max(axis=1, initial=0.0) > BEYOND)
         passed = np.where(lost[:, None], after, np.maximum(found, 0.0))
     raise ResultError(
-        "This scenario has no balance: what changes leaves material that goes round and cannot leave, "
-        "or asks for more than a circle of processes can give. Let the difference stay or "
-        "be lost instead of going to others."
+        "This scenario has no balance: material goes round and cannot leave, or more is asked of a "
+        "circle of processes than it can give. Let the difference stay or be lost instead of going "
+        "to others."
     )
 
 

@@ -77,7 +77,7 @@ def effect(
         raise ResultError("This is no scenario; give what `scenario` returns.")
     if x is not None and not x >= 0:
         raise ResultError(f"x must be a loss from 0 up, got {x}.")
-    parts = [contents_of(scenario[name]) for name in (FACTUAL, COUNTERFACTUAL)]
+    parts = [contents_of(scenario.children[name]) for name in (FACTUAL, COUNTERFACTUAL)]
     known = parts[0].years
     for year in (years,) if isinstance(years, int) else years or ():
         if year not in known:
@@ -151,7 +151,7 @@ def _quantity_rows(
 
 def _gap_rows(scenario: xr.DataTree, years: Span) -> Iterator[_Row]:
     """What is stranded, lost, short and unmet, wherever it is more than rounding."""
-    gaps = scenario[GAPS].to_dataset()
+    gaps = scenario.children[GAPS].to_dataset()
     known = [int(year) for year in gaps[YEAR].values]
     for what, values in gaps.data_vars.items():
         dim = USE if what == "unmet" else PROCESS
@@ -198,9 +198,8 @@ def _sentence(scenario: xr.DataTree, table: pd.DataFrame, years: Span, known: li
     first, last = (years, years) if isinstance(years, int) else years or (known[0], known[-1])
     when = f"in {first}" if first == last else f"over {first}-{last}"
     label = str(scenario.attrs.get("label", scenario.attrs.get("scenario", "")))
-    total = table.loc["use"] if "use" in table.index else None
     pieces = []
-    if total is not None:
+    for _, total in table[table.index == USE].iterrows():
         unit, percent = total["unit"], f"{100 * total['ci_prob']:g} %"
         band = _sized(total)
         change = "falls by" if total["difference"] < 0 else "rises by"

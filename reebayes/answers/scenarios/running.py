@@ -168,7 +168,9 @@ def _tree(
 
     def array(values: Floats, dim: str, names: Sequence[str]) -> xr.DataArray:
         return xr.DataArray(
-            values.reshape(*shape, len(names)), dims=(*dims, dim), coords={**coords, dim: list(names)}
+            values.reshape(*shape, len(names)),
+            dims=(*dims, dim),
+            coords={**coords, dim: list(names)},
         )
 
     flows = array(solved["flows"], FLOW, list(graph.flows))
@@ -206,9 +208,7 @@ def _tree(
     return tree
 
 
-def _places(
-    study: Study, graph: Graph, places: Sequence[str]
-) -> dict[str, tuple[str, list[str]]]:
+def _places(study: Study, graph: Graph, places: Sequence[str]) -> dict[str, tuple[str, list[str]]]:
     """Region, stage and product of processes, region and application of uses, as coordinates."""
     leaving = {name: [f.product for f in study.flows if f.source == name and
                       study.processes[f.target].kind != "loss"] for name in places}  # fmt: skip

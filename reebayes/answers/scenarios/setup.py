@@ -336,7 +336,7 @@ class Setup:
         found = balance(network, Systems(shares, gain, one, 0 * one, self.most(was), was, rules))
         after = found.flows.copy()
         sources = graph.ends("source")
-        for flow in np.flatnonzero(losing):
+        for flow in np.flatnonzero(losing).tolist():
             process = sources[flow]
             after[:, flow] = found.passed[:, process] * _ratio(flows[:, flow], was[:, process], 0.0)
         # What a process lacks is what nobody handed to it, and what was lost on the way.

@@ -71,7 +71,7 @@ def _faults(draft: Draft, context: Context, scenarios: Mapping[str, Any], name: 
         if change.place.startswith(own):
             key = change.place.removeprefix(f"{name}.")
             faults = looked_at.faults(change, scenario.years)
-            yield from ((f"{key}.{column}".rstrip("."), *rest) for column, *rest in faults)
+            yield from ((f"{key}.{at}".rstrip("."), value, told) for at, value, told in faults)
     yield from _twice(looked_at, scenario, name)
 
 
@@ -81,8 +81,10 @@ def _table_faults(
     """Faults of the keys beside the changes."""
     for other in table.get("combines", ()):
         if other not in scenarios:
-            yield "combines", other, f"unknown scenario {quoted(other)}. " + suggestion(
-                other, scenarios
+            yield (
+                "combines",
+                other,
+                f"unknown scenario {quoted(other)}. " + suggestion(other, scenarios),
             )
         elif "combines" in scenarios[other]:
             yield "combines", other, f"{other!r} combines others itself; name those"
@@ -148,7 +150,11 @@ class _Looked:
         yield from self._years_faults(change, years)
         low = change.size.low
         if change.way != ADD and low < 0:
-            yield change.way, f"{low:g}", f"{change.way} {low:g} is below 0; nothing flows backwards"
+            yield (
+                change.way,
+                f"{low:g}",
+                f"{change.way} {low:g} is below 0; nothing flows backwards",
+            )
         if unknown:
             return
         if change.kind == PROCESS:

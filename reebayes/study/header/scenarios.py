@@ -39,6 +39,7 @@ NEEDED = ("label", "why", "source")
 ENDS = ("low", "middle", "high")
 """Quantiles of 5, 50 and 95 % of an uncertain size."""
 
+
 def _is_years(value: Any) -> bool:
     if type(value) is int:
         return 1000 <= value <= 9999
