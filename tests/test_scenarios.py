@@ -16,8 +16,12 @@ from hypothesis import strategies as st
 import reebayes as rb
 from reebayes.answers.scenarios.setup import draw_size, weight_of
 from reebayes.cli.main import main
+from reebayes.reporting.plan import plan_of
+from reebayes.reporting.sections import Material, what_if
+from reebayes.reporting.templating import environment
 from reebayes.results.contents import DRAWS
 from reebayes.results.description import constant_data, descriptive_attributes
+from reebayes.results.reading import contents_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.scenarios import Change, Size
 from tests.fakes import complete
@@ -514,6 +518,18 @@ def test_the_command_takes_scenarios_of_the_study_as_it_is_now(
     (now / "records.csv").write_text(records)
     assert main(["scenario", str(file), "s", "--data", str(now)]) == 2
     assert "not a fit of the study" in capsys.readouterr().err
+
+
+def test_a_report_tells_the_scenarios_that_the_study_names(fit: xr.DataTree) -> None:
+    contents = contents_of(fit)
+    material = Material(contents, plan_of(contents, None))
+    found = what_if(material)
+    assert found is not None
+    body = environment().get_template("what_if.html.j2").render(material.common | found)
+    assert "<h3>No ore is exported in 2011</h3>" in body
+    assert "use rises by" in body
+    assert "<svg" not in body
+    assert what_if(Material(contents, replace(material.plan, scenarios=()))) is None
 
 
 def test_the_bundled_scenarios_are_there_and_sound() -> None:
