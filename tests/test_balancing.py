@@ -178,6 +178,8 @@ def test_limits_are_those_of_material_handed_on_round_by_round(
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-10 * scale_of(system)), name
     assert imbalance(system, found, solved, graph) < 1e-9
+    assert others or solved.stranded.sum() == 0
+    assert not others or solved.lost.sum() == 0
 
 
 def any_changes(system: System, data: st.DataObject, closure: str) -> list[Change]:
@@ -254,6 +256,8 @@ def test_no_plant_passes_more_than_it_can(seed: int, capacity: float) -> None:
         assert sum(found[f] for f in into) <= limit * (1 + 1e-12)
     assert solved.stranded.sum() >= 0
     assert all(found[f] == 0 for f in shut)
+    for mined in (f.flow for f in system.study.flows if f.flow[:4] == "mine"):
+        assert found[mined] == pytest.approx(float(factual[mined]), rel=1e-12)
 
 
 @settings(max_examples=25)
