@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -190,6 +190,35 @@ class Wanted:
         return np.asarray(np.clip(wanted, 0.0, self.limit[:, column]))
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """What is multiplied, shifted and limited of what each process takes in."""
+
+    share: Floats
+    shift: Floats
+    most: Floats
+
+    def throttle(self, process: int, wanted: Wanted, column: int, part: Floats) -> None:
+        """Let a plant take in no more than it needs for what is asked of one of its products.
+
+        Parameters
+        ----------
+        process : int
+        wanted : Wanted
+        column : int
+            Which of the flows.
+        part : array (system)
+            Share of the plant's throughput that it makes up.
+        """
+        way, offset = wanted.change.way, wanted.offset[:, column]
+        limit = offset if way == SET else wanted.limit[:, column]
+        self.most[:, process] = np.minimum(self.most[:, process], _ratio(limit, part, np.inf))
+        if way == ADD:
+            self.shift[:, process] += _ratio(offset, part, 0.0)
+        if way == SCALE:
+            self.share[:, process] *= wanted.factor[:, column]
+
+
 class Setup:
     """Systems of some years in which the same changes hold, one for each draw and year.
 
@@ -288,33 +317,36 @@ class Setup:
         out, into = graph.sums(flows, "source"), graph.sums(flows, "target")
         was = np.where(graph.sinks, into, out)
         shares = _shares(flows, was, network.begins)
-        share, shift, most = np.ones_like(was), np.zeros_like(was), self.most(was)
-        rules = []
-        for wanted in map(self.wanted, self._flow_changes()):
-            stays = wanted.change.absorbed_by == "stays"
-            for column, flow in enumerate(wanted.flows):
-                process = network.begins[flow]
-                if process == OUTSIDE:
-                    shares[:, flow] = wanted.of(column, flows[:, flow])
-                elif stays and graph.mines[process]:
-                    factor = _ratio(wanted.of(column, flows[:, flow]), flows[:, flow], 1.0)
-                    shares[:, network.ends == process] *= factor[:, None]
-                elif stays and graph.kinds[graph.inner[process]] == "conversion":
-                    part = shares[:, flow]
-                    way, limit = wanted.change.way, wanted.limit[:, column]
-                    limit = wanted.offset[:, column] if way == SET else limit
-                    most[:, process] = np.minimum(most[:, process], _ratio(limit, part, np.inf))
-                    if way == ADD:
-                        shift[:, process] += _ratio(wanted.offset[:, column], part, 0.0)
-                    if way == SCALE:
-                        share[:, process] *= wanted.factor[:, column]
-                else:
-                    rules.append(self._rule(wanted, column, shares))
-        systems = Systems(shares, np.ones_like(was), share, shift, most, was, rules)
+        limits = _Limits(np.ones_like(was), np.zeros_like(was), self.most(was))
+        rules = [
+            rule
+            for wanted in map(self.wanted, self._flow_changes())
+            for rule in self._applied(wanted, network, shares, limits)
+        ]
+        one = np.ones_like(was)
+        systems = Systems(shares, one, limits.share, limits.shift, limits.most, was, rules)
         found = balance(network, systems)
         unmet = self._by_use(flows) - self._by_use(found.flows)
         return Solved(found.flows, found.stranded, found.lost, np.zeros_like(was),
                       np.maximum(unmet, 0.0))  # fmt: skip
+
+    def _applied(
+        self, wanted: Wanted, network: Network, shares: Floats, limits: _Limits
+    ) -> Iterator[Rule]:  # fmt: skip
+        """Change inputs, limits and shares; yield rules of what leaves processes otherwise."""
+        graph, stays = self.graph, wanted.change.absorbed_by == "stays"
+        for column, flow in enumerate(wanted.flows):
+            process, was = network.begins[flow], self.factual[:, flow]
+            if process == OUTSIDE:
+                shares[:, flow] = wanted.of(column, was)
+            elif stays and graph.mines[process]:
+                # What a mine does not yield is not mined: all that enters it changes alike.
+                factor = _ratio(wanted.of(column, was), was, 1.0)
+                shares[:, network.ends == process] *= factor[:, None]
+            elif stays and graph.kinds[graph.inner[process]] == "conversion":
+                limits.throttle(int(process), wanted, column, shares[:, flow])
+            else:
+                yield self._rule(wanted, column, shares)
 
     def _backwards(self) -> Solved:
         graph, flows = self.graph, self.factual
