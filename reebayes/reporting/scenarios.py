@@ -26,8 +26,8 @@ from reebayes.results.summaries import bands
 from reebayes.wording import format_band, format_value
 
 CLOSURES = {
-    "supply": "What arrives goes on: every process hands on the shares that it did, so less is "
-    "used where less arrives.",
+    "supply": "What arrives goes on: every process hands on the shares that it did, and uses take "
+    "what reaches them.",
     "capacity": "What arrives goes on as far as plants can pass it; what they cannot stays before "
     "them and is told as stranded.",
     "demand": "Uses stay as they were; what nobody supplies is told as shortage.",
@@ -36,6 +36,11 @@ ACCOUNTING = (
     "Each draw of the fit keeps its transfer coefficients and inputs, and its mass balance is "
     "solved again with what the scenario changes. This is accounting: no prices, no behaviour, no "
     "substitution."
+)
+LEAD = (
+    f"What would have been. Every value is a median with its {100 * CI_PROB:g} % equal-tailed "
+    "credible band, given the records, the priors, the model and what the scenario says; nothing "
+    "is fitted again."
 )
 REGION_COLUMNS = 3
 
@@ -68,7 +73,7 @@ def write_scenarios(
     common = {
         "study": f"{contents.attrs['study_name']}: what if", "unit": contents.unit,
         "first": contents.years[0], "last": contents.years[-1],
-        "percent": f"{100 * CI_PROB:g} %", "converged": contents.converged,
+        "lead": LEAD, "percent": f"{100 * CI_PROB:g} %", "converged": contents.converged,
         "verdict": contents.attrs.get("verdict", ""),
     }  # fmt: skip
     sections = []

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -59,6 +60,24 @@ class Network:
         """Number of processes that are solved for."""
         return len(self.sinks)
 
+    @cached_property
+    def links(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+        """Flows between processes, the pairs of processes they link, and which links which."""
+        edges = np.flatnonzero((self.begins != OUTSIDE) & (self.ends != OUTSIDE))
+        codes = self.ends[edges] * self.size + self.begins[edges]
+        pairs, which = np.unique(codes, return_inverse=True)
+        sums = np.zeros((len(edges), len(pairs)))
+        sums[np.arange(len(edges)), which] = 1.0
+        return edges, pairs, sums
+
+    @cached_property
+    def arrivals(self) -> Floats:
+        """Whether each flow (flow, process) ends in each process."""
+        found = np.zeros((len(self.ends), self.size))
+        taken = np.flatnonzero(self.ends != OUTSIDE)
+        found[taken, self.ends[taken]] = 1.0
+        return found
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -102,7 +121,7 @@ class Systems:
     start: Floats
     rules: Sequence[Rule] = ()
 
-    def part(self, which: slice) -> Systems:
+    def part(self, which: slice | NDArray[np.int64]) -> Systems:
         """Return some of the systems."""
         rules = [
             Rule(r.flow, r.slope[which], r.offset[which], r.most[which], r.absorbed_by)
@@ -171,42 +190,70 @@ class _Handed:
     lost: Floats
 
 
-def _solved(network: Network, systems: Systems) -> Balanced:
-    size, shares = network.size, systems.shares
-    inner = network.begins != OUTSIDE
-    arrivals = np.zeros((len(network.ends), size))
-    taken = np.flatnonzero(network.ends != OUTSIDE)
-    arrivals[taken, network.ends[taken]] = 1.0
-    given = shares * ~inner
-    links = [edge for edge in taken if inner[edge]]
-    identity = np.eye(size)
-    passed = systems.start
-    for step in range(MOST_STEPS):
+@dataclass(frozen=True)
+class _Arrived:
+    """What processes hand out at given throughputs, and what then arrives in each."""
+
+    handed: _Handed
+    arriving: Floats
+    after: Floats
+
+    @classmethod
+    def at(cls, network: Network, systems: Systems, passed: Floats) -> _Arrived:
+        """Hand out what is passed."""
         handed = _hand_out(network, systems, passed)
+        offered = np.where(network.begins == OUTSIDE, systems.shares, handed.flows)
         factor = systems.gain * systems.share
-        arriving = factor * ((given + handed.flows * inner) @ arrivals) + systems.shift
-        after = np.clip(arriving, 0.0, systems.most)
-        scale = 1.0 + after.max(axis=1, initial=0.0)
-        error = np.abs(after - passed).max(axis=1, initial=0.0)
-        if step and (error <= TOLERANCE * scale).all():
-            return _finished(network, systems, handed, passed, arriving, arrivals, given)
-        moves = factor * ((arriving >= 0) & (arriving < systems.most))
-        slopes = np.zeros((len(shares), size, size))
-        for edge in links:
-            begin, end = network.begins[edge], network.ends[edge]
-            slopes[:, end, begin] += moves[:, end] * handed.slopes[:, edge]
-        constant = after - (slopes @ passed[..., None])[..., 0]
-        if step % (2 * ROUNDS) >= ROUNDS:
-            passed = after
-            continue
-        found = _step(identity - slopes, constant)
-        lost = ~np.isfinite(found).all(axis=1) | (found.max(axis=1, initial=0.0) > BEYOND)
-        passed = np.where(lost[:, None], after, np.maximum(found, 0.0))
+        arriving = factor * (offered @ network.arrivals) + systems.shift
+        return cls(handed, arriving, np.clip(arriving, 0.0, systems.most))
+
+
+def _solved(network: Network, systems: Systems) -> Balanced:
+    passed = systems.start.copy()
+    left, work = np.arange(len(passed)), systems
+    for step in range(MOST_STEPS):
+        found = _Arrived.at(network, work, passed[left])
+        error = np.abs(found.after - passed[left]).max(axis=1, initial=0.0)
+        done = (error <= TOLERANCE * found.after.max(axis=1, initial=0.0)) & (step > 0)
+        if done.all():
+            return _finished(network, systems, passed)
+        going = np.flatnonzero(~done)
+        # After a while without an end material is handed on, from where the search sets out again.
+        better = found.after[going]
+        if step % (2 * ROUNDS) < ROUNDS:
+            better = _newton(network, work, found, passed[left], going)
+        left, work = left[going], work if len(going) == len(left) else work.part(going)
+        passed[left] = better
     raise ResultError(
         "This scenario has no balance: material goes round and cannot leave, or more is asked of a "
         "circle of processes than it can give. Let the difference stay or be lost instead of going "
         "to others."
     )
+
+
+def _newton(
+    network: Network, systems: Systems, found: _Arrived, passed: Floats, going: NDArray[np.int64]
+) -> Floats:
+    """Return the throughputs of some systems, were what binds now all that binds."""
+    free = (found.arriving[going] >= 0) & (found.arriving[going] < systems.most[going])
+    moves = systems.gain[going] * systems.share[going] * free
+    edges, pairs, sums = network.links
+    begins, ends = network.begins[edges], network.ends[edges]
+    slopes = moves[:, ends] * found.handed.slopes[going][:, edges]
+    after, arrivals = found.after[going], network.arrivals[edges]
+    constant = after - (slopes * passed[going][:, begins]) @ arrivals
+    matrix = np.zeros((len(going), network.size**2))
+    matrix[:, pairs] = slopes @ sums
+    # What a sink takes in goes no further, so it stands in no equation but its own.
+    on = np.flatnonzero(~network.sinks)
+    inner = matrix.reshape(-1, network.size, network.size)[:, on[:, None], on]
+    found_on = _step(np.eye(len(on)) - inner, constant[:, on])
+    astray = ~np.isfinite(found_on).all(axis=1) | (found_on.max(axis=1, initial=0.0) > BEYOND)
+    solved = after.copy()
+    solved[:, on] = np.where(astray[:, None], after[:, on], found_on)
+    into = constant + (slopes * solved[:, begins]) @ arrivals
+    solved[:, network.sinks] = np.where(astray[:, None], after, into)[:, network.sinks]
+    return np.maximum(solved, 0.0)
 
 
 def _step(matrix: Floats, constant: Floats) -> Floats:
@@ -220,16 +267,14 @@ def _step(matrix: Floats, constant: Floats) -> Floats:
     return np.concatenate([_step(one[None], right[None]) for one, right in pairs])
 
 
-def _finished(
-    network: Network, systems: Systems, handed: _Handed, passed: Floats, arriving: Floats,
-    arrivals: Floats, given: Floats,
-) -> Balanced:  # fmt: skip
+def _finished(network: Network, systems: Systems, passed: Floats) -> Balanced:
     """Take what processes refuse off their inflows; it stays where it came from."""
-    taken = network.ends != OUTSIDE
-    inner = network.begins != OUTSIDE
-    offered = given + handed.flows * inner
+    found = _Arrived.at(network, systems, passed)
+    handed, arriving = found.handed, found.arriving
+    taken, inner = network.ends != OUTSIDE, network.begins != OUTSIDE
+    offered = np.where(inner, handed.flows, systems.shares)
     # What a process is offered and what it takes, before its gain.
-    whole = offered @ arrivals
+    whole = offered @ network.arrivals
     accepted = passed / systems.gain
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(whole > 0, np.minimum(accepted / whole, 1.0), 1.0)
@@ -314,12 +359,14 @@ def _draw_from(
     rest = np.where(short, 0.0, have - need)
     rest_slope = np.where(short, 0.0, have_slope - need_slope)
     parts = shares[:, pool] / np.where(there > 0, there, 1.0)[:, None]
-    divisor = np.where(short, need, 1.0)
-    met = have / divisor
-    met_slope = (have_slope - met * need_slope) / divisor
     handed.flows[:, pool] = parts * rest[:, None]
     handed.slopes[:, pool] = parts * rest_slope[:, None]
     handed.stranded[:, process] += np.where(there > 0, 0.0, rest)
+    if not short.any():
+        return
+    divisor = np.where(short, need, 1.0)
+    met = have / divisor
+    met_slope = (have_slope - met * need_slope) / divisor
     for column, edge in enumerate(moving):
         less = short & grows[:, column]
         given = own[:, column] * x - met * gap[:, column]

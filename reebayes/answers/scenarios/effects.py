@@ -203,10 +203,10 @@ def _sentence(scenario: xr.DataTree, table: pd.DataFrame, years: Span, known: li
         unit, percent = total["unit"], f"{100 * total['ci_prob']:g} %"
         band = _sized(total)
         change = "falls by" if total["difference"] < 0 else "rises by"
+        risk = f"; P(loss > {total['x']:g} {unit}) = {total['probability']:.2f}"
         pieces.append(
             f"{_capital(label)}: use {change} {band} {unit} {when} (median and {percent} band), "
-            f"of {format_value(total['factual'])}; P(loss > {total['x']:g} {unit}) = "
-            f"{total['probability']:.2f}."
+            f"of {format_value(total['factual'])}{risk if total['difference'] < 0 else ''}."
         )
         regions = table[(table["what"] == USE) & (table["product"] == "")].drop("use")
         if len(regions):
