@@ -12,6 +12,7 @@ import numpy as np
 
 from reebayes.answers.scenarios.setup import Graph, Setup
 from reebayes.results.fitfile import open_fit
+from reebayes.results.selection import flow
 from reebayes.study import Study, read_study
 
 SYSTEMS = 20_000
@@ -34,7 +35,7 @@ def seconds(study: Study, name: str, flows: np.ndarray) -> float:
 def main(argv: Sequence[str]) -> int:
     """Print the seconds of each scenario."""
     study, fit = read_study(), open_fit(argv[0])
-    draws = fit["posterior"]["flows"].sel(year=study.last_year, flow=list(study.flows.names))
+    draws = flow(fit, list(study.flows.names)).sel(year=study.last_year)
     known = draws.values.reshape(-1, draws.sizes["flow"]).astype(float)
     flows = np.resize(known, (SYSTEMS, known.shape[1]))
     for name in NAMES:

@@ -425,7 +425,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("report written though the fit did not converge", "reebayes/reporting/page.py",
          'if not contents.converged and not force:',
          'if force is None:', ("tests/test_reporting.py",)),
-    _bug("labels enter the page as HTML", "reebayes/reporting/page.py",
+    _bug("labels enter the page as HTML", "reebayes/reporting/templating.py",
          "autoescape=True", "autoescape=False", ("tests/test_reporting.py",)),
     _bug("formulas enter the workbook as formulas", "reebayes/reporting/spreadsheets.py",
          '    cell.data_type = "s"\n', "", ("tests/test_tables.py",)),

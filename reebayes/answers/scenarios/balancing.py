@@ -13,7 +13,7 @@ step, one with limits as many as it takes to find which of them bind.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -97,6 +97,12 @@ class Rule:
     most: Floats
     absorbed_by: int
 
+    @property
+    def only_shares(self) -> bool:
+        """Whether it hands on a share of what is passed, and the rest to other flows."""
+        elsewhere = self.absorbed_by not in (STAYS, LOST)
+        return elsewhere and not self.offset.any() and bool(np.isinf(self.most).all())
+
 
 @dataclass(frozen=True)
 class Systems:
@@ -170,7 +176,7 @@ def balance(network: Network, systems: Systems) -> Balanced:
     ResultError
         If material goes round and cannot leave.
     """
-    count = len(systems.shares)
+    count, systems = len(systems.shares), _folded(network, systems)
     parts = [
         _solved(network, systems.part(slice(start, start + CHUNK)))
         for start in range(0, count, CHUNK)
@@ -178,6 +184,29 @@ def balance(network: Network, systems: Systems) -> Balanced:
     names: tuple[Literal["flows", "passed", "stranded", "lost"], ...]
     names = ("flows", "passed", "stranded", "lost")
     return Balanced(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _folded(network: Network, systems: Systems) -> Systems:
+    """Make shares of the rules that only share out otherwise, whatever a process passes."""
+    shares, size = systems.shares.copy(), (len(systems.shares), network.size)
+    trial = _Handed(shares, shares.copy(), np.zeros(size), np.zeros(size))
+    kept: list[Rule] = []
+    for process, rules in _by_process(network, systems.rules).items():
+        edges = np.flatnonzero(network.begins == process)
+        if all(rule.only_shares for rule in rules):
+            _redirect(edges, rules, systems.shares, np.ones(len(shares)), process, trial)
+            if not trial.stranded[:, process].any():
+                continue
+        shares[:, edges] = systems.shares[:, edges]
+        kept += rules
+    return replace(systems, shares=shares, rules=kept)
+
+
+def _by_process(network: Network, rules: Sequence[Rule]) -> dict[int, list[Rule]]:
+    found: dict[int, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(int(network.begins[rule.flow]), []).append(rule)
+    return found
 
 
 @dataclass(frozen=True)
@@ -301,10 +330,7 @@ def _hand_out(network: Network, systems: Systems, passed: Floats) -> _Handed:
     for edge in np.flatnonzero(inner):
         idle[:, network.begins[edge]] &= systems.shares[:, edge] == 0
     stranded = np.where(idle & ~network.sinks, passed, 0.0)
-    by_process: dict[int, list[Rule]] = {}
-    for rule in systems.rules:
-        by_process.setdefault(int(network.begins[rule.flow]), []).append(rule)
-    for process, rules in by_process.items():
+    for process, rules in _by_process(network, systems.rules).items():
         edges = np.flatnonzero(network.begins == process)
         _redirect(edges, rules, shares, passed[:, process], process,
                   _Handed(flows, slopes, stranded, lost))  # fmt: skip
@@ -366,11 +392,12 @@ def _draw_from(
         return
     divisor = np.where(short, need, 1.0)
     met = have / divisor
-    met_slope = (have_slope - met * need_slope) / divisor
+    met_slope = have_slope - met * need_slope
     for column, edge in enumerate(moving):
         less = short & grows[:, column]
         given = own[:, column] * x - met * gap[:, column]
-        slope = own[:, column] - met * gap_slope[:, column] - met_slope * gap[:, column]
+        part = np.where(less, gap[:, column] / divisor, 0.0)
+        slope = own[:, column] - met * gap_slope[:, column] - met_slope * part
         handed.flows[:, edge] = np.where(less, given, handed.flows[:, edge])
         handed.slopes[:, edge] = np.where(less, slope, handed.slopes[:, edge])
 
