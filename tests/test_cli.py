@@ -277,6 +277,7 @@ SHORTEST = {
     **{name: [name] for name in COMMANDS},
     **{name: [name, "DIR"] for name in ("check", "describe")},
     **{name: [name, "FILE.nc"] for name in ("report", "learnt", "sensitivity", "information")},
+    "scenario": ["scenario", "FILE.nc"],
     "export": ["export", "FILE.nc", "--to", "csv"],
 }
 
