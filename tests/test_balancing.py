@@ -177,7 +177,15 @@ def test_limits_are_those_of_material_handed_on_round_by_round(
     caps = {f: data.draw(st.floats(0.1, 1.2)) * float(system.solved()[f]) for f in flows}
     absorbed_by = "others" if others else "lost"
     changes = [change(f, "cap", size, absorbed_by) for f, size in caps.items()]
-    found, solved, graph = worked_out(system, *changes)
+    try:
+        found, solved, graph = worked_out(system, *changes)
+    except ResultError:  # a circle of trade that nothing leaves: what is in it grows for ever
+        early, late = (
+            sum(pushed(system, caps=caps, others=others, rounds=rounds).values())
+            for rounds in (1000, 3000)
+        )
+        assert late > 1.5 * early
+        return
     expected = pushed(system, caps=caps, others=others)
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-10 * scale_of(system)), name
