@@ -40,6 +40,9 @@ Sensitivity to the assumptions
     `value_of_information` lists the new figures that would narrow its band most. `prior_of`
     shows what priors say before any fit, and `run_studies` fits any list of changed studies, on
     many processes, into one table.
+What if
+    `scenario` solves the balance of every draw again with what a scenario of the study changes;
+    `effect` tells what that does, and `plot_effect` draws it.
 Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `write_report`; of a whole fit `plot_consumption`, `plot_net_exports`, `plot_triangle`,

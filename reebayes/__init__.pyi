@@ -10,6 +10,8 @@ from .answers.literature import beside_published as beside_published
 from .answers.predictive import predictive_check as predictive_check
 from .answers.registers import quota_table as quota_table
 from .answers.registers import unregistered_table as unregistered_table
+from .answers.scenarios.effects import effect as effect
+from .answers.scenarios.running import scenario as scenario
 from .answers.scores import compare as compare
 from .answers.scores import read_comparison as read_comparison
 from .answers.tracing import destinations as destinations
@@ -29,6 +31,7 @@ from .experiments.leaving_out import leave_out as leave_out
 from .experiments.prior_answers import prior_of as prior_of
 from .experiments.sensitivities import sensitivity as sensitivity
 from .experiments.studies import run_studies as run_studies
+from .figures.changes import plot_effect as plot_effect
 from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals
 from .figures.heatmaps import plot_coverage as plot_coverage

@@ -279,6 +279,7 @@ SHORTEST = {
     **{name: [name, "FILE.nc"] for name in ("report", "learnt", "sensitivity", "information")},
     "indicators": ["indicators", "FILE.nc"],
     "origins": ["origins", "FILE.nc", "--at", "use_A"],
+    "scenario": ["scenario", "FILE.nc"],
     "export": ["export", "FILE.nc", "--to", "csv"],
 }
 

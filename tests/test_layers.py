@@ -31,11 +31,12 @@ ORDER = {
     "study": (
         *("header.frozen", "formulas", "kinds", "targets", "rows", "reading.csvfiles", "table"),
         *("reading.cells", "schema", "hashing", "header.forms"),
-        *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
+        *("header.package", "header.report", "header.variants", "header.scenarios"),
+        *("header.settings", "drafts", "scenarios"),
         *("edits", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.priors", "checks.published"),
-        *("checks.formulas",),
-        *("checks.records", "checks.whole", "checks.prior_flows", "checks.limits"),
+        *("checks.formulas", "checks.records", "checks.scenarios"),
+        *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
         *("study", "runfile", "description"),
     ),
@@ -86,8 +87,9 @@ ORDER = {
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
         *("predictive", "scores", "drivers", "information", "indices"),
         *("registers", "mixing", "tracing"),
+        *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
-    "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado", "panels"),
+    "figures": ("style", "changes", "curves", "heatmaps", "ranks", "sankey", "tornado", "panels"),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
         *("sensitivities", "budgets", "leaving_out"),
@@ -95,7 +97,10 @@ ORDER = {
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
-    "reporting": (*("plan", "spreadsheets", "tables", "checking", "pictures", "sections", "page"),),
+    "reporting": (
+        *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
+        *("sections", "page"),
+    ),
     "cli": (
         "console",
         "options",
@@ -104,6 +109,7 @@ ORDER = {
         "answers",
         "fits",
         "sensitivities",
+        "scenarios",
         "experiments",
         "main",
     ),
@@ -112,13 +118,8 @@ ORDER = {
 # What of a folder others may import; the others are its own affair.
 DOORS = {
     "study": {
-        "study",
-        "study.edits",
-        "study.runfile",
-        "study.formulas",
-        "study.kinds",
-        "study.targets",
-        "study.schema",
+        *("study", "study.edits", "study.runfile", "study.formulas", "study.kinds"),
+        *("study.targets", "study.schema", "study.scenarios"),
     },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
@@ -133,7 +134,10 @@ DOORS = {
         *("experiments.budgets", "experiments.leaving_out", "experiments.prior_answers"),
         "experiments.studies",
     },
-    "reporting": {"reporting.page", "reporting.tables", "reporting.spreadsheets"},
+    "reporting": {
+        *("reporting.page", "reporting.tables", "reporting.spreadsheets"),
+        "reporting.scenarios",
+    },
     "cli": {"cli.main"},
 }
 

@@ -176,6 +176,8 @@ def test_bundled_records_are_many_and_from_named_sources() -> None:
     # for rows that `reebayes harmonise` makes of a user's own downloads
     used |= {"UN_COMTRADE", "USITC_DATAWEB", "GACC_STATISTICS"}
     used |= {"EUROSTAT_COMEXT", "JAPAN_CUSTOMS"}
+    for name in everything.scenarios:
+        used |= set(everything.scenario(name).sources)
     assert used == set(everything.sources.names)
 
 

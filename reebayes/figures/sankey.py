@@ -83,6 +83,10 @@ def draw_sankey(fit: Fit, year: int, *, ci_prob: float = CI_PROB) -> str:
         If the study has no such year, or no flow in it.
     """
     contents = contents_of(fit)
+    if contents.attrs.get("part") == "difference":
+        raise ResultError(
+            "A difference flows nowhere; draw factual and counterfactual beside one another."
+        )
     if year not in contents.years:
         first, last = contents.years[0], contents.years[-1]
         raise ResultError(f"Year {year} is not inside the study ({first} to {last}).")

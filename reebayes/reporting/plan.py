@@ -34,6 +34,8 @@ class Plan:
         Rows and columns of the table of yearly values (fallback: all quantities, six years).
     sankey_year : int
         Year of the Sankey diagram (fallback: the last).
+    scenarios : list of str
+        Scenarios whose effect is told.
     limits : list of str
         Paragraphs on the limitations of the study.
     """
@@ -46,6 +48,7 @@ class Plan:
     exceeds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
     panels: Sequence[Mapping[str, Any]] = ()
+    scenarios: Sequence[str] = ()
     limits: Sequence[str] = ()
 
     def label(self, name: str) -> str:

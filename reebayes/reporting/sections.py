@@ -24,6 +24,7 @@ from reebayes.answers.drivers import (
     pull_text,
     z_text,
 )
+from reebayes.answers.scenarios.running import worked_out
 from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import draw_sankey
 from reebayes.reporting.checking import (
@@ -35,7 +36,9 @@ from reebayes.reporting.checking import (
 )
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
+from reebayes.reporting.scenarios import scenario_block
 from reebayes.reporting.tables import record_table
+from reebayes.results.description import study_of
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import Contents
 from reebayes.results.selection import quantity
@@ -433,6 +436,16 @@ def provenance(material: Material) -> dict[str, Any]:
     return {"rows": rows}
 
 
+def what_if(material: Material) -> dict[str, Any] | None:
+    """Gather what the scenarios that the study's report names would have done."""
+    contents, names = material.contents, material.plan.scenarios
+    if not names:
+        return None
+    study = study_of(contents)
+    found = (worked_out(contents, study, study.scenario(name), seed=0) for name in names)
+    return {"blocks": [scenario_block(contents, tree, whole=False) for tree in found]}
+
+
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
@@ -447,6 +460,7 @@ SECTIONS: Sequence[Section] = (
     Section("years", _titled("Year by year"), year_by_year),
     Section("system", lambda plan: f"The system in {plan.sankey_year}", system),
     Section("table", _titled("All quantities"), all_quantities),
+    Section("what_if", _titled("What if"), what_if),
     Section("checks", _titled("Model checking"), checks),
     Section("limits", _titled("Limitations"), limits),
     Section("records", _titled("Records"), records),

@@ -79,7 +79,8 @@ class Contents:
     Parameters
     ----------
     fit : DataTree
-        As `fit` or `open_fit` returns it.
+        As `fit` or `open_fit` returns it, or ``factual``, ``counterfactual`` or ``difference`` of
+        what `scenario` returns.
     """
 
     fit: xr.DataTree
@@ -379,10 +380,24 @@ def contents_of(fit: Fit) -> Contents:
     """
     if isinstance(fit, Contents):
         return fit
+    fit = _as_fit(fit)
     fault = fault_of(fit, whole=False)
     if fault:
         raise ResultError(f"The fit cannot be read: {fault}")
     return Contents(fit)
+
+
+def _as_fit(fit: xr.DataTree) -> xr.DataTree:
+    """Return one part of a scenario, which holds its draws itself, in the form of a fit."""
+    if POSTERIOR in fit.children or not {"flows", "quantities"} <= {*fit.data_vars}:
+        return fit
+    if CONSTANT not in fit.children:
+        raise ResultError("This part of a scenario lacks the tables of its study; take it whole.")
+    draws, tables = fit.to_dataset(), fit.children[CONSTANT].to_dataset()
+    tables = tables.drop_vars([CHAIN, DRAW, YEAR], errors="ignore")
+    found = xr.DataTree.from_dict({POSTERIOR: draws, CONSTANT: tables})
+    found.attrs = dict(fit.attrs)
+    return found
 
 
 def fault_of(fit: xr.DataTree, *, whole: bool = True) -> str:

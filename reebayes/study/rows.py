@@ -1,5 +1,6 @@
 """The nouns of a study: frozen rows of its tables."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reebayes.errors import Fault, StudyError
@@ -87,6 +88,15 @@ class Quantity:
         """Its rows of ``quantities.csv``."""
         sides = (("num", self.numerator), ("den", self.denominator))
         return [Term(self.quantity, part, *pair) for part, side in sides for pair in side]
+
+
+def quantities_of(terms: Iterable[Term]) -> list[Quantity]:
+    """Gather the terms of each quantity, in the order quantities first appear."""
+    parts: dict[str, dict[str, list[tuple[str, float]]]] = {}
+    for term in terms:
+        part = parts.setdefault(term.quantity, {"num": [], "den": []})
+        part[term.part].append((term.flow, term.weight))
+    return [Quantity(name, tuple(p["num"]), tuple(p["den"])) for name, p in parts.items()]
 
 
 @dataclass(frozen=True, slots=True)

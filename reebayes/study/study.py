@@ -11,7 +11,13 @@ from typing import Any, Self
 from reebayes.errors import Fault, StudyError, StudyWarning
 from reebayes.files import write_whole
 from reebayes.study.changes import changed, check_variants, unheard
-from reebayes.study.checks.whole import check_draft, check_kept, check_types, sound_variants
+from reebayes.study.checks.whole import (
+    check_draft,
+    check_kept,
+    check_types,
+    checked_scenario,
+    sound_header,
+)
 from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
 from reebayes.study.hashing import SCHEMAS, SHOWN_ONLY, digest, rows_of, tables_of
@@ -30,9 +36,10 @@ from reebayes.study.rows import (
     Quantity,
     Record,
     Source,
-    Term,
+    quantities_of,
     route_name,
 )
+from reebayes.study.scenarios import Scenario
 from reebayes.study.schema import FLOWS, QUANTITIES, RECORDS, SCHEMA, SOURCES
 from reebayes.study.table import Table
 from reebayes.study.targets import NOISE_FLOOR
@@ -55,10 +62,11 @@ class Study:
     A study is never changed: `with_prior`, `with_source`, `with_record`, `with_flow`,
     `without_source`, `without_reporter` and `with_records` return checked copies, and `variant` one
     that ``study.toml`` declares. Flows are in ``unit``
-    (thousand tonnes of content a year). ``settings``, ``report``, ``package`` and ``variants`` are
-    the tables of those names in ``study.toml``. ``published`` holds literature estimates,
-    ``indicators`` what is computed from the draws of a fit, and ``published_indicators`` values of
-    these that others printed; no fit and no hash depends on them.
+    (thousand tonnes of content a year). ``settings``, ``report``, ``package``, ``variants`` and
+    ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature
+    estimates, ``indicators`` what is computed from the draws of a fit, and
+    ``published_indicators`` values of these that others printed; no fit and no hash depends on
+    them.
     """
 
     path: Path
@@ -70,6 +78,7 @@ class Study:
     report: Settings
     package: Settings
     variants: Settings
+    scenarios: Settings
     notes: str
     processes: Table[Process]
     flows: Table[Flow]
@@ -137,7 +146,7 @@ class Study:
         """SHA-256 of what is shown beside a posterior and does not move it.
 
         Name, notes, labels, citations, published estimates, indicators, ``[report]``,
-        ``[package]`` and variants: a change of these asks for no other fit.
+        ``[package]``, variants and scenarios: a change of these asks for no other fit.
         """
         content: dict[str, Any] = {
             "name": self.name,
@@ -145,6 +154,7 @@ class Study:
             "report": self.report.plain,
             "package": self.package.plain,
             "variants": self.variants.plain,
+            "scenarios": self.scenarios.plain,
         }
         return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)})
 
@@ -370,16 +380,24 @@ class Study:
             priors=Table(Prior, (entry.item for entry in after.priors)),
         )
 
+    def scenario(self, name: str) -> Scenario:
+        """Return what ``[scenarios]`` of ``study.toml`` declares under a name, checked.
+
+        Parameters
+        ----------
+        name : str
+            One of `scenarios`.
+        """
+        return checked_scenario(_draft_of(self, scenarios=self.scenarios), name)
+
     @property
     def texts(self) -> dict[str, str]:
         """Text of every file of the study, by name: what is read from them is this study.
 
-        A variant that names a source, reporter or target which a copy no longer has is left out:
-        a directory that held it could not be read.
+        A variant or scenario that names what a copy no longer has is left out: a directory that
+        held it could not be read.
         """
-        draft = _draft_of(self)
-        draft.header = replace(draft.header, variants=self.variants)
-        variants = Settings(sound_variants(draft)) if self.variants else self.variants
+        draft = _draft_of(self, variants=self.variants, scenarios=self.scenarios)
         header: dict[str, Any] = {
             "name": self.name,
             "unit": self.unit,
@@ -391,7 +409,7 @@ class Study:
             "settings": self.settings.plain,
             "package": self.package.plain,
             "report": self.report.plain,
-            "variants": variants.plain,
+            **{key: Settings(table).plain for key, table in sound_header(draft).items()},
         }
         header |= {key: value for key, value in parts.items() if value}
         tables = {schema.file: getattr(self, title) for title, schema in SCHEMAS.items()}
@@ -519,10 +537,11 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         report=header.report,
         package=header.package,
         variants=header.variants,
+        scenarios=header.scenarios,
         notes=header.notes,
         processes=Table(Process, (entry.item for entry in draft.processes)),
         flows=Table(Flow, (entry.item for entry in draft.flows)),
-        quantities=Table(Quantity, _quantities(entry.item for entry in draft.terms)),
+        quantities=Table(Quantity, quantities_of(entry.item for entry in draft.terms)),
         records=Table(Record, (entry.item for entry in draft.records)),
         priors=Table(Prior, (entry.item for entry in draft.priors)),
         sources=Table(Source, (entry.item for entry in draft.sources)),
@@ -568,25 +587,16 @@ def _in_order(faults: Iterable[Fault]) -> list[Fault]:
     return sorted(dict.fromkeys(faults), key=lambda f: (order.index(f.table), f.row or 0))
 
 
-def _quantities(terms: Iterable[Term]) -> list[Quantity]:
-    """Gather the terms of each quantity, in the order quantities first appear."""
-    parts: dict[str, dict[str, list[tuple[str, float]]]] = {}
-    for term in terms:
-        part = parts.setdefault(term.quantity, {"num": [], "den": []})
-        part[term.part].append((term.flow, term.weight))
-    return [Quantity(name, tuple(p["num"]), tuple(p["den"])) for name, p in parts.items()]
-
-
-def _draft_of(study: Study) -> Draft:
+def _draft_of(study: Study, **tables: Any) -> Draft:
     """Return a copy's rows as a draft to check; they have no line in any file."""
 
     def entries(rows: Iterable[Any]) -> list[Entry[Any]]:
         return [Entry(None, row) for row in rows]
 
     years = (study.first_year, study.last_year)
-    # Variants are checked where they are read and where one is asked for: a copy may lack what
-    # one of them names.
-    header = Header(study.name, study.unit, years, settings=study.settings)
+    # Variants and scenarios are checked where they are read and where one is asked for: a copy may
+    # lack what one of them names.
+    header = Header(study.name, study.unit, years, settings=study.settings, **tables)
     return Draft(
         header,
         processes=entries(study.processes),

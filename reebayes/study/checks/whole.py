@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any, get_type_hints
 
-from reebayes.errors import Fault
+from reebayes.errors import Fault, StudyError
 from reebayes.study.changes import changed, check_variants
 from reebayes.study.checks.context import Context, build_context, place, unknown_name
 from reebayes.study.checks.formulas import check_indicators, check_published_indicators
@@ -13,11 +13,13 @@ from reebayes.study.checks.graph import check_graph
 from reebayes.study.checks.priors import check_priors
 from reebayes.study.checks.published import check_published
 from reebayes.study.checks.records import check_records
+from reebayes.study.checks.scenarios import check_scenarios, sound_scenarios
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import named_quantities, named_years
 from reebayes.study.header.settings import TABLE
 from reebayes.study.reading.cells import Entry, table_fault
+from reebayes.study.scenarios import Scenario, scenario_of
 from reebayes.wording import quoted, suggestion
 
 TYPES = {
@@ -43,6 +45,7 @@ def check_draft(draft: Draft) -> list[Fault]:
     faults += check_published_indicators(draft)
     faults += _check_report(draft, context)
     faults += check_variants(draft, draft.header.variants, draft.header.variants)
+    faults += check_scenarios(draft, context, draft.header.scenarios, draft.header.scenarios)
     if not (faults or draft.faults):
         faults += _check_outcomes(draft, context)
     trusted = (fault for fault in faults if (fault.table, fault.row) not in draft.broken)
@@ -78,6 +81,35 @@ def _check_outcomes(draft: Draft, context: Context) -> Iterator[Fault]:
         for fault in (*records, *check_priors(after, context)):
             message = f"makes a study that is not sound: {fault.table}, {fault}"
             yield Fault(TABLE, None, f"variants.{name}", fault.value, message)
+
+
+def checked_scenario(draft: Draft, name: str) -> Scenario:
+    """Return a scenario of a sound study with what it combines.
+
+    Raises
+    ------
+    StudyError
+        If no scenario has that name, or what it names is not in the study.
+    """
+    header, context = draft.header, build_context(draft)
+    if name not in header.scenarios:
+        message = f"no scenario {name!r}. {suggestion(name, header.scenarios)}".strip()
+        raise StudyError([Fault(TABLE, None, "scenarios", name, message)])
+    wanted = (*header.scenarios[name].get("combines", ()), name)
+    faults = list(check_scenarios(draft, context, header.scenarios, wanted))
+    if faults:
+        raise StudyError(faults)
+    return scenario_of(header.scenarios, name, context.years)
+
+
+def sound_header(draft: Draft) -> dict[str, Any]:
+    """Return the variants and scenarios of a sound study that name only what is there."""
+    header, found = draft.header, {}
+    if header.variants:
+        found["variants"] = sound_variants(draft)
+    if header.scenarios:
+        found["scenarios"] = sound_scenarios(draft, build_context(draft), header.scenarios)
+    return found
 
 
 def sound_variants(draft: Draft) -> dict[str, Any]:
@@ -171,6 +203,11 @@ def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
         if name not in context.terms:
             message = f"unknown quantity {quoted(name)}. {suggestion(name, context.terms)}"
             yield Fault(TABLE, None, f"report.{key}", name, message)
+    scenarios = draft.header.scenarios
+    for name in report.get("scenarios", ()):
+        if name not in scenarios:
+            message = f"unknown scenario {quoted(name)}. {suggestion(name, scenarios)}".strip()
+            yield Fault(TABLE, None, "report.scenarios", name, message)
     for key, year in named_years(report):
         if draft.header.years and year not in context.years:
             message = f"{year} is not a year of the study, {context.years[0]}-{context.years[-1]}"

@@ -31,6 +31,7 @@ FORMS: Mapping[str, Form] = {
         table_of(list_of(is_text)),
     ),
     "refined": ("a product, such as oxide", is_text),
+    "scenarios": ("a list of scenarios, each once", list_of(is_text)),
     "panels": (
         "a list of {title = text, quantities = list}",
         list_of(table_with({"title": is_text, "quantities": list_of(is_text)})),

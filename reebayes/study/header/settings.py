@@ -9,6 +9,7 @@ from reebayes.errors import Fault
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.package import read_package
 from reebayes.study.header.report import read_report
+from reebayes.study.header.scenarios import read_scenarios
 from reebayes.study.header.variants import read_variants
 from reebayes.study.reading.csvfiles import FaultList, hidden_characters, read_text
 from reebayes.study.rows import MASS_SCALES
@@ -17,7 +18,7 @@ from reebayes.wording import nearest, quoted, suggestion
 TABLE = "study.toml"
 KEYS = {"name": str, "unit": str, "first_year": int, "last_year": int}
 OPTIONAL_KEYS = {"notes": str, "settings": dict, "report": dict, "package": dict,
-                 "variants": dict}  # fmt: skip
+                 "variants": dict, "scenarios": dict}  # fmt: skip
 ERROR_DISTRIBUTIONS = ("normal", "student_t")
 TYPE_NAMES = {str: "text", int: "a whole number", dict: "a table"}
 
@@ -34,6 +35,7 @@ class Header:
     report: Settings = field(default_factory=Settings)
     package: Settings = field(default_factory=Settings)
     variants: Settings = field(default_factory=Settings)
+    scenarios: Settings = field(default_factory=Settings)
 
     @property
     def content(self) -> str | None:
@@ -53,6 +55,7 @@ def read_header(path: Path) -> tuple[Header, list[Fault]]:
         values["report"] = read_report(values.get("report", {}), found)
         values["package"] = read_package(values.get("package", {}), found)
         values["variants"] = _read_variants(values.get("variants", {}), found)
+        values["scenarios"] = read_scenarios(values.get("scenarios", {}), found)
     header = Header(
         name=values.get("name", ""),
         unit=values.get("unit", ""),
@@ -62,6 +65,7 @@ def read_header(path: Path) -> tuple[Header, list[Fault]]:
         report=Settings(values.get("report")),
         package=Settings(values.get("package")),
         variants=Settings(values.get("variants")),
+        scenarios=Settings(values.get("scenarios")),
     )
     return header, found.faults
 
