@@ -30,6 +30,7 @@ from reebayes.study.kinds import (
     AT_MOST,
     BETWEEN,
     FIGURE,
+    SIGNED,
     SUM,
     KindReader,
     kind_of,
@@ -262,7 +263,10 @@ def _draw_alike(ax: Axes, rows: _Rows, name: str, colour: str, *, hollow: bool) 
             linewidth=1.6, linestyles=style,
         )  # fmt: skip
         return
-    if kind.is_figure:
+    if kind.is_signed:
+        reach = NORMAL_90 * rows["sd"]
+        _draw_lines(ax, rows, rows["value"] - reach, rows["value"] + reach, colour, 0.8)
+    elif kind.is_figure:
         error = np.exp(NORMAL_90 * rows["sd"])
         _draw_lines(ax, rows, rows["value"] / error, rows["value"] * error, colour, 0.8)
     _draw_of(name)(ax, rows, name, colour, face)
@@ -289,7 +293,13 @@ def _draw_marks(ax: Axes, rows: _Rows, kind: str, colour: str, face: str) -> Non
 
 _draw_of: KindReader[Callable[[Axes, _Rows, str, str, str], None]] = KindReader(
     "drawing of a record beside a band",
-    {FIGURE: _draw_marks, AT_MOST: _draw_marks, AT_LEAST: _draw_marks, BETWEEN: _draw_range},
+    {
+        FIGURE: _draw_marks,
+        AT_MOST: _draw_marks,
+        AT_LEAST: _draw_marks,
+        BETWEEN: _draw_range,
+        SIGNED: _draw_marks,
+    },
 )
 
 

@@ -151,8 +151,9 @@ def _record_columns(study: Study) -> dict[str, Any]:
 
     rows = study.records
     columns: dict[str, Any] = _columns(
-        rows, "quantity", "kind", "unit", "reporter", "source", "note", "year", "year_end", "sd"
+        rows, "quantity", "kind", "unit", "reporter", "source", "note", "year", "year_end"
     )
+    columns["sd"] = np.array([row.error for row in rows], dtype=float)
     for name in ("value", "low", "high", "other"):
         columns[name] = np.array([figure(row, name) for row in rows], dtype=float)
     printed = [float("nan") if row.value is None else row.value for row in rows]

@@ -150,7 +150,7 @@ def _check_terms(draft: Draft, context: Context) -> Iterator[Fault]:
         if term.weight == 0 and not unreadable(entry, "weight"):
             yield table_fault(table, entry, "weight", 0.0, "weight 0 has no effect; remove the row")
         first = seen.setdefault((term.quantity, term.part, term.flow), entry)
-        if first is not entry and not unreadable(entry, "part"):
+        if first is not entry and not unreadable(entry, "quantity", "part", "flow"):
             where = place(first, term.quantity)
             message = f"flow {term.flow!r} is already a term of {term.quantity!r} in {where}"
             yield table_fault(table, entry, "flow", term.flow, message)
