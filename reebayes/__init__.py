@@ -5,8 +5,9 @@ A study is read, fitted and asked; each verb is a function and each result a lab
 Study
     `read_study` returns a `Study`: tables of `Process`, `Flow`, `Quantity`, `Record`, `Prior` and
     `Source`, and each literature `Estimate` that it is compared with. It changes by copy
-    (``with_prior``, ``without_source``, ``variant``, ...). `coverage` counts its records by
-    quantity and by stage of each region (data availability).
+    (``with_prior``, ``without_source``, ``variant``, ...). `catalogue` lists its quantities in
+    words; `coverage` counts its records by quantity and by stage of each region (data
+    availability).
 Customs
     `harmonise` turns customs files into records.
 Fit

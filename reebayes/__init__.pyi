@@ -1,3 +1,4 @@
+from .answers.availability import catalogue as catalogue
 from .answers.availability import coverage as coverage
 from .answers.contraction import learnt as learnt
 from .answers.information import value_of_information as value_of_information

@@ -30,13 +30,13 @@ LAYERS = (
 ORDER = {
     "study": (
         *("header.frozen", "kinds", "targets", "rows", "reading.csvfiles", "table"),
-        *("reading.cells", "schema", "hashing", "header.forms"),
+        *("reading.cells", "schema", "hashing", "examples", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
         *("edits", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.priors", "checks.published"),
         *("checks.records", "checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
-        *("study", "description"),
+        *("starting", "study", "description"),
     ),
     "customs": (
         *("flows", "numerals", "periods", "areanames", "containers", "prices", "exclusions"),

@@ -14,8 +14,8 @@ PACKAGE = Path(reebayes.__file__).parent
 
 NAMES = """
 Estimate FitError Flow Prior Process Quantity Record ReebayesError ResultError Source Study
-StudyError StudyWarning Table __version__ bands beside_published build_model calibrate compare
-coverage cumulative disagreement draw_sankey export_tables fewest_records fit flow harmonise
+StudyError StudyWarning Table __version__ bands beside_published build_model calibrate catalogue
+compare coverage cumulative disagreement draw_sankey export_tables fewest_records fit flow harmonise
 identify influence learnt leave_out open_fit plot_bands plot_coverage plot_learnt plot_predictive
 plot_tornado plot_totals predictive_check probability_above quantity read_comparison read_study
 record_table save_fit sensitivity simulate_records simulate_world source_table study_of

@@ -131,8 +131,16 @@ def descriptive_attributes(study: Study) -> dict[str, str]:
     return {
         "study_name": study.name,
         "description_hash": study.description_hash,
-        "report": json.dumps(study.report.plain),
+        "report": json.dumps(_report(study)),
     }
+
+
+def _report(study: Study) -> dict[str, Any]:
+    """Return what a report shows, with the labels of the catalogue where it names none."""
+    report = study.report.plain
+    labels = {row.quantity: row.label for row in study.labels if row.label}
+    labels |= report.get("labels", {})
+    return report | ({"labels": labels} if labels else {})
 
 
 def _columns(rows: Table[Any], *names: str) -> dict[str, NDArray[Any]]:

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from reebayes.conventions import FLOW, POSTERIOR, QUANTITY, SAMPLE_DIMS, YEAR
 from reebayes.errors import ResultError
-from reebayes.results.reading import Fit, contents_of, require_finite, require_known
+from reebayes.results.reading import (
+    Contents,
+    Fit,
+    contents_of,
+    require_finite,
+    require_known,
+)
 from reebayes.results.summaries import UNIT_SEPARATOR, cumulative
 
 type Span = int | tuple[int, int] | None
@@ -41,6 +47,7 @@ def quantity(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> 
         infinite.
     """
     contents = contents_of(fit)
+    _require_no_flow([name] if isinstance(name, str) else name, contents)
     draws = _select(contents.group(group)["quantities"], QUANTITY, name)
     distinct = sorted({*contents.units[[name] if isinstance(name, str) else list(name)]})
     return draws.assign_attrs(
@@ -76,6 +83,16 @@ def flow(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.D
     draws = _select(contents.group(group)["flows"], FLOW, name)
     long_name = name if isinstance(name, str) else "flows"
     return draws.assign_attrs(long_name=long_name, units=contents.unit)
+
+
+def _require_no_flow(names: Sequence[str], contents: Contents) -> None:
+    """Say of a name that is no quantity, but a flow, that it is one."""
+    for name in names:
+        if name not in contents.units.index and name in contents.flows.index:
+            raise ResultError(
+                f"{name!r} is a flow and no quantity; ask flow(fit, {name!r}), or make it a "
+                f"quantity: a row '{name},num,{name},1' of quantities.csv."
+            )
 
 
 def _select(draws: xr.DataArray, dim: str, name: str | Sequence[str]) -> xr.DataArray:

@@ -8,8 +8,9 @@ from reebayes.errors import Fault
 from reebayes.study.header.settings import Header, read_header
 from reebayes.study.reading.cells import Cells, Entry
 from reebayes.study.reading.csvfiles import FaultList, is_bare, read_lines
-from reebayes.study.rows import Estimate, Flow, Prior, Process, Record, Source, Term
+from reebayes.study.rows import Estimate, Flow, Label, Prior, Process, Record, Source, Term
 from reebayes.study.schema import (
+    CATALOGUE,
     ESTIMATES,
     FLOWS,
     PRIORS,
@@ -39,6 +40,7 @@ class Draft:
     priors: list[Entry[Prior]]
     sources: list[Entry[Source]]
     published: list[Entry[Estimate]] = field(default_factory=list)
+    labels: list[Entry[Label]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     broken: set[tuple[str, int | None]] = field(default_factory=set)
     lacking: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -59,6 +61,7 @@ def read_draft(path: Path) -> Draft:
     draft.priors += _read(path, PRIORS, draft)
     draft.sources += _read(path, SOURCES, draft)
     draft.published += _read(path, ESTIMATES, draft)
+    draft.labels += _read(path, CATALOGUE, draft)
     return draft
 
 

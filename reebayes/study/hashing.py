@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from reebayes.study.schema import (
+    CATALOGUE,
     ESTIMATES,
     FLOWS,
     PRIORS,
@@ -24,8 +25,13 @@ SCHEMAS: Mapping[str, TableSchema] = {
     "priors": PRIORS,
     "sources": SOURCES,
     "published": ESTIMATES,
+    "labels": CATALOGUE,
 }
 """Columns of the tables of a study; those of its quantities are gathered from several rows."""
+
+
+ADDED = ("labels",)
+"""Tables that are not named where they are empty: studies without them keep their digests."""
 
 
 def tables_of(study: Any) -> dict[str, Table[Any]]:
@@ -35,6 +41,12 @@ def tables_of(study: Any) -> dict[str, Table[Any]]:
         for item in fields(study)
         if isinstance(getattr(study, item.name), Table)
     }
+
+
+def rows_of_tables(study: Any, *, moving: bool) -> dict[str, list[str]]:
+    """Return `rows_of` every table, by name; none of a table in `ADDED` that has no rows."""
+    rows = {title: rows_of(study, title, moving=moving) for title in tables_of(study)}
+    return {title: found for title, found in rows.items() if found or title not in ADDED}
 
 
 def digest(content: Mapping[str, Any]) -> str:

@@ -87,6 +87,15 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """Readable name and description of a quantity; nothing depends on them."""
+
+    quantity: str
+    label: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One published figure, in the unit in which it was printed.
 

@@ -21,6 +21,7 @@ from reebayes.study.rows import (
     STUDY_MASS,
     Estimate,
     Flow,
+    Label,
     Prior,
     Process,
     Record,
@@ -332,10 +333,22 @@ ESTIMATES = TableSchema(
     complete=_with_last_year,
 )  # fmt: skip
 
+CATALOGUE = TableSchema(
+    "catalogue.csv", Label, "Labels and descriptions of quantities, for readers.", ("quantity",), (
+        _told("quantity", "Quantity.", read=Cells.name, filled=True,
+              refers=("quantities", "quantity")),
+        _told("label", "Name for readers, as the report shows it."),
+        _told("description", "What it counts, and what it leaves out."),
+    ),
+    optional=True,
+)  # fmt: skip
+
 SCHEMA: Mapping[str, TableSchema] = {
     table.file: table
-    for table in (PROCESSES, FLOWS, QUANTITIES, RECORDS, PRIORS, SOURCES, ESTIMATES)
-}
+    for table in (
+        PROCESSES, FLOWS, QUANTITIES, CATALOGUE, RECORDS, PRIORS, SOURCES, ESTIMATES,
+    )
+}  # fmt: skip
 """The tables of a study by the name of their file, in the order in which they are read."""
 
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -14,7 +14,8 @@ from reebayes.study.changes import changed, check_variants, unheard
 from reebayes.study.checks.whole import check_draft, check_kept, check_types, sound_variants
 from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
-from reebayes.study.hashing import SCHEMAS, digest, rows_of, tables_of
+from reebayes.study.examples import EXAMPLES, study_folder
+from reebayes.study.hashing import SCHEMAS, digest, rows_of_tables, tables_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, check_settings
 from reebayes.study.reading.cells import Entry
@@ -23,6 +24,7 @@ from reebayes.study.rows import (
     RECALLED,
     Estimate,
     Flow,
+    Label,
     Prior,
     Process,
     Quantity,
@@ -41,15 +43,13 @@ from reebayes.study.schema import (
 from reebayes.study.table import Table
 from reebayes.study.targets import NOISE_FLOOR
 from reebayes.study.writing import texts
-from reebayes.wording import suggestion
+from reebayes.wording import listed, suggestion
 
 VARIANCE_FLOOR = 0.25
 """Variance floor of a study that states none: no record errs by less than half its stated error.
 
 Rounding, conversion and definition stay when a reporter is better than stated.
 """
-
-PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Study:
     `without_source`, `without_reporter` and `with_records` return checked copies, and `variant` one
     that ``study.toml`` declares. Flows are in ``unit``
     (thousand tonnes of content a year). ``settings``, ``report``, ``package`` and ``variants`` are
-    the tables of those names in ``study.toml``. ``published`` holds literature estimates; no fit
-    and no hash depends on them.
+    the tables of those names in ``study.toml``. ``published`` holds literature estimates, and
+    ``labels`` readable names of quantities; no fit and no hash depends on them.
     """
 
     path: Path
@@ -81,6 +81,7 @@ class Study:
     priors: Table[Prior]
     sources: Table[Source]
     published: Table[Estimate]
+    labels: Table[Label] = field(default_factory=lambda: Table(Label))
 
     @property
     def years(self) -> tuple[int, ...]:
@@ -125,7 +126,7 @@ class Study:
             "years": [self.first_year, self.last_year],
             "settings": self.settings.plain,
         }
-        return digest(content | {t: rows_of(self, t, moving=True) for t in tables_of(self)})
+        return digest(content | rows_of_tables(self, moving=True))
 
     @property
     def description_hash(self) -> str:
@@ -141,7 +142,7 @@ class Study:
             "package": self.package.plain,
             "variants": self.variants.plain,
         }
-        return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)})
+        return digest(content | rows_of_tables(self, moving=False))
 
     @property
     def variance_floor(self) -> float:
@@ -473,7 +474,9 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
     Parameters
     ----------
     path : str or Path, optional
-        Directory with ``study.toml`` and the tables; the bundled rare-earth study if omitted.
+        Directory with ``study.toml`` and the tables, or the name of an example that comes with the
+        package (``"rare_earths"``, ``"zinc"``), unless there is a directory of that name. The
+        rare-earth study if omitted.
     recalled : bool, optional
         Whether to keep records of status ``recalled``: unverified (second-hand) figures, which
         nobody read in their source. They are left out unless asked for, and checked in either case.
@@ -494,10 +497,11 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         Once, with everything that is possible and hardly meant. Copies of a study are not looked
         at again.
     """
-    folder = _bundled() if path is None else Path(path)
+    folder = study_folder(path)
     if not folder.is_dir():
         problem = "is a file; give its directory" if folder.exists() else "does not exist"
-        raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}")])
+        advice = "" if folder.exists() else f"; the examples are {listed(EXAMPLES)}"
+        raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}{advice}")])
     draft = read_draft(folder)
     _raise_faults(check_draft(draft))
     _tell(draft)
@@ -522,6 +526,7 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         priors=Table(Prior, (entry.item for entry in draft.priors)),
         sources=Table(Source, (entry.item for entry in draft.sources)),
         published=Table(Estimate, (entry.item for entry in draft.published)),
+        labels=Table(Label, (entry.item for entry in draft.labels)),
     )
     if recalled or not any(record.status == RECALLED for record in study.records):
         return study
@@ -530,12 +535,6 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
 
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-
-
-def _bundled() -> Path:
-    """Return the directory of the bundled study: in a wheel, or in a clone."""
-    packed = PACKAGE / "_data"
-    return packed if packed.is_dir() else PACKAGE.parent / "data"
 
 
 def _raise_faults(faults: Iterable[Fault]) -> None:
@@ -592,4 +591,5 @@ def _draft_of(study: Study) -> Draft:
         priors=entries(study.priors),
         sources=entries(study.sources),
         published=entries(study.published),
+        labels=entries(study.labels),
     )

@@ -1,7 +1,7 @@
 """What the checks need to know of a study: its names, its years and what is active when."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -128,6 +128,24 @@ def unknown_name(
         return None
     message = f"unknown {noun} {quoted(name)}. {suggestion(name, known)}"
     return Fault(table, entry.row, column, name, message)
+
+
+def unknown_quantity(table: str, entry: Entry[Any], context: Context) -> Fault | None:
+    """Return the fault of a cell that should name a quantity and does not, None if it does."""
+    fault = unknown_name(table, entry, "quantity", context.terms, noun="quantity")
+    if fault is None:
+        return None
+    return replace(fault, message=unknown_text(fault.value, context))
+
+
+def unknown_text(name: str, context: Context) -> str:
+    """Return what is said of a name that is no quantity, and what to write if it is a flow."""
+    if name in context.flows:
+        return (
+            f"{quoted(name)} is a flow and no quantity; write a row '{name},num,{name},1' into "
+            "quantities.csv"
+        )
+    return f"unknown quantity {quoted(name)}. {suggestion(name, context.terms)}"
 
 
 def place(entry: Entry[Any], name: str) -> str:

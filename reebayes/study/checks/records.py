@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.checks.context import Context, place, unknown_name
+from reebayes.study.checks.context import Context, place, unknown_name, unknown_quantity
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.kinds import AT_LEAST, AT_MOST, RECORD_KINDS, kind_of
 from reebayes.study.reading.cells import Entry, table_fault
@@ -190,7 +190,7 @@ def _unit_message(unit: str, content: str, masses: list[str]) -> str:
 
 def _check_quantity(entry: Entry[Record], context: Context) -> Iterator[Fault]:
     record = entry.item
-    fault = unknown_name(TABLE, entry, "quantity", context.terms, noun="quantity")
+    fault = unknown_quantity(TABLE, entry, context)
     if fault:
         yield fault
     if record.quantity not in context.terms:

@@ -7,7 +7,14 @@ from typing import Any, get_type_hints
 
 from reebayes.errors import Fault
 from reebayes.study.changes import changed, check_variants
-from reebayes.study.checks.context import Context, build_context, place, unknown_name
+from reebayes.study.checks.context import (
+    Context,
+    build_context,
+    place,
+    unknown_name,
+    unknown_quantity,
+    unknown_text,
+)
 from reebayes.study.checks.graph import check_graph
 from reebayes.study.checks.priors import check_priors
 from reebayes.study.checks.published import check_published
@@ -17,7 +24,6 @@ from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import named_quantities, named_years
 from reebayes.study.header.settings import TABLE
 from reebayes.study.reading.cells import Entry, table_fault
-from reebayes.wording import quoted, suggestion
 
 TYPES = {
     str: "text",
@@ -35,6 +41,7 @@ def check_draft(draft: Draft) -> list[Fault]:
     faults = list(_check_keys(draft))
     faults += check_graph(draft, context)
     faults += _check_terms(draft, context)
+    faults += _check_labels(draft, context)
     faults += check_records(draft, context)
     faults += check_priors(draft, context)
     faults += check_published(draft, context)
@@ -126,6 +133,7 @@ def _check_keys(draft: Draft) -> Iterator[Fault]:
     yield from _check_once("records.csv", draft.records, "record")
     yield from _check_once("sources.csv", draft.sources, "source")
     yield from _check_once("published_estimates.csv", draft.published, "name")
+    yield from _check_once("catalogue.csv", draft.labels, "quantity")
 
 
 def _check_once(table: str, entries: Sequence[Entry[Any]], key: str) -> Iterator[Fault]:
@@ -161,12 +169,18 @@ def _check_terms(draft: Draft, context: Context) -> Iterator[Fault]:
             yield table_fault(table, entries[0], "part", "den", message)
 
 
+def _check_labels(draft: Draft, context: Context) -> Iterator[Fault]:
+    for entry in draft.labels:
+        fault = unknown_quantity("catalogue.csv", entry, context)
+        if fault:
+            yield fault
+
+
 def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
     report = draft.header.report
     for key, name in named_quantities(report):
         if name not in context.terms:
-            message = f"unknown quantity {quoted(name)}. {suggestion(name, context.terms)}"
-            yield Fault(TABLE, None, f"report.{key}", name, message)
+            yield Fault(TABLE, None, f"report.{key}", name, unknown_text(name, context))
     for key, year in named_years(report):
         if draft.header.years and year not in context.years:
             message = f"{year} is not a year of the study, {context.years[0]}-{context.years[-1]}"
