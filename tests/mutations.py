@@ -246,9 +246,9 @@ MUTATIONS: tuple[Mutation, ...] = (
          "shifts = {first + year: 1.0 / len(years) for year in years}",
          "shifts = {first + year: -1.0 / len(years) for year in years}", APART),
     Mutation("quota taken for an upper bound", OBSERVATIONS,
-             (("LOWER, BETWEEN: RANGE},", 'LOWER, BETWEEN: RANGE}, {"quota": UPPER},'),
-              ('high=np.where(printed, other, _log_figures(records, "high"))',
-               'high=np.where(printed, other, _log_figures(records, "high")) '
+             (("SIGNED: POINT},", 'SIGNED: POINT}, {"quota": UPPER},'),
+              ('high=np.where(printed, other, _figures(records, "high"))',
+               'high=np.where(printed, other, _figures(records, "high")) '
                '+ np.where(np.isin([r.kind for r in records], "quota"), value, 0.0)')), APART),
     _bug("a record counts the flows of the year before", OBSERVATIONS,
          "at = row * len(study.years) + year - study.first_year",
@@ -257,7 +257,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "return MASS_SCALES[mass] * factor", "return MASS_SCALES[mass]",
          BY_HAND),
     _bug("tonnes taken for thousand tonnes", "reebayes/study/rows.py",
-         'MASS_SCALES = {"kt": 1.0, "t": 1e-3}', 'MASS_SCALES = {"kt": 1.0, "t": 1.0}',
+         'MASS_SCALES = {"kt": 1.0, "t": 1e-3', 'MASS_SCALES = {"kt": 1.0, "t": 1.0',
          BY_HAND),
     _bug("noise of a reporter squared", KERNELS,
          "scale[i] = errors.record_sd[i] * factor[errors.reporter[i]]",
