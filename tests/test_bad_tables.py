@@ -150,6 +150,7 @@ CELLS = [
     ("priors.csv", "ore,", "median", "", "write a number"),
     ("priors.csv", "metal,", "median", "1", "not between 0 and 1"),
     ("priors.csv", "noise:*", "median", "-1", "not above 0"),
+    ("priors.csv", "bias:survey", "median", "-21", "is beyond 20, on a log scale"),
     ("priors.csv", "ore,", "sd", "0", "not above 0"),
     ("priors.csv", "bias:*", "sd", "-0.1", "not 0 or more"),
     ("priors.csv", "ore,", "step", "0", "leave it empty if nothing changes"),

@@ -183,6 +183,9 @@ def _check_numbers(entry: Entry[Prior], sort: str) -> Iterator[Fault]:
             yield _fault(entry, "median", f"share {prior.median:g} is not between 0 and 1")
         elif sort not in ("bias", "route", "shared") and prior.median <= 0:
             yield _fault(entry, "median", f"median {prior.median:g} is not above 0")
+        elif sort in ("bias", "shared") and abs(prior.median) > MAX_SD:
+            message = f"median {prior.median:g} is beyond {MAX_SD:g}, on a log scale; write less"
+            yield _fault(entry, "median", message)
     # A reporter may be unbiased by definition; flows and shares are never known for sure.
     may_be_fixed = sort not in ("input", "product", "share", "route", "shared")
     if not unreadable(entry, "sd") and (prior.sd < 0 or (prior.sd == 0 and not may_be_fixed)):
