@@ -6,8 +6,9 @@ Study
     `read_study` returns a `Study`: tables of `Process`, `Flow`, `Quantity`, `Record`, `Prior` and
     `Source`, each literature `Estimate` that it is compared with, and each `Indicator` with
     values of it that others printed (`PublishedIndicator`). It changes by copy
-    (``with_prior``, ``without_source``, ``variant``, ...). `coverage` counts its records by
-    quantity and by stage of each region (data availability).
+    (``with_prior``, ``without_source``, ``variant``, ...). `catalogue` lists its quantities in
+    words; `coverage` counts its records by quantity and by stage of each region (data
+    availability).
 Customs
     `harmonise` turns customs files into records.
 Fit

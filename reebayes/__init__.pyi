@@ -1,3 +1,4 @@
+from .answers.availability import catalogue as catalogue
 from .answers.availability import coverage as coverage
 from .answers.contraction import learnt as learnt
 from .answers.indices import beside_indicators as beside_indicators

@@ -81,7 +81,7 @@ def test_recalled_records_are_kept_on_request(
     tmp_path: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_tables(tmp_path / "sharing", **shared_tables())
-    for options, count in (([], 11), (["--recalled"], 13)):
+    for options, count in (([], 14), (["--recalled"], 16)):
         assert main(["check", str(folder), *options]) == 0
         assert f" {count} records" in capsys.readouterr().out
         out = ["--out", str(tmp_path / f"{count}.nc")]
@@ -281,6 +281,7 @@ SHORTEST = {
     "origins": ["origins", "FILE.nc", "--at", "use_A"],
     "scenario": ["scenario", "FILE.nc"],
     "export": ["export", "FILE.nc", "--to", "csv"],
+    "init": ["init", "DIR", "--years", "2015", "--unit", "kt Co/yr"],
 }
 
 

@@ -30,7 +30,7 @@ LAYERS = (
 ORDER = {
     "study": (
         *("header.frozen", "formulas", "kinds", "targets", "rows", "reading.csvfiles", "table"),
-        *("reading.cells", "schema", "hashing", "header.forms"),
+        *("reading.cells", "schema", "hashing", "examples", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.scenarios"),
         *("header.settings", "drafts", "scenarios"),
         *("edits", "writing", "changes"),
@@ -38,7 +38,7 @@ ORDER = {
         *("checks.formulas", "checks.records", "checks.scenarios"),
         *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
-        *("study", "runfile", "description"),
+        *("telling", "starting", "study", "runfile", "description"),
     ),
     "customs": (
         *("flows", "numerals", "periods", "areanames", "containers", "prices", "exclusions"),

@@ -24,7 +24,9 @@ from reebayes.simulation.worlds import simulate_world
 from reebayes.study import Quantity, Study, Table, read_study
 from reebayes.study.hashing import SHOWN_ONLY
 from reebayes.study.header.frozen import Settings
+from reebayes.study.rows import Label
 from reebayes.study.schema import (
+    CATALOGUE,
     ESTIMATES,
     FLOWS,
     INDICATORS,
@@ -47,6 +49,7 @@ TABLES = {
     "published": ESTIMATES,
     "indicators": INDICATORS,
     "published_indicators": PUBLISHED_INDICATORS,
+    "labels": CATALOGUE,
 }
 ESTIMATE = """\
 name,quantity,year,year_end,kind,value,low,high,unit,source,note,why
@@ -59,6 +62,7 @@ FLOOR = "noise:floor,,,lognormal,0.4,0,,share of variance,judgement-reporters,\n
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = write_tables(tmp_path_factory.mktemp("asked") / "tiny")
     (folder / "published_estimates.csv").write_text(ESTIMATE, "utf-8")
+    (folder / "catalogue.csv").write_text("quantity,label,description\nmined,Mined,All\n", "utf-8")
     sources = folder / "sources.csv"
     sources.write_text(f"{sources.read_text('utf-8')}other,Another book,2020,,,\n", "utf-8")
     return read_study(folder)
@@ -91,7 +95,7 @@ def changes(study: Study) -> Iterator[Any]:
 
 def changed(study: Study, title: str, column: str, row: int) -> Study:
     """A copy with one cell changed, unchecked: it is only asked for its hash."""
-    rows = list(getattr(study, title))
+    rows = list(getattr(study, title)) or [Label("mined_US", "Mines", "All of them")]
     rows[row] = replace(rows[row], **{column: other(getattr(rows[row], column))})
     return replace(study, **{title: Table(type(rows[0]), rows)})
 

@@ -230,7 +230,7 @@ def test_bundled_study_of_an_installed_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a wheel the bundled study lies inside the package; in a clone beside it."""
-    monkeypatch.setattr("reebayes.study.study.PACKAGE", tmp_path / "reebayes")
+    monkeypatch.setattr("reebayes.study.examples.PACKAGE", tmp_path / "reebayes")
     write_tables(tmp_path / "data", study=TABLES["study.toml"].replace("Tiny", "Beside"))
     assert read_study().name == "Beside"
     write_tables(tmp_path / "reebayes" / "_data")

@@ -15,9 +15,9 @@ PACKAGE = Path(reebayes.__file__).parent
 NAMES = """
 Estimate FitError Flow Indicator Prior Process PublishedIndicator Quantity Record ReebayesError
 ResultError Source Study StudyError StudyWarning Table __version__ bands beside_indicators
-beside_published build_model calibrate compare coverage cumulative destinations disagreement
-draw_sankey effect export_tables fewest_records fit flow harmonise identify indicators influence
-learnt leave_out open_fit origin_bounds origins plot_bands plot_consumption plot_coverage
+beside_published build_model calibrate catalogue compare coverage cumulative destinations
+disagreement draw_sankey effect export_tables fewest_records fit flow harmonise identify indicators
+influence learnt leave_out open_fit origin_bounds origins plot_bands plot_consumption plot_coverage
 plot_effect plot_learnt plot_net_exports plot_predictive plot_quotas plot_tornado plot_totals
 plot_triangle plot_unregistered predictive_check prior_of probability_above quantity quota_table
 ratio read_comparison read_study record_table reliance run_studies save_fit scenario sensitivity

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from reebayes.answers.contraction import ABSENT, LEARNT, PARTLY, PRIOR_ONLY
-from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader
+from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, SIGNED, KindReader
 
 POSTERIOR_COLOUR = "#1f5f9e"
 PRIOR_COLOUR = "#8a8a8a"
@@ -22,13 +22,19 @@ SOURCE_COLOURS = (
 
 marker_of = KindReader(
     "mark of a record in a figure",
-    {FIGURE: "o", AT_MOST: "v", AT_LEAST: "^", BETWEEN: "|"},
+    {FIGURE: "o", AT_MOST: "v", AT_LEAST: "^", BETWEEN: "|", SIGNED: "s"},
     {"quota": "D"},
 )
 
 colour_of = KindReader(
     "colour of a kind in a map of records",
-    {FIGURE: "#1f5f9e", AT_MOST: "#e07b00", AT_LEAST: "#0b7a5c", BETWEEN: "#a07400"},
+    {
+        FIGURE: "#1f5f9e",
+        AT_MOST: "#e07b00",
+        AT_LEAST: "#0b7a5c",
+        BETWEEN: "#a07400",
+        SIGNED: "#7a3b12",
+    },
     {"quota": "#8a3f8f", "zero": "#35353a", "cumulative": "#00838f", "mean": "#5b4bb0"},
 )
 

@@ -120,8 +120,9 @@ class Material:
         return {
             "study": contents.attrs["study_name"],
             "unit": contents.unit,
-            "first": contents.years[0],
+            "span": _span(contents.years),
             "last": contents.years[-1],
+            "one_year": len(contents.years) == 1,
             "years": contents.years,
             "percent": f"{100 * CI_PROB:g} %",
             "converged": contents.converged,
@@ -186,7 +187,9 @@ def _headline_rows(material: Material) -> list[dict[str, str]]:
 
 def _exceeding(contents: Contents, plan: Plan, name: str) -> Iterable[dict[str, str]]:
     groups = contents.distributions
-    totals = {group: cumulative(quantity(contents, name, group=group)) for group in groups}
+    one_year = len(contents.years) == 1
+    draws = {group: quantity(contents, name, group=group) for group in groups}
+    totals = {g: da.isel({YEAR: 0}) if one_year else cumulative(da) for g, da in draws.items()}
     thresholds = plan.exceeds.get(name) or _round_numbers(float(totals[groups[-1]].median()))
     for x in thresholds:
         shares = {g: _percent(float(probability_above(da, x))) for g, da in totals.items()}
@@ -450,14 +453,23 @@ def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _span(years: Sequence[int]) -> str:
+    """First and last year, or the only one."""
+    return f"{years[0]}–{years[-1]}" if len(years) > 1 else str(years[0])
+
+
 def _titled(text: str) -> Callable[[Plan], str]:
     return lambda plan: text
+
+
+def _years_title(plan: Plan) -> str:
+    return "Year by year" if plan.one_year is None else f"Values of {plan.one_year}"
 
 
 SECTIONS: Sequence[Section] = (
     Section("headline", _titled("Headline quantities"), headline),
     Section("learnt", _titled("Posterior contraction and influence"), learnt),
-    Section("years", _titled("Year by year"), year_by_year),
+    Section("years", _years_title, year_by_year),
     Section("system", lambda plan: f"The system in {plan.sankey_year}", system),
     Section("table", _titled("All quantities"), all_quantities),
     Section("what_if", _titled("What if"), what_if),

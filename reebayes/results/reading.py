@@ -72,6 +72,31 @@ def stated_ends(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.array(low, dtype=float), np.array(high, dtype=float)
 
 
+def on_scale(figures: pd.Series | np.ndarray, kinds: Iterable[str]) -> np.ndarray:
+    """Return figures on the scale of their records' errors; NaN where there is none.
+
+    Parameters
+    ----------
+    figures : array (record)
+        In the unit of the study.
+    kinds : iterable of str
+        Kind of every record: of a signed one the figure itself is compared, of others its log.
+    """
+    values = np.asarray(figures, dtype=float)
+    logs = np.log(np.where(values > 0, values, np.nan))
+    return np.where(_are_signed(kinds), values, logs)
+
+
+def off_scale(values: np.ndarray, kinds: Iterable[str]) -> np.ndarray:
+    """Return figures in the unit of the study for values (record) on the scale of their errors."""
+    signed = _are_signed(kinds)
+    return np.where(signed, values, np.exp(np.where(signed, 0.0, values)))
+
+
+def _are_signed(kinds: Iterable[str]) -> np.ndarray:
+    return np.array([kind_of(kind).is_signed for kind in kinds], dtype=bool)
+
+
 @dataclass(frozen=True)
 class Contents:
     """A fit with what its tables say, read once and handed down.

@@ -46,6 +46,7 @@ def quantity(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> 
     contents = contents_of(fit)
     if isinstance(name, str) and " " in name.strip():
         return _combined(contents, name, group)
+    _require_no_flow([name] if isinstance(name, str) else name, contents)
     draws = _select(contents.group(group)["quantities"], QUANTITY, name)
     distinct = sorted({*contents.units[[name] if isinstance(name, str) else list(name)]})
     return as_drawn(
@@ -99,6 +100,16 @@ def flow(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.D
     draws = _select(contents.group(group)["flows"], FLOW, name)
     long_name = name if isinstance(name, str) else "flows"
     return as_drawn(draws, long_name=long_name, units=contents.unit)
+
+
+def _require_no_flow(names: Sequence[str], contents: Contents) -> None:
+    """Say of a name that is no quantity, but a flow, that it is one."""
+    for name in names:
+        if name not in contents.units.index and name in contents.flows.index:
+            raise ResultError(
+                f"{name!r} is a flow and no quantity; ask flow(fit, {name!r}), or make it a "
+                f"quantity: a row '{name},num,{name},1' of quantities.csv."
+            )
 
 
 def _select(draws: xr.DataArray, dim: str, name: str | Sequence[str]) -> xr.DataArray:

@@ -19,6 +19,7 @@ from reebayes.study.rows import (
     Term,
 )
 from reebayes.study.schema import SCHEMA
+from reebayes.study.starting import start_study
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
 
@@ -48,4 +49,5 @@ __all__ = [
     "read_lines",
     "read_report",
     "read_study",
+    "start_study",
 ]

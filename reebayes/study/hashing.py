@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from reebayes.study.schema import (
+    CATALOGUE,
     ESTIMATES,
     FLOWS,
     INDICATORS,
@@ -28,10 +29,11 @@ SCHEMAS: Mapping[str, TableSchema] = {
     "published": ESTIMATES,
     "indicators": INDICATORS,
     "published_indicators": PUBLISHED_INDICATORS,
+    "labels": CATALOGUE,
 }
 """Columns of the tables of a study; those of its quantities are gathered from several rows."""
 
-SHOWN_ONLY = frozenset({"indicators", "published_indicators"})
+SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators"})
 """Tables of which the posterior's digest holds nothing, not even that they are there: studies that
 were fitted before there were such tables keep their digest."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reebayes.errors import Fault, StudyError
+from reebayes.study.kinds import kind_of
 from reebayes.study.targets import Target
 
 PROCESS_KINDS = ("market", "conversion", "use", "loss", "environment")
@@ -12,10 +13,12 @@ STATUSES = ("", RECALLED)
 DISTRIBUTIONS = ("lognormal", "share", "normal")
 PARTS = ("num", "den")
 
-RATIO_UNITS = ("ratio", "fraction")
+RATIO, SHARE, PERCENT = "ratio", "share", "%"
+RATIO_UNITS = (RATIO, "fraction")
 GROSS = "gross"
-# Studies count in thousand tonnes of content a year; records may print tonnes.
-MASS_SCALES = {"kt": 1.0, "t": 1e-3}
+# Studies count in thousand tonnes of content a year; records may print tonnes, or millions.
+STUDY_MASS = "kt"
+MASS_SCALES = {"kt": 1.0, "t": 1e-3, "Mt": 1e3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +103,20 @@ def quantities_of(terms: Iterable[Term]) -> list[Quantity]:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """Readable name and description of a quantity; nothing depends on them."""
+
+    quantity: str
+    label: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One published figure, in the unit in which it was printed.
 
-    ``sd`` is a relative standard error (log scale). ``year_end`` equals ``year`` unless the record
+    ``sd`` is a relative standard error (log scale); of a signed figure, whose error is normal, it
+    is in the unit of the figure. ``year_end`` equals ``year`` unless the record
     spans years (kinds cumulative and mean). ``factor`` is the content of a gross tonne.
 
     ``shared`` names the systematic errors that the record has in common with others, beside its
@@ -150,6 +163,17 @@ class Record:
             raise StudyError([Fault("records.csv", None, "unit", self.unit, message)])
         factor = self.factor if content == GROSS and self.factor is not None else 1.0
         return MASS_SCALES[mass] * factor
+
+    @property
+    def error(self) -> float:
+        """Standard error on the scale of its score: a log, or of a signed figure the study's unit.
+
+        Raises
+        ------
+        StudyError
+            If the unit of a signed figure gives no scale.
+        """
+        return self.sd * self.scale if kind_of(self.kind).is_signed else self.sd
 
 
 @dataclass(frozen=True, slots=True)

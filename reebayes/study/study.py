@@ -1,6 +1,5 @@
 """The study as a whole: read, checked, and changed by copy."""
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Self
 
-from reebayes.errors import Fault, StudyError, StudyWarning
+from reebayes.errors import Fault, StudyError
 from reebayes.files import write_whole
 from reebayes.study.changes import changed, check_variants, unheard
 from reebayes.study.checks.whole import (
@@ -20,6 +19,7 @@ from reebayes.study.checks.whole import (
 )
 from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
+from reebayes.study.examples import EXAMPLES, study_folder
 from reebayes.study.hashing import SCHEMAS, SHOWN_ONLY, digest, rows_of, tables_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, check_settings
@@ -30,6 +30,7 @@ from reebayes.study.rows import (
     Estimate,
     Flow,
     Indicator,
+    Label,
     Prior,
     Process,
     PublishedIndicator,
@@ -43,16 +44,15 @@ from reebayes.study.scenarios import Scenario
 from reebayes.study.schema import FLOWS, QUANTITIES, RECORDS, SCHEMA, SOURCES
 from reebayes.study.table import Table
 from reebayes.study.targets import NOISE_FLOOR
+from reebayes.study.telling import refuse, tell_implausible
 from reebayes.study.writing import texts
-from reebayes.wording import suggestion
+from reebayes.wording import listed, suggestion
 
 VARIANCE_FLOOR = 0.25
 """Variance floor of a study that states none: no record errs by less than half its stated error.
 
 Rounding, conversion and definition stay when a reporter is better than stated.
 """
-
-PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class Study:
     that ``study.toml`` declares. Flows are in ``unit``
     (thousand tonnes of content a year). ``settings``, ``report``, ``package``, ``variants`` and
     ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature
-    estimates, ``indicators`` what is computed from the draws of a fit, and
-    ``published_indicators`` values of these that others printed; no fit and no hash depends on
-    them.
+    estimates, ``labels`` readable names of quantities, ``indicators`` what is computed from the
+    draws of a fit, and ``published_indicators`` values of these that others printed; no fit and no
+    hash depends on them.
     """
 
     path: Path
@@ -87,6 +87,7 @@ class Study:
     priors: Table[Prior]
     sources: Table[Source]
     published: Table[Estimate]
+    labels: Table[Label]
     indicators: Table[Indicator]
     published_indicators: Table[PublishedIndicator]
 
@@ -228,7 +229,7 @@ class Study:
         changed = self.settings.plain | settings
         found = FaultList(TABLE)
         check_settings(changed, found)
-        _raise_faults(found.faults)
+        refuse(found.faults)
         return self._copy(settings=Settings(changed))
 
     def with_source(self, source: str, **values: Any) -> Self:
@@ -370,7 +371,7 @@ class Study:
             raise StudyError([Fault(TABLE, None, "variants", name, message)])
         draft = _draft_of(self)
         wanted = (name, *self.variants[name].get("combines", ()))
-        _raise_faults(check_variants(draft, self.variants, wanted))
+        refuse(check_variants(draft, self.variants, wanted))
         after = changed(draft, self.variants, name)
         return self._copy(
             name=after.header.name,
@@ -479,14 +480,14 @@ class Study:
         targets = unheard(self.records, records)
         priors = Table(Prior, (prior for prior in self.priors if prior.target not in targets))
         copy = replace(self, records=records, priors=priors)
-        _raise_faults(check_kept(draft, {*records.names}, targets))
+        refuse(check_kept(draft, {*records.names}, targets))
         return copy
 
     def _copy(self, **tables: Any) -> Self:
         copy = replace(self, **tables)
         draft = _draft_of(copy)
-        _raise_faults(check_types(draft))
-        _raise_faults(check_draft(draft))
+        refuse(check_types(draft))
+        refuse(check_draft(draft))
         return copy
 
 
@@ -496,7 +497,9 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
     Parameters
     ----------
     path : str or Path, optional
-        Directory with ``study.toml`` and the tables; the bundled rare-earth study if omitted.
+        Directory with ``study.toml`` and the tables, or the name of an example that comes with the
+        package (``"rare_earths"``, ``"zinc"``), unless there is a directory of that name. The
+        rare-earth study if omitted.
     recalled : bool, optional
         Whether to keep records of status ``recalled``: unverified (second-hand) figures, which
         nobody read in their source. They are left out unless asked for, and checked in either case.
@@ -517,13 +520,14 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         Once, with everything that is possible and hardly meant. Copies of a study are not looked
         at again.
     """
-    folder = _bundled() if path is None else Path(path)
+    folder = study_folder(path)
     if not folder.is_dir():
         problem = "is a file; give its directory" if folder.exists() else "does not exist"
-        raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}")])
+        advice = "" if folder.exists() else f"; the examples are {listed(EXAMPLES)}"
+        raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}{advice}")])
     draft = read_draft(folder)
-    _raise_faults(check_draft(draft))
-    _tell(draft)
+    refuse(check_draft(draft))
+    tell_implausible(draft)
     header = draft.header
     # A header without years is a fault, so it was raised above.
     first_year, last_year = header.years or (0, 0)
@@ -546,6 +550,7 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         priors=Table(Prior, (entry.item for entry in draft.priors)),
         sources=Table(Source, (entry.item for entry in draft.sources)),
         published=Table(Estimate, (entry.item for entry in draft.published)),
+        labels=Table(Label, (entry.item for entry in draft.labels)),
         indicators=Table(Indicator, (entry.item for entry in draft.indicators)),
         published_indicators=Table(
             PublishedIndicator, (entry.item for entry in draft.published_indicators)
@@ -558,33 +563,6 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
 
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-
-
-def _bundled() -> Path:
-    """Return the directory of the bundled study: in a wheel, or in a clone."""
-    packed = PACKAGE / "_data"
-    return packed if packed.is_dir() else PACKAGE.parent / "data"
-
-
-def _raise_faults(faults: Iterable[Fault]) -> None:
-    found = _in_order(faults)
-    if found:
-        raise StudyError(found)
-
-
-def _tell(draft: Draft) -> None:
-    """Warn the caller of `read_study` of what is hardly meant."""
-    # Imported here: arrays take a while to load, and no other command needs them to begin with.
-    from reebayes.study.checks.plausible import implausible
-
-    found = _in_order(implausible(draft))
-    if found:
-        warnings.warn(StudyWarning(found), stacklevel=3)
-
-
-def _in_order(faults: Iterable[Fault]) -> list[Fault]:
-    order = (TABLE, *SCHEMA)
-    return sorted(dict.fromkeys(faults), key=lambda f: (order.index(f.table), f.row or 0))
 
 
 def _draft_of(study: Study, **tables: Any) -> Draft:
@@ -606,6 +584,7 @@ def _draft_of(study: Study, **tables: Any) -> Draft:
         priors=entries(study.priors),
         sources=entries(study.sources),
         published=entries(study.published),
+        labels=entries(study.labels),
         indicators=entries(study.indicators),
         published_indicators=entries(study.published_indicators),
     )

@@ -7,7 +7,14 @@ from typing import Any, get_type_hints
 
 from reebayes.errors import Fault, StudyError
 from reebayes.study.changes import changed, check_variants
-from reebayes.study.checks.context import Context, build_context, place, unknown_name
+from reebayes.study.checks.context import (
+    Context,
+    build_context,
+    place,
+    unknown_name,
+    unknown_quantity,
+    unknown_text,
+)
 from reebayes.study.checks.formulas import check_indicators, check_published_indicators
 from reebayes.study.checks.graph import check_graph
 from reebayes.study.checks.priors import check_priors
@@ -38,6 +45,7 @@ def check_draft(draft: Draft) -> list[Fault]:
     faults = list(_check_keys(draft))
     faults += check_graph(draft, context)
     faults += _check_terms(draft, context)
+    faults += _check_labels(draft, context)
     faults += check_records(draft, context)
     faults += check_priors(draft, context)
     faults += check_published(draft, context)
@@ -162,6 +170,7 @@ def _check_keys(draft: Draft) -> Iterator[Fault]:
     yield from _check_once("sources.csv", draft.sources, "source")
     yield from _check_once("published_estimates.csv", draft.published, "name")
     yield from _check_once("published_indicators.csv", draft.published_indicators, "name")
+    yield from _check_once("catalogue.csv", draft.labels, "quantity")
 
 
 def _check_once(table: str, entries: Sequence[Entry[Any]], key: str) -> Iterator[Fault]:
@@ -186,7 +195,7 @@ def _check_terms(draft: Draft, context: Context) -> Iterator[Fault]:
         if term.weight == 0 and not unreadable(entry, "weight"):
             yield table_fault(table, entry, "weight", 0.0, "weight 0 has no effect; remove the row")
         first = seen.setdefault((term.quantity, term.part, term.flow), entry)
-        if first is not entry and not unreadable(entry, "part"):
+        if first is not entry and not unreadable(entry, "quantity", "part", "flow"):
             where = place(first, term.quantity)
             message = f"flow {term.flow!r} is already a term of {term.quantity!r} in {where}"
             yield table_fault(table, entry, "flow", term.flow, message)
@@ -197,12 +206,18 @@ def _check_terms(draft: Draft, context: Context) -> Iterator[Fault]:
             yield table_fault(table, entries[0], "part", "den", message)
 
 
+def _check_labels(draft: Draft, context: Context) -> Iterator[Fault]:
+    for entry in draft.labels:
+        fault = unknown_quantity("catalogue.csv", entry, context)
+        if fault:
+            yield fault
+
+
 def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
     report = draft.header.report
     for key, name in named_quantities(report):
         if name not in context.terms:
-            message = f"unknown quantity {quoted(name)}. {suggestion(name, context.terms)}"
-            yield Fault(TABLE, None, f"report.{key}", name, message)
+            yield Fault(TABLE, None, f"report.{key}", name, unknown_text(name, context))
     scenarios = draft.header.scenarios
     for name in report.get("scenarios", ()):
         if name not in scenarios:

@@ -20,6 +20,7 @@ KEYS = {"name": str, "unit": str, "first_year": int, "last_year": int}
 OPTIONAL_KEYS = {"notes": str, "settings": dict, "report": dict, "package": dict,
                  "variants": dict, "scenarios": dict}  # fmt: skip
 ERROR_DISTRIBUTIONS = ("normal", "student_t")
+_UNIT = "unit {} is unknown; write 'kt CONTENT/yr', such as 'kt REO/yr' (records may be in t or Mt)"
 TYPE_NAMES = {str: "text", int: "a whole number", dict: "a table"}
 
 
@@ -111,13 +112,17 @@ def _checked_keys(values: dict[str, Any], found: FaultList) -> dict[str, Any]:
 
 
 def _check_unit(unit: str | None, found: FaultList) -> None:
-    if unit is None:
-        return
-    mass, _, content = unit.partition(" ")
-    # Records are converted to thousand tonnes of content, so no other unit would be true.
-    if mass != "kt" or not content.endswith("/yr") or content == "/yr":
-        message = f"unit {quoted(unit)} is unknown; write 'kt CONTENT/yr', such as 'kt REO/yr'"
+    if unit is not None and (message := unit_message(unit)):
         found.add(None, "unit", unit, message)
+
+
+def unit_message(unit: str) -> str:
+    """Return what is wrong with the unit of a study; empty if nothing is."""
+    mass, _, content = unit.partition(" ")
+    what = content.removesuffix("/yr")
+    # Records are converted to thousand tonnes of content, so no other unit would be true.
+    sound = mass == "kt" and what not in ("", content) and what == what.strip()
+    return "" if sound and unit.isprintable() else _UNIT.format(quoted(unit))
 
 
 def _checked_years(values: dict[str, Any], found: FaultList) -> tuple[int, int] | None:

@@ -45,6 +45,8 @@ class Cells:
 
     def text(self, column: str) -> str:
         """Return free text; empty if the cell or the column is."""
+        if column in self.line.lacking:
+            self.bad.add(column)  # told once, of the header
         text = self.line.cells.get(column, "")
         self._seen(column, text, hidden_characters(text))
         return text
