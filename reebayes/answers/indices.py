@@ -36,7 +36,15 @@ from reebayes.study.formulas import (
     USGS,
     criterion,
 )
-from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader, stated_interval
+from reebayes.study.kinds import (
+    AT_LEAST,
+    AT_MOST,
+    BETWEEN,
+    FIGURE,
+    SIGNED,
+    KindReader,
+    stated_interval,
+)
 from reebayes.wording import listed, without_per_year
 
 INDICATOR = "indicator"
@@ -240,6 +248,7 @@ _agrees_of: KindReader[Callable[[Draws, float, float], Any]] = KindReader(
     "probability of what a published indicator states",
     {
         FIGURE: lambda draws, low, high: (draws >= low).mean(),
+        SIGNED: lambda draws, low, high: (draws >= low).mean(),
         AT_MOST: lambda draws, low, high: (draws <= high).mean(),
         AT_LEAST: lambda draws, low, high: (draws >= low).mean(),
         BETWEEN: lambda draws, low, high: ((draws >= low) & (draws <= high)).mean(),
