@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import readers, refits, scaling, size, targets
+from benchmarks import readers, refits, scaling, size, studies, targets
 from benchmarks.floor import count_operations, floor
 from benchmarks.timing import best, machine, run_command, run_process
 from reebayes.inference.density import gradients
@@ -121,12 +121,18 @@ def measure_size(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     )
 
 
+def measure_studies(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Refit many copies of a small study, by one and by two workers."""
+    return studies.measure(folder, quick=options.quick, say=_say)
+
+
 PARTS: Mapping[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
     "fit": measure_fit,
     "readers": measure_readers,
     "gradient": measure_gradient,
     "refit": measure_refit,
     "calibration": measure_calibration,
+    "studies": measure_studies,
     "size": measure_size,
     "aluminium": measure_aluminium,
 }

@@ -18,19 +18,11 @@ from scipy.stats import norm, truncnorm
 
 YEAR = 2009
 KT = 1000.0
-"""The tables count in Mt; studies count in kt."""
+"""The tables count in Mt; flows of a study are in kt."""
 
 STOCKS = "stocks"
 GROUND = "Reserves"
 REPORTER = "accounts"
-BOUND = 0.5
-"""Relative error above which a normal error reaches zero: such a figure bounds from above."""
-
-SURE = 0.001
-"""Spread of a flow that stands for a printed figure."""
-
-NORMAL_AT_ONE_HALF = np.sqrt(2 * np.log(2))  # where a normal likelihood has fallen to a half
-
 STUDY = f"""\
 name = "Global aluminium {YEAR}"
 unit = "kt Al/yr"
@@ -43,18 +35,15 @@ error_distribution = "normal"
 """
 
 COLUMNS = {
-    "processes.csv": ("process", "kind", "region", "label"),
+    "processes.csv": ("process", "kind", "label"),
     "flows.csv": ("flow", "source", "target", "product", "registered", "active", "label"),
     "quantities.csv": ("quantity", "part", "flow", "weight"),
     "records.csv": (
-        *("record", "quantity", "year", "year_end", "kind", "value", "low", "high", "unit"),
+        *("record", "quantity", "year", "kind", "value", "unit"),
         *("sd", "reporter", "source", "note"),
     ),
-    "priors.csv": (
-        *("target", "year", "year_end", "distribution", "median", "sd", "step", "unit", "source"),
-        "note",
-    ),
-    "sources.csv": ("source", "citation", "year", "url", "licence"),
+    "priors.csv": ("target", "distribution", "median", "sd", "unit", "source"),
+    "sources.csv": ("source", "citation", "year", "licence"),
 }
 
 type Row = Mapping[str, object]
@@ -135,15 +124,11 @@ def _figure(row: Mapping[str, str]) -> tuple[str, float, float]:
 # --- processes and flows --------------------------------------------------------------------------
 
 
-def _processes(problem: Problem, differences: Sequence[str]) -> Iterator[Row]:
+def _processes(problem: Problem) -> Iterator[Row]:
     for name in problem.processes:
         yield {"process": name, "kind": _kind(problem, name), "label": name}
     if problem.changing():
         yield {"process": STOCKS, "kind": "environment", "label": "Stocks"}
-    for name in differences:
-        yield {"process": f"figure_{name}", "kind": "loss", "label": f"Figure of datum {name}"}
-    if differences:
-        yield {"process": "figures", "kind": "environment", "label": "Figures that are added"}
 
 
 def _kind(problem: Problem, process: str) -> str:
@@ -152,14 +137,12 @@ def _kind(problem: Problem, process: str) -> str:
     return "market" if problem.flows_out_of(process) else "loss"
 
 
-def _flows(problem: Problem, differences: Sequence[str]) -> Iterator[Row]:
+def _flows(problem: Problem) -> Iterator[Row]:
     for name, ends in problem.flows.items():
         yield _flow(name, *ends)
     for process in problem.changing().values():
         yield _flow(f"build_{process}", process, STOCKS)
         yield _flow(f"draw_{process}", STOCKS, process)
-    for name in differences:
-        yield _flow(f"figure_{name}", "figures", f"figure_{name}")
 
 
 def _flow(name: str, source: str, target: str) -> Row:
@@ -197,7 +180,7 @@ def beliefs(problem: Problem) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _priors(problem: Problem, differences: Mapping[str, float]) -> Iterator[Row]:
+def _priors(problem: Problem) -> Iterator[Row]:
     believed = beliefs(problem)
     changing = set(problem.changing().values())
     for process in problem.processes:
@@ -209,16 +192,14 @@ def _priors(problem: Problem, differences: Mapping[str, float]) -> Iterator[Row]
             yield from _split(outflows, believed)
     for process in sorted(changing):
         yield _input(f"draw_{process}", *believed[f"draw_{process}"])
-    for name, value in differences.items():
-        yield _input(f"figure_{name}", value, SURE, "tables")
     for group, form, median in (("bias", "normal", 0), ("noise", "lognormal", 1)):
         yield {"target": f"{group}:{REPORTER}", "distribution": form, "median": median, "sd": 0,
                "unit": "log scale", "source": "judgement-exact"}  # fmt: skip
 
 
-def _input(name: str, median: float, sd: float, source: str = "prior-tables") -> Row:
-    return {"target": name, "distribution": "lognormal", "median": f"{KT * median:.6g}",
-            "sd": f"{sd:.4g}", "unit": "kt Al/yr", "source": source}  # fmt: skip
+def _input(name: str, median: float, sd: float) -> Row:
+    return {"target": name, "distribution": "lognormal", "median": f"{median:.6g}",
+            "sd": f"{sd:.4g}", "unit": "Mt Al/yr", "source": "prior-tables"}  # fmt: skip
 
 
 def _split(outflows: Sequence[str], believed: Mapping[str, tuple[float, float]]) -> Iterator[Row]:
@@ -239,81 +220,42 @@ def _split(outflows: Sequence[str], believed: Mapping[str, tuple[float, float]])
 # --- quantities and records -----------------------------------------------------------------------
 
 
-def _observed(problem: Problem, datum: str) -> tuple[list[str], list[str]]:
-    """Flows that a datum adds up, and those that it takes off."""
-    plus: list[str] = []
-    minus: list[str] = []
+def _observed(problem: Problem, datum: str) -> dict[str, int]:
+    """Flows that a datum adds up (1), and those that it takes off (-1)."""
+    weights: dict[str, int] = {}
     for variable in problem.terms[datum]:
         process = problem.stocks.get(variable)
         if process is None:
-            plus.append(variable)
+            weights[variable] = 1
         else:
-            plus += problem.flows_into(process)
-            minus += problem.flows_out_of(process)
-    return plus, minus
-
-
-def differences(problem: Problem) -> dict[str, float]:
-    """Data that are differences of flows, with their figures (Mt)."""
-    return {
-        name: abs(value)
-        for name, (_, value, _) in problem.data.items()
-        if all(_observed(problem, name))
-    }
+            weights |= dict.fromkeys(problem.flows_into(process), 1)
+            weights |= dict.fromkeys(problem.flows_out_of(process), -1)
+    return weights
 
 
 def _quantities(problem: Problem, scenario: str) -> Iterator[Row]:
     for name in problem.data:
-        plus, minus = _sides(problem, name)
-        if plus and minus:
-            yield from _terms(name, "num", plus)
-            yield from _terms(name, "den", [*minus, f"figure_{name}"])
-        else:
-            yield from _terms(name, "num", plus or minus)
+        for flow, weight in _observed(problem, name).items():
+            yield {"quantity": name, "part": "num", "flow": flow, "weight": weight}
     for name, terms in problem.ratio_terms.items():
         if scenario == "B":
-            for part in ("num", "den"):
-                yield from _terms(name, part, [flow for side, flow in terms if side == part])
-
-
-def _sides(problem: Problem, datum: str) -> tuple[list[str], list[str]]:
-    """Return the larger side of a difference first."""
-    plus, minus = _observed(problem, datum)
-    return (plus, minus) if problem.data[datum][1] > 0 else (minus, plus)
-
-
-def _terms(quantity: str, part: str, flows: Sequence[str]) -> Iterator[Row]:
-    yield from ({"quantity": quantity, "part": part, "flow": f, "weight": 1} for f in flows)
+            for part, flow in terms:
+                yield {"quantity": name, "part": part, "flow": flow, "weight": 1}
 
 
 def _records(problem: Problem, scenario: str) -> Iterator[Row]:
     for name, (label, value, sd) in problem.data.items():
-        plus, minus = _sides(problem, name)
-        if plus and minus:
-            # What leaves is not known here; its prior's place is taken by data that see it.
-            size = abs(value) + _known(problem, minus)
-            yield _record(name, f"{label}: in over out and the figure", 1.0, sd / size, "ratio")
-        else:
-            yield _record(name, label, KT * abs(value), sd / abs(value), "kt Al")
+        yield _record(name, label, value, sd, "Mt Al")
     if scenario == "B":
         for name, (label, value, sd) in problem.ratios.items():
-            yield _record(name, label, value, sd / value, "ratio")
-
-
-def _known(problem: Problem, flows: Sequence[str]) -> float:
-    """Sum of data (Mt) that observe single ones of some flows; prior medians of the others."""
-    single = {terms[0]: problem.data[n][1] for n, terms in problem.terms.items() if len(terms) == 1}
-    return sum(single.get(flow, positive(*problem.priors[flow])[0]) for flow in flows)
+            yield _record(name, label, value, sd, "ratio")
 
 
 def _record(name: str, label: str, value: float, sd: float, unit: str) -> Row:
-    common = {"record": name, "quantity": name, "year": YEAR, "unit": unit, "reporter": REPORTER,
-              "source": "tables", "note": label}  # fmt: skip
-    if sd <= BOUND:
-        return {**common, "kind": "value", "value": f"{value:.6g}", "sd": f"{sd:.4g}"}
-    half, far = value * (1 + sd * NORMAL_AT_ONE_HALF), value * (1 + 2 * sd)
-    width = np.log(far / half) / -norm.ppf(np.exp(-2.0))
-    return {**common, "kind": "upper", "high": f"{half:.6g}", "sd": f"{width:.4g}"}
+    """A figure with a normal error in its own unit, as published."""
+    return {"record": name, "quantity": name, "year": YEAR, "kind": "signed",
+            "value": f"{value:.6g}", "unit": unit, "sd": f"{sd:.6g}", "reporter": REPORTER,
+            "source": "tables", "note": label}  # fmt: skip
 
 
 def _sources() -> Iterator[Row]:
@@ -355,13 +297,12 @@ def build_study(tables: Path, out: Path, *, scenario: str = "B") -> Path:
         The directory.
     """
     problem = read_problem(tables)
-    figures = differences(problem)
     written: dict[str, Iterator[Row]] = {
-        "processes.csv": _processes(problem, list(figures)),
-        "flows.csv": _flows(problem, list(figures)),
+        "processes.csv": _processes(problem),
+        "flows.csv": _flows(problem),
         "quantities.csv": _quantities(problem, scenario),
         "records.csv": _records(problem, scenario),
-        "priors.csv": _priors(problem, figures),
+        "priors.csv": _priors(problem),
         "sources.csv": _sources(),
     }
     out.mkdir(parents=True, exist_ok=True)

@@ -142,6 +142,7 @@ def _sums(layout: Layout, columns: Integers) -> Sums:
         shift=_repeated(sums.shift, columns[:, column] * years + year),
         offset=np.tile(sums.offset, times),
         over=np.tile(sums.over, times),
+        plain=np.tile(sums.plain, times),
     )
 
 

@@ -61,6 +61,10 @@ TARGETS = (
            ("size.copies.10.gigabytes",), 4, "{:.1f} GB"),
     Target("its exit code (0: it passed the gate)", "0", ("size.copies.10.code",), 0, "{:.0f}"),
     Target("500 calibration refits", "<= 10 min", ("calibration.minutes",), 10, "{:.0f} min"),
+    Target("200 refits by two workers: their wall time over the sum of the refits' own seconds, "
+           "less 1 (median of three)", "<= 5 %", ("studies.overhead_median",), 0.05, "{:.1%}"),
+    Target("figures of their tables that differ from a run by one", "0", ("studies.differing",), 0,
+           "{:.0f}"),
     Target("minimum ESS/s on the aluminium problem with ratio data over the published form",
            ">= 50x", ("aluminium.B.ratio",), 50, "{:.0f}x", least=True),
     Target("the same without ratio data", ">= 50x", ("aluminium.A.ratio",), 50, "{:.0f}x",

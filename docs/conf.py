@@ -10,6 +10,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 import reebayes
 from reebayes.results.contents import ATTRIBUTES, GROUPS
+from reebayes.study.header.report import FORMS, MEANINGS
 from reebayes.study.kinds import RECORD_KINDS
 from reebayes.study.schema import SCHEMA
 
@@ -23,6 +24,7 @@ html_theme = "furo"
 html_title = f"reebayes {release}"
 html_copy_source = False
 exclude_patterns = ["_build", "predicted_table.md", "priors_tables.md", "speed_tables.md"]
+exclude_patterns += ["claims_tables.md", "indicators_tables.md", "origins_tables.md"]
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 myst_heading_anchors = 2
@@ -44,10 +46,20 @@ class StudyColumns(SphinxDirective):
         for name, table in SCHEMA.items():
             lines += ["", f"`{name}`", "", "| column | may be | what it holds |", "|---|---|---|"]
             for column in table.columns:
-                may_be = "left out" if column.optional else "" if column.filled else "empty"
+                may_be = "" if column.filled else "empty, or left out"
                 choices = ", ".join(f"`{choice}`" for choice in column.choices)
                 holds = f"{column.meaning} One of {choices}." if choices else column.meaning
                 lines.append(f"| `{column.name}` | {may_be} | {holds} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class ReportKeys(SphinxDirective):
+    """Every key of the table `[report]`, from the list that it is checked by."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return one table."""
+        lines = ["| key | form | what it shows |", "|---|---|---|"]
+        lines += [f"| `{key}` | {form} | {MEANINGS[key]} |" for key, (form, _) in FORMS.items()]
         return self.parse_text_to_nodes("\n".join(lines))
 
 
@@ -98,5 +110,6 @@ def setup(app: Sphinx) -> None:
     """Make the directives and the formulas known."""
     app.add_directive("study-columns", StudyColumns)
     app.add_directive("record-kinds", RecordKinds)
+    app.add_directive("report-keys", ReportKeys)
     app.add_directive("fit-contents", FitContents)
     app.add_html_math_renderer("mathml", (inline_formula, None), (block_formula, None))

@@ -4,9 +4,11 @@ A study is read, fitted and asked; each verb is a function and each result a lab
 
 Study
     `read_study` returns a `Study`: tables of `Process`, `Flow`, `Quantity`, `Record`, `Prior` and
-    `Source`, and each literature `Estimate` that it is compared with. It changes by copy
-    (``with_prior``, ``without_source``, ``variant``, ...). `coverage` counts its records by
-    quantity and by stage of each region (data availability).
+    `Source`, each literature `Estimate` that it is compared with, and each `Indicator` with
+    values of it that others printed (`PublishedIndicator`). It changes by copy
+    (``with_prior``, ``without_source``, ``variant``, ...). `catalogue` lists its quantities in
+    words; `coverage` counts its records by quantity and by stage of each region (data
+    availability).
 Customs
     `harmonise` turns customs files into records.
 Fit
@@ -14,8 +16,15 @@ Fit
     itself, a ``pymc.Model``. `save_fit` and `open_fit` keep a fit in a netCDF file; `study_of`
     returns the study that travels with it.
 Answers
-    `quantity` and `flow` select draws; `cumulative`, `bands` and `probability_above` summarise
-    them; `record_table`, `source_table` and `export_tables` are data frames.
+    `quantity` and `flow` select draws, `ratio` divides them; `cumulative`, `bands` and
+    `probability_above` summarise them; `record_table`, `source_table` and `export_tables` are data
+    frames.
+Indicators and origins
+    `indicators` computes shares, concentration, import reliance and growth, and `beside_indicators`
+    sets published values beside them; `quota_table` and `unregistered_table` tell what exceeded
+    its quota, and what no register counts. `origins` and `destinations` trace content through the
+    flows, `reliance` sets direct imports beside what was traced, and `origin_bounds` tells what
+    holds if nothing is mixed.
 Tests of the model
     `predictive_check` runs a posterior predictive check; `compare` scores fits of several variants
     by held-out log predictive density, and `read_comparison` opens what ``reebayes compare``
@@ -29,11 +38,16 @@ Sensitivity to the assumptions
     `sensitivity` tells how an answer moves with every prior, error and setting, and `plot_tornado`
     draws it; `uncertainty_budget` parts its variance over the inputs; `leave_out` tells it without
     each source, reporter, record or kind, and `fewest_records` which few records would move it;
-    `value_of_information` lists the new figures that would narrow its band most;
-    `sensitivity_summary` gathers these for a report. `prior_of` shows what priors alone say.
+    `value_of_information` lists the new figures that would narrow its band most, and
+    `sensitivity_summary` gathers these for a report. `prior_of` shows what priors say before any
+    fit, and `run_studies` fits any list of changed studies, on many processes, into one table.
+What if
+    `scenario` solves the balance of every draw again with what a scenario of the study changes;
+    `effect` tells what that does, and `plot_effect` draws it.
 Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
-    `write_report`.
+    `write_report`; of a whole fit `plot_consumption`, `plot_net_exports`, `plot_triangle`,
+    `plot_unregistered` and `plot_quotas`.
 Simulation
     `simulate_world` draws true flows and `simulate_records` their records, to test whether a fit
     recovers them; `calibrate` is simulation-based calibration.

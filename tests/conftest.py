@@ -1,5 +1,7 @@
 """Fixtures shared by the tests."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first."""
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have cases done in this process, whoever is asked for: stand-ins are not in others."""
+    from reebayes.experiments import engine
+    from reebayes.experiments.workers import ThisProcess
+
+    @contextmanager
+    def use(workers: int | None, scheduler: str | None, most: int) -> Iterator[ThisProcess]:
+        yield ThisProcess()
+
+    monkeypatch.setattr(engine, "workers_at", use)
 
 
 @pytest.fixture

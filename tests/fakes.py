@@ -74,6 +74,7 @@ mined_A_hidden,2014,2014,lower,,0.02,,kt REO,,0.3,police,evil,
 mined_A_hidden,2011,2015,cumulative,1.0,,,kt REO,1.0,0.3,survey,book,
 mined_A_hidden,2013,2013,value,90.0,,,t gross,100000,0.1,police,evil,odd
 share_hidden,2013,2013,value,0.2,,,ratio,0.2,0.2,survey,book,
+net_export_A,2013,2013,signed,-0.2,,,t REO,-200,0.3,office,decree,
 """),
     dtype={"note": str},
 ).fillna({"note": ""})
@@ -264,7 +265,8 @@ def _replicates(rng: np.random.Generator, draws: xr.Dataset) -> xr.Dataset:
             quantity=record.quantity, year=slice(record.year, record.year_end)
         )
         value = span.sum("year") if record.kind == "cumulative" else span.mean("year")
-        columns.append(np.log(value.values) + rng.normal(0, 0.1, value.shape))
+        about = value.values if record.kind == "signed" else np.log(value.values)
+        columns.append(about + rng.normal(0, 0.1, value.shape))
     return xr.Dataset(
         {"value": (("chain", "draw", "record"), np.stack(columns, axis=-1))},
         coords={"chain": draws["chain"], "draw": draws["draw"], "record": _names()},
@@ -280,9 +282,13 @@ def _log_prior(rng: np.random.Generator, draws: xr.Dataset) -> xr.Dataset:
 
 
 def _observed() -> xr.Dataset:
-    return xr.Dataset(
-        {"value": ("record", np.log(RECORDS["value"].to_numpy()))}, coords={"record": _names()}
-    )
+    return xr.Dataset({"value": ("record", seen(RECORDS["value"]))}, coords={"record": _names()})
+
+
+def seen(figures: pd.Series) -> np.ndarray:
+    """Figures of the records on the scale of their errors: logs, but of a signed one."""
+    signed = RECORDS["kind"] == "signed"
+    return np.where(signed, figures, np.log(figures.where(~signed, 1.0)))
 
 
 def _names() -> list[str]:

@@ -3,12 +3,14 @@
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reebayes.errors import Fault, ReebayesError, StudyError
 from reebayes.study import read_study
+from reebayes.study.schema import SCHEMA
 from tests.tiny import TABLES, shared_tables, write_tables
 
 FILES = [name for name in TABLES if name.endswith(".csv")]
@@ -110,7 +112,13 @@ CELLS = [
     ("records.csv", "r_zero,", "value", "0.01", "kind 'zero' does not use 'value'"),
     ("records.csv", "r_value,", "unit", "t", "give 't REO', or 't gross' with a factor"),
     ("records.csv", "r_value,", "unit", "tonnes", "is ambiguous"),
-    ("records.csv", "r_value,", "unit", "lb REO", "Valid: kt REO, t REO, kt gross, t gross"),
+    (
+        "records.csv",
+        "r_value,",
+        "unit",
+        "lb REO",
+        "Valid: kt REO, t REO, Mt REO, kt gross",
+    ),
     ("records.csv", "r_value,", "unit", "", "cell is empty"),
     ("records.csv", "r_value,", "unit", "ratio", "'mined_registered' is no ratio"),
     ("records.csv", "r_share,", "unit", "kt REO", "'share_hidden' is a ratio"),
@@ -142,12 +150,13 @@ CELLS = [
     ("priors.csv", "ore,", "median", "", "write a number"),
     ("priors.csv", "metal,", "median", "1", "not between 0 and 1"),
     ("priors.csv", "noise:*", "median", "-1", "not above 0"),
+    ("priors.csv", "bias:survey", "median", "-21", "is beyond 20, on a log scale"),
     ("priors.csv", "ore,", "sd", "0", "not above 0"),
     ("priors.csv", "bias:*", "sd", "-0.1", "not 0 or more"),
     ("priors.csv", "ore,", "step", "0", "leave it empty if nothing changes"),
     ("priors.csv", "noise:*", "step", "0.1", "one number for the whole study"),
     ("priors.csv", "noise:*", "year", "2010", "one number for the whole study"),
-    ("priors.csv", "ore,", "unit", "t REO/yr", "convert to 'kt REO/yr'"),
+    ("priors.csv", "ore,", "unit", "lb REO/yr", "convert to 'kt REO/yr'"),
     ("priors.csv", "ore,", "unit", "", "cell is empty"),
     ("priors.csv", "ore,", "source", "", "cell is empty"),
     ("priors.csv", "ore,", "source", "judgment-scale", "Did you mean 'judgement-scale'?"),
@@ -664,7 +673,7 @@ def test_product_driven_conversion_is_read(tiny_study: Path) -> None:
     ("column", "cell", "fragment"),
     [
         ("unit", "share", "unit 'share' is not the study's; convert to 'kt REO/yr'"),
-        ("unit", "t REO/yr", "unit 't REO/yr' is not the study's; convert to 'kt REO/yr'"),
+        ("unit", "lb REO/yr", "unit 'lb REO/yr' is not the study's; convert to 'kt REO/yr'"),
         ("median", "0", "median 0 is not above 0"),
         ("sd", "0", "sd 0 is not above 0"),
     ],
@@ -764,6 +773,8 @@ def test_bad_file(
     if row == -1:
         row = TABLES[table].count("\n") + 1
     found = [f for f in faults_of(tiny_study) if f.table == table]
+    if (table, fragment) == ("priors.csv", "header but no rows"):
+        return  # which rows it needs is told as well; see below
     assert [(f.row, f.column) for f in found if fragment in f.message] == [(row, "")]
     assert len(found) == 1
 
@@ -888,3 +899,70 @@ def test_all_at_once(tiny_study: Path) -> None:
 1 problem in sources.csv
   * file is missing from {tiny_study}"""
     assert str(caught.value) == expected
+
+
+# --- all of it in one go --------------------------------------------------------------------------
+
+
+SLIPS = {"kind": "?", "registered": "?", "weight": "?", "sd": "?", "median": "?", "citation": "",
+         "process": "a b", "active": "?", "part": "?", "year": "?"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [(name, column.name) for name in FILES for column in SCHEMA[name].columns if column.filled],
+)
+def test_a_missing_column_hides_no_other_fault(tiny_study: Path, table: str, column: str) -> None:
+    """It is told once, no cell that depends on it is blamed, and the rest is checked as ever."""
+    other = "sources.csv" if table != "sources.csv" else "flows.csv"
+    with (tiny_study / table).open("a", encoding="utf-8") as file:
+        file.write("\n")
+    rows = list(csv.reader((tiny_study / table).read_text(encoding="utf-8").splitlines()))
+    at = rows[0].index(column)
+    slip = next(name for name in SLIPS if name in rows[0] and name != column)
+    rows[1][rows[0].index(slip)] = SLIPS[slip]
+    kept = [[cell for n, cell in enumerate(row) if n != at] for row in rows if row]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(kept)
+    (tiny_study / table).write_text(text.getvalue(), encoding="utf-8")
+    corrupt(tiny_study, other, lambda text: text + "x,y\n")
+    found = {(fault.table, fault.row, fault.column) for fault in faults_of(tiny_study)}
+    last = TABLES[other].count("\n") + 1
+    assert {(table, 1, column), (table, 2, slip), (other, last, "")} <= found
+    blamed = {fault for fault in found if fault[0] == table and fault[2] not in ("", slip, column)}
+    assert not blamed
+
+
+def test_columns_that_may_be_empty_may_be_left_out(tiny_study: Path) -> None:
+    """Without labels, notes and addresses a study is the same."""
+    before = read_study(tiny_study)
+    for table in FILES:
+        rows = list(csv.DictReader((tiny_study / table).read_text(encoding="utf-8").splitlines()))
+        names = [
+            column.name for column in SCHEMA[table].columns
+            if column.name in rows[0] and (column.filled or any(row[column.name] for row in rows))
+            and (column.filled or column.name not in ("label", "note", "url", "licence", "region"))
+        ]  # fmt: skip
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        (tiny_study / table).write_text(text.getvalue(), encoding="utf-8")
+    after = read_study(tiny_study)
+    assert (after.flows["ore"].label, after.processes["mine"].region) == ("", "")
+    assert len(after.records) == len(before.records)
+    assert [replace(row, note="") for row in before.priors] == list(after.priors)
+
+
+def test_a_slip_in_the_name_of_a_column_that_may_be_left_out_is_told(tiny_study: Path) -> None:
+    corrupt(tiny_study, "records.csv", lambda text: text.replace("year_end", "year_ends", 1))
+    (fault,) = [f for f in faults_of(tiny_study) if f.row == 1]
+    assert fault.message == "column 'year_ends' is unknown; write 'year_end', or another name"
+
+
+def test_priors_that_are_missing_are_told_though_there_is_none_yet(tiny_study: Path) -> None:
+    corrupt(tiny_study, "priors.csv", lambda text: text.partition("\n")[0] + "\n")
+    text = "\n".join(fault.message for fault in faults_of(tiny_study))
+    assert "flow 'ore' leaves 'nature' and needs a lognormal prior" in text
+    assert "no bias prior for customs" in text
+    assert "a row of target bias:customs, bias:journalist, bias:ministry and 1 more" in text

@@ -81,7 +81,7 @@ def test_recalled_records_are_kept_on_request(
     tmp_path: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_tables(tmp_path / "sharing", **shared_tables())
-    for options, count in (([], 11), (["--recalled"], 13)):
+    for options, count in (([], 14), (["--recalled"], 16)):
         assert main(["check", str(folder), *options]) == 0
         assert f" {count} records" in capsys.readouterr().out
         out = ["--out", str(tmp_path / f"{count}.nc")]
@@ -277,7 +277,11 @@ SHORTEST = {
     **{name: [name] for name in COMMANDS},
     **{name: [name, "DIR"] for name in ("check", "describe")},
     **{name: [name, "FILE.nc"] for name in ("report", "learnt", "sensitivity", "information")},
+    "indicators": ["indicators", "FILE.nc"],
+    "origins": ["origins", "FILE.nc", "--at", "use_A"],
+    "scenario": ["scenario", "FILE.nc"],
     "export": ["export", "FILE.nc", "--to", "csv"],
+    "init": ["init", "DIR", "--years", "2015", "--unit", "kt Co/yr"],
 }
 
 
@@ -336,7 +340,7 @@ def test_reading_a_fit_loads_neither_dask_nor_scipy(fit_file: Path) -> None:
 
 
 @pytest.fixture
-def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: None) -> Path:
     """Replace the sampler where variants are fitted; return a study with variants."""
     import reebayes.experiments.runs as refits
 

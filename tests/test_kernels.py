@@ -438,22 +438,28 @@ def test_weigh_is_a_sparse_matrix_and_its_transpose(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_locations_are_logs_of_sums_and_their_adjoint(seed: int) -> None:
+def test_locations_are_those_of_sums_and_their_adjoint(seed: int) -> None:
     rng = np.random.default_rng(seed)
     flow, level = rng.uniform(0.5, 2, (4, 3)), rng.normal(size=(2, 3))
-    sums = Sums(  # the second record is a ratio, the third is certain
-        above=random_rows(rng, [2, 1, 0], 12),
-        below=random_rows(rng, [0, 3, 0], 12),
-        shift=random_rows(rng, [1, 2, 1], 6),
-        offset=np.array([0.0, 0.0, 1.0]),
-        over=np.array([1.0, 0.0, 1.0]),
+    # The second record is a ratio, the third is certain; the last two are signed, one a ratio.
+    above_rows = random_rows(rng, [2, 1, 0, 4, 3], 12)
+    above_rows.weight[3:] -= above_rows.weight[3:].mean()
+    sums = Sums(
+        above=above_rows,
+        below=random_rows(rng, [0, 3, 0, 0, 2], 12),
+        shift=random_rows(rng, [1, 2, 1, 2, 1], 6),
+        offset=np.array([0.0, 0.0, 1.0, 0.0, 0.0]),
+        over=np.array([1.0, 0.0, 1.0, 1.0, 0.0]),
+        plain=np.array([False, False, False, True, True]),
     )
     above = dense_rows(sums.above, 12) @ flow.ravel() + sums.offset
     below = dense_rows(sums.below, 12) @ flow.ravel() + sums.over
-    expected = np.log(above / below) + dense_rows(sums.shift, 6) @ level.ravel()
+    shift = dense_rows(sums.shift, 6) @ level.ravel()
+    logs = np.log(np.where(sums.plain, 1.0, above / below)) + shift
+    expected = np.where(sums.plain, np.exp(shift) * above / below, logs)
     np.testing.assert_allclose(kernels.locate(flow, level, sums), expected)
 
-    bar = rng.normal(size=3)
+    bar = rng.normal(size=5)
     by_flow, by_level = kernels.locate_adjoint(flow, level, sums, bar)
     close(by_flow, differences(lambda f: (kernels.locate(f, level, sums) * bar).sum(), flow))
     close(by_level, differences(lambda v: (kernels.locate(flow, v, sums) * bar).sum(), level))

@@ -29,14 +29,16 @@ LAYERS = (
 # Within a folder, lowest first: a module imports from modules before it only.
 ORDER = {
     "study": (
-        *("header.frozen", "kinds", "targets", "rows", "reading.csvfiles", "table"),
-        *("reading.cells", "schema", "hashing", "header.forms"),
-        *("header.package", "header.report", "header.variants", "header.settings", "drafts"),
+        *("header.frozen", "formulas", "kinds", "targets", "rows", "reading.csvfiles", "table"),
+        *("reading.cells", "schema", "hashing", "examples", "header.forms"),
+        *("header.package", "header.report", "header.variants", "header.scenarios"),
+        *("header.settings", "drafts", "scenarios"),
         *("edits", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.priors", "checks.published"),
-        *("checks.records", "checks.whole", "checks.prior_flows", "checks.limits"),
+        *("checks.formulas", "checks.records", "checks.scenarios"),
+        *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
-        *("study", "description"),
+        *("telling", "starting", "study", "runfile", "description"),
     ),
     "customs": (
         *("flows", "numerals", "periods", "areanames", "containers", "prices", "exclusions"),
@@ -61,6 +63,7 @@ ORDER = {
         "contents",
         "reading",
         "description",
+        "identity",
         "summaries",
         "intervals",
         "selection",
@@ -82,26 +85,31 @@ ORDER = {
     ),
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
-        *("predictive", "scores", "drivers", "information", "hangs"),
+        *("predictive", "scores", "drivers", "information", "hangs", "indices"),
+        *("registers", "mixing", "tracing"),
+        *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
-    "figures": ("style", "curves", "heatmaps", "ranks", "sankey", "tornado"),
+    "figures": ("style", "changes", "curves", "heatmaps", "ranks", "sankey", "tornado", "panels"),
     "experiments": (
-        *("prior_answers", "runs", "progress", "refits", "sensitivities", "budgets", "overview"),
-        *("leaving_out",),
+        *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
+        *("sensitivities", "budgets", "overview", "leaving_out"),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
     "reporting": (
-        *("plan", "spreadsheets", "tables", "checking", "pictures", "hanging", "sections", "page"),
+        *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
+        *("hanging", "sections", "page"),
     ),
     "cli": (
         "console",
         "options",
         "studies",
         "readers",
+        "answers",
         "fits",
         "sensitivities",
+        "scenarios",
         "experiments",
         "main",
     ),
@@ -109,7 +117,10 @@ ORDER = {
 
 # What of a folder others may import; the others are its own affair.
 DOORS = {
-    "study": {"study", "study.edits", "study.kinds", "study.targets", "study.schema"},
+    "study": {
+        *("study", "study.edits", "study.runfile", "study.formulas", "study.kinds"),
+        *("study.targets", "study.schema", "study.scenarios"),
+    },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
     "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
@@ -121,9 +132,12 @@ DOORS = {
     "experiments": {
         *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
         *("experiments.budgets", "experiments.leaving_out", "experiments.prior_answers"),
-        "experiments.overview",
+        *("experiments.studies", "experiments.overview"),
     },
-    "reporting": {"reporting.page", "reporting.tables", "reporting.spreadsheets"},
+    "reporting": {
+        *("reporting.page", "reporting.tables", "reporting.spreadsheets"),
+        "reporting.scenarios",
+    },
     "cli": {"cli.main"},
 }
 

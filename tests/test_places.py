@@ -127,6 +127,7 @@ INTO_FOLDERS = {
     "learnt": ["learnt", "FIT", "--csv", "OUT"],
     "compare": ["compare", "--data", "TINY", "--out", "OUT"],
     "calibrate": ["calibrate", "--data", "TINY", "--out", "OUT"],
+    "study": ["study", "RUN", "--out", "OUT"],
 }
 
 

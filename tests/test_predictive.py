@@ -9,7 +9,7 @@ from scipy.stats import norm
 from reebayes.answers.predictive import ALL, predictive_check
 from reebayes.errors import ResultError
 from reebayes.figures.ranks import plot_predictive
-from tests.fakes import RECORDS, fake_fit
+from tests.fakes import RECORDS, fake_fit, seen
 
 mpl.use("agg")
 
@@ -20,8 +20,8 @@ def known_fit(offset: float = 0.0) -> xr.DataTree:
     """Fit whose replicas are normal, a tenth wide, `offset` tenths above what was printed."""
     fit = fake_fit()
     rng = np.random.default_rng(0)
-    stated = RECORDS["value"].fillna(RECORDS["high"]).fillna(RECORDS["low"]).to_numpy()
-    values = np.log(stated) + 0.1 * (offset + rng.standard_normal((1, DRAWS, len(RECORDS))))
+    stated = RECORDS["value"].fillna(RECORDS["high"]).fillna(RECORDS["low"])
+    values = seen(stated) + 0.1 * (offset + rng.standard_normal((1, DRAWS, len(RECORDS))))
     names = fit["posterior_predictive"]["record"].values
     replicas = xr.Dataset(
         {"value": (("chain", "draw", "record"), values)},

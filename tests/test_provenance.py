@@ -13,7 +13,8 @@ from reebayes import provenance
 from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyError
 from reebayes.experiments.calibration.refitting import SamplerSettings, Task
-from reebayes.experiments.calibration.running import run_tasks, task_file, write_outcome
+from reebayes.experiments.calibration.running import run_tasks
+from reebayes.experiments.cases import Outcome, write_outcome
 from reebayes.experiments.runs import RunStore
 from reebayes.inference.sampling import Run
 from reebayes.model.layout import lay_out
@@ -21,8 +22,20 @@ from reebayes.provenance import asked_for, differing, digest_of, is_asked_for
 from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.simulation.worlds import simulate_world
 from reebayes.study import Quantity, Study, Table, read_study
+from reebayes.study.hashing import SHOWN_ONLY
 from reebayes.study.header.frozen import Settings
-from reebayes.study.schema import ESTIMATES, FLOWS, PRIORS, PROCESSES, RECORDS, SOURCES
+from reebayes.study.rows import Label
+from reebayes.study.schema import (
+    CATALOGUE,
+    ESTIMATES,
+    FLOWS,
+    INDICATORS,
+    PRIORS,
+    PROCESSES,
+    PUBLISHED_INDICATORS,
+    RECORDS,
+    SOURCES,
+)
 from tests.fakes import fake_fit
 from tests.tiny import PRIORS as PRIOR_ROWS
 from tests.tiny import write_tables
@@ -34,6 +47,9 @@ TABLES = {
     "priors": PRIORS,
     "sources": SOURCES,
     "published": ESTIMATES,
+    "indicators": INDICATORS,
+    "published_indicators": PUBLISHED_INDICATORS,
+    "labels": CATALOGUE,
 }
 ESTIMATE = """\
 name,quantity,year,year_end,kind,value,low,high,unit,source,note,why
@@ -46,6 +62,7 @@ FLOOR = "noise:floor,,,lognormal,0.4,0,,share of variance,judgement-reporters,\n
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = write_tables(tmp_path_factory.mktemp("asked") / "tiny")
     (folder / "published_estimates.csv").write_text(ESTIMATE, "utf-8")
+    (folder / "catalogue.csv").write_text("quantity,label,description\nmined,Mined,All\n", "utf-8")
     sources = folder / "sources.csv"
     sources.write_text(f"{sources.read_text('utf-8')}other,Another book,2020,,,\n", "utf-8")
     return read_study(folder)
@@ -78,7 +95,7 @@ def changes(study: Study) -> Iterator[Any]:
 
 def changed(study: Study, title: str, column: str, row: int) -> Study:
     """A copy with one cell changed, unchecked: it is only asked for its hash."""
-    rows = list(getattr(study, title))
+    rows = list(getattr(study, title)) or [Label("mined_US", "Mines", "All of them")]
     rows[row] = replace(rows[row], **{column: other(getattr(rows[row], column))})
     return replace(study, **{title: Table(type(rows[0]), rows)})
 
@@ -115,6 +132,8 @@ def test_a_refit_is_asked_for_by_what_moves_the_posterior_only(
         ({"package": Settings({"keywords": ["ore"]})}, False),
         ({"variants": Settings({})}, False),
         ({"published": Table(ESTIMATES.row)}, False),
+        ({"indicators": Table(INDICATORS.row)}, False),
+        ({"published_indicators": Table(PUBLISHED_INDICATORS.row)}, False),
         ({"unit": "kt Nd/yr"}, True),
         ({"first_year": 1999}, True),
         ({"last_year": 2023}, True),
@@ -137,8 +156,8 @@ def test_a_term_of_a_quantity_moves(bundled: Study) -> None:
 
 def test_every_part_of_a_study_is_in_one_of_the_hashes() -> None:
     """A new field of a study has to be put on one of the two sides."""
-    known = {"name", "notes", "report", "package", "variants", "unit", "first_year", "last_year",
-             "settings", "quantities", "path", *TABLES}  # fmt: skip
+    known = {"name", "notes", "report", "package", "variants", "scenarios", "unit", "first_year",
+             "last_year", "settings", "quantities", "path", *TABLES}  # fmt: skip
     assert {field.name for field in fields(Study)} == known
 
 
@@ -154,7 +173,7 @@ def arrays(value: Any) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize(
     ("title", "column", "row"),
     [pytest.param(*param.values[:3], id=param.id) for param in every_change()
-     if not param.values[3] and param.values[0] not in ("sources", "published")],
+     if not param.values[3] and param.values[0] not in ("sources", "published", *SHOWN_ONLY)],
 )  # fmt: skip
 def test_what_moves_nothing_reaches_no_array_of_the_model(
     title: str, column: str, row: int, bundled: Study
@@ -261,7 +280,7 @@ def test_a_calibration_of_other_code_is_another_run(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = Task(study, "well_specified", 0, 0, SamplerSettings())
-    write_outcome(task_file(tmp_path, task.name), {"ranks": np.zeros(1)})
+    write_outcome(tmp_path / "tasks" / f"{task.name}.npz", Outcome({"ranks": np.zeros(1)}, 1.0))
 
     def run(study: Study) -> None:
         again = replace(task, study=study)

@@ -1,6 +1,6 @@
 """Short refits from a related fit: their gate, their second try, and their files."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from reebayes.errors import FitError, ResultError
+from reebayes import provenance
+from reebayes.errors import FitError
 from reebayes.experiments import refits as warm
-from reebayes.experiments.refits import Refit, RefitSettings, read_refit, refits, write_refit
+from reebayes.experiments.cases import read_outcome
+from reebayes.experiments.refits import Refit, RefitSettings, refits
 from reebayes.inference.sampling import Run
 from reebayes.model.layout import Layout
 from reebayes.results.reading import Contents, contents_of
@@ -42,6 +44,7 @@ class Sampler:
         self.runs: list[Run] = []
         self.fail = 0
         self.diverging = 0
+        self.cut = False
         self.error: FitError | None = None
 
     def draw(self, layout: Layout, run: Run, whitening: object) -> Draws:
@@ -56,7 +59,10 @@ class Sampler:
             flows += np.arange(run.chains)[:, None, None, None]  # chains that never meet
         diverging = np.zeros(shape[:2], dtype=bool)
         diverging.ravel()[: self.diverging] = True
-        return {"flows": flows}, xr.Dataset({"diverging": (("chain", "draw"), diverging)})
+        energy = rng.standard_normal(shape[:2])
+        cut = np.full(shape[:2], self.cut)
+        stats = {"diverging": diverging, "energy": energy, "maxdepth_reached": cut}
+        return {"flows": flows}, xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()})
 
 
 @pytest.fixture
@@ -104,6 +110,17 @@ def test_another_question_seed_or_fit_is_another_file(
     assert len(list(tmp_path.iterdir())) == len(sampler.runs) == 5
 
 
+def test_other_code_is_another_file(
+    study: Study, near: Contents, sampler: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = {"up": cases(study)["up"]}
+    before = refits(one, near, YEARS, folder=tmp_path)
+    monkeypatch.setattr(provenance, "code_hash", lambda: "new")
+    after = refits(one, near, YEARS, folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == len(sampler.runs) == 2
+    assert same(before["up"], after["up"])  # the seed is that of the case
+
+
 def test_a_case_gives_the_same_with_and_without_others_beside_it(
     study: Study, near: Contents, sampler: Sampler
 ) -> None:
@@ -123,30 +140,13 @@ def test_files_say_nothing_of_when_or_where(
         (tmp_path / folder).mkdir()
         refits(cases(study), near, YEARS, folder=tmp_path / folder)
     one, two = (
-        {path.name: read_refit(path) for path in (tmp_path / folder).iterdir()}
+        {path.name: read_outcome(path).arrays for path in (tmp_path / folder).iterdir()}
         for folder in ("one", "two")
     )
     assert one.keys() == two.keys()
-    assert all(same(one[name], two[name]) for name in one)
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda path: path.write_bytes(b""),
-        lambda path: path.write_bytes(path.read_bytes()[:200]),
-        lambda path: path.write_text("nothing"),
-        lambda path: np.savez(path.open("wb"), figures=np.zeros(3)),
-    ],
-    ids=["empty", "cut", "text", "other"],
-)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_damaged_file_is_told(tmp_path: Path, spoil: Callable[[Path], Any]) -> None:
-    path = tmp_path / "one.npz"
-    write_refit(path, Refit({"total": np.ones((4, 9))}, 1.0, 300.0, 0, 1))
-    spoil(path)
-    with pytest.raises(ResultError, match=r"damaged .* Delete it and run again"):
-        read_refit(path)
+    for name, arrays in one.items():
+        assert arrays.keys() == two[name].keys()
+        assert all(np.array_equal(values, two[name][key]) for key, values in arrays.items())
 
 
 # --- the gate -------------------------------------------------------------------------------------
@@ -185,8 +185,9 @@ def test_a_gate_that_fails_twice_is_told(
     assert found["up"].attempts == 2
     assert found["up"].verdict.startswith("did not pass: R-hat")
     assert [line.partition(":")[0] for line in lines] == ["up", "wide"]
-    kept = read_refit(next(tmp_path.iterdir()))
-    assert not kept.passed
+    again = refits(cases(study), near, YEARS, folder=tmp_path)
+    assert len(sampler.runs) == 4
+    assert not again["up"].passed
 
 
 @pytest.mark.parametrize(
@@ -203,6 +204,15 @@ def test_a_divergence_fails_the_gate(study: Study, near: Contents, sampler: Samp
     found = refits({"up": cases(study)["up"]}, near, YEARS)["up"]
     assert not found.passed
     assert (found.divergences, found.attempts) == (1, 2)
+
+
+def test_trees_that_are_cut_off_fail_the_gate(
+    study: Study, near: Contents, sampler: Sampler
+) -> None:
+    sampler.cut = True
+    found = refits({"up": cases(study)["up"]}, near, YEARS)["up"]
+    assert not found.passed
+    assert "cut-off trees 100.0%" in found.verdict
 
 
 def test_one_case_that_cannot_be_sampled_does_not_stop_the_others(
@@ -232,7 +242,7 @@ def test_starting_points_are_taken_by_name(study: Study, near: Contents) -> None
     fewer = study.without_reporter("customs")
     layout = lay_out(fewer)
     assert "bias:customs" not in layout.latents
-    starts = warm._starts(near, layout, seed=1)
+    starts = warm.Starts.of(near).of_layout(layout, seed=1)
     latents = near.group("posterior")["latents"]
     known = latents.values.reshape(-1, latents.shape[-1])
     names = latents["latent"].values.tolist()

@@ -159,7 +159,7 @@ class Sampler:
 @pytest.fixture
 def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
     stand_in = Sampler()
-    monkeypatch.setattr(refits, "find_coordinates", lambda layout, seed: None)
+    monkeypatch.setattr(refits, "find_coordinates", lambda layout, **given: None)
     monkeypatch.setattr(refits, "draw", stand_in.draw)
     monkeypatch.setattr(refits, "diagnose", stand_in.diagnose)
     monkeypatch.setattr(refits, "draws_dataset", lambda *_: xr.Dataset())
@@ -203,7 +203,7 @@ def test_finished_folds_are_not_fitted_again(tmp_path: Path, sampler: Sampler) -
     assert len(sampler.layouts) == count
     for name in variants:
         pd.testing.assert_series_equal(first[name], second[name])
-    lost = next((tmp_path / "out" / "held_out").glob("quiet-*.csv"))
+    lost = next((tmp_path / "out" / "held_out").glob("quiet-*.npz"))
     lost.unlink()
     store(tmp_path / "out").score(variants, folds)
     assert len(sampler.layouts) == count + 1

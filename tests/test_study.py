@@ -168,12 +168,16 @@ def test_bundled_records_are_many_and_from_named_sources() -> None:
     assert len(everything.records) - len(study.records) >= 70
     tables = (everything.records, everything.priors, everything.published)
     used = {row.source for table in tables for row in table}
+    used |= {row.source for row in everything.published_indicators}
+    used |= {row.reference for row in everything.indicators if row.reference}
     for name in ("hs_codes.csv", "unit_values.csv"):
         with (everything.path / name).open(encoding="utf-8") as rows:
             used |= {row["source"] for row in csv.DictReader(rows)}
     # for rows that `reebayes harmonise` makes of a user's own downloads
     used |= {"UN_COMTRADE", "USITC_DATAWEB", "GACC_STATISTICS"}
     used |= {"EUROSTAT_COMEXT", "JAPAN_CUSTOMS"}
+    for name in everything.scenarios:
+        used |= set(everything.scenario(name).sources)
     assert used == set(everything.sources.names)
 
 
@@ -226,7 +230,7 @@ def test_bundled_study_of_an_installed_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a wheel the bundled study lies inside the package; in a clone beside it."""
-    monkeypatch.setattr("reebayes.study.study.PACKAGE", tmp_path / "reebayes")
+    monkeypatch.setattr("reebayes.study.examples.PACKAGE", tmp_path / "reebayes")
     write_tables(tmp_path / "data", study=TABLES["study.toml"].replace("Tiny", "Beside"))
     assert read_study().name == "Beside"
     write_tables(tmp_path / "reebayes" / "_data")

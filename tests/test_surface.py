@@ -13,13 +13,16 @@ import reebayes
 PACKAGE = Path(reebayes.__file__).parent
 
 NAMES = """
-Estimate FitError Flow Prior Process Quantity Record ReebayesError ResultError Source Study
-StudyError StudyWarning Table __version__ bands beside_published build_model calibrate compare
-coverage cumulative disagreement draw_sankey export_tables fewest_records fit flow harmonise
-identify influence learnt leave_out open_fit plot_bands plot_coverage plot_learnt plot_predictive
-plot_tornado plot_totals predictive_check prior_of probability_above quantity read_comparison
-read_study record_table save_fit sensitivity sensitivity_summary simulate_records
-simulate_world source_table study_of uncertainty_budget value_of_information write_report
+Estimate FitError Flow Indicator Prior Process PublishedIndicator Quantity Record ReebayesError
+ResultError Source Study StudyError StudyWarning Table __version__ bands beside_indicators
+beside_published build_model calibrate catalogue compare coverage cumulative destinations
+disagreement draw_sankey effect export_tables fewest_records fit flow harmonise identify indicators
+influence learnt leave_out open_fit origin_bounds origins plot_bands plot_consumption plot_coverage
+plot_effect plot_learnt plot_net_exports plot_predictive plot_quotas plot_tornado plot_totals
+plot_triangle plot_unregistered predictive_check prior_of probability_above quantity quota_table
+ratio read_comparison read_study record_table reliance run_studies save_fit scenario sensitivity
+sensitivity_summary simulate_records simulate_world source_table study_of uncertainty_budget
+unregistered_table value_of_information write_report
 """.split()
 
 

@@ -142,6 +142,11 @@ def shared_tables() -> dict[str, str]:
     extra = (
         "r_memory,made,2014,,value,7,,,kt REO,,0.2,uncle,article,Heard.,hearsay;grade,,8,recalled"
     )
+    extra += (
+        "\nr_net,net_export,2014,,signed,-0.4,,,kt REO,,0.5,customs,yearbook,,grade,,,"
+        "\nr_net_t,net_export,2012,,signed,1500,,,t REO,,900,customs,yearbook,,,0.1,,"
+        "\nr_net_gross,net_export,2013,,signed,0,,,t gross,0.5,900,survey,yearbook,,copied,,,"
+    )
     lines = [f"{row},{more.get(row.partition(',')[0], ',,,')}" for row in rows]
     shared = "shared:{},,,normal,{},0.2,,log scale,judgement-reporters,\n"
     priors = PRIORS + "".join(

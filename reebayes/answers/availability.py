@@ -7,15 +7,22 @@ named by what the conversion makes, and so does its product on the way from mark
 the region; flows between regions are ``trade``, flows to a use are ``use``.
 """
 
+from __future__ import annotations
+
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from reebayes.conventions import KIND, QUANTITY, REGION, STAGE, YEAR
+from reebayes.conventions import KIND, QUANTITY, REGION, STAGE, YEAR, format_terms
 from reebayes.study import Flow, Prior, Quantity, Record, Study
 from reebayes.study.kinds import RECORD_KINDS, kind_of
 from reebayes.wording import years_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRADE, USE = "trade", "use"
 
@@ -30,6 +37,47 @@ STAGE_MARKS: Mapping[str, str] = {
 """How each state of a stage is drawn, and what it means."""
 
 type RegionStage = tuple[str, str]
+
+
+def catalogue(study: Study) -> pd.DataFrame:
+    """List the quantities of a study: what each is called, counts, and is recorded by.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    DataFrame
+        One row per quantity, in the order of ``quantities.csv``: ``label`` and ``description`` of
+        ``catalogue.csv`` (or ``[report.labels]`` of ``study.toml``, which comes first), ``unit``,
+        the ``flows`` that it adds up, and how many ``records`` observe it.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> rb.catalogue(rb.read_study()).loc["mined_US", "label"]
+    'United States: mining'
+    """
+    # pandas is slow to import and only needed for this table.
+    import pandas as pd
+
+    told = {row.quantity: row for row in study.labels}
+    own = study.report.plain.get("labels", {})
+    counts = Counter(record.quantity for record in study.records)
+    rows = [
+        {
+            "quantity": item.quantity,
+            "label": own.get(item.quantity)
+            or (told[item.quantity].label if item.quantity in told else ""),
+            "description": told[item.quantity].description if item.quantity in told else "",
+            "unit": "ratio" if item.is_ratio else study.unit,
+            "flows": format_terms(item.numerator, item.denominator),
+            "records": counts[item.quantity],
+        }
+        for item in study.quantities
+    ]
+    return pd.DataFrame(rows).set_index(QUANTITY)
 
 
 def coverage(study: Study) -> xr.Dataset:

@@ -219,7 +219,8 @@ def _learnt_block(drivers: Drivers) -> str:
     for name in drivers.names:
         lines.append(f"{name}: {label_spans(drivers.yearly['label'].sel({QUANTITY: name}))}")
         if drivers.sums is not None and name in drivers.sums[QUANTITY].values:
-            lines.append(f"  sum over all years: {sum_text(drivers.sums.sel({QUANTITY: name}))}")
+            what = "sum over all years: " if drivers.yearly.sizes[YEAR] > 1 else ""
+            lines.append(f"  {what}{sum_text(drivers.sums.sel({QUANTITY: name}))}")
     return "\n".join(lines)
 
 

@@ -27,9 +27,9 @@ from reebayes.answers.montecarlo import covariances, weighted_shifts
 from reebayes.conventions import CI_PROB, KIND, POSTERIOR, RECORD, REPORTER, SOURCE
 from reebayes.errors import ResultError
 from reebayes.results.contents import LIKELIHOOD, OBSERVED, PREDICTIVE
-from reebayes.results.reading import Contents, Fit, contents_of
+from reebayes.results.reading import Contents, Fit, contents_of, off_scale, on_scale
 from reebayes.results.selection import Span, answer_draws
-from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader
+from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, SIGNED, KindReader
 
 SMALLEST_REST = 0.2
 """Least part of a record's own precision that the closed form leaves to it. Thousands of draws give
@@ -228,8 +228,9 @@ def disagreement(
     DataFrame
         One row per record, the largest conflict first; records that carry no information are left
         out. ``z``: the printed figure less what the rest of the records expects such a
-        record to say, its own error included, in standard deviations on the log scale; for bounds
-        and ranges, the normal deviate whose two tails hold as little as the stated side.
+        record to say, its own error included, in standard deviations on the scale of its
+        error (logs, but for signed figures); for bounds and ranges, the normal deviate whose two
+        tails hold as little as the stated side.
         ``tail``: the probability of a conflict at least as large. ``stated`` and
         ``expected``, ``expected_lower``, ``expected_upper`` in the unit of the study (NaN
         ``stated`` for bounds). ``khat`` of the weights; where it is not ``reliable`` the rest is
@@ -255,7 +256,8 @@ def disagreement(
     # the probability that such a figure lies on the stated side, without the record
     inside = np.einsum("ij,ij->j", np.exp(known.terms), known.weights)
     table, centre, spread = table[kept], centre[kept], spread[kept]
-    scores = _scores(table, centre, spread, inside[kept]) | _expected(centre, spread, ci_prob)
+    scores = _scores(table, centre, spread, inside[kept])
+    scores |= _expected(table, centre, spread, ci_prob)
     columns = [*scores, *_KEYS, "khat", "reliable"]
     found = table.assign(**scores)[columns]
     return found.sort_values("z", key=abs, ascending=False, kind="stable")
@@ -265,7 +267,7 @@ def _observed(contents: Contents, known: LeftOut) -> pd.DataFrame:
     """Records with the logs of what is compared, and what is known of their weights."""
     table = contents.records.join(known.table[["khat", "reliable"]])
     table["stated"] = contents.group(OBSERVED)["value"].values
-    table["other"] = np.log(table["other"])
+    table["other"] = on_scale(table["other"], table["kind"])
     return table
 
 
@@ -336,7 +338,7 @@ def _scores(
             least = max(float(inside[n]), np.finfo(float).tiny)
             z[n] = -_side_of(row.kind)(row, centre[n]) * NormalDist().inv_cdf(least / 2)
             tail[n] = inside[n]
-    return {"z": z, "tail": tail, "stated": np.exp(stated)}
+    return {"z": z, "tail": tail, "stated": off_scale(stated, table["kind"])}
 
 
 def _no_side(record: Any, centre: float) -> float:
@@ -348,6 +350,7 @@ _side_of: KindReader[Callable[[Any, float], float]] = KindReader(
     "side of what the rest expects on which a record lies",
     {
         FIGURE: _no_side,
+        SIGNED: _no_side,
         AT_MOST: lambda record, centre: -1.0,
         AT_LEAST: lambda record, centre: 1.0,
         BETWEEN: lambda record, centre: float(
@@ -357,10 +360,9 @@ _side_of: KindReader[Callable[[Any, float], float]] = KindReader(
 )
 
 
-def _expected(centre: Floats, spread: Floats, ci_prob: float) -> dict[str, Floats]:
+def _expected(
+    table: pd.DataFrame, centre: Floats, spread: Floats, ci_prob: float
+) -> dict[str, Floats]:
     reach = NormalDist().inv_cdf((1 + ci_prob) / 2) * spread
-    return {
-        "expected": np.exp(centre),
-        "expected_lower": np.exp(centre - reach),
-        "expected_upper": np.exp(centre + reach),
-    }
+    ends = {"expected": centre, "expected_lower": centre - reach, "expected_upper": centre + reach}
+    return {name: off_scale(values, table["kind"]) for name, values in ends.items()}

@@ -12,7 +12,15 @@ from reebayes.conventions import CI_PROB, POSTERIOR, SAMPLE_DIMS
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.summaries import bands
 from reebayes.study import Estimate, Table
-from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader, stated_interval
+from reebayes.study.kinds import (
+    AT_LEAST,
+    AT_MOST,
+    BETWEEN,
+    FIGURE,
+    SIGNED,
+    KindReader,
+    stated_interval,
+)
 from reebayes.wording import without_per_year
 
 NUMBERS = ("value", "low", "high")
@@ -119,6 +127,7 @@ _figure_of: KindReader[Callable[[pd.Series], float]] = KindReader(
     "one figure of what an estimate states",
     {
         FIGURE: lambda item: float(item["value"]),
+        SIGNED: lambda item: float(item["value"]),
         AT_MOST: lambda item: float(item["high"]),
         AT_LEAST: lambda item: float(item["low"]),
         BETWEEN: lambda item: float(np.sqrt(item["low"] * item["high"])),

@@ -8,7 +8,7 @@ import pandas as pd
 
 from reebayes.conventions import PRIOR, RECORD, REPORTER
 from reebayes.results.contents import PREDICTIVE, PRIOR_PREDICTIVE
-from reebayes.results.reading import Fit, contents_of, stated_ends
+from reebayes.results.reading import Fit, contents_of, on_scale, stated_ends
 from reebayes.study.kinds import kind_of
 
 LEVELS = (0.5, 0.9)
@@ -75,8 +75,8 @@ def _ranks(replicas: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
     # Half of what is exactly equal counts as below; a record that says nothing has no replicas.
     point = np.array([kind_of(kind).is_figure for kind in table["kind"]], dtype=bool)
     silent = np.isnan(replicas).all(axis=1)
-    low, high = (_logs(ends)[:, None] for ends in stated_ends(table))
-    pit, other = _rank(replicas, table["value"]), _rank(replicas, table["other"])
+    low, high = (on_scale(ends, table["kind"])[:, None] for ends in stated_ends(table))
+    pit, other = (_rank(replicas, table[name], table["kind"]) for name in ("value", "other"))
     pit = np.where(np.abs(other - 0.5) < np.abs(pit - 0.5), other, pit)
     obeyed = ~(replicas < low) & ~(replicas > high)
     return pd.DataFrame(
@@ -88,17 +88,11 @@ def _ranks(replicas: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _rank(replicas: np.ndarray, figures: pd.Series) -> np.ndarray:
+def _rank(replicas: np.ndarray, figures: pd.Series, kinds: pd.Series) -> np.ndarray:
     """Share of replicas below each figure; NaN where there is none."""
-    figure = _logs(figures)[:, None]
+    figure = on_scale(figures, kinds)[:, None]
     rank = (replicas < figure).mean(axis=1) + 0.5 * (replicas == figure).mean(axis=1)
     return np.where(np.isnan(figure[:, 0]), np.nan, rank)
-
-
-def _logs(figures: pd.Series | np.ndarray) -> np.ndarray:
-    """Logs, NaN where there is no figure: comparisons with NaN are false."""
-    values = np.asarray(figures, dtype=float)
-    return np.log(np.where(values > 0, values, np.nan))
 
 
 def _summary(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""``compare`` and ``calibrate``: many fits, each kept when it is finished."""
+"""``compare``, ``calibrate`` and ``study``: many fits, each kept when it is finished."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,18 @@ from reebayes.cli.options import (
     add_recalled,
     add_sampling,
     add_seed,
+    add_workers,
     described,
+    file_name,
     named_folder,
+    opened,
     spare,
     spare_folder,
     whole_number,
     year_number,
 )
 from reebayes.study import Study, read_study
+from reebayes.study.runfile import BASE, read_run_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +41,7 @@ if TYPE_CHECKING:
 
 def adders() -> dict[str, Adder]:
     """Return what adds each of these commands, by name."""
-    return {"compare": _add_compare, "calibrate": _add_calibrate}
+    return {"compare": _add_compare, "calibrate": _add_calibrate, "study": _add_study}
 
 
 def compare(
@@ -53,6 +58,8 @@ def compare(
     tune: int | None,
     chains: int | None,
     target_accept: float | None,
+    workers: int | None,
+    scheduler: str | None,
 ) -> int:
     """Fit a study and its variants, and score them by held-out log predictive density."""
     folder = named_folder(out)
@@ -76,7 +83,7 @@ def compare(
         progress=sys.stderr.isatty(), accept=target_accept or TARGET_ACCEPT, thin=THIN,
     )  # fmt: skip
     with sole_writer(folder):
-        store = RunStore(out, run, say)
+        store = RunStore(out, run, say, workers, scheduler)
         fits = store.fit(chosen)
         refits = _refits(store, chosen, fits, folds=folds, future=future)
         result = scores.compare(fits, refits=refits, force=force)
@@ -144,6 +151,7 @@ def _add_compare(commands: Commands) -> None:
         "--force", action="store_true", help="compare fits that did not converge as well"
     )
     add_sampling(parser)
+    add_workers(parser)
 
 
 def _kind_of_folds(text: str) -> str:
@@ -208,12 +216,74 @@ def _add_calibrate(commands: Commands) -> None:
         help="folder for refits, tables and figures (default: calibration)",
     )  # fmt: skip
     add_seed(parser)
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--workers", type=whole_number(1, MOST_DRAWS), metavar="N",
-        help="processes (default: one a core)",
+    add_workers(parser)
+
+
+def study(
+    *,
+    file: Path,
+    out: Path,
+    verify: bool,
+    workers: int | None,
+    scheduler: str | None,
+) -> int:
+    """Fit the cases that a run file declares, and put what became of them into one table."""
+    folder = named_folder(out)
+    spare_folder(folder)
+    run = read_run_file(file)
+    # Imported here: the sampler takes seconds to load.
+    from reebayes.experiments.studies import TABLE, run_studies
+    from reebayes.files import make_folder, sole_writer
+
+    spare(folder / TABLE, [file, *([run.near] if run.near else [])])
+    say(f"{run.name}: {len(run.studies)} cases.")
+    make_folder(folder)
+    with ExitStack() as stack:
+        near = stack.enter_context(closing(opened(run.near, verify=verify))) if run.near else None
+        stack.enter_context(sole_writer(folder))
+        found = run_studies(
+            run.studies, out=out, near=near, base=BASE, quantities=run.quantities or None,
+            seed=run.seed, draws=run.draws, workers=workers, scheduler=scheduler,
+        )  # fmt: skip
+    say(_shown(found.table))
+    say_written([out / TABLE])
+    failed = found.table.index[found.table["converged"] != "yes"]
+    for case, verdict in found.table.loc[failed, "verdict"].items():
+        complain(f"{case}: {verdict}.")
+    return NOT_CONVERGED if len(failed) else DONE
+
+
+def _shown(table: pd.DataFrame) -> str:
+    """Median, band and shift of every answer, a line a case."""
+    parts = []
+    for name, unit in table.attrs["units"].items():
+        shown = table[[f"{name}_{what}" for what in ("median", "lower", "upper", "shift")]]
+        text = shown.set_axis(["median", "lower", "upper", "shift (sd)"], axis=1).to_string(
+            float_format=lambda value: f"{value:.3g}", na_rep=""
+        )
+        parts.append(f"\n{name} ({unit})\n{text}")
+    return "\n".join(parts)
+
+
+def _add_study(commands: Commands) -> None:
+    parser = add_command(
+        commands, study,
+        brief="fit many changed copies of a study, and put their answers into one table",
+        text="Fit the study and the cases that a run file declares, each as changed as a variant "
+        "of study.toml\nis, and print median, 90 % band and shift of each answer. What is finished "
+        "is kept: run the command\nagain to go on after an interruption, or with more cases. Exit "
+        "code 3 if a case did not pass.",
+        example="reebayes study run.toml --out many",
+        interrupted="Interrupted; finished cases are kept. Run it again to go on.",
     )  # fmt: skip
-    where.add_argument(
-        "--scheduler", metavar="tcp://...",
-        help="Dask cluster to use instead; needs: pip install 'reebayes[distributed]'",
+    parser.add_argument(
+        "file", type=file_name, metavar="RUN.toml", help="what to fit; see docs/sensitivity.md"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for cases and table"
+    )
+    parser.add_argument(
+        "--verify", action="store_true",
+        help="check every number of the fit that cases start from, not only those that are used",
     )  # fmt: skip
+    add_workers(parser)

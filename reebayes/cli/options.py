@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reebayes.cli.console import EXIT_CODES, complain
 from reebayes.errors import ReebayesError
 from reebayes.study import Study
+from reebayes.wording import years_text
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -67,9 +68,12 @@ def add_command(
 # --- options of several commands ------------------------------------------------------------------
 
 
-def add_directory(parser: argparse.ArgumentParser) -> None:
+def add_directory(
+    parser: argparse.ArgumentParser,
+    text: str = "folder with study.toml, or an example: rare_earths, zinc",
+) -> None:
     """Add the folder of a study as an argument."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="folder with study.toml")
+    parser.add_argument("directory", type=Path, metavar="DIR", help=text)
 
 
 def add_fit_file(parser: argparse.ArgumentParser) -> None:
@@ -84,8 +88,9 @@ def add_fit_file(parser: argparse.ArgumentParser) -> None:
 def add_data(parser: argparse.ArgumentParser, of: str = "a study") -> None:
     """Add the folder of a study as an option."""
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help=f"folder of {of} (default: the bundled one)"
-    )
+        "--data", type=Path, metavar="DIR",
+        help=f"folder of {of}, or an example: rare_earths, zinc (default: rare_earths)",
+    )  # fmt: skip
 
 
 def add_recalled(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +124,19 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target-accept", type=acceptance, metavar="P",
         help="acceptance that steps are tuned for, such as 0.95 for smaller ones (default: 0.87)",
+    )  # fmt: skip
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add who does the cases of a run."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=whole_number(1, MOST_DRAWS), metavar="N",
+        help="processes (default: one a core)",
+    )  # fmt: skip
+    where.add_argument(
+        "--scheduler", metavar="tcp://...",
+        help="Dask cluster to use instead; needs: pip install 'reebayes[distributed]'",
     )  # fmt: skip
 
 
@@ -246,4 +264,4 @@ def described(study: Study) -> str:
         "sources": len(study.sources),
     }
     numbers = ", ".join(f"{count} {noun}" for noun, count in counts.items())
-    return f"{study.name} ({study.first_year}-{study.last_year}): {numbers}."
+    return f"{study.name} ({years_text(study.years)}): {numbers}."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reebayes.cli.console import DONE, say, say_written
 from reebayes.cli.options import (
@@ -16,6 +16,7 @@ from reebayes.cli.options import (
     add_command,
     add_fit_file,
     add_seed,
+    add_workers,
     named_folder,
     opened,
     positive,
@@ -55,25 +56,26 @@ def sensitivity(
     fewest: bool,
     out: Path | None,
     seed: int,
+    workers: int | None,
+    scheduler: str | None,
 ) -> int:
     """Tell on which priors, errors and records the answers of a fit hang."""
     from reebayes.experiments.sensitivities import sensitivities
     from reebayes.files import make_folder, sole_writer
 
     folder = named_folder(out) if out else None
-    with closing(opened(file, verify=verify)) as fit:
+    refitting: dict[str, Any] = {"seed": seed, "workers": workers, "scheduler": scheduler}
+    with closing(opened(file, verify=verify)) as fit, ExitStack() as stack:
         contents, years = _asked(fit, quantity)
-        if folder is None:
-            tables = sensitivities(contents, years, confirm=confirm, seed=seed, progress=True)
-            _tell(contents, years, tables, budget=budget, leave_out=leave_out, fewest=fewest,
-                  seed=seed, folder=None)  # fmt: skip
-            return DONE
-        make_folder(folder)
-        with sole_writer(folder):
-            tables = sensitivities(contents, years, confirm=confirm, out=folder / "refits",
-                                   seed=seed, progress=True)  # fmt: skip
-            _tell(contents, years, tables, budget=budget, leave_out=leave_out, fewest=fewest,
-                  seed=seed, folder=folder)  # fmt: skip
+        if folder is not None:
+            make_folder(folder)
+            stack.enter_context(sole_writer(folder))
+        tables = sensitivities(
+            contents, years, confirm=confirm, progress=True, **refitting,
+            out=folder / "refits" if folder else None,
+        )  # fmt: skip
+        _tell(contents, years, tables, budget=budget, leave_out=leave_out, fewest=fewest,
+              refitting=refitting, folder=folder)  # fmt: skip
     return DONE
 
 
@@ -85,7 +87,7 @@ def _tell(
     budget: bool,
     leave_out: str | None,
     fewest: bool,
-    seed: int,
+    refitting: Mapping[str, Any],
     folder: Path | None,
 ) -> None:
     """Print the heads of all tables that are asked for, and write the whole ones."""
@@ -108,7 +110,7 @@ def _tell(
     if leave_out:
         from reebayes.experiments.leaving_out import leaving_out
 
-        found = leaving_out(contents, years, by=leave_out, seed=seed, progress=True,
+        found = leaving_out(contents, years, by=leave_out, progress=True, **refitting,
                             out=folder / "refits" if folder else None)  # fmt: skip
         for name, table in found.items():
             say(_headed(f"{name}: without each {leave_out}", table, _LEFT_OUT))
@@ -117,7 +119,7 @@ def _tell(
         from reebayes.experiments.leaving_out import fewest_records
 
         for name, span in years.items():
-            table = fewest_records(contents, name, span, seed=seed)
+            table = fewest_records(contents, name, span, **refitting)
             say(_headed(f"{name}: fewest records that move it by one standard deviation", table,
                         _FEWEST))  # fmt: skip
             tables[f"fewest_{name}"] = table.assign(names=table["names"].map(";".join))
@@ -200,6 +202,7 @@ def _add_sensitivity(commands: Commands) -> None:
         help="write the whole tables and figures there, and keep refits there",
     )  # fmt: skip
     add_seed(parser)
+    add_workers(parser)
 
 
 def _add_information(commands: Commands) -> None:

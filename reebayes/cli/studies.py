@@ -1,4 +1,4 @@
-"""``check``, ``describe`` and ``harmonise``: the tables of a study, and records for them."""
+"""``init``, ``check``, ``describe``, ``harmonise``: tables of a study, and records for them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,47 @@ from reebayes.cli.options import (
     spare,
     year_span,
 )
-from reebayes.study import TABLE_FILES, Study, describe_study, read_study
+from reebayes.study import TABLE_FILES, Study, describe_study, read_study, start_study
 from reebayes.study.targets import NOISE_FLOOR
 
 
 def adders() -> dict[str, Adder]:
     """Return what adds each of these commands, by name."""
-    return {"check": _add_check, "describe": _add_describe, "harmonise": _add_harmonise}
+    return {
+        "init": _add_init,
+        "check": _add_check,
+        "describe": _add_describe,
+        "harmonise": _add_harmonise,
+    }
+
+
+def init(*, directory: Path, years: Sequence[int], unit: str) -> int:
+    """Write a small study to begin with."""
+    start_study(directory, years[0], years[-1], unit)
+    say(
+        f"{directory}: a small study with made-up figures, to be changed table by table.\n"
+        f"study.toml says what each table is. Next: reebayes check {directory}; then\n"
+        f"reebayes run --data {directory} --out-dir {directory}_results"
+    )
+    return DONE
+
+
+def _add_init(commands: Commands) -> None:
+    parser = add_command(
+        commands, init,
+        brief="write a small study to begin with",
+        text="Write a small commented study into a new folder. It can be checked, fitted and "
+        "reported as it\nis; its figures are made up, and are to be replaced table by table.",
+        example='reebayes init cobalt --years 2015-2020 --unit "kt Co/yr"',
+    )  # fmt: skip
+    add_directory(parser, "folder to write, empty or new")
+    parser.add_argument(
+        "--years", type=year_span, required=True, metavar="Y-Y", help="a year, or first and last"
+    )
+    parser.add_argument(
+        "--unit", required=True, metavar="UNIT",
+        help="thousand tonnes of content a year, such as 'kt Co/yr'",
+    )  # fmt: skip
 
 
 def check(*, directory: Path, recalled: bool, coverage: bool) -> int:

@@ -36,6 +36,8 @@ def leave_out(
     seed: int = 0,
     refit: bool = True,
     progress: bool = False,
+    workers: int | None = 0,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Tell what a quantity would be without each source, reporter, record or kind of records.
 
@@ -59,6 +61,11 @@ def leave_out(
         Whether to fit again where the weights fail; rows are empty there otherwise.
     progress : bool
         Tell on standard error how many refits are done.
+    workers : int, optional
+        Processes for refits, each with one core; as many as there are cores if None, and 0 for this
+        process itself.
+    scheduler : str, optional
+        Address of a Dask cluster to use instead.
 
     Returns
     -------
@@ -80,7 +87,8 @@ def leave_out(
     Vehtari, Gelman, Gabry (2017), Statistics and Computing 27, 1413-1432.
     """
     tables = leaving_out(fit, {quantity: years}, by=by, study=study, out=out, seed=seed,
-                         refit=refit, progress=progress)  # fmt: skip
+                         refit=refit, progress=progress, workers=workers,
+                         scheduler=scheduler)  # fmt: skip
     return tables[quantity]
 
 
@@ -94,6 +102,8 @@ def leaving_out(
     seed: int = 0,
     refit: bool = True,
     progress: bool = False,
+    workers: int | None = 0,
+    scheduler: str | None = None,
     settings: RefitSettings | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return `leave_out` for several quantities at the cost of one.
@@ -104,7 +114,7 @@ def leaving_out(
         A fit as returned by `fit` or `open_fit`.
     years : mapping of quantity to years
         The years of each quantity, as in `leave_out`.
-    by, study, out, seed, refit, progress
+    by, study, out, seed, refit, progress, workers, scheduler
         As in `leave_out`.
     settings : RefitSettings, optional
 
@@ -131,7 +141,7 @@ def leaving_out(
                 why[str(name)] = f"no study without it: {error.faults[0].message}"
     folder = Path(out) if out is not None else None
     found = _refits(cases, contents, years, seed=seed, folder=folder, settings=settings,
-                    progress=progress)  # fmt: skip
+                    progress=progress, workers=workers, scheduler=scheduler)  # fmt: skip
     return {
         name: _table(values, unit, name, left_out, found, why)
         for name, (values, unit) in answers.items()
@@ -206,6 +216,8 @@ def fewest_records(
     study: Study | None = None,
     confirm: bool = True,
     seed: int = 0,
+    workers: int | None = 0,
+    scheduler: str | None = None,
     log: Callable[[str], object] | None = None,
 ) -> pd.DataFrame:
     """Find the fewest records without which a quantity would move by so many standard deviations.
@@ -227,6 +239,11 @@ def fewest_records(
         answer too little: only a refit says by how much.
     seed : int
         Seed of the refits.
+    workers : int, optional
+        Processes for refits, each with one core; as many as there are cores if None, and 0 for this
+        process itself.
+    scheduler : str, optional
+        Address of a Dask cluster to use instead.
     log : callable, optional
         Takes a line on a refit that did not pass.
 
@@ -268,7 +285,8 @@ def fewest_records(
         if names and confirm:
             whole = study_in(contents, study)
             cases[direction] = whole.with_records(r for r in whole.records if r.record not in names)
-    found = _refits(cases, contents, {quantity: years}, seed=seed, log=log)
+    found = _refits(cases, contents, {quantity: years}, seed=seed, workers=workers,
+                    scheduler=scheduler, log=log)  # fmt: skip
     for row in rows:
         again = found.get(str(row["direction"]))
         if again is not None:

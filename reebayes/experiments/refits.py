@@ -2,30 +2,30 @@
 
 A refit samples in coordinates over the draws of the fit that it starts from, so it needs no search
 for a mode and no pilot, and little tuning. Priors and records are those of the changed study alone.
-It keeps the draws of what is asked of it and has a gate of its own.
+It keeps the draws of what is asked of it and has a gate of its own. Without a related fit it is as
+long as a fit, and passes the gate of a fit for what is asked.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
+import xarray as xr
 
 from reebayes.answers.montecarlo import mean_error
-from reebayes.conventions import POSTERIOR
-from reebayes.errors import FitError, ResultError
-from reebayes.experiments.progress import Meter
-from reebayes.files import write_whole
-from reebayes.inference.convergence import ess_bulk, rhat
+from reebayes.conventions import GATE, POSTERIOR
+from reebayes.experiments.cases import Case, Outcome
+from reebayes.experiments.engine import run_cases
+from reebayes.inference.convergence import bfmi, ess_bulk, ess_tail, rhat
 from reebayes.inference.coordinates import over_draws
 from reebayes.inference.datatree import quantity_draws
 from reebayes.inference.density import gradients
-from reebayes.inference.sampling import Run, draw
+from reebayes.inference.sampling import CHAINS, DRAWS, THIN, TUNE, Run, draw, find_coordinates
+from reebayes.model.kernels import Whitening
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.unknowns import Floats
 from reebayes.provenance import asked_for, digest_of
@@ -33,30 +33,59 @@ from reebayes.results.reading import Contents
 from reebayes.results.selection import Span, over_years
 from reebayes.study import Study
 
-RHAT_MAX, ESS_MIN = 1.02, 200
-"""Gate of a refit: R-hat and bulk effective sample size of every answer that is asked of it."""
-
 _START = 400
 """Draws of the related fit over which the coordinates are laid."""
+
+_DRAWS = "draws/"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a refit must satisfy for every answer that is asked of it.
+
+    Parameters
+    ----------
+    rhat_max, ess_min : float
+        Bounds on R-hat and effective sample size, in bulk.
+    tails : bool
+        Whether the effective sample size is also that of the tails.
+    """
+
+    rhat_max: float
+    ess_min: float
+    tails: bool
+
+
+SHORT = Gate(1.02, 200, tails=False)
+"""Gate of a refit from a related fit."""
+
+WHOLE = Gate(GATE["rhat_max"][1], GATE["ess_bulk_min"][1], tails=True)
+"""Gate of a fit, for what is asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefitSettings:
     """Sampler settings of a refit; a second try takes smaller steps and another seed."""
 
-    chains: int = 4
+    chains: int = CHAINS
     tune: int = 60
-    draws: int = 900
+    draws: int = 500
+    thin: int = 1
     accept: float = 0.87
     second_accept: float = 0.95
+    gate: Gate = SHORT
 
-    def run(self, seed: int, *, second: bool) -> Run:
+    def run(self, seed: int, *, second: bool, cores: int | None) -> Run:
         """Settings of the sampler."""
         return Run(
             seed=(seed + second) % 2**32, draws=self.draws, tune=self.tune * (1 + second),
-            chains=self.chains, progress=False, cores=os.cpu_count(),
+            chains=self.chains, progress=False, cores=cores, thin=self.thin,
             accept=self.second_accept if second else self.accept,
         )  # fmt: skip
+
+
+AS_A_FIT = RefitSettings(tune=TUNE, draws=DRAWS, thin=THIN, gate=WHOLE)
+"""Settings where there is no related fit to start from."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +99,15 @@ class Refit:
     rhat, ess : float
         Worst of the answers.
     divergences, attempts : int
+    bfmi, saturated : float
+        Energy of the worst chain, and share of trees that were cut off, as in the gate of a fit.
     fault : str
-        Why sampling could not start; there are no draws then.
+        Why there are no draws.
+    gate : Gate
+    seconds : float
+        How long it took.
+    yearly : mapping of name to array (chain, draw, year)
+        The draws by year.
     """
 
     draws: Mapping[str, Floats]
@@ -79,12 +115,21 @@ class Refit:
     ess: float
     divergences: int
     attempts: int
+    bfmi: float = 1.0
+    saturated: float = 0.0
     fault: str = ""
+    gate: Gate = SHORT
+    seconds: float = np.nan
+    yearly: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
         """Whether it may be cited."""
-        return self.rhat <= RHAT_MAX and self.ess >= ESS_MIN and not self.divergences
+        return bool(
+            self.rhat <= self.gate.rhat_max and self.ess >= self.gate.ess_min
+            and not self.divergences and self.bfmi >= GATE["bfmi_min"][1]
+            and self.saturated < GATE["saturated_fraction"][1]
+        )  # fmt: skip
 
     @property
     def verdict(self) -> str:
@@ -95,6 +140,10 @@ class Refit:
             f"R-hat {self.rhat:.3f}, effective draws {self.ess:.0f}, "
             f"divergences {self.divergences}, tries {self.attempts}"
         )
+        if self.bfmi < GATE["bfmi_min"][1]:
+            figures += f", energy {self.bfmi:.2f}"
+        if self.saturated >= GATE["saturated_fraction"][1]:
+            figures += f", cut-off trees {self.saturated:.1%}"
         return f"{'passed' if self.passed else 'did not pass'}: {figures}"
 
     def mean(self, name: str) -> tuple[float, float]:
@@ -105,22 +154,53 @@ class Refit:
 
 def refits(
     cases: Mapping[str, Study],
-    near: Contents,
+    near: Contents | None,
     years: Mapping[str, Span],
     *,
-    seed: int = 0,
-    folder: Path | None = None,
-    settings: RefitSettings | None = None,
-    progress: bool = False,
     log: Callable[[str], object] | None = None,
+    **options: Any,
 ) -> dict[str, Refit]:
     """Fit changed studies briefly, each from the same fit.
 
     Parameters
     ----------
+    cases, near, years, **options
+        As in `refitted`.
+    log : callable, optional
+        Takes a line on each case that did not pass its gate.
+
+    Returns
+    -------
+    dict of Refit
+        In the order of the cases. One that could not be sampled at all has no draws, and its
+        verdict says why.
+    """
+    found = {}
+    for name, one in refitted(cases, near, years, **options):
+        found[name] = one
+        if log and not one.passed:
+            log(f"{name}: {one.verdict}")
+    return {name: found[name] for name in cases}
+
+
+def refitted(
+    cases: Mapping[str, Study],
+    near: Contents | None,
+    years: Mapping[str, Span],
+    *,
+    seed: int = 0,
+    folder: Path | None = None,
+    settings: RefitSettings | None = None,
+    **options: Any,
+) -> Iterator[tuple[str, Refit]]:
+    """Fit changed studies, and return each as it ends.
+
+    Parameters
+    ----------
     cases : mapping of name to Study
-    near : Contents
-        The fit that all start from, of a related study.
+        Those that matter most first.
+    near : Contents, optional
+        The fit that all start from, of a related study; each finds its own coordinates without.
     years : mapping of quantity to years
         The answers that are asked for.
     seed : int
@@ -129,50 +209,37 @@ def refits(
     folder : Path, optional
         Where each finished case is kept as a small file, and found again.
     settings : RefitSettings, optional
-    progress : bool
-        Tell on standard error how many are done.
-    log : callable, optional
-        Takes a line on each case that did not pass its gate.
+    **options
+        ``workers``, ``scheduler``, ``noun``, ``progress``, as in `run_cases`.
 
     Returns
     -------
-    dict of Refit
-        A case that could not be sampled at all has no draws, and its verdict says why.
+    iterator of (str, Refit)
     """
-    settings = settings or RefitSettings()
-    found: dict[str, Refit] = {}
-    paths = {name: _path(folder, study, near, years, seed, settings)
-             for name, study in cases.items()}  # fmt: skip
-    done = {name: read_refit(path) for name, path in paths.items() if path and path.is_file()}
-    with Meter("refits", len(cases), len(done), show=progress) as meter:
-        for name, study in cases.items():
-            if name in done:
-                found[name] = done[name]
-                continue
-            try:
-                one = refit(study, near, years, seed=_seed(study, near, seed), settings=settings)
-            except FitError as error:
-                one = Refit({}, np.nan, np.nan, 0, 0, fault=str(error))
-            finally:
-                meter.tick()
-            path = paths[name]
-            if path and not one.fault:
-                write_refit(path, one)
-            if log and not one.passed:
-                log(f"{name}: {one.verdict}")
-            found[name] = one
-    return found
+    settings = settings or (RefitSettings() if near else AS_A_FIT)
+    starts = Starts.of(near) if near and cases else None
+    work = [_case(name, study, near, starts, years, seed, settings)
+            for name, study in cases.items()]  # fmt: skip
+    for case, outcome in run_cases(work, folder, **options):
+        known = cases[case.name].years
+        yield case.name, _refit_of(outcome, years, known, settings.gate)
 
 
 def refit(
     study: Study,
-    near: Contents,
+    starts: Starts | None,
     years: Mapping[str, Span],
-    *,
     seed: int,
     settings: RefitSettings,
-) -> Refit:
+    *,
+    cores: int | None,
+) -> dict[str, Any]:
     """Fit one changed study; once more with smaller steps if the first try does not pass.
+
+    Returns
+    -------
+    dict
+        Draws (chain, draw, year) of every answer, and the figures of the gate.
 
     Raises
     ------
@@ -180,86 +247,103 @@ def refit(
         If sampling cannot start.
     """
     layout = lay_out(study)
-    latents = _starts(near, layout, seed)
-    whitening = over_draws(gradients(layout), layout, latents)
+    whitening = _coordinates(layout, starts, seed, cores)
     for second in (False, True):
-        found, stats = draw(layout, settings.run(seed, second=second), whitening)
-        draws = {name: _answer(layout, study, found["flows"], name, span)
-                 for name, span in years.items()}  # fmt: skip
-        stacked = np.ascontiguousarray(np.stack(list(draws.values()), axis=2))
-        one = Refit(
-            draws, float(np.nanmax(rhat(stacked))), float(np.nanmin(ess_bulk(stacked))),
-            int(stats["diverging"].sum()), 1 + second,
-        )  # fmt: skip
-        if one.passed:
+        found, stats = draw(layout, settings.run(seed, second=second, cores=cores), whitening)
+        yearly = {name: _by_year(layout, found["flows"], name) for name in years}
+        arrays: dict[str, Any] = {f"{_DRAWS}{name}": values for name, values in yearly.items()}
+        arrays |= _figures(_answers(yearly, years, study.years), stats, settings.gate)
+        arrays["attempts"] = 1 + second
+        if _refit_of(Outcome(arrays, 0.0), years, study.years, settings.gate).passed:
             break
-    return one
+    return arrays
 
 
-def _starts(near: Contents, layout: Layout, seed: int) -> Floats:
-    """Latent vectors of the related fit, by name; what it does not have is drawn from the prior."""
-    latents = near.group(POSTERIOR)["latents"].transpose("chain", "draw", ...)
-    values = latents.values.reshape(-1, latents.shape[-1])
-    chosen = np.linspace(0, len(values) - 1, min(_START, len(values))).astype(int)
-    known = {name: n for n, name in enumerate(latents["latent"].values.astype(str).tolist())}
-    start = np.random.default_rng(seed).standard_normal((chosen.size, layout.unknowns.size))
-    here = [n for n, name in enumerate(layout.latents) if name in known]
-    there = [known[layout.latents[n]] for n in here]
-    start[:, here] = values[chosen][:, there]
-    return start
+@dataclass(frozen=True, slots=True, eq=False)
+class Starts:
+    """Draws of the unknowns of a related fit: what of it is sent to a worker."""
+
+    names: tuple[str, ...]
+    values: Floats
+
+    @classmethod
+    def of(cls, near: Contents) -> Starts:
+        """Take some draws, evenly over the chains."""
+        latents = near.group(POSTERIOR)["latents"].transpose("chain", "draw", ...)
+        values = latents.values.reshape(-1, latents.shape[-1])
+        chosen = np.linspace(0, len(values) - 1, min(_START, len(values))).astype(int)
+        return cls(tuple(latents["latent"].values.astype(str).tolist()), values[chosen])
+
+    def of_layout(self, layout: Layout, seed: int) -> Floats:
+        """Latent vectors, by name; what the related fit does not have is drawn from the prior."""
+        known = {name: n for n, name in enumerate(self.names)}
+        size = (len(self.values), layout.unknowns.size)
+        start = np.random.default_rng(seed).standard_normal(size)
+        here = [n for n, name in enumerate(layout.latents) if name in known]
+        start[:, here] = self.values[:, [known[layout.latents[n]] for n in here]]
+        return start
 
 
-def _answer(layout: Layout, study: Study, flows: Floats, name: str, span: Span) -> Floats:
+def _coordinates(layout: Layout, starts: Starts | None, seed: int, cores: int | None) -> Whitening:
+    if starts is None:
+        return find_coordinates(layout, seed=seed, cores=cores)
+    return over_draws(gradients(layout), layout, starts.of_layout(layout, seed))
+
+
+def _by_year(layout: Layout, flows: Floats, name: str) -> Floats:
+    """Draws (chain, draw, year) of a quantity; seven digits say where a draw is."""
     at = np.array([layout.quantities.index(name)], dtype=np.int64)
-    return over_years(quantity_draws(layout, flows, at)[..., 0], study.years, span)
+    return quantity_draws(layout, flows, at)[..., 0].astype(np.float32)
 
 
-def _seed(study: Study, near: Contents, seed: int) -> int:
-    digest = digest_of({"study": study.hash, "near": near.attrs.get("digest"), "seed": seed})
-    return int(digest[:8], 16)
+def _answers(
+    yearly: Mapping[str, Floats], years: Mapping[str, Span], known: tuple[int, ...]
+) -> dict[str, Floats]:
+    return {name: over_years(yearly[name].astype(np.float64), known, span)
+            for name, span in years.items()}  # fmt: skip
 
 
-def _path(
-    folder: Path | None,
+def _figures(answers: Mapping[str, Floats], stats: xr.Dataset, gate: Gate) -> dict[str, Any]:
+    """Figures of the gate, the worst of all answers."""
+    stacked = np.ascontiguousarray(np.stack(list(answers.values()), axis=2))
+    sizes = [ess_bulk(stacked), *([ess_tail(stacked)] if gate.tails else [])]
+    return {
+        "rhat": float(np.nanmax(rhat(stacked))),
+        "ess": float(np.nanmin(sizes)),
+        "divergences": int(stats["diverging"].sum()),
+        "bfmi": float(bfmi(stats["energy"].transpose("chain", "draw").values).min()),
+        "saturated": float(stats["maxdepth_reached"].mean()),
+    }
+
+
+def _refit_of(
+    outcome: Outcome, years: Mapping[str, Span], known: tuple[int, ...], gate: Gate
+) -> Refit:
+    """Read what came of a case."""
+    arrays = outcome.arrays
+    if outcome.fault:
+        return Refit({}, np.nan, np.nan, 0, 0, fault=outcome.fault, gate=gate)
+    yearly = {name: np.asarray(arrays[f"{_DRAWS}{name}"]) for name in years}
+    return Refit(
+        _answers(yearly, years, known), float(arrays["rhat"]), float(arrays["ess"]),
+        int(arrays["divergences"]), int(arrays["attempts"]), float(arrays["bfmi"]),
+        float(arrays["saturated"]), gate=gate, seconds=outcome.seconds, yearly=yearly,
+    )  # fmt: skip
+
+
+def _case(
+    name: str,
     study: Study,
-    near: Contents,
+    near: Contents | None,
+    starts: Starts | None,
     years: Mapping[str, Span],
     seed: int,
     settings: RefitSettings,
-) -> Path | None:
-    if folder is None:
-        return None
+) -> Case:
+    start = near.attrs.get("digest") if near else None
+    # the draws of a case hang on nothing but itself
+    own = digest_of({"study": study.hash, "near": start, "seed": seed})
     spans: dict[str, Any] = {name: span for name, span in sorted(years.items())}
-    asked = asked_for(study.hash, seed=seed, near=near.attrs.get("digest"),
-                      answers=spans, settings=asdict(settings))  # fmt: skip
-    return folder / f"{digest_of(asked)}.npz"
-
-
-def write_refit(path: Path, one: Refit) -> None:
-    """Write a refit whole or not at all; the file says nothing of when or where."""
-    figures = np.array([one.rhat, one.ess, one.divergences, one.attempts])
-    arrays = {f"draws/{name}": values for name, values in one.draws.items()}
-
-    def save(target: Path) -> None:
-        with target.open("wb") as handle:
-            np.savez_compressed(handle, allow_pickle=False, figures=figures, **arrays)
-
-    write_whole(path, save)
-
-
-def read_refit(path: Path) -> Refit:
-    """Read a refit.
-
-    Raises
-    ------
-    ResultError
-        If the file is damaged.
-    """
-    try:
-        with path.open("rb") as handle, np.load(handle) as stored:
-            rhat_max, ess, divergences, attempts = stored["figures"]
-            draws = {name.removeprefix("draws/"): stored[name]
-                     for name in stored.files if name != "figures"}  # fmt: skip
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise ResultError(f"{path}: damaged ({error}). Delete it and run again.") from error
-    return Refit(draws, float(rhat_max), float(ess), int(divergences), int(attempts))
+    asked = asked_for(study.hash, seed=seed, near=start, answers=spans,
+                      settings=asdict(settings))  # fmt: skip
+    return Case(name, asked, refit, (study, starts, dict(years), int(own[:8], 16), settings))

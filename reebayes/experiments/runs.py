@@ -16,7 +16,8 @@ from scipy.special import logsumexp
 
 from reebayes.conventions import POSTERIOR, RECORD
 from reebayes.errors import FitError, ResultError
-from reebayes.files import write_whole
+from reebayes.experiments.cases import Arrays, Case
+from reebayes.experiments.engine import run_cases
 from reebayes.inference.convergence import diagnose
 from reebayes.inference.datatree import draws_dataset, log_likelihood
 from reebayes.inference.sampling import Run, draw, find_coordinates, fit
@@ -64,11 +65,15 @@ class RunStore:
         Settings of every fit.
     log : callable
         Takes a line on what is being done.
+    workers, scheduler
+        Who refits without held-out records, as in `run_cases`; fits are made by this process.
     """
 
     folder: Path
     run: Run
     log: Log
+    workers: int | None = 0
+    scheduler: str | None = None
 
     def fit(self, variants: Mapping[str, Study]) -> FitFiles:
         """Fit every study that has no finished file of the same contents and settings."""
@@ -83,23 +88,40 @@ class RunStore:
         return FitFiles(paths)
 
     def score(self, variants: Mapping[str, Study], folds: Folds) -> dict[str, pd.Series]:
-        """Log predictive densities of records under refits that leave out one fold at a time."""
-        return {name: self._score_folds(name, study, folds) for name, study in variants.items()}
+        """Log predictive densities of records under refits that leave out one fold at a time.
 
-    def _score_folds(self, name: str, study: Study, folds: Folds) -> pd.Series:
+        Raises
+        ------
+        FitError
+            If a refit did not converge; the others are kept.
+        """
+        cases = [case for name, study in variants.items()
+                 for case in self._without_folds(name, study, folds)]  # fmt: skip
+        done = {
+            case.name: outcome
+            for case, outcome in run_cases(
+                cases, self.folder / "held_out", workers=self.workers, scheduler=self.scheduler,
+                progress=self.run.progress,
+            )
+        }  # fmt: skip
+        failed = [f"{name}: {outcome.fault}" for name, outcome in done.items() if outcome.fault]
+        if failed:
+            raise FitError("\n".join(failed))
+        scores: dict[str, list[pd.Series]] = {name: [] for name in variants}
+        for case in cases:
+            scores[str(case.asked["variant"])].append(_elpd(done[case.name].arrays))
+        return {name: pd.concat(parts) if parts else pd.Series(dtype=float)
+                for name, parts in scores.items()}  # fmt: skip
+
+    def _without_folds(self, name: str, study: Study, folds: Folds) -> Iterator[Case]:
         known = set(study.records.names)
-        held = {fold: [r for r in records if r in known] for fold, records in folds.items()}
-        scores = [self._score_fold(name, study, *item) for item in held.items() if item[1]]
-        return pd.concat(scores) if scores else pd.Series(dtype=float)
-
-    def _score_fold(self, name: str, study: Study, fold: str, held: Sequence[str]) -> pd.Series:
-        digest = digest_of(self._asked(study, held=sorted(held)))
-        path = self.folder / "held_out" / f"{name}-{digest}.csv"
-        if not path.is_file():
-            self.log(f"{name}: fitting without {fold} ({len(held)} records).")
-            scores = score_held_out(study, held, self.run)
-            write_whole(path, lambda temporary: scores.to_csv(temporary))
-        return pd.Series(pd.read_csv(path, index_col=RECORD)["elpd"])
+        for fold, records in folds.items():
+            held = [record for record in records if record in known]
+            if held:
+                asked = self._asked(study, held=sorted(held), variant=name)
+                place = f"{name}-{digest_of(asked)}"
+                arguments = (study, held, self.run)
+                yield Case(f"{name} without {fold}", asked, held_out_scores, arguments, place)
 
     def _asked(self, study: Study, **other: Any) -> dict[str, Any]:
         return asked_for(study.hash, **self._settings(), **other)
@@ -149,6 +171,18 @@ def future_fold(study: Study, year: int) -> dict[str, list[str]]:
     return {f"years after {year}": future}
 
 
+def held_out_scores(
+    study: Study, held: Sequence[str], run: Run, *, cores: int | None
+) -> dict[str, Any]:
+    """Do `score_held_out` as the work of a case."""
+    scores = score_held_out(study, held, replace(run, progress=False, cores=cores))
+    return {RECORD: scores.index.to_numpy(str), "elpd": scores["elpd"].to_numpy()}
+
+
+def _elpd(arrays: Arrays) -> pd.Series:
+    return pd.Series(arrays["elpd"], index=pd.Index(arrays[RECORD].astype(object), name=RECORD))
+
+
 def score_held_out(study: Study, held: Sequence[str], run: Run) -> pd.DataFrame:
     """Fit a study as if some records had never been published, and score them.
 
@@ -178,7 +212,7 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> pd.DataFrame:
     equations = layout.equations
     silent = equations._replace(figures=equations.figures._replace(kind=kind))
     without = replace(layout, equations=silent)
-    draws, stats = draw(without, run, find_coordinates(without, seed=run.seed))
+    draws, stats = draw(without, run, find_coordinates(without, seed=run.seed, cores=run.cores))
     verdict = diagnose(draws_dataset(layout, study.unit, POSTERIOR, draws), stats)
     if verdict["converged"] != "yes":
         raise FitError(f"The fit without {len(held)} records failed: {verdict['verdict']}")

@@ -70,6 +70,8 @@ def sensitivity(
     out: str | Path | None = None,
     seed: int = 0,
     progress: bool = False,
+    workers: int | None = 0,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Tell how a quantity moves with every prior, correlated error, noise scale and setting.
 
@@ -92,6 +94,11 @@ def sensitivity(
         Seed of the refits.
     progress : bool
         Tell on standard error how many refits are done.
+    workers : int, optional
+        Processes for refits, each with one core; as many as there are cores if None, and 0 for this
+        process itself.
+    scheduler : str, optional
+        Address of a Dask cluster to use instead.
 
     Returns
     -------
@@ -127,7 +134,8 @@ def sensitivity(
     (2024), Statistics and Computing 34, 57: power-scaling of priors.
     """
     tables = sensitivities(fit, {quantity: years}, confirm=confirm, study=study, out=out,
-                           seed=seed, progress=progress)  # fmt: skip
+                           seed=seed, progress=progress, workers=workers,
+                           scheduler=scheduler)  # fmt: skip
     return tables[quantity]
 
 
@@ -141,6 +149,8 @@ def sensitivities(
     out: str | Path | None = None,
     seed: int = 0,
     progress: bool = False,
+    workers: int | None = 0,
+    scheduler: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return `sensitivity` for several quantities at the cost of one.
 
@@ -150,7 +160,7 @@ def sensitivities(
         A fit as returned by `fit` or `open_fit`.
     years : mapping of quantity to years
         The years of each quantity, as in `sensitivity`.
-    confirm, study, out, seed, progress
+    confirm, study, out, seed, progress, workers, scheduler
         As in `sensitivity`.
     spreads : bool
         Whether to tell what other spreads of the priors do, which takes half of the time; NaN in
@@ -176,16 +186,20 @@ def sensitivities(
 
         cases = _cases_to_confirm(asked.study, tables)
         folder = Path(out) if out is not None else None
-        found = refits(cases, contents, years, seed=seed, folder=folder, progress=progress)
+        found = refits(cases, contents, years, seed=seed, folder=folder, progress=progress,
+                       workers=workers, scheduler=scheduler)  # fmt: skip
         for name, table in tables.items():
             _put_in(table, name, answers[name][0], found)
     return {name: _ranked(table, answers[name][1]) for name, table in tables.items()}
 
 
 def _cases_to_confirm(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[str, Study]:
-    """Studies to fit again: rows that weights do not settle and on which some answer hangs."""
+    """Studies to fit again: rows that weights do not settle and on which some answer hangs.
+
+    Those on which most hangs come first.
+    """
     cases: dict[str, str] = {}
-    for prior in study.priors:
+    for prior in sorted(study.priors, key=lambda prior: -_steepest(tables, prior.label)):
         for end, slope, pair in _ENDS:
             if any(_hangs(table, prior.label, end, slope) for table in tables.values()):
                 cases |= {_case(prior.label, name): name for name in pair}
@@ -202,6 +216,11 @@ def _cases_to_confirm(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[
 
 
 _ENDS = (("", "slope", (DOWN, UP)), ("_spread", "slope_spread", (HALVED, DOUBLED)))
+
+
+def _steepest(tables: Mapping[str, pd.DataFrame], label: str) -> float:
+    slopes = [table.loc[label, [slope for _, slope, _ in _ENDS]] for table in tables.values()]
+    return float(np.nan_to_num(np.abs(np.array(slopes, dtype=float))).max())
 
 
 def _hangs(table: pd.DataFrame, label: str, end: str, slope: str) -> bool:

@@ -30,6 +30,7 @@ from reebayes.study.kinds import (
     AT_MOST,
     BETWEEN,
     FIGURE,
+    SIGNED,
     SUM,
     KindReader,
     kind_of,
@@ -48,6 +49,8 @@ def plot_bands(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a quantity over the years as median and credible band, beside its records.
+
+    Of one year it draws intervals instead: the posterior, the prior, and each record below.
 
     Parameters
     ----------
@@ -74,6 +77,8 @@ def plot_bands(
         ax = new_axes(7, 3.8)
     before = None if prior is None else _as_bands(prior, ci_prob)
     handles = draw_bands(ax, _as_bands(da, ci_prob), records, before)
+    if not handles:
+        return ax
     inches = ax.get_position().width * _width(ax)
     ax.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(0, -0.09), fontsize=8, frameon=False,
@@ -87,6 +92,8 @@ def draw_bands(
 ) -> list[Line2D | Patch]:
     """Draw what `plot_bands` draws, except for the legend; return what belongs into that.
 
+    Intervals of one year are named beside them, and need no legend.
+
     Parameters
     ----------
     ax : Axes
@@ -96,13 +103,16 @@ def draw_bands(
         As in `plot_bands`. A column ``stated`` holds their `stated_values`, if known already.
     """
     shown, top = _in_view(records, band, before)
+    if band.sizes[YEAR] == 1:
+        _draw_intervals(ax, band, shown, before, top)
+        return []
     handles: list[Line2D | Patch] = []
     if before is not None:
         handles.append(_draw_band(ax, before, PRIOR_COLOUR, 0.18, "prior"))
     handles.append(_draw_band(ax, band, POSTERIOR_COLOUR, 0.30, "posterior"))
     if shown is not None:
         handles += _draw_records(ax, shown)
-    _finish(ax, band, top)
+    _finish(ax, band, top, shown)
     return handles
 
 
@@ -129,14 +139,19 @@ def _in_view(
     if prior is not None:
         tops.append(min(float(prior["upper"].max()), 2.5 * tops[0]))
     if records is None or records.empty:
-        return None, 1.08 * max(tops)
+        return None, _above(max(tops))
     if "stated" not in records:
         records = records.assign(stated=stated_values(records))
     stated = records["stated"].to_numpy(dtype=float)
     direct = stated[~_hollow(records)]
     tops.append(min(float(np.max(direct, initial=0.0)), 2.5 * max(tops)))
-    top = 1.08 * max(tops)
+    top = _above(max(tops))
     return records[stated <= top], top
+
+
+def _above(highest: float) -> float:
+    """Return an end of the axis that leaves some room, at 0 where all is negative."""
+    return max(1.08 * highest, 0.0)
 
 
 def stated_values(records: pd.DataFrame) -> pd.Series:
@@ -262,7 +277,10 @@ def _draw_alike(ax: Axes, rows: _Rows, name: str, colour: str, *, hollow: bool) 
             linewidth=1.6, linestyles=style,
         )  # fmt: skip
         return
-    if kind.is_figure:
+    if kind.is_signed:
+        reach = NORMAL_90 * rows["sd"]
+        _draw_lines(ax, rows, rows["value"] - reach, rows["value"] + reach, colour, 0.8)
+    elif kind.is_figure:
         error = np.exp(NORMAL_90 * rows["sd"])
         _draw_lines(ax, rows, rows["value"] / error, rows["value"] * error, colour, 0.8)
     _draw_of(name)(ax, rows, name, colour, face)
@@ -289,7 +307,13 @@ def _draw_marks(ax: Axes, rows: _Rows, kind: str, colour: str, face: str) -> Non
 
 _draw_of: KindReader[Callable[[Axes, _Rows, str, str, str], None]] = KindReader(
     "drawing of a record beside a band",
-    {FIGURE: _draw_marks, AT_MOST: _draw_marks, AT_LEAST: _draw_marks, BETWEEN: _draw_range},
+    {
+        FIGURE: _draw_marks,
+        AT_MOST: _draw_marks,
+        AT_LEAST: _draw_marks,
+        BETWEEN: _draw_range,
+        SIGNED: _draw_marks,
+    },
 )
 
 
@@ -312,10 +336,72 @@ def _hollow(records: pd.DataFrame) -> NDArray[np.bool_]:
     return np.zeros(len(records), dtype=bool)
 
 
-def _finish(ax: Axes, band: xr.Dataset, top: float) -> None:
-    lowest = float(band["lower"].min())
-    bottom = 1.1 * lowest if lowest < 0 else 0.0
-    if np.isfinite(top) and top > 0:
+def _draw_intervals(
+    ax: Axes, band: xr.Dataset, records: pd.DataFrame | None, before: xr.Dataset | None, top: float
+) -> None:
+    """Draw one year from left to right: posterior, prior and every record, in a line each."""
+    percent = f"{100 * band.attrs.get('ci_prob', CI_PROB):g} %"
+    strips = [(f"posterior, {percent}", band, POSTERIOR_COLOUR)]
+    strips += [] if before is None else [(f"prior, {percent}", before, PRIOR_COLOUR)]
+    for row, (_, strip, colour) in enumerate(strips):
+        _draw_strips(ax, np.array([row]), [strip.isel({YEAR: 0})], colour, "")
+    labels = [label for label, _, _ in strips]
+    if records is not None:
+        _draw_stated(ax, records, len(labels))
+        labels += [f"{row.kind}: {row.source}" for row in _rows_of(records)]
+    ax.set_yticks(range(len(labels)), [plain_text(label) for label in labels], fontsize=8)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+    if np.isfinite(top):
+        ax.set_xlim(_bottom(band, records), top)
+    ax.set_title(
+        plain_text(band.attrs.get("long_name", "")), fontsize=10, loc="left", weight="bold"
+    )
+    ax.set_xlabel(plain_text(f"{band.attrs.get('units', '')}, {int(band[YEAR].values[0])}"))
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x", color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _rows_of(records: pd.DataFrame) -> list[Any]:
+    return list(records.itertuples())
+
+
+def _draw_stated(ax: Axes, records: pd.DataFrame, first: int) -> None:
+    """Draw what each record states, from some row on downwards."""
+    sources = list(dict.fromkeys(records["source"]))
+    hollow = _hollow(records)
+    for number, record in enumerate(_rows_of(records)):
+        colour = SOURCE_COLOURS[sources.index(record.source) % len(SOURCE_COLOURS)]
+        kind, row = kind_of(record.kind), first + number
+        low, high = (np.nan if n is None else getattr(record, n) for n in stated_columns(kind.name))
+        if kind.is_signed:
+            ends = record.value - NORMAL_90 * record.sd, record.value + NORMAL_90 * record.sd
+        elif kind.is_figure:
+            error = np.exp(NORMAL_90 * record.sd)
+            ends = record.value / error, record.value * error
+        else:
+            ends = low, high
+        ax.hlines(row, *ends, colors=colour, linewidth=1.2 if kind.is_figure else 3.0, alpha=0.6)
+        if np.isnan(low) or np.isnan(high) or kind.is_figure:
+            mark = {"v": "<", "^": ">"}.get(marker_of(kind.name), marker_of(kind.name))
+            at = low if np.isnan(high) else high
+            face = "white" if hollow[number] else colour
+            ax.plot(at, row, mark, color=colour, markerfacecolor=face, markersize=4.5)
+
+
+def _bottom(band: xr.Dataset, records: pd.DataFrame | None) -> float:
+    """Lower end of the axis: 0 unless something is negative, and room below that."""
+    lowest = [float(band["lower"].min())]
+    if records is not None and not records.empty:
+        lowest += [float(records[["value", "low"]].min().min())]
+    least = float(np.nanmin(lowest)) if np.isfinite(lowest).any() else 0.0
+    return 1.1 * least if least < 0 else 0.0
+
+
+def _finish(ax: Axes, band: xr.Dataset, top: float, records: pd.DataFrame | None) -> None:
+    bottom = _bottom(band, records)
+    if np.isfinite(top) and top > bottom:
         ax.set_ylim(bottom, top)
     ax.set_xlim(float(band[YEAR].min()) - 0.7, float(band[YEAR].max()) + 0.7)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

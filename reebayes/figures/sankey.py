@@ -29,6 +29,7 @@ MARGIN = 175.0  # room for the labels of the last column
 LABEL_LETTERS = 22
 ONE_WAY = 0.75  # columns
 DRAWN_HEIGHT = 460.0
+REACH = 90.0  # how far a ribbon that goes back swings out
 SMALLEST = 0.001  # share of the largest box below which a ribbon is not drawn
 
 
@@ -83,6 +84,10 @@ def draw_sankey(fit: Fit, year: int, *, ci_prob: float = CI_PROB) -> str:
         If the study has no such year, or no flow in it.
     """
     contents = contents_of(fit)
+    if contents.attrs.get("part") == "difference":
+        raise ResultError(
+            "A difference flows nowhere; draw factual and counterfactual beside one another."
+        )
     if year not in contents.years:
         first, last = contents.years[0], contents.years[-1]
         raise ResultError(f"Year {year} is not inside the study ({first} to {last}).")
@@ -141,12 +146,21 @@ def _ribbons(table: pd.DataFrame, processes: pd.DataFrame) -> list[Ribbon]:
 
 
 def _passing(table: pd.DataFrame, kind: pd.Series) -> set[str]:
-    """Processes with one inflow, not from nature, and one outflow that is not a loss."""
+    """Processes with one inflow, not from nature, and one outflow that is not a loss.
+
+    Of stocks only those that give back to the process which they take from: what a stock passes on
+    to another is not what it takes in.
+    """
     inflow, outflow = table.groupby("target")["source"], table.groupby("source")["target"]
     origin = inflow.first().map(kind)
     single = set(inflow.size()[lambda size: size == 1].index)
     single &= set(outflow.size()[lambda size: size == 1].index)
-    return {name for name in single if origin[name] != "environment"}
+    back = inflow.first()[list(single)] == table.groupby("source")["target"].first()[list(single)]
+    return {
+        name
+        for name in single
+        if origin[name] != "environment" and (kind[name] != "environment" or back[name])
+    }
 
 
 def _boxes(
@@ -167,7 +181,7 @@ def _boxes(
         inward = sum(ribbon.end for ribbon in ribbons if ribbon.target == name)
         outward = sum(ribbon.start for ribbon in ribbons if ribbon.source == name)
         boxes[str(name)] = Box(str(name), str(label), format_band(*text), max(inward, outward))
-    _assign_columns(boxes, ribbons, processes["kind"])
+    _assign_columns(boxes, ribbons, processes)
     return boxes
 
 
@@ -185,8 +199,15 @@ def _throughputs(
     return xr.DataArray(np.stack(sums, axis=-1), dims=(*SAMPLE_DIMS, PROCESS))
 
 
-def _assign_columns(boxes: dict[str, Box], ribbons: Sequence[Ribbon], kind: pd.Series) -> None:
-    """Longest path from the mines: conversions count one, one-way trade less; uses stand last."""
+def _assign_columns(
+    boxes: dict[str, Box], ribbons: Sequence[Ribbon], processes: pd.DataFrame
+) -> None:
+    """Longest path from the mines: conversions count one, one-way trade less; uses stand last.
+
+    What goes to and fro between regions is trade, and stays in a column; within one it is
+    recycling.
+    """
+    kind, region = processes["kind"], processes["region"]
     trade: dict[str, set[str]] = defaultdict(set)
     for ribbon in ribbons:
         if not ribbon.converted:
@@ -194,7 +215,10 @@ def _assign_columns(boxes: dict[str, Box], ribbons: Sequence[Ribbon], kind: pd.S
     kept: dict[tuple[str, str], float] = {}
     onward: dict[str, set[str]] = defaultdict(set)
     for ribbon in sorted(ribbons, key=lambda ribbon: (ribbon.converted, -ribbon.end)):
-        mutual = not ribbon.converted and ribbon.source in _reachable(ribbon.target, trade)
+        abroad = region[ribbon.source] != region[ribbon.target]
+        mutual = (
+            abroad and not ribbon.converted and ribbon.source in _reachable(ribbon.target, trade)
+        )
         # A step that would close a circle (recycling) is drawn, but cannot order the columns.
         if mutual or ribbon.source not in _reachable(ribbon.target, onward):
             onward[ribbon.source].add(ribbon.target)
@@ -227,18 +251,26 @@ def _place(boxes: dict[str, Box], ribbons: Sequence[Ribbon]) -> float:
         columns[box.column].append(box)
     scale = DRAWN_HEIGHT / max(sum(box.value for box in column) for column in columns.values())
     bottom = TOP + max(_filled(column, scale) for column in columns.values())
-    step = (WIDTH - MARGIN) / max(1.0, *columns)
+    left = 10 + _room_for_loops(boxes, ribbons, scale)
+    step = (WIDTH - MARGIN - left + 10) / max(1.0, *columns)
     for number in sorted(columns):
         column = columns[number]
         room = (bottom - TOP - _filled(column, scale)) / max(1, len(column) - 1)
         even = TOP
         for box in column:
-            box.x = 10 + number * step
+            box.x = left + number * step
             centre = _centre_of_sources(box, boxes, ribbons, scale)
             box.y = even if centre is None else centre - box.value * scale / 2
             even += box.value * scale + GAP + room
         _part(column, scale, bottom)
     return scale
+
+
+def _room_for_loops(boxes: dict[str, Box], ribbons: Sequence[Ribbon], scale: float) -> float:
+    """Width that ribbons take which come round to the first column from the left."""
+    first = [r for r in ribbons if boxes[r.target].column == 0]
+    loops = [max(r.start, r.end) * scale for r in first if boxes[r.source].column >= 0]
+    return REACH + max(loops) / 2 if loops else 0.0
 
 
 def _filled(column: Sequence[Box], scale: float) -> float:
@@ -278,7 +310,7 @@ def _svg(
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {bottom:.0f}" '
         f'role="img" aria-label="{escape(label)}" font-family="sans-serif" font-size="11">',
-        *_key(),
+        *_key(drawn),
         *_paths(boxes, drawn, scale),
         *(line for box in boxes.values() for line in _box(box, scale)),
         "</svg>",
@@ -286,7 +318,10 @@ def _svg(
     return "\n".join(parts)
 
 
-def _key() -> Iterable[str]:
+def _key(ribbons: Sequence[Ribbon]) -> Iterable[str]:
+    """What the two colours mean, where there are two."""
+    if len({ribbon.registered for ribbon in ribbons}) < 2:
+        return
     pairs = ((REGISTERED_COLOUR, "registered"), (UNREGISTERED_COLOUR, "unregistered"))
     for number, (colour, text) in enumerate(pairs):
         x = 10 + 110 * number
@@ -325,7 +360,7 @@ def _path(
     opacity = 0.42 if ribbon.registered else 0.68
     title = f"<title>{escape(ribbon.title)}</title></path>"
     if x1 < x0:  # trade within a column: leaves to the right, comes round from the left
-        y0, y1, reach = y0 + thick0 / 2, y1 + thick1 / 2, 34 + 0.12 * abs(y1 - y0)
+        y0, y1, reach = y0 + thick0 / 2, y1 + thick1 / 2, min(34 + 0.12 * abs(y1 - y0), REACH)
         shape = f"M{x0:.1f},{y0:.1f} C{x0 + reach:.1f},{y0:.1f} {x1 - reach:.1f},{y1:.1f} "
         return (
             f'<path d="{shape}{x1:.1f},{y1:.1f}" fill="none" stroke="{colour}" '

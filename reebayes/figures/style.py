@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from reebayes.answers.contraction import ABSENT, LEARNT, PARTLY, PRIOR_ONLY
-from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader
+from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, SIGNED, KindReader
 
 POSTERIOR_COLOUR = "#1f5f9e"
 PRIOR_COLOUR = "#8a8a8a"
@@ -17,13 +22,19 @@ SOURCE_COLOURS = (
 
 marker_of = KindReader(
     "mark of a record in a figure",
-    {FIGURE: "o", AT_MOST: "v", AT_LEAST: "^", BETWEEN: "|"},
+    {FIGURE: "o", AT_MOST: "v", AT_LEAST: "^", BETWEEN: "|", SIGNED: "s"},
     {"quota": "D"},
 )
 
 colour_of = KindReader(
     "colour of a kind in a map of records",
-    {FIGURE: "#1f5f9e", AT_MOST: "#e07b00", AT_LEAST: "#0b7a5c", BETWEEN: "#a07400"},
+    {
+        FIGURE: "#1f5f9e",
+        AT_MOST: "#e07b00",
+        AT_LEAST: "#0b7a5c",
+        BETWEEN: "#a07400",
+        SIGNED: "#7a3b12",
+    },
     {"quota": "#8a3f8f", "zero": "#35353a", "cumulative": "#00838f", "mean": "#5b4bb0"},
 )
 
@@ -47,3 +58,21 @@ def new_axes(width: float, height: float) -> Axes:
 
     _, axes = pyplot.subplots(figsize=(width, height), layout="constrained")
     return axes
+
+
+def new_figure(
+    rows: int,
+    columns: int,
+    *,
+    width: float,
+    height: float,
+    heights: Sequence[float] | None = None,
+    sharex: Literal["none", "col"] = "none",
+) -> tuple[Figure, NDArray[Any]]:
+    """Return a new figure of so many inches, which notebooks show, and its axes (row, column)."""
+    from matplotlib import pyplot  # as in `new_axes`
+
+    return pyplot.subplots(
+        rows, columns, figsize=(width, height), layout="constrained", squeeze=False,
+        sharex=sharex, height_ratios=heights,
+    )  # fmt: skip

@@ -203,13 +203,15 @@ def draw(layout: Layout, run: Run, whitening: Whitening) -> tuple[dict[str, Floa
     return transformed_back(layout, found.white, whitening), found.stats
 
 
-def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
+def find_coordinates(layout: Layout, *, seed: int, cores: int | None = None) -> Whitening:
     """Coordinates for sampling, from the mode and a short pilot run.
 
     Parameters
     ----------
     layout : Layout
     seed : int
+    cores : int, optional
+        How many the pilot run may use; all of them if left out.
 
     Returns
     -------
@@ -217,7 +219,7 @@ def find_coordinates(layout: Layout, *, seed: int) -> Whitening:
     """
     gradient_at = gradients(layout)
     whitening = at_mode(gradient_at, layout)
-    white = _sample(layout, whitening, replace(PILOT, seed=seed)).white
+    white = _sample(layout, whitening, replace(PILOT, seed=seed, cores=cores)).white
     points = white.reshape(-1, layout.unknowns.size).astype(np.float64)
     latents = np.array([unfold(point, layout.equations.steps, whitening)[1] for point in points])
     return over_draws(gradient_at, layout, latents)

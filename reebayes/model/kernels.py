@@ -138,6 +138,7 @@ class Sums(NamedTuple):
 
     ``above`` and ``below`` add up (flow, year), ``shift`` adds biases and shared errors of the
     levels (column, year). ``offset`` and ``over`` are 1 where there is nothing to add up.
+    ``plain`` marks what is seen as it is, and may be negative, where others are seen as logs.
     """
 
     above: Rows
@@ -145,6 +146,7 @@ class Sums(NamedTuple):
     shift: Rows
     offset: Reals
     over: Reals
+    plain: Flags
 
 
 class Errors(NamedTuple):
@@ -163,7 +165,7 @@ class Errors(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Printed figures on the log scale, and how they are scored.
+    """Printed figures on the scale of what they observe, and how they are scored.
 
     ``low`` holds the figure itself where there is one, ``high`` its second reading.
     """
@@ -679,7 +681,10 @@ def weigh_adjoint(rows, total_bar, values_bar):
 
 @_jit
 def locate(flow, level, sums):
-    """Log of what every record observes, the reporter's bias and shared errors included."""
+    """What every record observes, the reporter's bias and shared errors included.
+
+    It is a log but for plain records, on which bias and errors act as factors.
+    """
     return _located(totals(flow, sums), level, sums)
 
 
@@ -699,28 +704,47 @@ def _located(total, level, sums):
     above, below = total
     location = weigh(level.ravel(), sums.shift)
     for r in range(location.size):
-        location[r] += math.log(above[r] / below[r])
+        if sums.plain[r]:
+            location[r] = math.exp(location[r]) * above[r] / below[r]
+        else:
+            location[r] += math.log(above[r] / below[r])
     return location
 
 
 @_jit
 def locate_adjoint(flow, level, sums, location_bar):
     """Cotangents of flow and level."""
-    return _located_adjoint(totals(flow, sums), flow.shape, level.shape, sums, location_bar)
+    return _located_adjoint(totals(flow, sums), flow.shape, level, sums, location_bar)
 
 
 @_jit
-def _located_adjoint(total, flows, levels, sums, location_bar):
+def _located_adjoint(total, flows, level, sums, location_bar):
     above, below = total
     above_bar, below_bar = np.empty(above.size), np.empty(above.size)
+    shift_bar = location_bar.copy()
     for r in range(above.size):
-        above_bar[r] = location_bar[r] / above[r]
-        below_bar[r] = -location_bar[r] / below[r]
-    flow_bar, level_bar = np.zeros(flows), np.zeros(levels)
+        if sums.plain[r]:
+            factor = math.exp(_sum_of(r, level.ravel(), sums.shift))
+            above_bar[r] = location_bar[r] * factor / below[r]
+            below_bar[r] = -above_bar[r] * above[r] / below[r]
+            shift_bar[r] = above_bar[r] * above[r]
+        else:
+            above_bar[r] = location_bar[r] / above[r]
+            below_bar[r] = -location_bar[r] / below[r]
+    flow_bar, level_bar = np.zeros(flows), np.zeros(level.shape)
     weigh_adjoint(sums.above, above_bar, flow_bar.ravel())
     weigh_adjoint(sums.below, below_bar, flow_bar.ravel())
-    weigh_adjoint(sums.shift, location_bar, level_bar.ravel())
+    weigh_adjoint(sums.shift, shift_bar, level_bar.ravel())
     return flow_bar, level_bar
+
+
+@_jit
+def _sum_of(r, values, rows):
+    """One of the sums that `weigh` gives."""
+    total = 0.0
+    for n in range(rows.start[r], rows.start[r + 1]):
+        total += rows.weight[n] * values[rows.index[n]]
+    return total
 
 
 @_jit
@@ -1236,7 +1260,7 @@ def _density(size, white_at, slope_at, value_at, packed):
         total -= 0.5 * shift[i] * shift[i]
 
     location_bar, scale_bar = record_terms_adjoint(location, scale, figures, np.ones(term.size))
-    flow_bar, level_bar = _located_adjoint(observed, flow.shape, level.shape, sums, location_bar)
+    flow_bar, level_bar = _located_adjoint(observed, flow.shape, level, sums, location_bar)
     by_flow = balance_adjoint(level, graph, flow, share, throughput, flow_bar)
     for k in range(level.shape[0]):
         for t in range(years):

@@ -24,12 +24,22 @@ from reebayes.model.kernels import (
 )
 from reebayes.model.unknowns import Floats, Unknowns, rows_by_target
 from reebayes.study import Flow, Record, Study
-from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, MEAN, KindReader, kind_of
+from reebayes.study.kinds import (
+    AT_LEAST,
+    AT_MOST,
+    BETWEEN,
+    FIGURE,
+    MEAN,
+    SIGNED,
+    KindReader,
+    kind_of,
+)
 from reebayes.study.targets import BIAS, EVERY, NOISE, NOISE_OF_ALL, SHARED, Target, targets_in
 
 _code_of = KindReader(
     "score of a record in the model",
-    {FIGURE: POINT, AT_MOST: UPPER, AT_LEAST: LOWER, BETWEEN: RANGE},
+    # A signed figure differs in what it observes (`Sums.plain`), not in how it is scored.
+    {FIGURE: POINT, AT_MOST: UPPER, AT_LEAST: LOWER, BETWEEN: RANGE, SIGNED: POINT},
 )
 
 
@@ -75,6 +85,7 @@ def sums_of(study: Study, columns: Sequence[str]) -> Sums:
         shift=_packed(shift),
         offset=np.array([0.0 if row else 1.0 for row in above]),
         over=np.array([0.0 if row else 1.0 for row in below]),
+        plain=np.array([kind_of(r.kind).is_signed for r in study.records], dtype=np.bool_),
     )
 
 
@@ -140,23 +151,26 @@ def errors_of(study: Study, unknowns: Unknowns) -> Errors:
         noise_start=np.array([unknowns.scales_start]),
         noise_mean=np.array([math.log(row[0].median) if row else 0.0 for row in noise]),
         noise_sd=np.array([row[0].sd if row else 0.0 for row in noise]),
-        record_sd=np.array([record.sd for record in study.records]),
+        record_sd=np.array([record.error for record in study.records]),
         reporter=np.array([reporter[r.reporter] for r in study.records], dtype=np.int64),
     )
 
 
 def figures_of(study: Study, certain: NDArray[np.bool_]) -> Figures:
-    """Logs of figures in the unit of the study; ``low`` holds the value of an ambiguous one."""
+    """Figures in the unit of the study, on the scale of what records observe.
+
+    ``low`` holds the value of an ambiguous one.
+    """
     settings, records = study.settings, study.records
     heavy = settings.get("error_distribution", "normal") == "student_t"
     kind = np.array([_kind_code(record) for record in records], dtype=np.int64)
     kind[certain] = CERTAIN
     printed = np.isin(kind, PRINTED)
-    value, other = _log_figures(records, "value"), _log_figures(records, "other")
+    value, other = _figures(records, "value"), _figures(records, "other")
     return Figures(
         kind=kind,
-        low=np.where(printed, value, _log_figures(records, "low")),
-        high=np.where(printed, other, _log_figures(records, "high")),
+        low=np.where(printed, value, _figures(records, "low")),
+        high=np.where(printed, other, _figures(records, "high")),
         freedom=float(settings.get("degrees_of_freedom", 5)) if heavy else 0.0,
     )
 
@@ -166,10 +180,11 @@ def _kind_code(record: Record) -> int:
     return EITHER if code == POINT and record.other is not None else code
 
 
-def _log_figures(records: Iterable[Record], field: str) -> Floats:
-    """Logs of the printed figures in the unit of the study; 0 where a record has none."""
+def _figures(records: Iterable[Record], field: str) -> Floats:
+    """Printed figures in the unit of the study, as logs but for signed ones; 0 if there is none."""
     figures = []
     for record in records:
-        printed = getattr(record, field)
-        figures.append(math.log(printed * record.scale) if printed else 0.0)
+        printed = (getattr(record, field) or 0.0) * record.scale
+        plain = kind_of(record.kind).is_signed or not printed
+        figures.append(printed if plain else math.log(printed))
     return np.array(figures)

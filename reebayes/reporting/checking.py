@@ -13,7 +13,15 @@ from reebayes.errors import ResultError
 from reebayes.figures.ranks import plot_predictive
 from reebayes.results.contents import PREDICTIVE
 from reebayes.results.reading import Fit, contents_of
-from reebayes.study.kinds import AT_LEAST, AT_MOST, BETWEEN, FIGURE, KindReader, kind_of
+from reebayes.study.kinds import (
+    AT_LEAST,
+    AT_MOST,
+    BETWEEN,
+    FIGURE,
+    SIGNED,
+    KindReader,
+    kind_of,
+)
 from reebayes.wording import format_band, format_value
 
 if TYPE_CHECKING:
@@ -45,6 +53,7 @@ _stated_of: KindReader[Callable[[Any], str]] = KindReader(
     "text of what is stated",
     {
         FIGURE: lambda record: format_value(record.value),
+        SIGNED: lambda record: format_value(record.value),
         AT_MOST: lambda record: f"at most {format_value(record.high)}",
         AT_LEAST: lambda record: f"at least {format_value(record.low)}",
         BETWEEN: lambda record: f"{format_value(record.low)} to {format_value(record.high)}",

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reebayes.errors import FitError, ResultError
 from reebayes.files import write_whole
 from reebayes.reporting.plan import plan_of
 from reebayes.reporting.sections import SECTIONS, Material
+from reebayes.reporting.templating import environment
 from reebayes.results.reading import Fit, contents_of
 
 if TYPE_CHECKING:
@@ -77,19 +77,13 @@ def write_report(
 
 
 def _rendered(material: Material) -> str:
-    environment = Environment(
-        loader=PackageLoader("reebayes.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    templates = environment()
     common, blocks = material.common, []
     for section in SECTIONS:
         context = section.gather(material)
         if context is not None:
-            partial = environment.get_template(f"{section.name}.html.j2")
+            partial = templates.get_template(f"{section.name}.html.j2")
             body = Markup(partial.render(common | context))
             title = section.title(material.plan)
             blocks.append({"name": section.name, "title": title, "body": body})
-    return environment.get_template("page.html.j2").render(common, sections=blocks)
+    return templates.get_template("page.html.j2").render(common, sections=blocks)

@@ -30,6 +30,7 @@ LEGEND_COLUMNS = 2
 """Columns of the legend of one of several plots."""
 
 _LINE, _BESIDE = 0.165, 0.85  # inches of a line of a legend, and beside a plot
+_NAMES = 2.0  # inches beside intervals, whose names stand there
 
 
 def totals_figure(
@@ -44,10 +45,13 @@ def totals_figure(
         for group, found in sums.items()
     }
     unit = without_per_year(contents.units[names[0]])
+    if len(contents.years) == 1:
+        unit = str(contents.units[names[0]])
     figure, axes = _new_figure(1, 1, (9.0, 0.9 + 0.55 * len(names)))
     plot_totals(strips[POSTERIOR], strips.get(PRIOR), unit=unit, ax=axes[0])
     parts = (f"{label} {band_text(strip)}" for label, strip in strips[POSTERIOR].items())
-    return embedded(figure, f"Sums over all years in {unit}: {'; '.join(parts)}.")
+    what = "Sums over all years" if len(contents.years) > 1 else f"Values of {contents.years[0]}"
+    return embedded(figure, f"{what} in {unit}: {'; '.join(parts)}.")
 
 
 def band_figure(
@@ -60,9 +64,13 @@ def band_figure(
     others: bool,
 ) -> dict[str, str]:
     """Return quantities over the years as a picture, with notes on records beyond the scale."""
-    columns = min(3, len(names))
+    one_year = len(contents.years) == 1
+    columns = min(2 if one_year else 3, len(names))
     rows = math.ceil(len(names) / columns)
     cell = _LARGE if len(names) == 1 else _SMALL
+    if one_year:
+        lines = max(_lines(contents, plan, name, yearly, records, others=others) for name in names)
+        cell = (_LARGE[0] if len(names) == 1 else 6.0, 0.95 + 0.27 * lines)
     figure = Figure(figsize=(cell[0] * columns, cell[1] * rows))
     width = (cell[0] - _BESIDE) / (cell[0] * columns)
     axes = [figure.add_axes((0.1, 0.1, width, 0.8)) for _ in names]
@@ -75,12 +83,27 @@ def band_figure(
         _add_legend(ax, handles, small=len(names) > 1)
         # At places that are given: to look for room around a plot takes a quarter of a drawing.
         ax.set_title(plain_text(plan.label(name)), fontsize=10, loc="left", weight="bold", y=1.0)
-        ax.xaxis.set_label_coords(0.5, -0.1)  # of a label that is empty
+        if not one_year:
+            ax.xaxis.set_label_coords(0.5, -0.1)  # of a label that is empty
         notes += _off_scale(ax, shown, plan.label(name))
         alternatives.append(_alternative(plan.label(name), strips[POSTERIOR]))
     for row in range(rows):
-        _place(axes[row * columns : (row + 1) * columns], row, cell)
+        placed = axes[row * columns : (row + 1) * columns]
+        _place(placed, row, cell, beside=_NAMES if one_year else _BESIDE)
     return embedded(figure, " ".join(alternatives)) | {"note": " ".join(notes)}
+
+
+def _lines(
+    contents: Contents,
+    plan: Plan,
+    name: str,
+    yearly: Mapping[str, xr.Dataset],
+    records: pd.DataFrame,
+    *,
+    others: bool,
+) -> int:
+    """How many intervals of one year are drawn below each other."""
+    return len(yearly) + len(_shown_records(contents, plan, name, records, others=others))
 
 
 def _of_quantity(contents: Contents, yearly: xr.Dataset, name: str) -> xr.Dataset:
@@ -98,7 +121,7 @@ def _shown_records(
     return shown.assign(hollow=shown["quantity"] != name)
 
 
-def _place(axes: Sequence[Axes], row: int, cell: tuple[float, float]) -> None:
+def _place(axes: Sequence[Axes], row: int, cell: tuple[float, float], beside: float) -> None:
     """Set the positions of the plots of one row: room for legends below, for numbers beside.
 
     What stands around a plot is known, and a layout engine would draw all of it twice to learn it.
@@ -106,12 +129,12 @@ def _place(axes: Sequence[Axes], row: int, cell: tuple[float, float]) -> None:
     figure = axes[0].get_figure()
     assert isinstance(figure, Figure)
     width, height = figure.get_size_inches()
-    per_row = legend_columns(cell[0] - _BESIDE) if cell == _LARGE else LEGEND_COLUMNS
+    per_row = legend_columns(cell[0] - beside) if cell == _LARGE else LEGEND_COLUMNS
     lines = max(math.ceil(_entries(ax) / per_row) for ax in axes)
     below = 0.42 + _LINE * lines
     for column, ax in enumerate(axes):
-        left, bottom = cell[0] * column + _BESIDE - 0.1, height - cell[1] * (row + 1) + below
-        size = (cell[0] - _BESIDE, cell[1] - below - 0.34)
+        left, bottom = cell[0] * column + beside - 0.1, height - cell[1] * (row + 1) + below
+        size = (cell[0] - beside, cell[1] - below - 0.34)
         ax.set_position((left / width, bottom / height, size[0] / width, size[1] / height))
 
 
@@ -123,6 +146,8 @@ def _entries(ax: Axes) -> int:
 
 def _add_legend(ax: Axes, handles: Sequence[Line2D | Patch], *, small: bool) -> None:
     """Legend of a plot; of one of several the sources only, in small type."""
+    if not handles:
+        return
     style: dict[str, Any] = {"loc": "upper left", "frameon": False}
     if small:
         handles = [handle for handle in handles if isinstance(handle, Line2D)]
@@ -148,7 +173,8 @@ def _containing(contents: Contents, name: str) -> set[str]:
 
 
 def _off_scale(ax: Axes, records: pd.DataFrame, label: str) -> list[str]:
-    above = records[records["stated"] > ax.get_ylim()[1]]
+    one_year = ax.yaxis_inverted()
+    above = records[records["stated"] > (ax.get_xlim() if one_year else ax.get_ylim())[1]]
     hollow = int(above["hollow"].sum())
     counts = {"": len(above) - hollow, " of other quantities": hollow}
     parts = [

@@ -11,6 +11,9 @@ import numpy as np
 from reebayes.errors import ResultError
 from reebayes.results.reading import Contents, require_known
 
+MOST_ANSWERS, MOST_PLOTS = 4, 12
+"""Quantities that a study without settings shows first, and as small plots."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -19,7 +22,8 @@ class Plan:
     Parameters
     ----------
     headline : list of str
-        Quantities of the first table and of the large plots (fallback: the first three).
+        Quantities of the first table and of the large plots (fallback: up to four that no record
+        observes, and so are answers; the first three if all are observed).
     labels : mapping of quantity to text
         Readable names (fallback: the quantity's own name).
     exceeds : mapping of quantity to list of float
@@ -29,13 +33,17 @@ class Plan:
         Other quantities whose records are drawn, hollow, beside a headline quantity; larger totals
         of which it is a part always are.
     panels : list of {title, quantities}
-        Small plots side by side.
+        Small plots side by side (fallback: the other quantities that records observe).
     table, table_years : list
         Rows and columns of the table of yearly values (fallback: all quantities, six years).
     sankey_year : int
         Year of the Sankey diagram (fallback: the last).
+    scenarios : list of str
+        Scenarios whose effect is told.
     limits : list of str
         Paragraphs on the limitations of the study.
+    one_year : int, optional
+        The year of a study of one.
     """
 
     headline: Sequence[str]
@@ -46,7 +54,9 @@ class Plan:
     exceeds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
     panels: Sequence[Mapping[str, Any]] = ()
+    scenarios: Sequence[str] = ()
     limits: Sequence[str] = ()
+    one_year: int | None = None
 
     def label(self, name: str) -> str:
         """Readable name of a quantity."""
@@ -64,7 +74,7 @@ def plan_of(contents: Contents, year: int | None) -> Plan:
     settings, names, years = contents.report, list(contents.units.index), contents.years
     spread = np.linspace(0, len(years) - 1, min(6, len(years))).round().astype(int)
     fallback: dict[str, Any] = {
-        "headline": names[:3],
+        "headline": _answers(contents, names),
         "sankey_year": years[-1],
         "table": names,
         "table_years": [years[i] for i in spread],
@@ -72,10 +82,28 @@ def plan_of(contents: Contents, year: int | None) -> Plan:
     if year is not None and year not in years:
         raise ResultError(f"{year} is not a year of this fit, {years[0]}-{years[-1]}.")
     chosen = fallback | settings
+    if "panels" not in settings and "headline" not in settings:
+        chosen |= {"panels": _panels(contents, names, chosen["headline"])}
+    chosen |= {"one_year": years[0]} if len(years) == 1 else {}
     plan = Plan(**(chosen if year is None else chosen | {"sankey_year": year}))
     require_known(_named(plan), names, "quantity in study.toml, [report]:")
     require_known(map(str, plan.table_years), map(str, years), "year in study.toml, [report]:")
     return plan
+
+
+def _answers(contents: Contents, names: Sequence[str]) -> Sequence[str]:
+    """Quantities that a study without settings puts first: what is inferred and not printed."""
+    observed = {*contents.records["quantity"]}
+    return [name for name in names if name not in observed][:MOST_ANSWERS] or names[:3]
+
+
+def _panels(
+    contents: Contents, names: Sequence[str], headline: Sequence[str]
+) -> Sequence[Mapping[str, Any]]:
+    """Plots of what records observe, for a study without settings."""
+    observed = {*contents.records["quantity"]}
+    rest = [name for name in names if name in observed and name not in headline][:MOST_PLOTS]
+    return [{"title": "What records observe", "quantities": rest}] if rest else []
 
 
 def _named(plan: Plan) -> Iterable[str]:

@@ -24,6 +24,7 @@ from reebayes.answers.drivers import (
     pull_text,
     z_text,
 )
+from reebayes.answers.scenarios.running import worked_out
 from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import draw_sankey
 from reebayes.reporting.checking import (
@@ -36,7 +37,9 @@ from reebayes.reporting.checking import (
 from reebayes.reporting.hanging import first_sentences, hanging_blocks
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
+from reebayes.reporting.scenarios import scenario_block
 from reebayes.reporting.tables import record_table
+from reebayes.results.description import study_of
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import Contents
 from reebayes.results.selection import quantity
@@ -122,8 +125,9 @@ class Material:
         return {
             "study": contents.attrs["study_name"],
             "unit": contents.unit,
-            "first": contents.years[0],
+            "span": _span(contents.years),
             "last": contents.years[-1],
+            "one_year": len(contents.years) == 1,
             "years": contents.years,
             "percent": f"{100 * CI_PROB:g} %",
             "converged": contents.converged,
@@ -188,7 +192,9 @@ def _headline_rows(material: Material) -> list[dict[str, str]]:
 
 def _exceeding(contents: Contents, plan: Plan, name: str) -> Iterable[dict[str, str]]:
     groups = contents.distributions
-    totals = {group: cumulative(quantity(contents, name, group=group)) for group in groups}
+    one_year = len(contents.years) == 1
+    draws = {group: quantity(contents, name, group=group) for group in groups}
+    totals = {g: da.isel({YEAR: 0}) if one_year else cumulative(da) for g, da in draws.items()}
     thresholds = plan.exceeds.get(name) or _round_numbers(float(totals[groups[-1]].median()))
     for x in thresholds:
         shares = {g: _percent(float(probability_above(da, x))) for g, da in totals.items()}
@@ -449,21 +455,41 @@ def provenance(material: Material) -> dict[str, Any]:
     return {"rows": rows}
 
 
+def what_if(material: Material) -> dict[str, Any] | None:
+    """Gather what the scenarios that the study's report names would have done."""
+    contents, names = material.contents, material.plan.scenarios
+    if not names:
+        return None
+    study = study_of(contents)
+    found = (worked_out(contents, study, study.scenario(name), seed=0) for name in names)
+    return {"blocks": [scenario_block(contents, tree, whole=False) for tree in found]}
+
+
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _span(years: Sequence[int]) -> str:
+    """First and last year, or the only one."""
+    return f"{years[0]}–{years[-1]}" if len(years) > 1 else str(years[0])
 
 
 def _titled(text: str) -> Callable[[Plan], str]:
     return lambda plan: text
 
 
+def _years_title(plan: Plan) -> str:
+    return "Year by year" if plan.one_year is None else f"Values of {plan.one_year}"
+
+
 SECTIONS: Sequence[Section] = (
     Section("headline", _titled("Headline quantities"), headline),
     Section("learnt", _titled("Posterior contraction and influence"), learnt),
     Section("hangs", _titled("What the answer hangs on"), hangs),
-    Section("years", _titled("Year by year"), year_by_year),
+    Section("years", _years_title, year_by_year),
     Section("system", lambda plan: f"The system in {plan.sankey_year}", system),
     Section("table", _titled("All quantities"), all_quantities),
+    Section("what_if", _titled("What if"), what_if),
     Section("checks", _titled("Model checking"), checks),
     Section("limits", _titled("Limitations"), limits),
     Section("records", _titled("Records"), records),

@@ -13,7 +13,7 @@ from reebayes.conventions import (
 )
 from reebayes.results.contents import PREDICTIVE
 from reebayes.results.intervals import bands_of
-from reebayes.results.reading import Contents, Fit, contents_of, stated_ends
+from reebayes.results.reading import Contents, Fit, contents_of, off_scale, stated_ends
 from reebayes.results.summaries import bands
 from reebayes.wording import without_per_year
 
@@ -46,7 +46,7 @@ def _predicted(contents: Contents, ci_prob: float) -> pd.DataFrame:
     if contents.has(PREDICTIVE):
         predicted = bands(contents.group(PREDICTIVE)["value"], ci_prob=ci_prob)
         for end in ends:
-            band[f"predicted_{end}"] = np.exp(predicted[end].values)
+            band[f"predicted_{end}"] = off_scale(predicted[end].values, table["kind"])
     low, high = stated_ends(table)
     band["outside"] = (band["predicted_lower"] > high) | (band["predicted_upper"] < low)
     return band

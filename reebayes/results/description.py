@@ -134,8 +134,16 @@ def descriptive_attributes(study: Study) -> dict[str, str]:
     return {
         "study_name": study.name,
         "description_hash": study.description_hash,
-        "report": json.dumps(study.report.plain),
+        "report": json.dumps(_report(study)),
     }
+
+
+def _report(study: Study) -> dict[str, Any]:
+    """Return what a report shows, with the labels of the catalogue where it names none."""
+    report = study.report.plain
+    labels = {row.quantity: row.label for row in study.labels if row.label}
+    labels |= report.get("labels", {})
+    return report | ({"labels": labels} if labels else {})
 
 
 def _columns(rows: Table[Any], *names: str) -> dict[str, NDArray[Any]]:
@@ -154,8 +162,9 @@ def _record_columns(study: Study) -> dict[str, Any]:
 
     rows = study.records
     columns: dict[str, Any] = _columns(
-        rows, "quantity", "kind", "unit", "reporter", "source", "note", "year", "year_end", "sd"
+        rows, "quantity", "kind", "unit", "reporter", "source", "note", "year", "year_end"
     )
+    columns["sd"] = np.array([row.error for row in rows], dtype=float)
     for name in ("value", "low", "high", "other"):
         columns[name] = np.array([figure(row, name) for row in rows], dtype=float)
     printed = [float("nan") if row.value is None else row.value for row in rows]

@@ -246,4 +246,6 @@ def bands_of(
     if what == "quantities":
         masses = [name for name in draws[QUANTITY].values if name not in contents.ratios]
         draws = draws.sel({QUANTITY: masses})
-    return bands(cumulative(draws), ci_prob=ci_prob)
+    # The group tells the unit of each name apart; these all have that of the study.
+    summable = draws.assign_attrs(units=contents.unit)
+    return bands(cumulative(summable), ci_prob=ci_prob)

@@ -72,6 +72,31 @@ def stated_ends(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.array(low, dtype=float), np.array(high, dtype=float)
 
 
+def on_scale(figures: pd.Series | np.ndarray, kinds: Iterable[str]) -> np.ndarray:
+    """Return figures on the scale of their records' errors; NaN where there is none.
+
+    Parameters
+    ----------
+    figures : array (record)
+        In the unit of the study.
+    kinds : iterable of str
+        Kind of every record: of a signed one the figure itself is compared, of others its log.
+    """
+    values = np.asarray(figures, dtype=float)
+    logs = np.log(np.where(values > 0, values, np.nan))
+    return np.where(_are_signed(kinds), values, logs)
+
+
+def off_scale(values: np.ndarray, kinds: Iterable[str]) -> np.ndarray:
+    """Return figures in the unit of the study for values (record) on the scale of their errors."""
+    signed = _are_signed(kinds)
+    return np.where(signed, values, np.exp(np.where(signed, 0.0, values)))
+
+
+def _are_signed(kinds: Iterable[str]) -> np.ndarray:
+    return np.array([kind_of(kind).is_signed for kind in kinds], dtype=bool)
+
+
 @dataclass(frozen=True)
 class Contents:
     """A fit with what its tables say, read once and handed down.
@@ -79,7 +104,8 @@ class Contents:
     Parameters
     ----------
     fit : DataTree
-        As `fit` or `open_fit` returns it.
+        As `fit` or `open_fit` returns it, or ``factual``, ``counterfactual`` or ``difference`` of
+        what `scenario` returns.
     """
 
     fit: xr.DataTree
@@ -379,10 +405,24 @@ def contents_of(fit: Fit) -> Contents:
     """
     if isinstance(fit, Contents):
         return fit
+    fit = _as_fit(fit)
     fault = fault_of(fit, whole=False)
     if fault:
         raise ResultError(f"The fit cannot be read: {fault}")
     return Contents(fit)
+
+
+def _as_fit(fit: xr.DataTree) -> xr.DataTree:
+    """Return one part of a scenario, which holds its draws itself, in the form of a fit."""
+    if POSTERIOR in fit.children or not {"flows", "quantities"} <= {*fit.data_vars}:
+        return fit
+    if CONSTANT not in fit.children:
+        raise ResultError("This part of a scenario lacks the tables of its study; take it whole.")
+    draws, tables = fit.to_dataset(), fit.children[CONSTANT].to_dataset()
+    tables = tables.drop_vars([CHAIN, DRAW, YEAR], errors="ignore")
+    found = xr.DataTree.from_dict({POSTERIOR: draws, CONSTANT: tables})
+    found.attrs = dict(fit.attrs)
+    return found
 
 
 def fault_of(fit: xr.DataTree, *, whole: bool = True) -> str:

@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from reebayes.conventions import FLOW, POSTERIOR, QUANTITY, SAMPLE_DIMS, YEAR
+from reebayes.conventions import FLOW, POSTERIOR, QUANTITY, SAMPLE_DIMS, YEAR, parse_terms
 from reebayes.errors import ResultError
-from reebayes.results.reading import Fit, contents_of, require_finite, require_known
-from reebayes.results.summaries import UNIT_SEPARATOR, cumulative
+from reebayes.results.identity import UNIT_SEPARATOR, as_drawn
+from reebayes.results.reading import Contents, Fit, contents_of, require_finite, require_known
+from reebayes.results.summaries import cumulative
 
 type Span = int | tuple[int, int] | None
 """One year, first and last year of a sum, or all years."""
@@ -25,28 +26,51 @@ def quantity(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> 
     fit : DataTree
         A fit as returned by `fit` or `open_fit`.
     name : str or sequence of str
-        Quantity; a sequence keeps the quantity dimension.
+        Quantity, or a sum of several with weights, such as ``"mined_CN - 0.5 mined_US"``; a
+        sequence keeps the quantity dimension.
     group : str
         ``"posterior"`` or ``"prior"``.
 
     Returns
     -------
     DataArray (chain, draw, year) or (chain, draw, year, quantity)
-        In the unit of its ``units`` attribute.
+        In the unit of its ``units`` attribute, which holds for these values: what arithmetic
+        makes of them has no unit for `cumulative`, `bands` and `plot_bands`.
 
     Raises
     ------
     ResultError
-        If the name is unknown (the nearest one is offered), the group is missing, or a draw is
-        infinite.
+        If the name is unknown (the nearest one is offered), a ratio is to be added, the group is
+        missing, or a draw is infinite.
     """
     contents = contents_of(fit)
+    if isinstance(name, str) and " " in name.strip():
+        return _combined(contents, name, group)
+    _require_no_flow([name] if isinstance(name, str) else name, contents)
     draws = _select(contents.group(group)["quantities"], QUANTITY, name)
     distinct = sorted({*contents.units[[name] if isinstance(name, str) else list(name)]})
-    return draws.assign_attrs(
+    return as_drawn(
+        draws,
         long_name=name if isinstance(name, str) else "quantities",
         units=UNIT_SEPARATOR.join(distinct),
     )
+
+
+def _combined(contents: Contents, formula: str, group: str) -> xr.DataArray:
+    """Sum of quantities with weights, as a formula says."""
+    weights, below = parse_terms(formula)
+    require_known([*weights, *below], contents.units.index, QUANTITY)
+    ratios = [name for name in weights if name in contents.ratios]
+    if below or ratios or not weights:
+        raise ResultError(
+            f"{formula!r} is no sum of masses; write it like 'a + 0.5 b - c', or ask for "
+            "ratio(fit, 'a', 'b')."
+        )
+    draws = contents.group(group)["quantities"]
+    chosen = _select(draws, QUANTITY, list(weights)).astype(np.float64)
+    factors = xr.DataArray(list(weights.values()), {QUANTITY: list(weights)}, [QUANTITY])
+    total = (chosen * factors).sum(QUANTITY, skipna=False).assign_coords({QUANTITY: formula})
+    return as_drawn(total.drop_attrs(), long_name=formula, units=contents.unit)
 
 
 def flow(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.DataArray:
@@ -75,7 +99,17 @@ def flow(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.D
     contents = contents_of(fit)
     draws = _select(contents.group(group)["flows"], FLOW, name)
     long_name = name if isinstance(name, str) else "flows"
-    return draws.assign_attrs(long_name=long_name, units=contents.unit)
+    return as_drawn(draws, long_name=long_name, units=contents.unit)
+
+
+def _require_no_flow(names: Sequence[str], contents: Contents) -> None:
+    """Say of a name that is no quantity, but a flow, that it is one."""
+    for name in names:
+        if name not in contents.units.index and name in contents.flows.index:
+            raise ResultError(
+                f"{name!r} is a flow and no quantity; ask flow(fit, {name!r}), or make it a "
+                f"quantity: a row '{name},num,{name},1' of quantities.csv."
+            )
 
 
 def _select(draws: xr.DataArray, dim: str, name: str | Sequence[str]) -> xr.DataArray:

@@ -7,11 +7,17 @@ from typing import Any
 
 import xarray as xr
 
-from reebayes.conventions import CI_PROB, RATIO_UNITS, SAMPLE_DIMS, YEAR
+from reebayes.conventions import CI_PROB, SAMPLE_DIMS, YEAR
 from reebayes.errors import ResultError
+from reebayes.results.identity import (
+    HOLDS_FOR,
+    UNKNOWN_UNIT,
+    as_drawn,
+    is_summable,
+    known_attrs,
+    unit_of,
+)
 from reebayes.wording import without_per_year
-
-UNIT_SEPARATOR = " or "  # between the units of several quantities in one array
 
 
 def bands(da: xr.DataArray, *, ci_prob: float = CI_PROB) -> xr.Dataset:
@@ -28,7 +34,8 @@ def bands(da: xr.DataArray, *, ci_prob: float = CI_PROB) -> xr.Dataset:
     -------
     Dataset
         ``median``, ``lower``, ``upper`` with the remaining dims, in the unit of `da`; attribute
-        ``ci_prob``. Undefined (NaN) wherever a draw is undefined.
+        ``ci_prob``. Undefined (NaN) wherever a draw is undefined. Of draws that were changed after
+        they were drawn, such as a ratio of two quantities by hand, the unit is not known.
 
     Raises
     ------
@@ -38,13 +45,14 @@ def bands(da: xr.DataArray, *, ci_prob: float = CI_PROB) -> xr.Dataset:
     if not 0 < ci_prob < 1:
         raise ResultError(f"ci_prob must lie between 0 and 1, got {ci_prob}.")
     dims = _sample_dims(da)
+    about = known_attrs(da)
     tail = (1 - ci_prob) / 2
     quantiles = da.quantile([0.5, tail, 1 - tail], dim=dims, skipna=False)
     columns = {
-        name: quantiles.isel(quantile=i, drop=True).assign_attrs(da.attrs)
+        name: _with(quantiles.isel(quantile=i, drop=True), about)
         for i, name in enumerate(("median", "lower", "upper"))
     }
-    attrs = {**da.attrs, "ci_prob": ci_prob, "ci_kind": "eti"}
+    attrs = {**about, "ci_prob": ci_prob, "ci_kind": "eti"}
     return xr.Dataset(columns, attrs=attrs)
 
 
@@ -54,7 +62,8 @@ def cumulative(da: xr.DataArray, first: int | None = None, last: int | None = No
     Parameters
     ----------
     da : DataArray (..., year, ...)
-        Yearly values such as `quantity` returns, in a unit per year.
+        Yearly values such as `quantity` returns, in a unit per year. Sums and differences of
+        quantities have names of their own: ``quantity(fit, "mined_CN + mined_US")``.
     first, last : int, optional
         First and last year of the span, both included; the whole period if left out.
 
@@ -66,14 +75,10 @@ def cumulative(da: xr.DataArray, first: int | None = None, last: int | None = No
     Raises
     ------
     ResultError
-        If `da` is a ratio (a sum of ratios means nothing) or the span is not inside its years.
+        If `da` is a ratio (a sum of ratios means nothing), was changed after it was drawn, so
+        that nobody knows what it is, or the span is not inside its years.
     """
-    if RATIO_UNITS & set(str(da.attrs.get("units", "")).split(UNIT_SEPARATOR)):
-        name = da.attrs.get("long_name", da.name)
-        raise ResultError(
-            f"{name} is a ratio or holds one, and ratios of different years cannot be added. "
-            "Add up its numerator and its denominator instead."
-        )
+    _require_summable(da)
     years = _years_of(da)
     first = years[0] if first is None else first
     last = years[-1] if last is None else last
@@ -83,8 +88,31 @@ def cumulative(da: xr.DataArray, first: int | None = None, last: int | None = No
     if lacking:
         raise ResultError(f"A sum over {first} to {last} lacks {', '.join(map(str, lacking))}.")
     total = da.sel({YEAR: slice(first, last)}).sum(YEAR, skipna=False)
-    units = without_per_year(str(da.attrs.get("units", "")))
-    return total.assign_attrs({**da.attrs, "units": units, "first_year": first, "last_year": last})
+    units = without_per_year(unit_of(da))
+    about = {**da.attrs, "units": units, "first_year": first, "last_year": last}
+    return as_drawn(total, **about) if HOLDS_FOR in da.attrs else total.assign_attrs(about)
+
+
+def _require_summable(da: xr.DataArray) -> None:
+    unit = unit_of(da)
+    name = da.attrs.get("long_name", da.name)
+    if unit == UNKNOWN_UNIT:
+        raise ResultError(
+            "These values were changed after they were drawn, so nobody knows whether they may be "
+            "added up over years. Ask for sums and differences by name, "
+            "quantity(fit, 'a + b'), and for ratios by ratio(fit, 'a', 'b', years=(first, last))."
+        )
+    if not unit:
+        raise ResultError(
+            "These values have no unit, so nobody knows whether they may be added up over years. "
+            "Give them one, such as da.assign_attrs(units='kt REO/yr')."
+        )
+    if not is_summable(unit):
+        raise ResultError(
+            f"{name} is a ratio or holds one, and ratios of different years cannot be added. "
+            "Add up its numerator and its denominator instead: "
+            "ratio(fit, 'a', 'b', years=(first, last))."
+        )
 
 
 def probability_above(da: xr.DataArray, x: float) -> xr.DataArray:
@@ -110,10 +138,17 @@ def probability_above(da: xr.DataArray, x: float) -> xr.DataArray:
     dims = _sample_dims(da)
     share = (da > x).where(da.notnull()).mean(dims, skipna=False)
     attrs = {
-        "long_name": f"P({da.attrs.get('long_name', da.name)} > {x:g})",
+        "long_name": f"P({known_attrs(da).get('long_name', da.name)} > {x:g})",
         "units": "probability",
     }
-    return share.assign_attrs({**attrs, "threshold": x})
+    return _with(share, {**attrs, "threshold": x})
+
+
+def _with(da: xr.DataArray, attrs: Mapping[Any, Any]) -> xr.DataArray:
+    """Return an array with these attributes and no others."""
+    found = da.copy(deep=False)
+    found.attrs = dict(attrs)
+    return found
 
 
 def directions_text(counts: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ from reebayes.study.kinds import (
     AT_MOST,
     BETWEEN,
     FIGURE,
+    SIGNED,
     SUM,
     KindReader,
     kind_of,
@@ -42,7 +43,7 @@ _TAIL = -30.0
 
 @dataclass(frozen=True, slots=True)
 class _Printing:
-    """How a record's figure is spread: centre and scale on the log scale."""
+    """How a record's figure is spread: centre and scale of its log, or of a signed one itself."""
 
     location: float
     scale: float
@@ -79,9 +80,15 @@ def _printings(
             # What left last year and was counted on arrival; before the study, nothing is known.
             above = (1 - record.lag) * above + record.lag * float(numerator[first - 1])
         figure = above / below if below != 0 else math.nan
-        location = _log(figure) + float(bias_columns[record.reporter][span].mean())
-        location += sum(errors[name] for name in record.shared)
-        printings.append(_Printing(location, record.sd * factors[record.reporter]))
+        shift = float(bias_columns[record.reporter][span].mean())
+        shift += sum(errors[name] for name in record.shared)
+        if kind_of(record.kind).is_signed:
+            # What shifts the log of other figures multiplies a signed one.
+            spread = record.sd * record.scale * factors[record.reporter]
+            printings.append(_Printing(figure * math.exp(shift), spread))
+        else:
+            spread = record.sd * factors[record.reporter]
+            printings.append(_Printing(_log(figure) + shift, spread))
     return printings
 
 
@@ -116,7 +123,9 @@ def record_log_likelihood(
 
     Figures (value, quota, cumulative, mean) have the density of their *logarithm*: normal, or
     Student-t if the study's settings say so, around log quantity plus the reporter's mean bias
-    over the record's years plus the errors it shares with other records. A figure with an
+    over the record's years plus the errors it shares with other records. A signed figure has the
+    density of the figure itself in the study's unit, around the quantity times the exponential of
+    that bias and those errors. A figure with an
     alternative value has the mean of the two densities. A record with a lag observes part of the
     year before in place of as much of its own; in the first year of the study, its own alone.
     Bounds are censored observations: the normal probability of a figure on the stated side or
@@ -156,10 +165,16 @@ def _log_likelihood(record: Record, printing: _Printing, freedom: float | None) 
     if kind.is_zero and math.isnan(printing.location):
         return 0.0
     scores = {
-        name: (math.log(getattr(record, name) * record.scale) - printing.location) / printing.scale
+        name: (_seen(record, getattr(record, name)) - printing.location) / printing.scale
         for name in (*kind.needs, *(["other"] if record.other is not None else []))
     }
     return _density_of(record.kind)(scores, printing.scale, freedom)
+
+
+def _seen(record: Record, printed: float) -> float:
+    """A printed figure in the study's unit, on the scale on which the record errs."""
+    figure = printed * record.scale
+    return figure if kind_of(record.kind).is_signed else math.log(figure)
 
 
 def _figure_density(z: Mapping[str, float], scale: float, freedom: float | None) -> float:
@@ -173,6 +188,7 @@ _density_of: KindReader[Callable[[Mapping[str, float], float, float | None], flo
     "score of a record in the simulation",
     {
         FIGURE: _figure_density,
+        SIGNED: _figure_density,
         AT_MOST: lambda z, scale, freedom: _log_phi(z["high"]),
         AT_LEAST: lambda z, scale, freedom: _log_phi(-z["low"]),
         BETWEEN: lambda z, scale, freedom: _log_phi_between(z["low"], z["high"]),
@@ -230,6 +246,7 @@ def simulate_records(
 
     - value, quota, cumulative, mean print ``y`` (normal, or Student-t by the settings); an
       alternative value keeps its ratio to the first;
+    - signed prints ``y`` around the quantity itself, times bias and common errors as factors;
     - range prints an interval as wide as the original, as a ratio, with ``log y`` at a uniform
       position inside it: the likelihood of the printed range is then exactly the model's;
     - upper prints ``y * exp(delta)`` and lower ``y * exp(-delta)``, delta uniform between 0 and
@@ -279,9 +296,12 @@ def simulate_records(
         normal, position = float(rng.standard_normal()), float(rng.uniform())
         if kind_of(record.kind).is_figure and freedom is not None:
             normal = float(rng.standard_t(freedom))
-        log_figure = printing.location + printing.scale * normal
+        drawn = printing.location + printing.scale * normal
+        if kind_of(record.kind).is_signed:
+            printed.append(_printing_of(record.kind)(record, drawn / record.scale, position))
+            continue
         write = _print_exactly if exact else _print_record
-        printed.append(_allow_above_one(write(record, log_figure, position)))
+        printed.append(_allow_above_one(write(record, drawn, position)))
     return study.with_records(printed)
 
 
@@ -324,6 +344,7 @@ _printing_of: KindReader[Callable[[Record, float, float], Record]] = KindReader(
     "print of a record in the simulation",
     {
         FIGURE: _print_figure,
+        SIGNED: _print_figure,
         AT_MOST: _print_bound,
         AT_LEAST: _print_bound,
         BETWEEN: _print_range,

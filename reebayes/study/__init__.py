@@ -9,14 +9,17 @@ from reebayes.study.rows import (
     DISTRIBUTIONS,
     Estimate,
     Flow,
+    Indicator,
     Prior,
     Process,
+    PublishedIndicator,
     Quantity,
     Record,
     Source,
     Term,
 )
 from reebayes.study.schema import SCHEMA
+from reebayes.study.starting import start_study
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
 
@@ -30,9 +33,11 @@ __all__ = [
     "Estimate",
     "FaultList",
     "Flow",
+    "Indicator",
     "Line",
     "Prior",
     "Process",
+    "PublishedIndicator",
     "Quantity",
     "Record",
     "Source",
@@ -44,4 +49,5 @@ __all__ = [
     "read_lines",
     "read_report",
     "read_study",
+    "start_study",
 ]

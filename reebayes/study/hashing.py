@@ -7,10 +7,13 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from reebayes.study.schema import (
+    CATALOGUE,
     ESTIMATES,
     FLOWS,
+    INDICATORS,
     PRIORS,
     PROCESSES,
+    PUBLISHED_INDICATORS,
     RECORDS,
     SOURCES,
     TableSchema,
@@ -24,8 +27,15 @@ SCHEMAS: Mapping[str, TableSchema] = {
     "priors": PRIORS,
     "sources": SOURCES,
     "published": ESTIMATES,
+    "indicators": INDICATORS,
+    "published_indicators": PUBLISHED_INDICATORS,
+    "labels": CATALOGUE,
 }
 """Columns of the tables of a study; those of its quantities are gathered from several rows."""
+
+SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators"})
+"""Tables of which the posterior's digest holds nothing, not even that they are there: studies that
+were fitted before there were such tables keep their digest."""
 
 
 def tables_of(study: Any) -> dict[str, Table[Any]]:

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 from reebayes.errors import ReebayesError
 
 FIGURE, AT_MOST, AT_LEAST, BETWEEN = "a figure", "at most", "at least", "between"
-STATEMENTS = (FIGURE, AT_MOST, AT_LEAST, BETWEEN)
-"""What a record may state of its quantity; all but a figure are censored observations."""
+SIGNED = "a figure of either sign"
+STATEMENTS = (FIGURE, AT_MOST, AT_LEAST, BETWEEN, SIGNED)
+"""What a record may state of its quantity; all but figures are censored observations."""
 
 ONE_YEAR, SUM, MEAN = "one year", "sum over years", "mean over years"
 
@@ -25,6 +26,7 @@ _ENDS: Mapping[str, tuple[str | None, str | None]] = {
     AT_MOST: (None, "high"),
     AT_LEAST: ("low", None),
     BETWEEN: ("low", "high"),
+    SIGNED: ("value", "value"),
 }
 """Columns that hold the lower and the upper end of what is stated; None where it is open."""
 
@@ -84,7 +86,12 @@ class RecordKind:
     @property
     def is_figure(self) -> bool:
         """Whether it states one figure, and not a bound."""
-        return self.states == FIGURE
+        return self.states in (FIGURE, SIGNED)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether its error is normal, in the unit of the figure, and not on the log scale."""
+        return self.states == SIGNED
 
     @property
     def spans(self) -> bool:
@@ -111,6 +118,12 @@ RECORD_KINDS: dict[str, RecordKind] = {
         RecordKind("cumulative", "A sum from year to year_end.", FIGURE, ("value",), "+",
                    years=SUM),
         RecordKind("mean", "A mean from year to year_end.", FIGURE, ("value",), "=", years=MEAN),
+        RecordKind(
+            "signed",
+            "A figure that may be negative or zero, such as net trade or a stock change; "
+            "its error is normal, and `sd` is in the unit of the figure.",
+            SIGNED, ("value",), "s",
+        ),
     )
 }  # fmt: skip
 """Every kind of record by its name; column ``kind`` of records.csv holds one of them."""

@@ -1,8 +1,10 @@
 """The nouns of a study: frozen rows of its tables."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reebayes.errors import Fault, StudyError
+from reebayes.study.kinds import kind_of
 from reebayes.study.targets import Target
 
 PROCESS_KINDS = ("market", "conversion", "use", "loss", "environment")
@@ -11,10 +13,12 @@ STATUSES = ("", RECALLED)
 DISTRIBUTIONS = ("lognormal", "share", "normal")
 PARTS = ("num", "den")
 
-RATIO_UNITS = ("ratio", "fraction")
+RATIO, SHARE, PERCENT = "ratio", "share", "%"
+RATIO_UNITS = (RATIO, "fraction")
 GROSS = "gross"
-# Studies count in thousand tonnes of content a year; records may print tonnes.
-MASS_SCALES = {"kt": 1.0, "t": 1e-3}
+# Studies count in thousand tonnes of content a year; records may print tonnes, or millions.
+STUDY_MASS = "kt"
+MASS_SCALES = {"kt": 1.0, "t": 1e-3, "Mt": 1e3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,37 @@ class Quantity:
         """Whether the quantity has a denominator."""
         return bool(self.denominator)
 
+    @property
+    def terms(self) -> list[Term]:
+        """Its rows of ``quantities.csv``."""
+        sides = (("num", self.numerator), ("den", self.denominator))
+        return [Term(self.quantity, part, *pair) for part, side in sides for pair in side]
+
+
+def quantities_of(terms: Iterable[Term]) -> list[Quantity]:
+    """Gather the terms of each quantity, in the order quantities first appear."""
+    parts: dict[str, dict[str, list[tuple[str, float]]]] = {}
+    for term in terms:
+        part = parts.setdefault(term.quantity, {"num": [], "den": []})
+        part[term.part].append((term.flow, term.weight))
+    return [Quantity(name, tuple(p["num"]), tuple(p["den"])) for name, p in parts.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Readable name and description of a quantity; nothing depends on them."""
+
+    quantity: str
+    label: str = ""
+    description: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One published figure, in the unit in which it was printed.
 
-    ``sd`` is a relative standard error (log scale). ``year_end`` equals ``year`` unless the record
+    ``sd`` is a relative standard error (log scale); of a signed figure, whose error is normal, it
+    is in the unit of the figure. ``year_end`` equals ``year`` unless the record
     spans years (kinds cumulative and mean). ``factor`` is the content of a gross tonne.
 
     ``shared`` names the systematic errors that the record has in common with others, beside its
@@ -135,6 +164,17 @@ class Record:
         factor = self.factor if content == GROSS and self.factor is not None else 1.0
         return MASS_SCALES[mass] * factor
 
+    @property
+    def error(self) -> float:
+        """Standard error on the scale of its score: a log, or of a signed figure the study's unit.
+
+        Raises
+        ------
+        StudyError
+            If the unit of a signed figure gives no scale.
+        """
+        return self.sd * self.scale if kind_of(self.kind).is_signed else self.sd
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -161,6 +201,49 @@ class Estimate:
     def scale(self) -> float:
         """Multiplier from the estimate's unit to the study's."""
         return 1.0 if self.unit in RATIO_UNITS else MASS_SCALES[self.unit.partition(" ")[0]]
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """An indicator computed from the draws of a fit, such as net import reliance.
+
+    ``members`` are what its ``kind`` is computed from, see `INDICATOR_KINDS`. One that has a
+    ``convention`` is meant for that one; there may be another of the same name for each.
+    ``reference`` is the source of its definition.
+    """
+
+    indicator: str
+    kind: str
+    members: tuple[str, ...]
+    region: str
+    stage: str
+    convention: str
+    unit: str
+    reference: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedIndicator:
+    """A published value of an indicator: set beside a fit, never used in one.
+
+    Where ``year_end`` is after ``year`` it is about those years taken together. ``definition`` is
+    that of its source, where it makes the value differ from ours.
+    """
+
+    name: str
+    indicator: str
+    convention: str
+    year: int
+    year_end: int
+    kind: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    source: str
+    definition: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

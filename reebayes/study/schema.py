@@ -7,23 +7,37 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_type_hints
 
+from reebayes.study.formulas import CONVENTIONS, INDICATOR_KINDS
 from reebayes.study.kinds import ESTIMATE_KINDS, RECORD_KINDS
 from reebayes.study.reading.cells import Cells
 from reebayes.study.rows import (
     DISTRIBUTIONS,
+    MASS_SCALES,
     PARTS,
+    PERCENT,
     PROCESS_KINDS,
+    RATIO,
+    SHARE,
     STATUSES,
+    STUDY_MASS,
     Estimate,
     Flow,
+    Indicator,
+    Label,
     Prior,
     Process,
+    PublishedIndicator,
     Record,
     Source,
     Term,
 )
 
 type Reader = Callable[[Cells, str], Any]
+
+UNITS = (
+    "Unit as printed: `t`, `kt` or `Mt` of what the study counts, such as `t REO`, or of gross "
+    "weight, such as `t gross`; of a ratio `ratio`, `fraction` (at most 1) or `%`."
+)
 
 PERIODS = r"[0-9]{4}( *- *[0-9]{4})?( *; *[0-9]{4}( *- *[0-9]{4})?)*"
 
@@ -40,9 +54,7 @@ class Column:
     read : callable
         Takes the cells of a row and the name of the column; returns the value.
     filled : bool
-        Whether no cell may be empty.
-    optional : bool
-        Whether the column may be left out of the file.
+        Whether no cell may be empty. A column whose cells may be empty may be left out.
     moves : bool
         Whether the posterior depends on it. Labels, notes and citations move nothing.
     choices : sequence of str
@@ -57,11 +69,15 @@ class Column:
     meaning: str
     read: Reader
     filled: bool = False
-    optional: bool = False
     moves: bool = True
     choices: Sequence[str] = ()
     constraint: Mapping[str, Any] = field(default_factory=dict)
     refers: tuple[str, str] | None = None
+
+    @property
+    def optional(self) -> bool:
+        """Whether the column may be left out of the file: whether all its cells may be empty."""
+        return not self.filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +160,28 @@ def _needed_year(cells: Cells, column: str) -> int:
 
 
 def _with_last_year(values: dict[str, Any]) -> dict[str, Any]:
-    """Let a row without a last year end in its first."""
-    return values if values["year_end"] is not None else {**values, "year_end": values["year"]}
+    """Let a row without a last year end in its first, and turn per cent into a ratio."""
+    if values["year_end"] is None:
+        values = {**values, "year_end": values["year"]}
+    if values["unit"] != PERCENT:
+        return values
+    scaled = [name for name in ("value", "low", "high", "other") if values.get(name) is not None]
+    # An error is a fraction already, but of a signed figure, which has it in its own unit.
+    if values["kind"] in RECORD_KINDS and RECORD_KINDS[values["kind"]].is_signed:
+        scaled.append("sd")
+    return {**values, **{name: values[name] / 100 for name in scaled}, "unit": RATIO}
+
+
+def _in_units_of_studies(values: dict[str, Any]) -> dict[str, Any]:
+    """Turn the median of a prior in t or Mt into kt, and one in per cent into a share."""
+    unit = values["unit"]
+    mass, _, content = unit.partition(" ")
+    if unit == PERCENT:
+        return {**values, "median": values["median"] / 100, "unit": SHARE}
+    if mass in MASS_SCALES and mass != STUDY_MASS and content.endswith("/yr"):
+        return {**values, "median": values["median"] * MASS_SCALES[mass],
+                "unit": f"{STUDY_MASS} {content}"}  # fmt: skip
+    return values
 
 
 def _choice(name: str, meaning: str, choices: Sequence[str], **other: Any) -> Column:
@@ -216,24 +252,24 @@ RECORDS = TableSchema(
         Column("low", "Lower bound as printed.", Cells.number),
         Column("high", "Upper bound as printed; of a zero, what would still print as zero.",
                Cells.number),
-        Column("unit", "Unit as printed.", Cells.needed, filled=True),
-        Column("sd", "Standard error on the log scale.", _number_or(0.1), filled=True,
+        Column("unit", UNITS, Cells.needed, filled=True),
+        Column("sd", "Standard error on the log scale: 0.1 is 10 %. Of kind `signed`, in the unit "
+               "of the figure.", _number_or(0.1), filled=True,
                constraint={"minimum": 0}),
         Column("reporter", "Series of one definition; bias and noise are estimated for each.",
                Cells.name, filled=True),
         Column("source", "Source that printed it.", Cells.name, filled=True, moves=False,
                refers=("sources", "source")),
         _note(),
-        Column("factor", "Content of a gross tonne, where the unit is gross.", Cells.number,
-               optional=True),
+        Column("factor", "Content of a gross tonne, where the unit is gross.", Cells.number),
         Column("shared",
                "Systematic errors that the record has in common with others, beside reporter bias.",
-               Cells.names, optional=True),
-        Column("lag", "Part of the figure that belongs to the year before.", _lag, optional=True),
+               Cells.names),
+        Column("lag", "Part of the figure that belongs to the year before.", _lag),
         Column("other", "Alternative value of an ambiguous figure, as probable as the first.",
-               Cells.number, optional=True),
+               Cells.number),
         _choice("status", "Empty, or recalled: unverified (second-hand), not read in its source.",
-                STATUSES, filled=False, optional=True, moves=False),
+                STATUSES, filled=False, moves=False),
     ),
     complete=_with_last_year,
 )  # fmt: skip
@@ -252,11 +288,16 @@ PRIORS = TableSchema(
         Column("step",
                "Standard deviation of the change between years; empty if nothing changes.",
                Cells.number),
-        Column("unit", "Unit of the median.", Cells.needed, filled=True, moves=False),
+        Column("unit",
+               "Unit of the median: of a flow that of the study, such as `kt REO/yr`, or the same "
+               "in `t` or `Mt`; of a share `share` or `%`; of a bias, route or common error "
+               "`log scale`; of noise or a step `multiplier`.",
+               Cells.needed, filled=True, moves=False),
         Column("source", "Source or judgement that it rests on.", Cells.name, filled=True,
                moves=False, refers=("sources", "source")),
-        _note(optional=True),
+        _note(),
     ),
+    complete=_in_units_of_studies,
 )  # fmt: skip
 
 SOURCES = TableSchema(
@@ -268,7 +309,7 @@ SOURCES = TableSchema(
         _told("year", "Year of publication.", read=Cells.year),
         _told("url", "Address; several are set apart by ' ; '."),
         _told("licence", "Licence, or the ground on which the figures are used."),
-        _note(optional=True),
+        _note(),
     ),
 )  # fmt: skip
 
@@ -285,11 +326,65 @@ ESTIMATES = TableSchema(
         _told("value", "Figure as printed.", read=Cells.number),
         _told("low", "Lower bound as printed.", read=Cells.number),
         _told("high", "Upper bound as printed.", read=Cells.number),
-        _told("unit", "Unit as printed.", read=Cells.needed, filled=True),
+        _told("unit", "Unit as printed, as of a record.", read=Cells.needed, filled=True),
         _told("source", "Source that printed it; it may have no record and no prior.",
               read=Cells.name, filled=True, refers=("sources", "source")),
-        _note(optional=True),
-        _told("why", "Why it differs from the fit, where it does.", optional=True),
+        _note(),
+        _told("why", "Why it differs from the fit, where it does."),
+    ),
+    optional=True,
+    complete=_with_last_year,
+)  # fmt: skip
+
+CATALOGUE = TableSchema(
+    "catalogue.csv", Label, "Labels and descriptions of quantities, for readers.", ("quantity",), (
+        _told("quantity", "Quantity.", read=Cells.name, filled=True,
+              refers=("quantities", "quantity")),
+        _told("label", "Name for readers, as the report shows it."),
+        _told("description", "What it counts, and what it leaves out."),
+    ),
+    optional=True,
+)  # fmt: skip
+
+_convention = partial(_choice, "convention", choices=("", *CONVENTIONS), filled=False, moves=False)
+
+INDICATORS = TableSchema(
+    "indicators.csv", Indicator,
+    "Indicators computed from the draws of a fit; nothing that is fitted depends on them.",
+    ("indicator", "convention"), (
+        _told("indicator", "Name of the indicator.", read=Cells.identifier, filled=True),
+        _choice("kind", "How it is computed from its members.", tuple(INDICATOR_KINDS),
+                moves=False),
+        _told("members", "Sums such as `a + b - c`, or other indicators, separated by semicolons.",
+              read=Cells.parts, filled=True),
+        _told("region", "Region that it is about; empty if about none."),
+        _told("stage", "Stage of the chain that it is about."),
+        _convention(meaning="Convention that it is meant for; empty if for all."),
+        _told("unit", "Unit in which it is told.", read=Cells.needed, filled=True),
+        _told("reference", "Source of its definition.", read=_optional_key),
+        _label(),
+    ),
+    optional=True,
+)  # fmt: skip
+
+PUBLISHED_INDICATORS = TableSchema(
+    "published_indicators.csv", PublishedIndicator,
+    "Published values of indicators: set beside results, never used in a fit.", ("name",), (
+        _told("name", "Name of the value.", read=Cells.identifier, filled=True),
+        _told("indicator", "Indicator that it is about.", read=Cells.name, filled=True),
+        _convention(meaning="Convention that it follows; empty if it is the same in all."),
+        _told("year", "Year, or the first of several.", read=_needed_year, filled=True),
+        _told("year_end", "Last year of several taken together.", read=Cells.year),
+        _choice("kind", "What it says of the indicator.", ESTIMATE_KINDS, moves=False),
+        _told("value", "Figure as printed.", read=Cells.number),
+        _told("low", "Lower bound as printed.", read=Cells.number),
+        _told("high", "Upper bound as printed.", read=Cells.number),
+        _told("unit", "Unit, that of the indicator.", read=Cells.needed, filled=True),
+        _told("source", "Source that printed it.", read=Cells.name, filled=True,
+              refers=("sources", "source")),
+        _told("definition", "How its source defines it, where that makes it differ.",
+              read=Cells.needed, filled=True),
+        _note(),
     ),
     optional=True,
     complete=_with_last_year,
@@ -297,7 +392,10 @@ ESTIMATES = TableSchema(
 
 SCHEMA: Mapping[str, TableSchema] = {
     table.file: table
-    for table in (PROCESSES, FLOWS, QUANTITIES, RECORDS, PRIORS, SOURCES, ESTIMATES)
+    for table in (
+        *(PROCESSES, FLOWS, QUANTITIES, CATALOGUE, RECORDS, PRIORS, SOURCES, ESTIMATES),
+        *(INDICATORS, PUBLISHED_INDICATORS),
+    )
 }
 """The tables of a study by the name of their file, in the order in which they are read."""
 

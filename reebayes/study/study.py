@@ -1,6 +1,5 @@
 """The study as a whole: read, checked, and changed by copy."""
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,13 +7,20 @@ from html import escape
 from pathlib import Path
 from typing import Any, Self
 
-from reebayes.errors import Fault, StudyError, StudyWarning
+from reebayes.errors import Fault, StudyError
 from reebayes.files import write_whole
 from reebayes.study.changes import changed, check_variants, unheard
-from reebayes.study.checks.whole import check_draft, check_kept, check_types, sound_variants
+from reebayes.study.checks.whole import (
+    check_draft,
+    check_kept,
+    check_types,
+    checked_scenario,
+    sound_header,
+)
 from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
-from reebayes.study.hashing import SCHEMAS, digest, rows_of, tables_of
+from reebayes.study.examples import EXAMPLES, study_folder
+from reebayes.study.hashing import SCHEMAS, SHOWN_ONLY, digest, rows_of, tables_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, check_settings
 from reebayes.study.reading.cells import Entry
@@ -23,33 +29,30 @@ from reebayes.study.rows import (
     RECALLED,
     Estimate,
     Flow,
+    Indicator,
+    Label,
     Prior,
     Process,
+    PublishedIndicator,
     Quantity,
     Record,
     Source,
-    Term,
+    quantities_of,
     route_name,
 )
-from reebayes.study.schema import (
-    FLOWS,
-    QUANTITIES,
-    RECORDS,
-    SCHEMA,
-    SOURCES,
-)
+from reebayes.study.scenarios import Scenario
+from reebayes.study.schema import FLOWS, QUANTITIES, RECORDS, SCHEMA, SOURCES
 from reebayes.study.table import Table
 from reebayes.study.targets import NOISE_FLOOR
+from reebayes.study.telling import refuse, tell_implausible
 from reebayes.study.writing import texts
-from reebayes.wording import suggestion
+from reebayes.wording import listed, suggestion
 
 VARIANCE_FLOOR = 0.25
 """Variance floor of a study that states none: no record errs by less than half its stated error.
 
 Rounding, conversion and definition stay when a reporter is better than stated.
 """
-
-PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,11 @@ class Study:
     A study is never changed: `with_prior`, `with_source`, `with_record`, `with_flow`,
     `without_source`, `without_reporter` and `with_records` return checked copies, and `variant` one
     that ``study.toml`` declares. Flows are in ``unit``
-    (thousand tonnes of content a year). ``settings``, ``report``, ``package`` and ``variants`` are
-    the tables of those names in ``study.toml``. ``published`` holds literature estimates; no fit
-    and no hash depends on them.
+    (thousand tonnes of content a year). ``settings``, ``report``, ``package``, ``variants`` and
+    ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature
+    estimates, ``labels`` readable names of quantities, ``indicators`` what is computed from the
+    draws of a fit, and ``published_indicators`` values of these that others printed; no fit and no
+    hash depends on them.
     """
 
     path: Path
@@ -73,6 +78,7 @@ class Study:
     report: Settings
     package: Settings
     variants: Settings
+    scenarios: Settings
     notes: str
     processes: Table[Process]
     flows: Table[Flow]
@@ -81,6 +87,9 @@ class Study:
     priors: Table[Prior]
     sources: Table[Source]
     published: Table[Estimate]
+    labels: Table[Label]
+    indicators: Table[Indicator]
+    published_indicators: Table[PublishedIndicator]
 
     @property
     def years(self) -> tuple[int, ...]:
@@ -110,6 +119,11 @@ class Study:
         return tuple(sorted({record.reporter for record in self.records}))
 
     @property
+    def headline(self) -> tuple[str, ...]:
+        """Quantities that a reader looks at first: those of ``[report]``, or the first three."""
+        return tuple(self.report.get("headline", self.quantities.names[:3]))
+
+    @property
     def shared(self) -> tuple[str, ...]:
         """Every error that records have in common, sorted."""
         return tuple(sorted({name for record in self.records for name in record.shared}))
@@ -125,14 +139,15 @@ class Study:
             "years": [self.first_year, self.last_year],
             "settings": self.settings.plain,
         }
-        return digest(content | {t: rows_of(self, t, moving=True) for t in tables_of(self)})
+        titles = (title for title in tables_of(self) if title not in SHOWN_ONLY)
+        return digest(content | {title: rows_of(self, title, moving=True) for title in titles})
 
     @property
     def description_hash(self) -> str:
         """SHA-256 of what is shown beside a posterior and does not move it.
 
-        Name, notes, labels, citations, published estimates, ``[report]``, ``[package]`` and
-        variants: a change of these asks for no other fit.
+        Name, notes, labels, citations, published estimates, indicators, ``[report]``,
+        ``[package]``, variants and scenarios: a change of these asks for no other fit.
         """
         content: dict[str, Any] = {
             "name": self.name,
@@ -140,6 +155,7 @@ class Study:
             "report": self.report.plain,
             "package": self.package.plain,
             "variants": self.variants.plain,
+            "scenarios": self.scenarios.plain,
         }
         return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)})
 
@@ -213,7 +229,7 @@ class Study:
         changed = self.settings.plain | settings
         found = FaultList(TABLE)
         check_settings(changed, found)
-        _raise_faults(found.faults)
+        refuse(found.faults)
         return self._copy(settings=Settings(changed))
 
     def with_source(self, source: str, **values: Any) -> Self:
@@ -355,7 +371,7 @@ class Study:
             raise StudyError([Fault(TABLE, None, "variants", name, message)])
         draft = _draft_of(self)
         wanted = (name, *self.variants[name].get("combines", ()))
-        _raise_faults(check_variants(draft, self.variants, wanted))
+        refuse(check_variants(draft, self.variants, wanted))
         after = changed(draft, self.variants, name)
         return self._copy(
             name=after.header.name,
@@ -365,16 +381,24 @@ class Study:
             priors=Table(Prior, (entry.item for entry in after.priors)),
         )
 
+    def scenario(self, name: str) -> Scenario:
+        """Return what ``[scenarios]`` of ``study.toml`` declares under a name, checked.
+
+        Parameters
+        ----------
+        name : str
+            One of `scenarios`.
+        """
+        return checked_scenario(_draft_of(self, scenarios=self.scenarios), name)
+
     @property
     def texts(self) -> dict[str, str]:
         """Text of every file of the study, by name: what is read from them is this study.
 
-        A variant that names a source, reporter or target which a copy no longer has is left out:
-        a directory that held it could not be read.
+        A variant or scenario that names what a copy no longer has is left out: a directory that
+        held it could not be read.
         """
-        draft = _draft_of(self)
-        draft.header = replace(draft.header, variants=self.variants)
-        variants = Settings(sound_variants(draft)) if self.variants else self.variants
+        draft = _draft_of(self, variants=self.variants, scenarios=self.scenarios)
         header: dict[str, Any] = {
             "name": self.name,
             "unit": self.unit,
@@ -386,11 +410,11 @@ class Study:
             "settings": self.settings.plain,
             "package": self.package.plain,
             "report": self.report.plain,
-            "variants": variants.plain,
+            **{key: Settings(table).plain for key, table in sound_header(draft).items()},
         }
         header |= {key: value for key, value in parts.items() if value}
         tables = {schema.file: getattr(self, title) for title, schema in SCHEMAS.items()}
-        terms = [term for quantity in self.quantities for term in _terms(quantity)]
+        terms = [term for quantity in self.quantities for term in quantity.terms]
         return texts(header, tables | {QUANTITIES.file: terms})
 
     def save(self, folder: str | Path) -> Path:
@@ -456,14 +480,14 @@ class Study:
         targets = unheard(self.records, records)
         priors = Table(Prior, (prior for prior in self.priors if prior.target not in targets))
         copy = replace(self, records=records, priors=priors)
-        _raise_faults(check_kept(draft, {*records.names}, targets))
+        refuse(check_kept(draft, {*records.names}, targets))
         return copy
 
     def _copy(self, **tables: Any) -> Self:
         copy = replace(self, **tables)
         draft = _draft_of(copy)
-        _raise_faults(check_types(draft))
-        _raise_faults(check_draft(draft))
+        refuse(check_types(draft))
+        refuse(check_draft(draft))
         return copy
 
 
@@ -473,7 +497,9 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
     Parameters
     ----------
     path : str or Path, optional
-        Directory with ``study.toml`` and the tables; the bundled rare-earth study if omitted.
+        Directory with ``study.toml`` and the tables, or the name of an example that comes with the
+        package (``"rare_earths"``, ``"zinc"``), unless there is a directory of that name. The
+        rare-earth study if omitted.
     recalled : bool, optional
         Whether to keep records of status ``recalled``: unverified (second-hand) figures, which
         nobody read in their source. They are left out unless asked for, and checked in either case.
@@ -494,13 +520,14 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         Once, with everything that is possible and hardly meant. Copies of a study are not looked
         at again.
     """
-    folder = _bundled() if path is None else Path(path)
+    folder = study_folder(path)
     if not folder.is_dir():
         problem = "is a file; give its directory" if folder.exists() else "does not exist"
-        raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}")])
+        advice = "" if folder.exists() else f"; the examples are {listed(EXAMPLES)}"
+        raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}{advice}")])
     draft = read_draft(folder)
-    _raise_faults(check_draft(draft))
-    _tell(draft)
+    refuse(check_draft(draft))
+    tell_implausible(draft)
     header = draft.header
     # A header without years is a fault, so it was raised above.
     first_year, last_year = header.years or (0, 0)
@@ -514,14 +541,20 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         report=header.report,
         package=header.package,
         variants=header.variants,
+        scenarios=header.scenarios,
         notes=header.notes,
         processes=Table(Process, (entry.item for entry in draft.processes)),
         flows=Table(Flow, (entry.item for entry in draft.flows)),
-        quantities=Table(Quantity, _quantities(entry.item for entry in draft.terms)),
+        quantities=Table(Quantity, quantities_of(entry.item for entry in draft.terms)),
         records=Table(Record, (entry.item for entry in draft.records)),
         priors=Table(Prior, (entry.item for entry in draft.priors)),
         sources=Table(Source, (entry.item for entry in draft.sources)),
         published=Table(Estimate, (entry.item for entry in draft.published)),
+        labels=Table(Label, (entry.item for entry in draft.labels)),
+        indicators=Table(Indicator, (entry.item for entry in draft.indicators)),
+        published_indicators=Table(
+            PublishedIndicator, (entry.item for entry in draft.published_indicators)
+        ),
     )
     if recalled or not any(record.status == RECALLED for record in study.records):
         return study
@@ -532,64 +565,26 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _bundled() -> Path:
-    """Return the directory of the bundled study: in a wheel, or in a clone."""
-    packed = PACKAGE / "_data"
-    return packed if packed.is_dir() else PACKAGE.parent / "data"
-
-
-def _raise_faults(faults: Iterable[Fault]) -> None:
-    found = _in_order(faults)
-    if found:
-        raise StudyError(found)
-
-
-def _tell(draft: Draft) -> None:
-    """Warn the caller of `read_study` of what is hardly meant."""
-    # Imported here: arrays take a while to load, and no other command needs them to begin with.
-    from reebayes.study.checks.plausible import implausible
-
-    found = _in_order(implausible(draft))
-    if found:
-        warnings.warn(StudyWarning(found), stacklevel=3)
-
-
-def _in_order(faults: Iterable[Fault]) -> list[Fault]:
-    order = (TABLE, *SCHEMA)
-    return sorted(dict.fromkeys(faults), key=lambda f: (order.index(f.table), f.row or 0))
-
-
-def _quantities(terms: Iterable[Term]) -> list[Quantity]:
-    """Gather the terms of each quantity, in the order quantities first appear."""
-    parts: dict[str, dict[str, list[tuple[str, float]]]] = {}
-    for term in terms:
-        part = parts.setdefault(term.quantity, {"num": [], "den": []})
-        part[term.part].append((term.flow, term.weight))
-    return [Quantity(name, tuple(p["num"]), tuple(p["den"])) for name, p in parts.items()]
-
-
-def _terms(quantity: Quantity) -> list[Term]:
-    sides = (("num", quantity.numerator), ("den", quantity.denominator))
-    return [Term(quantity.quantity, part, *pair) for part, side in sides for pair in side]
-
-
-def _draft_of(study: Study) -> Draft:
+def _draft_of(study: Study, **tables: Any) -> Draft:
     """Return a copy's rows as a draft to check; they have no line in any file."""
 
     def entries(rows: Iterable[Any]) -> list[Entry[Any]]:
         return [Entry(None, row) for row in rows]
 
     years = (study.first_year, study.last_year)
-    # Variants are checked where they are read and where one is asked for: a copy may lack what
-    # one of them names.
-    header = Header(study.name, study.unit, years, settings=study.settings)
+    # Variants and scenarios are checked where they are read and where one is asked for: a copy may
+    # lack what one of them names.
+    header = Header(study.name, study.unit, years, settings=study.settings, **tables)
     return Draft(
         header,
         processes=entries(study.processes),
         flows=entries(study.flows),
-        terms=entries(term for quantity in study.quantities for term in _terms(quantity)),
+        terms=entries(term for quantity in study.quantities for term in quantity.terms),
         records=entries(study.records),
         priors=entries(study.priors),
         sources=entries(study.sources),
         published=entries(study.published),
+        labels=entries(study.labels),
+        indicators=entries(study.indicators),
+        published_indicators=entries(study.published_indicators),
     )

@@ -29,7 +29,7 @@ from reebayes.experiments.calibration.datasets import (
     simulate_data_set,
 )
 from reebayes.experiments.calibration.drawing import draw_coverage, draw_ranks
-from reebayes.experiments.calibration.estimands import Estimand, headline_quantities, list_estimands
+from reebayes.experiments.calibration.estimands import Estimand, list_estimands
 from reebayes.experiments.calibration.refitting import SamplerSettings, Task, diagnostics_of
 from reebayes.experiments.calibration.running import read_outcomes, run_tasks
 from reebayes.files import write_whole
@@ -103,7 +103,7 @@ def calibrate(
         Refits that it holds are not done again, and all of them are counted, those of earlier
         calls too.
     workers : int, optional
-        Processes to use; all cores if left out.
+        Processes to use, as many as there are cores if left out; 0 for this process itself.
     scheduler : str, optional
         Address of a Dask cluster to use instead, such as ``tcp://10.0.0.1:8786``.
     seed : int
@@ -121,6 +121,8 @@ def calibrate(
     ReebayesError
         If a kind is unknown or the study cannot break so, if `sims` is below 1, or if
         workers cannot be had.
+    FitError
+        If refits failed; the others are kept, and not done again.
     ResultError
         If the folder holds another run, or cannot be written.
     """
@@ -134,7 +136,7 @@ def calibrate(
     found = _collect(folder)
     values = {kind: uniform_ranks(ranks, settings.kept, seed) for kind, (ranks, _) in found.items()}
     result = _assess(study, estimands, values, pd.concat([table for _, table in found.values()]))
-    _write(result, folder, estimands, values, headline_quantities(study))
+    _write(result, folder, estimands, values, study.headline)
     return result
 
 
@@ -173,7 +175,7 @@ def _assess(
     coverage = pd.concat(tables, ignore_index=True)
     coverage = coverage[["world", *coverage.columns.drop("world")]]
     planned = values.get(WELL_SPECIFIED, np.empty((0, len(estimands))))
-    even = uniformity(estimands, planned, headline_quantities(study))
+    even = uniformity(estimands, planned, study.headline)
     passed = bool(even["inside"].all()) and 1 - refits["passed"].mean() <= FAILING
     return Calibration(
         coverage=coverage,

@@ -47,13 +47,7 @@ def reported_quantities(study: Study) -> list[str]:
     """Quantities of the study's report, headline first; all of them where it names none."""
     names = [quantity.quantity for quantity in study.quantities]
     table = study.report.get("table", names)
-    return list(dict.fromkeys([*headline_quantities(study), *table]))
-
-
-def headline_quantities(study: Study) -> list[str]:
-    """The quantities that a reader looks at first."""
-    names = [quantity.quantity for quantity in study.quantities]
-    return list(study.report.get("headline", names[:3]))
+    return list(dict.fromkeys([*study.headline, *table]))
 
 
 def list_estimands(study: Study) -> tuple[Estimand, ...]:

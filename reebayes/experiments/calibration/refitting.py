@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from reebayes.experiments.calibration.datasets import Seeds, simulate_data_set
 from reebayes.experiments.calibration.estimands import (
@@ -17,7 +15,6 @@ from reebayes.experiments.calibration.estimands import (
     Estimand,
     estimands_of_draws,
     estimands_of_truth,
-    headline_quantities,
     list_estimands,
     ranks,
     stacked,
@@ -53,11 +50,11 @@ class SamplerSettings:
         """As a dictionary, for the file that says how a run was made."""
         return asdict(self)
 
-    def run(self, seed: int) -> Run:
+    def run(self, seed: int, *, cores: int | None) -> Run:
         """Settings of the sampler."""
         return Run(
             seed=seed % 2**32, draws=self.draws, tune=self.tune, chains=self.chains,
-            progress=False, accept=self.accept, cores=1,
+            progress=False, accept=self.accept, cores=cores,
         )  # fmt: skip
 
 
@@ -77,46 +74,38 @@ class Task:
         return f"{self.kind}/{self.number:05d}"
 
 
-def refit(task: Task) -> dict[str, Any]:
+def refit(task: Task, *, cores: int | None) -> dict[str, Any]:
     """Run one task.
 
     Parameters
     ----------
     task : Task
+    cores : int, optional
+        How many it may use; all of them if None.
 
     Returns
     -------
     dict
         ``ranks`` (estimand), in the order of `list_estimands`, and the diagnostics of the refit:
         ``rhat`` and ``ess`` (worst of the headline quantities), ``divergences``, ``gradients``
-        a draw, ``attempts``, ``passed``, ``seconds``.
+        a draw, ``attempts``, ``passed``.
     """
-    begin = time.perf_counter()
     seeds = Seeds.of(task.seed, task.number)
     data_set = simulate_data_set(task.study, task.kind, seeds)
     layout = lay_out(data_set.study)
     estimands = list_estimands(task.study)
     truth = stacked(estimands, estimands_of_truth(data_set.world, data_set.study, layout))
-    with threadpool_limits(1):  # the other cores belong to the other tasks
-        draws, diagnostics = _converged_draws(task, layout, estimands, seeds.sampler)
-    return {
-        "ranks": ranks(truth, draws, task.settings.kept).astype(np.int16),
-        **diagnostics,
-        "seconds": time.perf_counter() - begin,
-    }
-
-
-def warm_up(task: Task) -> None:
-    """Compile every kernel, so that the tasks that follow find them on disk."""
-    refit(replace(task, settings=replace(task.settings, tune=4, draws=8, attempts=1)))
+    draws, diagnostics = _converged_draws(task, layout, estimands, seeds.sampler, cores)
+    kept = ranks(truth, draws, task.settings.kept).astype(np.int16)
+    return {"ranks": kept, **diagnostics}
 
 
 def _converged_draws(
-    task: Task, layout: Layout, estimands: Sequence[Estimand], seed: int
+    task: Task, layout: Layout, estimands: Sequence[Estimand], seed: int, cores: int | None
 ) -> tuple[Floats, dict[str, Any]]:
     """Draws (chain, draw, estimand) of the first attempt that mixed, or the last."""
     settings = task.settings
-    headline = set(headline_quantities(task.study))
+    headline = set(task.study.headline)
     watched = [
         n for n, one in enumerate(estimands)
         if one.family in (YEARLY, SUM) and one.name in headline
@@ -124,7 +113,7 @@ def _converged_draws(
     gradient_at = gradients(layout)
     whitening = at_mode(gradient_at, layout)
     for attempt in range(settings.attempts):
-        found, stats = draw(layout, settings.run(seed + attempt), whitening)
+        found, stats = draw(layout, settings.run(seed + attempt, cores=cores), whitening)
         draws = stacked(estimands, estimands_of_draws(found, layout))
         diagnostics: dict[str, Any] = _mixing(draws[..., watched])
         diagnostics["passed"] = diagnostics["rhat"] <= settings.rhat_max

@@ -1,39 +1,25 @@
-"""Many tasks: on worker processes or a cluster, one file each, none done twice.
-
-The process that was called writes every file, under a temporary name that is then changed: one
-that is killed loses the tasks in the air and nothing else, and a cluster needs no common disk.
-"""
+"""Refits of simulated data sets as cases of the engine, in a folder that is for one run only."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
-
-from reebayes.errors import ReebayesError, ResultError
-from reebayes.experiments.calibration.refitting import Task, refit, warm_up
-from reebayes.experiments.progress import Meter
+from reebayes.errors import FitError, ResultError
+from reebayes.experiments.calibration.refitting import Task, refit
+from reebayes.experiments.cases import Case, read_outcome
+from reebayes.experiments.engine import run_cases
 from reebayes.files import plain_file, write_whole
 from reebayes.provenance import asked_for, differing
 
 SETTINGS = "run.json"
-_PATIENCE = "10s"  # for a cluster to answer
-_AHEAD = 4  # tasks waiting at each worker: enough to keep it busy, few to lose
+_TASKS = "tasks"
 
 
 def run_tasks(
-    tasks: Iterable[Task],
+    tasks: Sequence[Task],
     folder: Path,
     *,
     workers: int | None,
@@ -44,55 +30,29 @@ def run_tasks(
 
     Parameters
     ----------
-    tasks : iterable of Task
+    tasks : sequence of Task
+        Of one study, seed and settings.
     folder : Path
-    workers : int, optional
-        Processes on this machine; as many as it has cores if left out.
-    scheduler : str, optional
-        Address of a Dask cluster to use instead.
-    progress : bool
-        Tell on standard error how many tasks are done.
+    workers, scheduler, progress
+        As in `run_cases`.
 
     Raises
     ------
     ResultError
         If the folder holds the tasks of another run, or cannot be written.
+    FitError
+        If some tasks failed; the others are kept.
     ReebayesError
-        If a worker died, or the cluster cannot be reached.
+        If workers cannot be had, or the cluster is gone.
     """
-    tasks = list(tasks)
-    _claim(folder, tasks)
-    todo = [task for task in tasks if not task_file(folder, task.name).exists()]
-    if not todo:
-        return
-    count = workers or os.cpu_count() or 1
-    with _executor(count, scheduler) as executor:
-        try:
-            executor.submit(warm_up, todo[0]).result()
-            with Meter("refits", len(tasks), len(tasks) - len(todo), show=progress) as meter:
-                for task, outcome in _finished(executor, todo, _AHEAD * count):
-                    write_outcome(task_file(folder, task.name), outcome)
-                    meter.tick()
-        except BrokenProcessPool as error:
-            raise ReebayesError(
-                "A worker process died, perhaps for want of memory. Tasks that were finished are "
-                "kept: run the same command again, with fewer --workers."
-            ) from error
-
-
-def task_file(folder: Path, name: str) -> Path:
-    """File that holds the outcome of a task."""
-    return folder / "tasks" / f"{name}.npz"
-
-
-def write_outcome(path: Path, outcome: Mapping[str, Any]) -> None:
-    """Write the outcome of a task whole or not at all."""
-
-    def save(target: Path) -> None:
-        with target.open("wb") as handle:
-            np.savez_compressed(handle, **outcome)
-
-    write_whole(path, save)
+    purpose = _purpose(tasks[0])
+    _claim(folder, purpose)
+    done = run_cases(
+        _cases(tasks, purpose), folder, workers=workers, scheduler=scheduler, progress=progress
+    )
+    faults = [f"{case.name}: {outcome.fault}" for case, outcome in done if outcome.fault]
+    if faults:
+        raise FitError(f"{len(faults)} of {len(tasks)} refits failed, first {faults[0]}")
 
 
 def read_outcomes(folder: Path, kind: str) -> dict[int, dict[str, Any]]:
@@ -103,31 +63,26 @@ def read_outcomes(folder: Path, kind: str) -> dict[int, dict[str, Any]]:
     ResultError
         If a file is damaged.
     """
-    paths = sorted((folder / "tasks" / kind).glob("[0-9]*.npz"))
-    return {int(path.stem): read_outcome(path) for path in paths}
+    paths = sorted((folder / _TASKS / kind).glob("[0-9]*.npz"))
+    found = {int(path.stem): read_outcome(path) for path in paths}
+    return {number: {**one.arrays, "seconds": one.seconds} for number, one in found.items()}
 
 
-def read_outcome(path: Path) -> dict[str, Any]:
-    """Read the outcome of a task.
-
-    Raises
-    ------
-    ResultError
-        If the file is damaged.
-    """
-    plain_file(path)
-    try:
-        with path.open("rb") as handle, np.load(handle) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise ResultError(f"{path}: damaged ({error}). Delete it and run again.") from error
+def _cases(tasks: Iterable[Task], purpose: dict[str, Any]) -> list[Case]:
+    return [
+        Case(task.name, {**purpose, "task": task.name}, refit, (task,), f"{_TASKS}/{task.name}")
+        for task in tasks
+    ]
 
 
-def _claim(folder: Path, tasks: list[Task]) -> None:
-    """Note what the folder is for, or refuse it if it is for something else."""
-    first = tasks[0]
+def _purpose(task: Task) -> dict[str, Any]:
+    """What a folder is for."""
     # Under this name folders of earlier versions hold the sampler settings.
-    purpose = asked_for(first.study.hash, seed=first.seed, effort=first.settings.plain)
+    return asked_for(task.study.hash, seed=task.seed, effort=task.settings.plain)
+
+
+def _claim(folder: Path, purpose: dict[str, Any]) -> None:
+    """Note what the folder is for, or refuse it if it is for something else."""
     path = folder / SETTINGS
     plain_file(path)  # whoever opens a pipe waits for a writer
     if not path.exists():
@@ -144,67 +99,3 @@ def _claim(folder: Path, tasks: list[Task]) -> None:
             f"{folder} holds another run: its {', '.join(other)} differ. Choose another --out, "
             "or delete the folder."
         )
-
-
-def _finished(
-    executor: Executor, tasks: list[Task], ahead: int
-) -> Iterator[tuple[Task, dict[str, Any]]]:
-    """Tasks and their outcomes as they end; a few are handed out ahead of those that run."""
-    waiting = iter(tasks)
-    running: dict[Future[dict[str, Any]], Task] = {}
-    try:
-        while True:
-            while len(running) < ahead and (task := next(waiting, None)) is not None:
-                running[executor.submit(refit, task)] = task
-            if not running:
-                return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield running.pop(future), future.result()
-    finally:
-        for future in running:
-            future.cancel()
-
-
-@contextmanager
-def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
-    if scheduler is not None:
-        with _cluster(scheduler) as executor:
-            yield executor
-        return
-    # Forking a process that has threads can hang; a fresh interpreter cannot.
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, context, initializer=_follow_parent)
-    try:
-        yield executor
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _follow_parent() -> None:
-    """Leave interruptions to the process that started this worker, and end when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def _cluster(address: str) -> Iterator[Executor]:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ReebayesError(
-            "--scheduler needs Dask: pip install 'reebayes[distributed]', here and on the workers."
-        ) from error
-    try:
-        client = Client(address, timeout=_PATIENCE)
-    except (OSError, ValueError) as error:
-        raise ReebayesError(f"No Dask scheduler answers at {address} ({error}).") from error
-    with client:
-        yield client.get_executor(pure=False)

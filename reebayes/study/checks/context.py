@@ -1,14 +1,14 @@
 """What the checks need to know of a study: its names, its years and what is active when."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from reebayes.errors import Fault
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.reading.cells import Entry
-from reebayes.study.rows import Flow, Process, Term, route_name
+from reebayes.study.rows import PARTS, Flow, Process, Term, route_name
 from reebayes.wording import nearest, quoted, suggestion
 
 
@@ -32,7 +32,8 @@ class Context:
     """Names and activity of a study, built from whatever could be read.
 
     ``edges`` lacks flows whose ends are no processes; ``flows`` has them all. Where a name is
-    misspelt the nearest valid one stands in, so that one slip gives one fault.
+    misspelt the nearest valid one stands in, so that one slip gives one fault. ``linked`` is false
+    where a whole column of flows is missing, so that nobody knows what enters or leaves.
     """
 
     years: tuple[int, ...]
@@ -40,6 +41,7 @@ class Context:
     flows: tuple[str, ...]
     edges: dict[str, Edge]
     terms: dict[str, list[Entry[Term]]]
+    linked: bool = True
 
     def kind(self, process: str) -> str:
         """Return the kind of a process, empty if it could not be read."""
@@ -71,9 +73,14 @@ class Context:
         """Return whether a quantity has a denominator."""
         return any(entry.item.part == "den" for entry in self.terms[quantity])
 
-    def has_negative(self, quantity: str) -> bool:
-        """Return whether a quantity subtracts a flow."""
-        return any(entry.item.weight < 0 for entry in self.terms[quantity])
+    def has_parts(self, quantity: str) -> bool:
+        """Return whether it is known of every term of a quantity to which part it belongs."""
+        return not any(unreadable(entry, "part") for entry in self.terms[quantity])
+
+    def has_negative(self, quantity: str, *parts: str) -> bool:
+        """Return whether a quantity subtracts a flow, in some of its parts or in any."""
+        terms = (entry.item for entry in self.terms[quantity])
+        return any(term.weight < 0 and term.part in (parts or PARTS) for term in terms)
 
     def quantity_years(self, quantity: str) -> set[int]:
         """Return the years in which a quantity can be positive (every part has an active flow)."""
@@ -104,9 +111,11 @@ def build_context(draft: Draft) -> Context:
             edges[name] = Edge(entry, source, target, _active(entry, years))
     terms: dict[str, list[Entry[Term]]] = {}
     for term in draft.terms:
-        terms.setdefault(term.item.quantity, []).append(term)
-    flows = tuple(entry.item.flow for entry in draft.flows)
-    return Context(years, processes, flows, edges, terms)
+        if term.item.quantity:
+            terms.setdefault(term.item.quantity, []).append(term)
+    flows = tuple(entry.item.flow for entry in draft.flows if entry.item.flow)
+    linked = draft.has("flows.csv", "flow", "source", "target")
+    return Context(years, processes, flows, edges, terms, linked)
 
 
 def unknown_name(
@@ -114,11 +123,29 @@ def unknown_name(
 ) -> Fault | None:
     """Return the fault of a cell that should name a `noun` and does not, None if it does."""
     name = getattr(entry.item, column)
-    known = list(names)
+    known = [name for name in names if name]
     if unreadable(entry, column) or name in known or not known:
         return None
     message = f"unknown {noun} {quoted(name)}. {suggestion(name, known)}"
     return Fault(table, entry.row, column, name, message)
+
+
+def unknown_quantity(table: str, entry: Entry[Any], context: Context) -> Fault | None:
+    """Return the fault of a cell that should name a quantity and does not, None if it does."""
+    fault = unknown_name(table, entry, "quantity", context.terms, noun="quantity")
+    if fault is None:
+        return None
+    return replace(fault, message=unknown_text(fault.value, context))
+
+
+def unknown_text(name: str, context: Context) -> str:
+    """Return what is said of a name that is no quantity, and what to write if it is a flow."""
+    if name in context.flows:
+        return (
+            f"{quoted(name)} is a flow and no quantity; write a row '{name},num,{name},1' into "
+            "quantities.csv"
+        )
+    return f"unknown quantity {quoted(name)}. {suggestion(name, context.terms)}"
 
 
 def place(entry: Entry[Any], name: str) -> str:
@@ -136,7 +163,8 @@ def _first[T](entries: Iterable[Entry[T]], key: str) -> dict[str, Entry[T]]:
     """Return the first entry of every name; later ones are faults of their own."""
     found: dict[str, Entry[T]] = {}
     for entry in entries:
-        found.setdefault(getattr(entry.item, key), entry)
+        if name := getattr(entry.item, key):
+            found.setdefault(name, entry)
     return found
 
 

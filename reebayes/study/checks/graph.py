@@ -19,6 +19,8 @@ def check_graph(draft: Draft, context: Context) -> Iterator[Fault]:
     yield from _check_spelling(draft)
     yield from _check_ends(draft, context)
     yield from _check_periods(draft)
+    if not context.linked:
+        return
     yield from _check_orphans(draft, context)
     yield from _check_passage(context)
     yield from _check_circles(context)

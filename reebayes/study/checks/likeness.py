@@ -182,6 +182,8 @@ def _statements(draft: Draft, flows: PriorFlows) -> Iterator[Statement]:
     known: dict[tuple[str, int, int, bool], tuple[float, float] | None] = {}
     for record_entry in draft.records:
         record = record_entry.item
+        if kind_of(record.kind).is_signed:
+            continue  # distances are ratios here, and a difference of flows has none
         key = (record.quantity, record.year, record.year_end, kind_of(record.kind).years == SUM)
         if key not in known:
             known[key] = flows.expected(*key[:3], total=key[3])

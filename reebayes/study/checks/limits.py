@@ -9,6 +9,7 @@ from reebayes.errors import Fault
 from reebayes.study.checks.context import Context
 from reebayes.study.drafts import Draft
 from reebayes.study.header.settings import TABLE
+from reebayes.study.kinds import kind_of
 from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import Prior
 from reebayes.study.targets import BIAS, FLOW, NOISE, NOISE_FLOOR, ROUTE, SHARED, STEP
@@ -76,6 +77,8 @@ def check_limits(draft: Draft, context: Context) -> Iterator[Fault]:
 def _check_errors(draft: Draft) -> Iterator[Fault]:
     for entry in draft.records:
         sd = entry.item.sd
+        if kind_of(entry.item.kind).is_signed:
+            continue
         if not LEAST_ERROR <= sd <= MOST_ERROR:
             small = sd < LEAST_ERROR
             what = "less than any survey reaches" if small else "so wide that it says nothing"

@@ -61,7 +61,7 @@ class Believed:
 def check_priors(draft: Draft, context: Context) -> Iterator[Fault]:
     """Yield the faults of priors."""
     rows = _rows_by_target(draft, context)
-    reporters = frozenset(entry.item.reporter for entry in draft.records)
+    reporters = frozenset(entry.item.reporter for entry in draft.records if entry.item.reporter)
     shared = frozenset(name for entry in draft.records for name in entry.item.shared)
     believed = Believed(context, rows, reporters, shared, draft.header.unit, draft.header.years)
     sources = [entry.item.source for entry in draft.sources]
@@ -76,9 +76,10 @@ def check_priors(draft: Draft, context: Context) -> Iterator[Fault]:
         for record in [entry for entry in draft.records if entry.item.reporter == name][:1]:
             message = f"'{Target(NOISE, name)}' is about every reporter; give this one another name"
             yield table_fault("records.csv", record, "reporter", name, message)
-    if draft.priors:
-        yield from _check_splits(believed)
-        yield from _check_reporters(believed)
+    if draft.has(TABLE, "target", "distribution"):
+        if context.linked:
+            yield from _check_splits(believed)
+        yield from _check_reporters(believed, anchors=draft.has(TABLE, "sd"))
 
 
 def _rows_by_target(draft: Draft, context: Context) -> Rows:
@@ -88,6 +89,8 @@ def _rows_by_target(draft: Draft, context: Context) -> Rows:
     rows: dict[str, list[Entry[Prior]]] = {}
     for entry in draft.priors:
         target = entry.item.target
+        if not target:
+            continue
         if entry.item.about.is_flow and target not in context.flows:
             target = nearest(target, free) or target
         rows.setdefault(target, []).append(entry)
@@ -180,6 +183,9 @@ def _check_numbers(entry: Entry[Prior], sort: str) -> Iterator[Fault]:
             yield _fault(entry, "median", f"share {prior.median:g} is not between 0 and 1")
         elif sort not in ("bias", "route", "shared") and prior.median <= 0:
             yield _fault(entry, "median", f"median {prior.median:g} is not above 0")
+        elif sort in ("bias", "shared") and abs(prior.median) > MAX_SD:
+            message = f"median {prior.median:g} is beyond {MAX_SD:g}, on a log scale; write less"
+            yield _fault(entry, "median", message)
     # A reporter may be unbiased by definition; flows and shares are never known for sure.
     may_be_fixed = sort not in ("input", "product", "share", "route", "shared")
     if not unreadable(entry, "sd") and (prior.sd < 0 or (prior.sd == 0 and not may_be_fixed)):
@@ -408,7 +414,7 @@ def _median(flow: str, year: int, believed: Believed) -> float:
     return max(0.0, medians[0]) if medians else 0.0
 
 
-def _check_reporters(believed: Believed) -> Iterator[Fault]:
+def _check_reporters(believed: Believed, *, anchors: bool) -> Iterator[Fault]:
     for group in (BIAS, NOISE):
         every = str(Target(group, EVERY))
         if every in believed.rows:
@@ -423,9 +429,12 @@ def _check_reporters(believed: Believed) -> Iterator[Fault]:
         for reporter in believed.reporters
         for entry in believed.rows.get(str(Target(BIAS, reporter)), [])
     )
-    if believed.reporters and not anchored:
+    if anchors and believed.reporters and not anchored:
+        rows = listing(targets_in(BIAS, sorted(believed.reporters)), show=3)
         message = (
-            "no reporter is anchored, so every bias is confounded with the flows; give at least "
-            f"one reporter a bias prior with sd {ANCHOR_SD} or less"
+            "no reporter is anchored, so every bias is confounded with the flows; give the one "
+            "whose figures are nearest to the truth, by its name, a bias prior with sd "
+            f"{ANCHOR_SD} or less: a row of target {rows} ({str(Target(BIAS, EVERY))!r} does not "
+            "count)"
         )
         yield Fault(TABLE, None, "sd", "", message)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.checks.context import Context, place, unknown_name
+from reebayes.study.checks.context import Context, place, unknown_name, unknown_quantity
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.kinds import AT_LEAST, AT_MOST, RECORD_KINDS, kind_of
 from reebayes.study.reading.cells import Entry, table_fault
-from reebayes.study.rows import GROSS, MASS_SCALES, RATIO_UNITS, Record
+from reebayes.study.rows import GROSS, MASS_SCALES, PERCENT, RATIO_UNITS, Record
 from reebayes.study.targets import SHARED
 from reebayes.wording import quoted, suggestion, years_text
 
@@ -19,6 +19,7 @@ MAX_FACTOR = 1.5
 MAX_LAG = 0.5
 ABOUT = ("quantity", "year", "year_end", "kind", "value", "low", "high", "unit", "factor",
          "reporter", "source")  # fmt: skip
+_RATIOS = ", ".join(repr(unit) for unit in (*RATIO_UNITS, PERCENT))
 _SPANS = " or ".join(repr(kind.name) for kind in RECORD_KINDS.values() if kind.spans)
 
 
@@ -72,12 +73,7 @@ def _check_years(entry: Entry[Record], years: tuple[int, int] | None) -> Iterato
 
 def _check_numbers(entry: Entry[Record]) -> Iterator[Fault]:
     record = entry.item
-    if not unreadable(entry, "sd") and not 0 < record.sd <= MAX_SD:
-        message = (
-            f"sd {record.sd:g} is not above 0 and up to {MAX_SD:g}; "
-            "write a fraction, such as 0.1 for 10%"
-        )
-        yield _fault(entry, "sd", message)
+    yield from _check_sd(entry)
     if unreadable(entry, "kind"):
         return
     needed = kind_of(record.kind).needs
@@ -87,6 +83,22 @@ def _check_numbers(entry: Entry[Record]) -> Iterator[Fault]:
     low, high = record.low, record.high
     if {"low", "high"} <= {*needed} and low is not None and high is not None and low >= high:
         yield _fault(entry, "low", f"low {low:g} is not below high {high:g}")
+
+
+def _check_sd(entry: Entry[Record]) -> Iterator[Fault]:
+    """Yield an error that is none: a fraction of the figure, or of a signed one in its unit."""
+    sd = entry.item.sd
+    if unreadable(entry, "sd", "kind"):
+        return
+    if kind_of(entry.item.kind).is_signed:
+        if sd <= 0:
+            message = f"sd {sd:g} is not above 0; write the error in the unit of the figure"
+            yield _fault(entry, "sd", message)
+    elif not 0 < sd <= MAX_SD:
+        message = (
+            f"sd {sd:g} is not above 0 and up to {MAX_SD:g}; write a fraction, such as 0.1 for 10%"
+        )
+        yield _fault(entry, "sd", message)
 
 
 def _check_number(entry: Entry[Record], column: str, *, needed: bool) -> Iterator[Fault]:
@@ -101,8 +113,11 @@ def _check_number(entry: Entry[Record], column: str, *, needed: bool) -> Iterato
     elif not needed:
         message = f"kind {record.kind!r} does not use {column!r}; leave it empty or change the kind"
         yield _fault(entry, column, message)
+    elif kind.is_signed:
+        return
     elif number <= 0:
-        advice = "; for a published zero use kind 'zero'" if kind.is_figure else ""
+        signed = ", and for a figure of either sign kind 'signed'"
+        advice = f"; for a published zero use kind 'zero'{signed}" if kind.is_figure else ""
         yield _fault(entry, column, f"{column} {number:g} is not above 0{advice}")
     elif record.unit == "fraction" and number > 1:
         message = f"{column} {number:g} is more than 1, as no fraction is; is it a percentage?"
@@ -167,26 +182,38 @@ def _check_unit(entry: Entry[Record], content: str | None) -> Iterator[Fault]:
 def _unit_message(unit: str, content: str, masses: list[str]) -> str:
     if unit.casefold() in ("t", "kt", "mt", "ton", "tons", "tonne", "tonnes", "kilotonnes"):
         return f"unit {quoted(unit)} is ambiguous; give 't {content}', or 't gross' with a factor"
-    valid = ", ".join((*masses, *RATIO_UNITS))
+    if unit.removesuffix("/yr") in masses:
+        return f"unit {quoted(unit)} is of a flow; a figure of a year is in {unit[:-3]!r}"
+    valid = ", ".join((*masses, *RATIO_UNITS, PERCENT))
     return f"unit {quoted(unit)} is unknown. Valid: {valid}."
 
 
 def _check_quantity(entry: Entry[Record], context: Context) -> Iterator[Fault]:
     record = entry.item
-    fault = unknown_name(TABLE, entry, "quantity", context.terms, noun="quantity")
+    fault = unknown_quantity(TABLE, entry, context)
     if fault:
         yield fault
     if record.quantity not in context.terms:
         return
-    if context.has_negative(record.quantity):
+    if context.has_negative(record.quantity, "den"):
         message = (
-            f"quantity {record.quantity!r} subtracts flows, so it may be negative and cannot be "
-            "recorded on a log scale; record its terms"
+            f"quantity {record.quantity!r} subtracts flows below the line, where it may be 0; "
+            "record its terms"
+        )
+        yield _fault(entry, "quantity", message)
+    elif context.has_negative(record.quantity) and not _may_be_signed(entry):
+        message = (
+            f"quantity {record.quantity!r} subtracts flows, so it may be negative and has no "
+            "log; write kind 'signed', with 'sd' in the unit of the figure, or record its terms"
         )
         yield _fault(entry, "quantity", message)
     ratio = context.is_ratio(record.quantity)
-    if not unreadable(entry, "unit") and ratio != (record.unit in RATIO_UNITS):
-        advice = "a ratio; write 'ratio' or 'fraction'" if ratio else "no ratio; write a mass"
+    if (
+        not unreadable(entry, "unit")
+        and context.has_parts(record.quantity)
+        and ratio != (record.unit in RATIO_UNITS)
+    ):
+        advice = f"a ratio; write {_RATIOS}" if ratio else "no ratio; write a mass"
         message = f"unit {quoted(record.unit)} does not fit, {record.quantity!r} is {advice}"
         yield _fault(entry, "unit", message)
     if unreadable(entry, "kind", "year", "year_end"):
@@ -200,6 +227,11 @@ def _check_quantity(entry: Entry[Record], context: Context) -> Iterator[Fault]:
             "kind 'zero' fits; change the record or the flows' active years"
         )
         yield _fault(entry, "quantity", message)
+
+
+def _may_be_signed(entry: Entry[Record]) -> bool:
+    """Return whether a record is of a kind that a difference of flows may have."""
+    return unreadable(entry, "kind") or kind_of(entry.item.kind).is_signed
 
 
 def _can_be_positive(record: Record, years: set[int], context: Context) -> bool:

@@ -5,18 +5,28 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any, get_type_hints
 
-from reebayes.errors import Fault
+from reebayes.errors import Fault, StudyError
 from reebayes.study.changes import changed, check_variants
-from reebayes.study.checks.context import Context, build_context, place, unknown_name
+from reebayes.study.checks.context import (
+    Context,
+    build_context,
+    place,
+    unknown_name,
+    unknown_quantity,
+    unknown_text,
+)
+from reebayes.study.checks.formulas import check_indicators, check_published_indicators
 from reebayes.study.checks.graph import check_graph
 from reebayes.study.checks.priors import check_priors
 from reebayes.study.checks.published import check_published
 from reebayes.study.checks.records import check_records
+from reebayes.study.checks.scenarios import check_scenarios, sound_scenarios
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import named_quantities, named_years
 from reebayes.study.header.settings import TABLE
 from reebayes.study.reading.cells import Entry, table_fault
+from reebayes.study.scenarios import Scenario, scenario_of
 from reebayes.wording import quoted, suggestion
 
 TYPES = {
@@ -35,11 +45,15 @@ def check_draft(draft: Draft) -> list[Fault]:
     faults = list(_check_keys(draft))
     faults += check_graph(draft, context)
     faults += _check_terms(draft, context)
+    faults += _check_labels(draft, context)
     faults += check_records(draft, context)
     faults += check_priors(draft, context)
     faults += check_published(draft, context)
+    faults += check_indicators(draft, context)
+    faults += check_published_indicators(draft)
     faults += _check_report(draft, context)
     faults += check_variants(draft, draft.header.variants, draft.header.variants)
+    faults += check_scenarios(draft, context, draft.header.scenarios, draft.header.scenarios)
     if not (faults or draft.faults):
         faults += _check_outcomes(draft, context)
     trusted = (fault for fault in faults if (fault.table, fault.row) not in draft.broken)
@@ -75,6 +89,35 @@ def _check_outcomes(draft: Draft, context: Context) -> Iterator[Fault]:
         for fault in (*records, *check_priors(after, context)):
             message = f"makes a study that is not sound: {fault.table}, {fault}"
             yield Fault(TABLE, None, f"variants.{name}", fault.value, message)
+
+
+def checked_scenario(draft: Draft, name: str) -> Scenario:
+    """Return a scenario of a sound study with what it combines.
+
+    Raises
+    ------
+    StudyError
+        If no scenario has that name, or what it names is not in the study.
+    """
+    header, context = draft.header, build_context(draft)
+    if name not in header.scenarios:
+        message = f"no scenario {name!r}. {suggestion(name, header.scenarios)}".strip()
+        raise StudyError([Fault(TABLE, None, "scenarios", name, message)])
+    wanted = (*header.scenarios[name].get("combines", ()), name)
+    faults = list(check_scenarios(draft, context, header.scenarios, wanted))
+    if faults:
+        raise StudyError(faults)
+    return scenario_of(header.scenarios, name, context.years)
+
+
+def sound_header(draft: Draft) -> dict[str, Any]:
+    """Return the variants and scenarios of a sound study that name only what is there."""
+    header, found = draft.header, {}
+    if header.variants:
+        found["variants"] = sound_variants(draft)
+    if header.scenarios:
+        found["scenarios"] = sound_scenarios(draft, build_context(draft), header.scenarios)
+    return found
 
 
 def sound_variants(draft: Draft) -> dict[str, Any]:
@@ -126,6 +169,8 @@ def _check_keys(draft: Draft) -> Iterator[Fault]:
     yield from _check_once("records.csv", draft.records, "record")
     yield from _check_once("sources.csv", draft.sources, "source")
     yield from _check_once("published_estimates.csv", draft.published, "name")
+    yield from _check_once("published_indicators.csv", draft.published_indicators, "name")
+    yield from _check_once("catalogue.csv", draft.labels, "quantity")
 
 
 def _check_once(table: str, entries: Sequence[Entry[Any]], key: str) -> Iterator[Fault]:
@@ -150,7 +195,7 @@ def _check_terms(draft: Draft, context: Context) -> Iterator[Fault]:
         if term.weight == 0 and not unreadable(entry, "weight"):
             yield table_fault(table, entry, "weight", 0.0, "weight 0 has no effect; remove the row")
         first = seen.setdefault((term.quantity, term.part, term.flow), entry)
-        if first is not entry and not unreadable(entry, "part"):
+        if first is not entry and not unreadable(entry, "quantity", "part", "flow"):
             where = place(first, term.quantity)
             message = f"flow {term.flow!r} is already a term of {term.quantity!r} in {where}"
             yield table_fault(table, entry, "flow", term.flow, message)
@@ -161,16 +206,32 @@ def _check_terms(draft: Draft, context: Context) -> Iterator[Fault]:
             yield table_fault(table, entries[0], "part", "den", message)
 
 
+def _check_labels(draft: Draft, context: Context) -> Iterator[Fault]:
+    for entry in draft.labels:
+        fault = unknown_quantity("catalogue.csv", entry, context)
+        if fault:
+            yield fault
+
+
 def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
     report = draft.header.report
     for key, name in named_quantities(report):
         if name not in context.terms:
-            message = f"unknown quantity {quoted(name)}. {suggestion(name, context.terms)}"
-            yield Fault(TABLE, None, f"report.{key}", name, message)
+            yield Fault(TABLE, None, f"report.{key}", name, unknown_text(name, context))
+    scenarios = draft.header.scenarios
+    for name in report.get("scenarios", ()):
+        if name not in scenarios:
+            message = f"unknown scenario {quoted(name)}. {suggestion(name, scenarios)}".strip()
+            yield Fault(TABLE, None, "report.scenarios", name, message)
     for key, year in named_years(report):
         if draft.header.years and year not in context.years:
             message = f"{year} is not a year of the study, {context.years[0]}-{context.years[-1]}"
             yield Fault(TABLE, None, f"report.{key}", str(year), message)
+    products = [entry.item.product for entry in draft.flows]
+    if "refined" in report and report["refined"] not in products:
+        name = report["refined"]
+        message = f"unknown product {quoted(name)}. {suggestion(name, dict.fromkeys(products))}"
+        yield Fault(TABLE, None, "report.refined", name, message)
     for name in report.get("exceeds", {}):
         if name in context.terms and context.is_ratio(name):
             message = f"{name!r} is a ratio, and a ratio is not added up over years; remove it"

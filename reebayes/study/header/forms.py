@@ -13,14 +13,18 @@ type Form = tuple[str, Fits]
 def read_forms(
     title: str, forms: Mapping[str, Form], values: Mapping[str, Any], found: FaultList
 ) -> dict[str, Any]:
-    """Return the keys of table `title` that have the right form; note the other ones."""
+    """Return the keys of table `title` that have the right form; note the other ones.
+
+    The title of the file itself is empty.
+    """
     for key, value in values.items():
+        column = f"{title}.{key}".removeprefix(".")
         if key not in forms:
             message = f"unknown key {quoted(key)}. {suggestion(key, forms, show=len(forms))}"
-            found.add(None, f"{title}.{key}", key, message)
+            found.add(None, column, key, message)
         elif not forms[key][1](value):
             message = f"{quoted(str(value))} is not {forms[key][0]}"
-            found.add(None, f"{title}.{key}", str(value), message)
+            found.add(None, column, str(value), message)
     return {key: values[key] for key, (_, fits) in forms.items() if fits(values.get(key))}
 
 
@@ -29,9 +33,19 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and not hidden_characters(value)
 
 
+def is_table(value: Any) -> bool:
+    """Return whether a value is a table."""
+    return isinstance(value, dict)
+
+
 def is_year(value: Any) -> bool:
     """Return whether a value is a whole number."""
     return type(value) is int
+
+
+def is_from(least: int) -> Fits:
+    """Return the test for a whole number that is not below another."""
+    return lambda value: type(value) is int and value >= least
 
 
 def is_number(value: Any) -> bool:

@@ -30,12 +30,29 @@ FORMS: Mapping[str, Form] = {
         "a table of quantity = list of quantities, each once",
         table_of(list_of(is_text)),
     ),
+    "refined": ("a product, such as oxide", is_text),
+    "scenarios": ("a list of scenarios, each once", list_of(is_text)),
     "panels": (
         "a list of {title = text, quantities = list}",
         list_of(table_with({"title": is_text, "quantities": list_of(is_text)})),
     ),
 }
 """Keys of the table, each with the form of its value in words and as a test."""
+
+MEANINGS: Mapping[str, str] = {
+    "headline": "Quantities of the first table and of the large plots. Left out: up to four that "
+    "no record observes, or the first three.",
+    "sankey_year": "Year of the Sankey diagram. Left out: the last.",
+    "table": "Quantities of the table of all values. Left out: all.",
+    "table_years": "Years of that table. Left out: up to six.",
+    "limits": "Paragraphs on what the study cannot say.",
+    "labels": "Readable names of quantities, before those of `catalogue.csv`.",
+    "exceeds": "Thresholds x of the probability that the sum over all years (of a study of one "
+    "year, its value) is above x. Left out: round numbers about the prior median.",
+    "beside": "Other quantities whose records are drawn, hollow, beside a headline quantity.",
+    "panels": "Small plots side by side. Left out, with `headline`: what records observe.",
+}
+"""What each key makes the report show."""
 
 
 def read_report(values: Mapping[str, Any], found: FaultList) -> dict[str, Any]:

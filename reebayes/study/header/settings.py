@@ -9,6 +9,7 @@ from reebayes.errors import Fault
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.package import read_package
 from reebayes.study.header.report import read_report
+from reebayes.study.header.scenarios import read_scenarios
 from reebayes.study.header.variants import read_variants
 from reebayes.study.reading.csvfiles import FaultList, hidden_characters, read_text
 from reebayes.study.rows import MASS_SCALES
@@ -17,8 +18,9 @@ from reebayes.wording import nearest, quoted, suggestion
 TABLE = "study.toml"
 KEYS = {"name": str, "unit": str, "first_year": int, "last_year": int}
 OPTIONAL_KEYS = {"notes": str, "settings": dict, "report": dict, "package": dict,
-                 "variants": dict}  # fmt: skip
+                 "variants": dict, "scenarios": dict}  # fmt: skip
 ERROR_DISTRIBUTIONS = ("normal", "student_t")
+_UNIT = "unit {} is unknown; write 'kt CONTENT/yr', such as 'kt REO/yr' (records may be in t or Mt)"
 TYPE_NAMES = {str: "text", int: "a whole number", dict: "a table"}
 
 
@@ -34,6 +36,7 @@ class Header:
     report: Settings = field(default_factory=Settings)
     package: Settings = field(default_factory=Settings)
     variants: Settings = field(default_factory=Settings)
+    scenarios: Settings = field(default_factory=Settings)
 
     @property
     def content(self) -> str | None:
@@ -45,22 +48,15 @@ class Header:
 def read_header(path: Path) -> tuple[Header, list[Fault]]:
     """Read ``study.toml`` as far as it can be read, and return it with its faults."""
     found = FaultList(TABLE)
-    text = read_text(path, found)
-    values: dict[str, Any] = {}
-    if text is not None:
-        try:
-            values = tomllib.loads(text)
-        # Too many digits or brackets are errors of another kind to the library.
-        except (ValueError, RecursionError) as error:
-            row = getattr(error, "lineno", None)
-            found.add(row, "", "", f"file cannot be read as TOML: {error}")
-        else:
-            values = _checked_keys(values, found)
-            _check_unit(values.get("unit"), found)
-            check_settings(values.get("settings", {}), found)
-            values["report"] = read_report(values.get("report", {}), found)
-            values["package"] = read_package(values.get("package", {}), found)
-            values["variants"] = _read_variants(values.get("variants", {}), found)
+    values = read_toml(path, found) or {}
+    if not found.faults:
+        values = _checked_keys(values, found)
+        _check_unit(values.get("unit"), found)
+        check_settings(values.get("settings", {}), found)
+        values["report"] = read_report(values.get("report", {}), found)
+        values["package"] = read_package(values.get("package", {}), found)
+        values["variants"] = _read_variants(values.get("variants", {}), found)
+        values["scenarios"] = read_scenarios(values.get("scenarios", {}), found)
     header = Header(
         name=values.get("name", ""),
         unit=values.get("unit", ""),
@@ -70,8 +66,23 @@ def read_header(path: Path) -> tuple[Header, list[Fault]]:
         report=Settings(values.get("report")),
         package=Settings(values.get("package")),
         variants=Settings(values.get("variants")),
+        scenarios=Settings(values.get("scenarios")),
     )
     return header, found.faults
+
+
+def read_toml(path: Path, found: FaultList) -> dict[str, Any] | None:
+    """Return what a TOML file says; None, and a fault, if it cannot be read."""
+    text = read_text(path, found)
+    if text is None:
+        return None
+    try:
+        return tomllib.loads(text)
+    # Too many digits or brackets are errors of another kind to the library.
+    except (ValueError, RecursionError) as error:
+        row = getattr(error, "lineno", None)
+        found.add(row, "", "", f"file cannot be read as TOML: {error}")
+        return None
 
 
 def _checked_keys(values: dict[str, Any], found: FaultList) -> dict[str, Any]:
@@ -101,13 +112,17 @@ def _checked_keys(values: dict[str, Any], found: FaultList) -> dict[str, Any]:
 
 
 def _check_unit(unit: str | None, found: FaultList) -> None:
-    if unit is None:
-        return
-    mass, _, content = unit.partition(" ")
-    # Records are converted to thousand tonnes of content, so no other unit would be true.
-    if mass != "kt" or not content.endswith("/yr") or content == "/yr":
-        message = f"unit {quoted(unit)} is unknown; write 'kt CONTENT/yr', such as 'kt REO/yr'"
+    if unit is not None and (message := unit_message(unit)):
         found.add(None, "unit", unit, message)
+
+
+def unit_message(unit: str) -> str:
+    """Return what is wrong with the unit of a study; empty if nothing is."""
+    mass, _, content = unit.partition(" ")
+    what = content.removesuffix("/yr")
+    # Records are converted to thousand tonnes of content, so no other unit would be true.
+    sound = mass == "kt" and what not in ("", content) and what == what.strip()
+    return "" if sound and unit.isprintable() else _UNIT.format(quoted(unit))
 
 
 def _checked_years(values: dict[str, Any], found: FaultList) -> tuple[int, int] | None:

@@ -1,11 +1,12 @@
 """The ``[variants]`` tables of ``study.toml``: the study with something switched off or changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reebayes.study.header.forms import (
     Form,
     is_number,
+    is_table,
     is_text,
     is_year,
     list_of,
@@ -20,17 +21,13 @@ BASE = "base"
 """Name of the study as it stands, which no variant may take."""
 
 
-def _is_table(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
 _IS_CHANGE = table_with({"target": is_text}, {"year": is_year, **dict.fromkeys(CHANGES, is_number)})
 
 FORMS: Mapping[str, Form] = {
     "label": ("text", is_text),
     "why": ("text", is_text),
     "combines": ("a list of variants, each once", list_of(is_text)),
-    "settings": ("a table of settings", _is_table),
+    "settings": ("a table of settings", is_table),
     "priors": (
         "a list of {target = text, median, sd, step = numbers, year = year if wanted}, each once",
         list_of(_IS_CHANGE),
@@ -44,20 +41,38 @@ FORMS: Mapping[str, Form] = {
 NEEDED = ("label", "why")
 
 
-def read_variants(values: Mapping[str, Any], found: FaultList) -> dict[str, Any]:
-    """Return the variants as far as they can be read; note what has not the right form."""
+def read_variants(
+    values: Mapping[str, Any],
+    found: FaultList,
+    *,
+    table: str = "variants",
+    needed: Sequence[str] = NEEDED,
+) -> dict[str, Any]:
+    """Return the variants as far as they can be read; note what has not the right form.
+
+    Parameters
+    ----------
+    values : mapping
+        Of name to changes.
+    found : FaultList
+    table : str
+        Name of the table that holds them.
+    needed : sequence of str
+        Keys that every one has.
+    """
     variants = {}
     for name, value in values.items():
-        title = f"variants.{name}"
+        title = f"{table}.{name}"
         if not name.isidentifier() or name == BASE:
-            message = f"{quoted(name)} is no name for a variant; write letters, digits and _"
+            noun = table.removesuffix("s")
+            message = f"{quoted(name)} is no name for a {noun}; write letters, digits and _"
             message = f"{quoted(name)} is the study itself" if name == BASE else message
             found.add(None, title, name, message)
         elif not isinstance(value, dict):
             found.add(None, title, str(value), f"{quoted(str(value))} is not a table")
         else:
             variants[name] = read_forms(title, FORMS, value, found)
-            for key in NEEDED:
+            for key in needed:
                 if key not in value:
                     message = f"key {key!r} is missing; say in words what changes, and why"
                     found.add(None, f"{title}.{key}", "", message)

@@ -45,6 +45,8 @@ class Cells:
 
     def text(self, column: str) -> str:
         """Return free text; empty if the cell or the column is."""
+        if column in self.line.lacking:
+            self.bad.add(column)  # told once, of the header
         text = self.line.cells.get(column, "")
         self._seen(column, text, hidden_characters(text))
         return text
@@ -93,6 +95,15 @@ class Cells:
             return names
         self._refuse(column, message, text)
         return ()
+
+    def parts(self, column: str) -> tuple[str, ...]:
+        """Return texts separated by semicolons, such as sums; the cell may not be empty."""
+        text = self.key(column)
+        parts = tuple(part.strip() for part in text.split(";"))
+        if text and not all(parts):
+            message = f"{quoted(text)} has an empty part; write it like first;second + third"
+            self._refuse(column, message, text)
+        return tuple(" ".join(part.split()) for part in parts if part)
 
     def choice(self, column: str, choices: Sequence[str], *, needed: bool = True) -> str:
         """Return one of `choices`."""

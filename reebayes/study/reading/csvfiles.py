@@ -6,6 +6,7 @@ import io
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from unicodedata import category
 
@@ -17,6 +18,11 @@ MOST_BYTES = 200_000_000
 
 # Marks that let text on a page read otherwise than it is stored.
 TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+MISSPELT = 0.85
+"""How alike a column of another name must be to one that may be left out to be a slip."""
+
+BARE = "file has a header but no rows"
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -38,12 +44,14 @@ class Line:
     """One row of a file: its line number and its cells by column, stripped.
 
     A broken row has too few or too many cells. What it seems to hold is kept, so that rows of other
-    tables that name it are not blamed.
+    tables that name it are not blamed. ``lacking`` are columns that the file should have and has
+    not, so that nothing is said of their cells.
     """
 
     row: int
     cells: dict[str, str]
     broken: bool = False
+    lacking: frozenset[str] = frozenset()
 
 
 def read_text(path: Path, faults: FaultList) -> str | None:
@@ -110,17 +118,24 @@ def read_lines(
         return []
     (row, header), *body = raw
     header = [name.strip() for name in header]
-    if not _header_is_good(row, header, required, optional, faults):
+    if separator := _other_separator(header, required):
+        advice = f"columns are separated by {SEPARATORS[separator]}; use commas"
+        faults.add(row, "", separator, advice)
         return []
+    lacking = frozenset(_lacking(row, header, required, optional, faults))
     if not body and not faults.faults:
-        faults.add(None, "", "", "file has a header but no rows")
-    wanted = {name: header.index(name) for name in (*required, *optional) if name in header}
+        faults.add(None, "", "", BARE)
+    columns = (*required, *optional)
+    wanted = {
+        name: header.index(name) for name in columns if name in header and name not in lacking
+    }
+    blank = dict.fromkeys(lacking, "")
     lines = []
     for row, cells in body:
         good = _shape_is_good(row, cells, len(header), faults)
         padded = cells + [""] * len(header)
-        values = {name: padded[i].strip() for name, i in wanted.items()}
-        lines.append(Line(row, values, broken=not good))
+        values = blank | {name: padded[i].strip() for name, i in wanted.items()}
+        lines.append(Line(row, values, broken=not good, lacking=lacking))
     return lines
 
 
@@ -139,31 +154,38 @@ def _raw_rows(text: str, faults: FaultList) -> Iterator[tuple[int, list[str]]]:
         faults.add(begin, "", "", message)
 
 
-def _header_is_good(
+def is_bare(faults: Sequence[Fault]) -> bool:
+    """Return whether all that is wrong with a file is that it has no rows yet."""
+    return [fault.message for fault in faults] == [BARE]
+
+
+def _lacking(
     row: int,
     header: list[str],
     required: Sequence[str],
     optional: Sequence[str],
     faults: FaultList,
-) -> bool:
-    missing = [name for name in required if name not in header]
-    if missing and (separator := _other_separator(header)):
-        name = SEPARATORS[separator]
-        faults.add(row, "", separator, f"columns are separated by {name}; use commas")
-        return False
+) -> Iterator[str]:
+    """Yield the columns that a header should name once and does not; note each of them."""
     known = {name.casefold(): name for name in (*required, *optional)}
-    misspelt = {known[name.casefold()]: name for name in header if name.casefold() in known}
+    written = {known[name.casefold()]: name for name in header if name.casefold() in known}
+    others = [name for name in header if name and name.casefold() not in known]
     for name in (*required, *optional):
         seen = header.count(name)
-        if seen > 1:
-            faults.add(row, name, name, f"column {name!r} is given {seen} times; keep one")
-        elif not seen and name in misspelt:
-            written = misspelt[name]
-            faults.add(row, name, written, f"column is headed {written!r}; write {name!r}")
-        elif name in missing:
-            others = [other for other in header if other and other not in known.values()]
-            faults.add(row, name, "", f"column {name!r} is missing{_alike(name, others)}")
-    return not any(fault.row == row for fault in faults.faults)
+        if seen == 1:
+            continue
+        if seen:
+            message = f"column {name!r} is given {seen} times; keep one"
+        elif name in written:
+            message = f"column is headed {written[name]!r}; write {name!r}"
+        elif name in required:
+            message = f"column {name!r} is missing{_alike(name, others)}"
+        elif meant := get_close_matches(name, others, n=1, cutoff=MISSPELT):
+            message = f"column {quoted(meant[0])} is unknown; write {name!r}, or another name"
+        else:
+            continue
+        faults.add(row, name, name if seen else written.get(name, ""), message)
+        yield name
 
 
 def _alike(name: str, others: Sequence[str]) -> str:
@@ -171,8 +193,11 @@ def _alike(name: str, others: Sequence[str]) -> str:
     return f"; is it the one headed {quoted(match)}?" if match else ""
 
 
-def _other_separator(header: list[str]) -> str | None:
+def _other_separator(header: list[str], required: Sequence[str]) -> str | None:
+    """Return what separates the columns if it is no comma; None where it is, or nothing is."""
     text = ",".join(header)
+    if all(name in header for name in required):
+        return None
     return next((mark for mark in SEPARATORS if text.count(mark) > text.count(",")), None)
 
 

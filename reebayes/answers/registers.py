@@ -1,0 +1,214 @@
+"""What registers and quotas say beside what the fit says: quotas exceeded, and the unregistered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from reebayes.conventions import CHAIN, CI_PROB, DRAW, POSTERIOR, SAMPLE_DIMS, YEAR
+from reebayes.errors import ResultError
+from reebayes.results.identity import as_drawn
+from reebayes.results.reading import Contents, Fit, contents_of, require_known
+from reebayes.results.selection import quantity
+from reebayes.results.summaries import bands
+from reebayes.study.kinds import kind_of
+
+REGISTERED = "_registered"
+"""Ending of the name of a quantity that a register is meant to count; without it, all of it."""
+
+WORLD = "world"
+
+
+def quota_table(fit: Fit, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
+    """Set quotas beside declared and true flows, with the probability that they were exceeded.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    ci_prob : float
+        Probability inside the bands.
+
+    Returns
+    -------
+    DataFrame
+        One row a quota (index: its record): ``quantity`` that it is about and ``true_quantity``,
+        which holds the unregistered part too; ``year``, ``unit``, ``quota``; ``declared_median,
+        declared_lower, declared_upper`` and ``p_declared``, the probability that what registers
+        are meant to count exceeded it; the same with ``true``. Where no quantity holds the
+        unregistered part the two are the same.
+    """
+    contents = contents_of(fit)
+    records = contents.records
+    targets = records[[kind_of(kind).is_target for kind in records["kind"]]]
+    rows = []
+    for name, record in targets.sort_values(["quantity", "year"]).iterrows():
+        of, limit = str(record["quantity"]), float(record["value"])
+        row: dict[str, Any] = {
+            "record": name,
+            "quantity": of,
+            "true_quantity": true_quantity(contents, of),
+            "year": int(record["year"]),
+            "unit": contents.units[of],
+            "quota": limit,
+        }
+        for prefix, key in (("declared", of), ("true", row["true_quantity"])):
+            draws = quantity(contents, key).sel({YEAR: row["year"]})
+            band = bands(draws, ci_prob=ci_prob)
+            row |= {f"{prefix}_{end}": float(band[end]) for end in ("median", "lower", "upper")}
+            row[f"p_{prefix}"] = float((draws > limit).mean())
+        rows.append(row)
+    return pd.DataFrame(rows, columns=None if rows else ["record"]).set_index("record")
+
+
+def true_quantity(contents: Contents, name: str) -> str:
+    """Return the quantity that holds the unregistered part of one too; itself if there is none."""
+    whole = name.removesuffix(REGISTERED)
+    return whole if whole in contents.units.index and whole not in contents.ratios else name
+
+
+def unregistered_table(
+    fit: Fit, *, refined: str | None = None, ci_prob: float = CI_PROB
+) -> pd.DataFrame:
+    """Tabulate unregistered mining and refining by year, with their shares of all.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    refined : str, optional
+        Product whose making counts as refining; ``[report].refined`` of the study if left out.
+    ci_prob : float
+        Probability inside the bands.
+
+    Returns
+    -------
+    DataFrame
+        One row a stage, region (``world`` for all) and year: ``stage, region, year, unit, median,
+        lower, upper`` of what no register counts, and ``share_median, share_lower, share_upper``
+        of it in all that is mined or refined there. Regions without any are left out.
+
+    Raises
+    ------
+    ResultError
+        If no product of the study counts as refined.
+    """
+    contents = contents_of(fit)
+    tables = []
+    for stage in ("mining", "refining"):
+        for region, (hidden, share) in unregistered(contents, stage, refined).items():
+            found = bands(hidden, ci_prob=ci_prob)
+            part = bands(share, ci_prob=ci_prob)
+            columns = {"stage": stage, "region": region, "year": found[YEAR].values}
+            columns["unit"] = contents.unit
+            columns |= {end: found[end].values for end in ("median", "lower", "upper")}
+            columns |= {f"share_{end}": part[end].values for end in ("median", "lower", "upper")}
+            tables.append(pd.DataFrame(columns).assign(ci_prob=ci_prob))
+    return pd.concat(tables, ignore_index=True)
+
+
+def unregistered(
+    contents: Contents, stage: str, refined: str | None = None
+) -> dict[str, tuple[xr.DataArray, xr.DataArray]]:
+    """Draws (chain, draw, year) of what no register counts, and of its share, by region."""
+    made = _mined(contents) if stage == "mining" else _refined(contents, refined)
+    registered = contents.flows["registered"].astype(bool)
+    regions = [WORLD, *sorted({region for region in made.values() if region})]
+    found = {}
+    for region in regions:
+        names = [name for name, of in made.items() if region in (WORLD, of)]
+        hidden = [name for name in names if not registered[name]]
+        if not hidden:
+            continue
+        amount, whole = (flow_sum(contents, which) for which in (hidden, names))
+        share = np.where(whole > 0, amount / np.where(whole > 0, whole, 1.0), np.nan)
+        found[region] = (
+            named(contents, amount, f"unregistered {stage}, {region}", contents.unit),
+            named(contents, share, f"unregistered share of {stage}, {region}", "fraction"),
+        )
+    return found
+
+
+def flow_sum(
+    contents: Contents, weights: Sequence[str] | Mapping[str, float]
+) -> NDArray[np.float64]:
+    """Draws (chain, draw, year) of a sum of flows."""
+    factors = weights if isinstance(weights, Mapping) else dict.fromkeys(weights, 1.0)
+    sizes = contents.group(POSTERIOR).sizes
+    total = np.zeros((sizes[CHAIN], sizes[DRAW], sizes[YEAR]))
+    for name, factor in factors.items():
+        total += factor * contents.array(POSTERIOR, "flows", name)
+    return total
+
+
+def named(
+    contents: Contents, values: NDArray[np.float64], long_name: str, units: str
+) -> xr.DataArray:
+    """Draws (chain, draw, year) with coordinates, name and unit."""
+    draws = contents.group(POSTERIOR)
+    coords = {dim: draws[dim].values for dim in (*SAMPLE_DIMS, YEAR)}
+    array = xr.DataArray(values, coords, (*SAMPLE_DIMS, YEAR))
+    return as_drawn(array, long_name=long_name, units=units)
+
+
+def region_labels(contents: Contents) -> dict[str, str]:
+    """Names of regions for readers: what stands before the colon in labels of their processes."""
+    found: dict[str, str] = {}
+    for region, rows in contents.processes.groupby("region"):
+        heads = {label.partition(": ")[0] for label in rows["label"] if ": " in label}
+        found[str(region)] = heads.pop() if len(heads) == 1 else str(region)
+    return {name: label for name, label in found.items() if name}
+
+
+def refined_product(contents: Contents, refined: str | None) -> str:
+    """Return the product whose making counts as refining.
+
+    Raises
+    ------
+    ResultError
+        If neither caller nor study says, or there is no such product.
+    """
+    product = refined or str(contents.report.get("refined", ""))
+    made = sorted({*contents.flows["product"]})
+    if not product:
+        raise ResultError(
+            "The study does not say whose making counts as refining; give refined= one of "
+            f"{', '.join(made)}, or write [report] refined in study.toml."
+        )
+    require_known([product], made, "product")
+    return product
+
+
+def _mined(contents: Contents) -> dict[str, str]:
+    """Flows that mines put out, or that come straight out of the ground, by region."""
+    table, processes = contents.flows, contents.processes
+    kinds, regions = processes["kind"], processes["region"]
+    ground = {*kinds.index[kinds == "environment"]} - {*table["target"]}  # no stocks
+    mines = {
+        target
+        for source, target in zip(table["source"], table["target"], strict=True)
+        if source in ground and kinds[target] == "conversion"
+    }
+    found = {}
+    for name, row in table.iterrows():
+        if row["source"] in mines and kinds[row["target"]] != "loss":
+            found[str(name)] = str(regions[row["source"]])
+        elif row["source"] in ground and row["target"] not in mines:
+            found[str(name)] = str(regions[row["target"]])
+    return found
+
+
+def _refined(contents: Contents, refined: str | None) -> dict[str, str]:
+    """Flows that refineries put out, by region."""
+    product = refined_product(contents, refined)
+    table, processes = contents.flows, contents.processes
+    return {
+        str(name): str(processes["region"][row["source"]])
+        for name, row in table.iterrows()
+        if row["product"] == product and processes["kind"][row["source"]] == "conversion"
+    }

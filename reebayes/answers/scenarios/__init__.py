@@ -1,0 +1,1 @@
+"""What if something else happened in the world: the balance of every draw, solved again."""

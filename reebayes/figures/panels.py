@@ -1,0 +1,477 @@
+"""Figures of a whole fit: use by application, net trade, the unregistered, quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import cos, pi, sin
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Patch
+from matplotlib.ticker import MaxNLocator
+
+from reebayes.answers.registers import (
+    WORLD,
+    flow_sum,
+    named,
+    quota_table,
+    region_labels,
+    unregistered,
+)
+from reebayes.conventions import CI_PROB, YEAR
+from reebayes.errors import ResultError
+from reebayes.figures.style import (
+    POSTERIOR_COLOUR,
+    SOURCE_COLOURS,
+    new_axes,
+    new_figure,
+    plain_text,
+)
+from reebayes.results.reading import Contents, Fit, contents_of, require_known
+from reebayes.results.selection import quantity
+from reebayes.results.summaries import bands
+from reebayes.wording import format_value
+
+COLOURS = (POSTERIOR_COLOUR, *SOURCE_COLOURS)
+
+_SMALL = 8
+_LETTERS = 38  # in a line of a title, so that it stays above its own panel
+_WIDEST = 14.0  # points, of the arrow of the largest net flow
+
+
+def plot_consumption(
+    fit: Fit, regions: Sequence[str] | None = None, *, ci_prob: float = CI_PROB
+) -> Figure:
+    """Draw use by application over the years, a panel a region.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    regions : sequence of str, optional
+        Regions, and ``"world"`` for all of them together; the world and every region if left out.
+    ci_prob : float
+        Probability inside the bands.
+
+    Returns
+    -------
+    Figure
+        Medians with bands, in the unit of the study. Uses of one name in several regions are one
+        application.
+
+    Raises
+    ------
+    ResultError
+        If a region is unknown, or nothing is used.
+    """
+    contents = contents_of(fit)
+    uses = contents.processes[contents.processes["kind"] == "use"]
+    known = [WORLD, *dict.fromkeys(region for region in uses["region"] if region)]
+    chosen = list(known if regions is None else regions)
+    require_known(chosen, known, "region")
+    if uses.empty:
+        raise ResultError("The study has no uses.")
+    applications = _applications(uses)
+    labels = region_labels(contents) | {WORLD: "World"}
+    figure, axes = new_figure(1, len(chosen), width=4.1 * len(chosen), height=3.9)
+    for region, ax in zip(chosen, axes.flat, strict=True):
+        lines = {}
+        for name, members in applications.items():
+            there = [p for p in members if region in (WORLD, uses["region"][p])]
+            flows = contents.flows.index[contents.flows["target"].isin(there)]
+            if len(flows):
+                lines[name] = named(contents, flow_sum(contents, list(flows)), name, contents.unit)
+        _draw_lines(ax, lines, list(applications), ci_prob)
+        _finish(ax, f"{labels.get(region, region)}: use", contents.unit)
+    _legend(figure, list(applications), ci_prob)
+    return figure
+
+
+def plot_net_exports(
+    fit: Fit,
+    region: str,
+    by: str = "product",
+    *,
+    ci_prob: float = CI_PROB,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the net exports of a region over the years, by product or by partner.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    region : str
+    by : str
+        ``"product"`` or ``"partner"``.
+    ci_prob : float
+        Probability inside the bands.
+    ax : Axes, optional
+        Axes to draw in; a new figure if left out.
+
+    Returns
+    -------
+    Axes
+        Medians with bands, declared and smuggled together; below 0 more comes in than goes out.
+
+    Raises
+    ------
+    ResultError
+        If the region, or the way of parting, is unknown.
+    """
+    contents = contents_of(fit)
+    labels = region_labels(contents)
+    require_known([region], labels, "region")
+    require_known([by], ("product", "partner"), "way of parting net exports")
+    crossing = _crossing(contents)
+    out = crossing[crossing["from"] == region].assign(sign=1.0, partner=lambda t: t["to"])
+    back = crossing[crossing["to"] == region].assign(sign=-1.0, partner=lambda t: t["from"])
+    rows = pd.concat([out, back])
+    if ax is None:
+        ax = new_axes(6, 3.8)
+    names = list(dict.fromkeys(rows[by]))
+    titles = {name: labels.get(name, name) for name in names}
+    lines = {
+        titles[name]: named(
+            contents, flow_sum(contents, rows["sign"][rows[by] == name].to_dict()), name,
+            contents.unit,
+        )
+        for name in names
+    }  # fmt: skip
+    _draw_lines(ax, lines, list(lines), ci_prob)
+    ax.axhline(0, color="#35353a", linewidth=0.8)
+    _finish(ax, f"{labels[region]}: net exports by {by}", contents.unit, floor=None)
+    ax.legend(
+        handles=_handles(list(lines), ci_prob), fontsize=_SMALL, frameon=False,
+        loc="upper left", bbox_to_anchor=(0, -0.09), ncols=2,
+    )  # fmt: skip
+    return ax
+
+
+def plot_triangle(
+    fit: Fit,
+    years: Sequence[int],
+    product: str | None = None,
+    *,
+    ci_prob: float = CI_PROB,
+) -> Figure:
+    """Draw net flows between the regions as arrows, a panel a year.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    years : sequence of int
+    product : str, optional
+        Product that is traded; all together if left out.
+    ci_prob : float
+        Probability inside the bands.
+
+    Returns
+    -------
+    Figure
+        Each arrow points the way of the median net flow and is as wide as it; beside it stand
+        median, band, and the probability that it went that way.
+
+    Raises
+    ------
+    ResultError
+        If a year or product is unknown, or nothing crosses a border.
+    """
+    contents = contents_of(fit)
+    positions = dict(zip(years, contents.positions(list(years)), strict=True))
+    crossing = _crossing(contents)
+    if product is not None:
+        require_known([product], crossing["product"], "traded product")
+        crossing = crossing[crossing["product"] == product]
+    if crossing.empty or not positions:
+        raise ResultError("Nothing crosses a border, or no year is given.")
+    labels = region_labels(contents)
+    there = {*crossing["from"], *crossing["to"]}
+    regions = [name for name in dict.fromkeys(contents.processes["region"]) if name in there]
+    net = {pair: flow_sum(contents, weights) for pair, weights in _pairs(crossing, regions).items()}
+    widest = max(
+        float(np.abs(np.median(values[..., list(positions.values())], axis=(0, 1))).max())
+        for values in net.values()
+    )
+    figure, axes = new_figure(1, len(positions), width=3.9 * len(positions), height=3.9)
+    for (year, position), ax in zip(positions.items(), axes.flat, strict=True):
+        arrows = {pair: values[..., position] for pair, values in net.items()}
+        _draw_triangle(ax, regions, labels, arrows, widest, ci_prob)
+        ax.set_title(str(year), fontsize=10, loc="left", weight="bold")
+    what = "all products" if product is None else product
+    figure.suptitle(
+        plain_text(f"Net flows between regions, {what}, {contents.unit}; {_percent(ci_prob)} band"),
+        fontsize=10,
+    )
+    return figure
+
+
+def plot_unregistered(fit: Fit, *, refined: str | None = None, ci_prob: float = CI_PROB) -> Figure:
+    """Draw unregistered mining by region, unregistered refining, and its share of refining.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    refined : str, optional
+        Product whose making counts as refining; ``[report].refined`` of the study if left out.
+    ci_prob : float
+        Probability inside the bands.
+
+    Returns
+    -------
+    Figure
+        Three panels; `unregistered_table` holds the numbers.
+
+    Raises
+    ------
+    ResultError
+        If no product of the study counts as refined.
+    """
+    contents = contents_of(fit)
+    labels = region_labels(contents) | {WORLD: "World"}
+    mined = unregistered(contents, "mining")
+    made = unregistered(contents, "refining", refined)
+    parted = {name: pair for name, pair in mined.items() if name != WORLD or len(mined) == 2}
+    panels = (
+        ("Unregistered mining", {labels[r]: amount for r, (amount, _) in parted.items()}),
+        ("Unregistered refining", {labels[r]: a for r, (a, _) in made.items() if r != WORLD}),
+        ("Its share of refining", {labels[r]: share for r, (_, share) in made.items()}),
+    )
+    names = list(dict.fromkeys(name for _, lines in panels for name in lines))
+    figure, axes = new_figure(1, 3, width=12, height=3.9)
+    for (title, lines), ax in zip(panels, axes.flat, strict=True):
+        _draw_lines(ax, lines, names, ci_prob)
+        unit = next((str(line.attrs["units"]) for line in lines.values()), "")
+        _finish(ax, title, unit)
+    _legend(figure, names, ci_prob)
+    return figure
+
+
+def plot_quotas(
+    fit: Fit, quantities: Sequence[str] | None = None, *, ci_prob: float = CI_PROB
+) -> Figure:
+    """Draw quotas against declared and true flows, with the probability that they were exceeded.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    quantities : sequence of str, optional
+        Quantities that have quotas; all of them if left out.
+    ci_prob : float
+        Probability inside the bands.
+
+    Returns
+    -------
+    Figure
+        A column a quantity: above what registers are meant to count, all that flowed, and the
+        quotas; below the probability that each of the two exceeded the quota of the year.
+        `quota_table` holds the numbers.
+
+    Raises
+    ------
+    ResultError
+        If a quantity has no quota.
+    """
+    contents = contents_of(fit)
+    table = quota_table(contents, ci_prob=ci_prob)
+    known = list(dict.fromkeys(table["quantity"])) if len(table) else []
+    chosen = list(known if quantities is None else quantities)
+    require_known(chosen, known, "quantity with a quota")
+    if not chosen:
+        raise ResultError("The fit has no quota.")
+    figure, axes = new_figure(
+        2, len(chosen), width=4.1 * len(chosen), height=5.0, heights=(3, 1), sharex="col"
+    )
+    for column, name in enumerate(chosen):
+        rows = table[table["quantity"] == name]
+        above, below = axes[0, column], axes[1, column]
+        lines = {"declared": quantity(contents, name)}
+        whole = str(rows["true_quantity"].iloc[0])
+        if whole != name:
+            lines["all"] = quantity(contents, whole)
+        _draw_lines(above, lines, ["declared", "all"], ci_prob)
+        above.plot(rows["year"], rows["quota"], "D", color="#8a3f8f", markersize=4.5)
+        _finish(above, _label_of(contents, name), str(rows["unit"].iloc[0]))
+        _draw_chances(below, rows, both=whole != name)
+    handles = [
+        *_handles(["declared", "all"], ci_prob),
+        Patch(color="#8a3f8f", label="quota"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=_SMALL,
+                  frameon=False)  # fmt: skip
+    return figure
+
+
+# --- what is drawn --------------------------------------------------------------------------------
+
+
+def _label_of(contents: Contents, name: str) -> str:
+    """Name of a quantity for readers: the report's, or that of its only flow."""
+    labels = contents.report.get("labels", {})
+    above, below = contents.terms[name]
+    only = next(iter(above)) if len(above) == 1 and not below else ""
+    return str(labels.get(name) or (contents.flows["label"].get(only, "") or name))
+
+
+def _applications(uses: pd.DataFrame) -> dict[str, list[str]]:
+    """Uses of the same name in several regions, by their name for readers."""
+    found: dict[str, list[str]] = {}
+    for name, row in uses.iterrows():
+        head, colon, tail = str(row["label"]).partition(": ")
+        plain = str(name).replace(f"_{row['region']}", "") if row["region"] else str(name)
+        text = (tail if colon else head) or plain
+        found.setdefault(text, []).append(str(name))
+    return found
+
+
+def _crossing(contents: Contents) -> pd.DataFrame:
+    """Flows from one region into another, with both and what is traded."""
+    table, processes = contents.flows, contents.processes
+    ends = {
+        side: table[end].map(processes["region"])
+        for side, end in (("from", "source"), ("to", "target"))
+    }
+    kinds = [table[end].map(processes["kind"]) for end in ("source", "target")]
+    traded = (ends["from"] != "") & (ends["to"] != "") & (ends["from"] != ends["to"])
+    for kind in kinds:
+        traded &= ~kind.isin(("environment", "loss"))
+    return table.assign(**ends)[traded]
+
+
+def _pairs(
+    crossing: pd.DataFrame, regions: Sequence[str]
+) -> dict[tuple[str, str], dict[str, float]]:
+    """Flows between each two regions with the sign of their direction."""
+    found = {}
+    for number, one in enumerate(regions):
+        for other in regions[number + 1 :]:
+            out = (crossing["from"] == one) & (crossing["to"] == other)
+            back = (crossing["from"] == other) & (crossing["to"] == one)
+            weights = dict.fromkeys(map(str, crossing.index[out]), 1.0)
+            weights |= dict.fromkeys(map(str, crossing.index[back]), -1.0)
+            if weights:
+                found[one, other] = weights
+    return found
+
+
+def _draw_lines(
+    ax: Axes, lines: Mapping[str, xr.DataArray], names: Sequence[str], ci_prob: float
+) -> None:
+    """Draw medians with bands; a name has the same colour in every panel."""
+    for name, draws in lines.items():
+        band = bands(draws, ci_prob=ci_prob)
+        colour = COLOURS[names.index(name) % len(COLOURS)]
+        low, middle, high = (band[end].values for end in ("lower", "median", "upper"))
+        gap = (low == 0) & (high == 0)  # the flow does not exist
+        low, middle, high = (np.where(gap, np.nan, values) for values in (low, middle, high))
+        years = band[YEAR].values
+        ax.fill_between(years, low, high, color=colour, alpha=0.22, linewidth=0)
+        ax.plot(years, middle, ".-", color=colour, linewidth=1.4, markersize=3)
+
+
+def _draw_chances(ax: Axes, rows: pd.DataFrame, *, both: bool) -> None:
+    """Draw the probabilities that declared and true flows exceeded the quota of their year."""
+    width = 0.4 if both else 0.8
+    shift = -width / 2 if both else 0.0
+    ax.bar(rows["year"] + shift, rows["p_declared"], width, color=COLOURS[0])
+    if both:
+        ax.bar(rows["year"] - shift, rows["p_true"], width, color=COLOURS[1])
+    ax.set_ylim(0, 1)
+    ax.set_ylabel("P(exceeded)", fontsize=_SMALL)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_triangle(
+    ax: Axes,
+    regions: Sequence[str],
+    labels: Mapping[str, str],
+    arrows: Mapping[tuple[str, str], Any],
+    widest: float,
+    ci_prob: float,
+) -> None:
+    step, turn = 2 * pi / len(regions), pi / 2
+    places = {
+        region: (cos(turn - step * n), sin(turn - step * n)) for n, region in enumerate(regions)
+    }
+    tail = (1 - ci_prob) / 2
+    for (one, other), values in arrows.items():
+        low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail])
+        if low == high == 0:
+            continue
+        start, end, chance = one, other, float((values > 0).mean())
+        if middle < 0:
+            start, end, chance = other, one, float((values < 0).mean())
+            low, middle, high = -high, -middle, -low
+        width = max(0.8, _WIDEST * middle / widest) if widest else 0.8
+        ax.add_patch(FancyArrowPatch(
+            _between(places[start], places[end], 0.24), _between(places[start], places[end], 0.76),
+            arrowstyle=f"simple,head_length={0.5 * width + 6},head_width={width + 7},"
+            f"tail_width={width}",
+            color=POSTERIOR_COLOUR, alpha=0.55, linewidth=0,
+        ))  # fmt: skip
+        x, y = _between(places[start], places[end], 0.5)
+        text = (
+            f"{format_value(middle)}\n({format_value(low)} to {format_value(high)})\nP {chance:.2f}"
+        )
+        ax.text(x, y, text, ha="center", va="center", fontsize=7, color="#1c1f23",
+                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1})  # fmt: skip
+    for region, (x, y) in places.items():
+        ax.text(x, y, plain_text(labels.get(region, region).replace(" ", "\n", 1)), ha="center",
+                va="center", fontsize=9, weight="bold")  # fmt: skip
+    ax.set_xlim(-1.35, 1.35)
+    ax.set_ylim(-0.95, 1.25)
+    ax.set_aspect("equal")
+    ax.axis("off")
+
+
+def _between(
+    start: tuple[float, float], end: tuple[float, float], part: float
+) -> tuple[float, float]:
+    return (
+        start[0] + part * (end[0] - start[0]),
+        start[1] + part * (end[1] - start[1]),
+    )
+
+
+def _finish(ax: Axes, title: str, unit: str, *, floor: float | None = 0.0) -> None:
+    ax.set_title(plain_text(fill(title, _LETTERS)), fontsize=10, loc="left", weight="bold")
+    ax.set_ylabel(plain_text(unit))
+    if floor is not None:
+        ax.set_ylim(bottom=floor)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _handles(names: Iterable[str], ci_prob: float) -> list[Patch]:
+    """Entries of a legend; the first says what line and band are."""
+    said = f", median and {_percent(ci_prob)} band"
+    return [
+        Patch(
+            color=COLOURS[number % len(COLOURS)],
+            alpha=0.7,
+            label=plain_text(name if number else f"{name}{said}"),
+        )
+        for number, name in enumerate(names)
+    ]
+
+
+def _legend(figure: Figure, names: Sequence[str], ci_prob: float) -> None:
+    figure.legend(
+        handles=_handles(names, ci_prob), loc="outside lower center", ncols=min(5, len(names)),
+        fontsize=_SMALL, frameon=False,
+    )  # fmt: skip
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * probability:g} %"

@@ -1,0 +1,141 @@
+"""A run file: changed copies of one study that are to be fitted together."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reebayes.errors import Fault, StudyError
+from reebayes.study.header.forms import Form, is_from, is_table, is_text, list_of, read_forms
+from reebayes.study.header.frozen import Settings
+from reebayes.study.header.settings import check_settings, read_toml
+from reebayes.study.header.variants import BASE, read_variants
+from reebayes.study.reading.csvfiles import FaultList
+from reebayes.study.study import Study, read_study
+from reebayes.wording import quoted, suggestion
+
+__all__ = ["BASE", "RunFile", "read_run_file"]
+
+BUNDLED = "bundled"
+CASES = "cases"
+
+FORMS: Mapping[str, Form] = {
+    "name": ("text", is_text),
+    "base": (f"the folder of a study, or {BUNDLED!r}", is_text),
+    "seed": ("a whole number from 0 up", is_from(0)),
+    "draws": ("a whole number from 4 up", is_from(4)),
+    "near": ("the file of a fit", is_text),
+    "quantities": ("a list of quantities, each once", list_of(is_text)),
+    CASES: ("a table of cases", is_table),
+}
+"""Keys of the file, each with the form of its value in words and as a test."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """What a run file asks for.
+
+    Parameters
+    ----------
+    name : str
+    studies : mapping of name to Study
+        The study itself, as ``base``, then the cases in the order of the file.
+    seed : int
+    draws : int or None
+    near : Path or None
+        File of the fit that all cases start from.
+    quantities : tuple of str
+        What is asked; the headline of the study if empty.
+    """
+
+    name: str
+    studies: Mapping[str, Study]
+    seed: int
+    draws: int | None
+    near: Path | None
+    quantities: tuple[str, ...]
+
+
+def read_run_file(path: Path) -> RunFile:
+    """Read a run file, and the study that it changes; paths in it are relative to its folder.
+
+    Raises
+    ------
+    StudyError
+        With every fault of the file, of the study, and of what the cases make of it.
+    """
+    found = FaultList(path.name)
+    values = read_toml(path, found)
+    if values is None:
+        raise StudyError(found.faults)
+    values = read_forms("", FORMS, values, found)
+    cases = _read_cases(values.get(CASES, {}), found)
+    near = path.parent / values["near"] if "near" in values else None
+    if near is not None and not near.is_file():
+        found.add(None, "near", values["near"], f"there is no file {quoted(str(near))}")
+    faults, studies = [], {}
+    try:
+        base = _read_base(path.parent, values.get("base", BUNDLED))
+    except StudyError as error:
+        faults = list(error.faults)
+    else:
+        _check_quantities(base, values.get("quantities", ()), found)
+        studies = {BASE: base, **_changed(base, cases, found)}
+    if found.faults or faults:
+        raise StudyError([*found.faults, *faults])
+    return RunFile(
+        values.get("name", path.stem), studies, values.get("seed", 0), values.get("draws"), near,
+        tuple(values.get("quantities", ())),
+    )  # fmt: skip
+
+
+def _read_cases(values: Mapping[str, Any], found: FaultList) -> dict[str, Any]:
+    """Return the cases as far as they can be read; a case is named as it is labelled."""
+    cases = read_variants(values, found, table=CASES, needed=())
+    for name, case in cases.items():
+        check_settings(case.get("settings", {}), found, title=f"{CASES}.{name}.settings")
+    if not values:
+        found.add(None, CASES, "", "there is no case; write [cases.NAME] and what it changes")
+    return {name: {"label": name, **case} for name, case in cases.items()}
+
+
+def _read_base(folder: Path, base: str) -> Study:
+    return read_study(None if base == BUNDLED else folder / base)
+
+
+def _check_quantities(base: Study, names: tuple[str, ...], found: FaultList) -> None:
+    known = base.quantities.names
+    for name in names:
+        if name not in known:
+            message = f"unknown quantity {quoted(name)}. {suggestion(name, known)}"
+            found.add(None, "quantities", name, message)
+        elif base.quantities[name].is_ratio:
+            message = f"{name!r} is a ratio, which has no sum over the years; name its parts"
+            found.add(None, "quantities", name, message)
+
+
+def _changed(base: Study, cases: Mapping[str, Any], found: FaultList) -> dict[str, Study]:
+    """Make the cases that can be made, which may combine variants of the study; note the rest."""
+    declared = replace(base, variants=Settings({**base.variants.plain, **cases}))
+    studies = {}
+    for name in cases:
+        if name in base.variants:
+            message = f"the study has a variant {name!r}; choose another name, or combine it"
+            found.add(None, f"{CASES}.{name}", name, message)
+            continue
+        try:
+            studies[name] = declared.variant(name)
+        except StudyError as error:
+            found.faults += _of_case(name, error, found.table)
+    return studies
+
+
+def _of_case(name: str, error: StudyError, file: str) -> Iterator[Fault]:
+    """Faults of a case, told of the file that holds it."""
+    for fault in error.faults:
+        column = fault.column.removeprefix(f"variants.{name}")
+        if column != fault.column:
+            yield replace(fault, table=file, column=f"{CASES}.{name}{column}")
+        else:
+            message = f"makes a study that is not sound: {fault.table}, {fault}"
+            yield Fault(file, None, f"{CASES}.{name}", fault.value, message)
