@@ -1,5 +1,6 @@
 """The section on what the answers hang on: what the tables say, and what nobody knows."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import reebayes as rb
 from reebayes.answers.hangs import SensitivitySummary
 from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyWarning
+from reebayes.experiments import overview
 from reebayes.reporting.hanging import first_sentences
 from tests.fakes import fake_fit, save_fake
 from tests.linear import linear_fit, linear_study
@@ -160,3 +162,56 @@ def test_a_limit_is_named_by_its_first_sentence() -> None:
     assert first_sentences(["No 2.5 kt is counted. More.", "One alone"]) == [
         "No 2.5 kt is counted.", "One alone",
     ]  # fmt: skip
+
+
+# --- kept beside the fit --------------------------------------------------------------------------
+
+
+def named_as(fit: xr.DataTree, digest: str) -> xr.DataTree:
+    """A fit under another digest."""
+    copy = fit.copy()
+    copy.attrs["digest"] = digest
+    return copy
+
+
+def test_a_summary_is_made_once_and_found_again(
+    fit: xr.DataTree, found: SensitivitySummary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same fit by the same code; what is damaged or of something else is made anew."""
+    study, path = rb.study_of(fit), tmp_path / "fit.sensitivity.json"
+    named = named_as(fit, "3" * 16)
+    made = overview.kept_summary(named, path, study=study)
+    assert path.is_file()
+    again = SensitivitySummary.kept(path, json.loads(path.read_text("utf-8"))["key"])
+    assert again is not None
+    for name in ("slopes", "budgets", "figures"):
+        for quantity, table in getattr(made, name).items():
+            pd.testing.assert_frame_equal(getattr(again, name)[quantity], table, check_dtype=False)
+    calls: list[str] = []
+
+    def made_again(*_: object, **__: object) -> SensitivitySummary:
+        calls.append("made")
+        return found
+
+    monkeypatch.setattr(overview, "sensitivity_summary", made_again)
+    kept = overview.kept_summary(named, path, study=study)
+    assert (calls, kept.digest) == ([], "3" * 16)
+    assert kept.not_quantified == made.not_quantified
+    overview.kept_summary(named_as(fit, "4" * 16), path, study=study)
+    assert calls == ["made"]
+    path.write_text('{"key": ', "utf-8")
+    overview.kept_summary(named, path, study=study)
+    assert calls == ["made", "made"]
+    with monkeypatch.context() as patched:
+        patched.setattr(overview, "code_hash", lambda: "other code")
+        overview.kept_summary(named, path, study=study)
+    assert len(calls) == 3
+
+
+def test_where_nothing_can_be_written_nothing_is_kept(
+    fit: xr.DataTree, found: SensitivitySummary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(overview, "sensitivity_summary", lambda *_, **__: found)
+    made = overview.kept_summary(fit, tmp_path / "folder", study=rb.study_of(fit))
+    assert made is found

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
 
 import pandas as pd
 
+from reebayes.files import write_whole
 from reebayes.results.selection import Span
+
+_TABLES = ("slopes", "budgets", "figures")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,3 +41,49 @@ class SensitivitySummary:
     budgets: Mapping[str, pd.DataFrame]
     figures: Mapping[str, pd.DataFrame]
     not_quantified: Sequence[str]
+
+    def keep(self, path: Path, key: str) -> None:
+        """Write the tables to a file, with what they were asked of.
+
+        Raises
+        ------
+        ResultError
+            If the file cannot be written.
+        """
+        tables = {
+            name: {quantity: _plain(table) for quantity, table in getattr(self, name).items()}
+            for name in _TABLES
+        }
+        text = json.dumps({"key": key, "digest": self.digest, "years": self.years, **tables})
+        write_whole(path, lambda place: place.write_text(text, encoding="utf-8"))
+
+    @classmethod
+    def kept(cls, path: Path, key: str) -> Self | None:
+        """Read the tables of a file; nothing if it is not there, damaged, or of something else.
+
+        What is not quantified is not kept: it is the study's to say.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found["key"] != key:
+                return None
+            tables = {
+                name: {quantity: _table(plain) for quantity, plain in found[name].items()}
+                for name in _TABLES
+            }
+            return cls(found["digest"], found["years"], **tables, not_quantified=())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def with_limits(self, limits: Sequence[str]) -> Self:
+        """Return the same tables beside other words on what is not quantified."""
+        return replace(self, not_quantified=tuple(limits))
+
+
+def _plain(table: pd.DataFrame) -> dict[str, Any]:
+    return {"name": table.index.name, **table.to_dict("split")}
+
+
+def _table(plain: Mapping[str, Any]) -> pd.DataFrame:
+    table = pd.DataFrame(plain["data"], index=plain["index"], columns=plain["columns"])
+    return table.rename_axis(plain["name"])

@@ -62,22 +62,25 @@ def report(
         if data is not None:
             fit = redescribed(opened, read_study(data, recalled=recalled))
         written = write_report(fit, out, year=year, force=force, comparison=comparison,
-                               sensitivity=_hangs(fit))  # fmt: skip
+                               sensitivity=_hangs(fit, file))  # fmt: skip
         say(f"{written}: report written.")
     return DONE
 
 
-def _hangs(fit: DataTree) -> SensitivitySummary | None:
-    """What the answers of a fit hang on; nothing, with a word, where the fit does not say it."""
+def _hangs(fit: DataTree, file: Path) -> SensitivitySummary | None:
+    """What the answers of a fit hang on; nothing, with a word, where the fit does not say it.
+
+    It is kept beside the fit, so that no page waits for it again.
+    """
     from reebayes.errors import ResultError
     from reebayes.results.description import study_of
 
     try:
         study = study_of(fit)
         # imported here: a fit that does not hold its study is read without the model
-        from reebayes.experiments.overview import sensitivity_summary
+        from reebayes.experiments.overview import kept_summary
 
-        return sensitivity_summary(fit, study=study)
+        return kept_summary(fit, file.with_suffix(".sensitivity.json"), study=study)
     except ResultError as error:
         complain(f"The page does not say what the answers hang on: {error}")
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from reebayes.conventions import QUANTITY
 from reebayes.errors import ResultError
 from reebayes.experiments.budgets import uncertainty_budgets
 from reebayes.experiments.sensitivities import sensitivities, study_in
+from reebayes.provenance import code_hash, digest_of
 from reebayes.results.reading import Contents, Fit, contents_of, require_known
 from reebayes.results.selection import Span, answer_draws
 from reebayes.study import Study
@@ -50,10 +52,7 @@ def sensitivity_summary(
     """
     contents = contents_of(fit)
     study = study_in(contents, study)
-    years: dict[str, Span] = {
-        name: contents.years[-1] if name in contents.ratios else None
-        for name in (contents.headline() if quantities is None else quantities)
-    }
+    years = _asked(contents, quantities)
     require_known(years, contents.units.index, QUANTITY)
     moving = {name: span for name, span in years.items() if _moves(contents, name, span)}
     figures = {}
@@ -67,6 +66,37 @@ def sensitivity_summary(
         figures=figures,
         not_quantified=tuple(contents.report.get("limits", ())),
     )
+
+
+def kept_summary(fit: Fit, path: Path, *, study: Study) -> SensitivitySummary:
+    """Return the summary of the headline answers, made once and kept in a file beside the fit.
+
+    Parameters
+    ----------
+    fit : DataTree
+    path : Path
+        Found again if it is of this fit, these answers and this code, and written otherwise. Where
+        nothing can be written, nothing is kept.
+    study : Study
+        The study that was fitted.
+    """
+    contents = contents_of(fit)
+    digest = contents.attrs.get("digest", "")
+    key = digest_of({"fit": digest, "code": code_hash(), "answers": _asked(contents, None)})
+    if digest and (kept := SensitivitySummary.kept(path, key)):
+        return kept.with_limits(contents.report.get("limits", ()))
+    made = sensitivity_summary(fit, study=study)
+    with suppress(ResultError):
+        made.keep(path, key)
+    return made
+
+
+def _asked(contents: Contents, quantities: Sequence[str] | None) -> dict[str, Span]:
+    """Answers and their years: a ratio is of the last one, all others are sums."""
+    return {
+        name: contents.years[-1] if name in contents.ratios else None
+        for name in (contents.headline() if quantities is None else quantities)
+    }
 
 
 def _moves(contents: Contents, name: str, span: Span) -> bool:
