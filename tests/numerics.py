@@ -120,7 +120,7 @@ def random_whitening(layout: Layout, seed: int) -> Whitening:
 
 def random_pairs(rng: np.random.Generator, years: int, series: int) -> Pairs:
     """Return pairs of states that no record asks for, about half of the states in each year."""
-    count = series // 4
+    count = (series + 2) // 4
     chosen = np.array([rng.permutation(series)[: 2 * count] for _ in range(years)])
     first, second = (
         (np.arange(years)[:, None] * series + part).ravel().astype(np.int64)
