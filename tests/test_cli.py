@@ -43,7 +43,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return open_fit(save_fit(answer(), str(given["out"])))
 
     module = ModuleType("reebayes.inference.sampling")
-    module.__dict__.update(fit=fit, DRAWS=1000, TUNE=250, CHAINS=4)
+    module.__dict__.update(fit=fit, DRAWS=1000, TUNE=250, CHAINS=4, TARGET_ACCEPT=0.87)
     monkeypatch.setitem(sys.modules, "reebayes.inference.sampling", module)
     return seen
 
@@ -281,6 +281,7 @@ SHORTEST = {
     "origins": ["origins", "FILE.nc", "--at", "use_A"],
     "scenario": ["scenario", "FILE.nc"],
     "export": ["export", "FILE.nc", "--to", "csv"],
+    "study": ["study", "RUN.toml", "--out", "DIR"],
     "init": ["init", "DIR", "--years", "2015", "--unit", "kt Co/yr"],
 }
 
@@ -301,7 +302,7 @@ def test_commands_are_functions_that_need_no_command_line(
 ) -> None:
     out, tables = tmp_path / "fit.nc", tmp_path / "tables"
     assert studies.check(directory=tiny_study, recalled=False, coverage=True) == 0
-    settings = {"seed": 7, "draws": 10, "tune": None, "chains": None}
+    settings = {"seed": 7, "draws": 10, "tune": None, "chains": None, "target_accept": None}
     assert fits.fit(data=tiny_study, recalled=False, out=out, **settings) == 0
     assert (asked["seed"], asked["draws"]) == (7, 10)
     assert readers.export(file=out, verify=True, to="csv", out=tables) == 0

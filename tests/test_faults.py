@@ -56,7 +56,7 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return open_fit(save_fit(tree, out))
 
     module = ModuleType("reebayes.inference.sampling")
-    module.__dict__.update(fit=fit, DRAWS=DRAWS, TUNE=TUNE, CHAINS=CHAINS)
+    module.__dict__.update(fit=fit, DRAWS=DRAWS, TUNE=TUNE, CHAINS=CHAINS, TARGET_ACCEPT=0.87)
     monkeypatch.setitem(sys.modules, "reebayes.inference.sampling", module)
     return seen
 

@@ -16,6 +16,7 @@ from reebayes.errors import ResultError, StudyError
 from reebayes.experiments import refits as warm
 from reebayes.experiments import studies
 from reebayes.experiments.refits import AS_A_FIT, RefitSettings, Starts, refit
+from reebayes.inference.sampling import DRAWS, THIN, TUNE
 from reebayes.results.reading import contents_of
 from reebayes.study import Study
 from reebayes.study.runfile import read_run_file
@@ -150,7 +151,7 @@ def test_without_a_fit_to_start_from_a_case_is_as_long_as_a_fit(
     monkeypatch.setattr(warm, "find_coordinates", lambda layout, seed, cores: seeds.append(seed))
     found = run(study, None, tmp_path)
     assert len(set(seeds)) == 3
-    assert {(one.tune, one.draws, one.thin) for one in sampler.runs} == {(250, 1000, 3)}
+    assert {(one.tune, one.draws, one.thin) for one in sampler.runs} == {(TUNE, DRAWS, THIN)}
     assert found.passed
     sampler.fail = 6
     assert not run(study, None, tmp_path, seed=1).passed

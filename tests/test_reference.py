@@ -75,7 +75,7 @@ def closed_form() -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.slow_ci
 def test_the_gaussian_case_is_its_closed_form(tmp_path: Path) -> None:
     study = read_study(write_tables(tmp_path / "line", **LINE))
-    tree = fit(study, seed=4, draws=DRAWS, tune=TUNE, chains=CHAINS, progress=False)
+    tree = fit(study, seed=4, draws=3 * DRAWS // 2, tune=TUNE, chains=CHAINS, progress=False)
     assert tree.attrs["converged"] == "yes"
     posterior = tree["posterior"]
     flows = np.log(posterior["flows"].sel(flow="ore").values)

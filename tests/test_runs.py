@@ -49,7 +49,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counts[study.name] += 1
         found = fake_fit(chains=2, draws=given["draws"])
         found.attrs |= {"study_hash": study.hash, "study_name": study.name}
-        found.attrs |= {name: given[name] for name in ("seed", "draws", "tune", "chains")}
+        asked = ("seed", "draws", "tune", "chains", "target_accept")
+        found.attrs |= {name: given[name] for name in asked}
         return open_fit(save_fit(found, given["out"]))
 
     monkeypatch.setattr(refits, "fit", fit)
@@ -110,7 +111,8 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(
         def fit(study, out, **given):
             found = fake_fit(chains=2, draws=given["draws"])
             found.attrs |= {{"study_hash": study.hash, "study_name": study.name}}
-            found.attrs |= {{n: given[n] for n in ("seed", "draws", "tune", "chains")}}
+            asked = ("seed", "draws", "tune", "chains", "target_accept")
+            found.attrs |= {{n: given[n] for n in asked}}
             if out.stem != "base":
                 out.with_name(f".{{out.name}}.1.part").write_bytes(b"half")
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -1,7 +1,7 @@
 """The study as a whole: read, checked, and changed by copy."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -87,9 +87,11 @@ class Study:
     priors: Table[Prior]
     sources: Table[Source]
     published: Table[Estimate]
-    labels: Table[Label]
-    indicators: Table[Indicator]
-    published_indicators: Table[PublishedIndicator]
+    labels: Table[Label] = field(default_factory=partial(Table, Label))
+    indicators: Table[Indicator] = field(default_factory=partial(Table, Indicator))
+    published_indicators: Table[PublishedIndicator] = field(
+        default_factory=partial(Table, PublishedIndicator)
+    )
 
     @property
     def years(self) -> tuple[int, ...]:
