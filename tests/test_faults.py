@@ -47,7 +47,7 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def fit(study: Any, **given: Any) -> xr.DataTree:
         seen["calls"] += 1
         tree = seen["answer"]()
-        settings = {"draws": DRAWS, "tune": TUNE, "chains": CHAINS, **given}
+        settings = {"draws": DRAWS, "tune": TUNE, "chains": CHAINS, "target_accept": 0.87, **given}
         settings.pop("progress")
         out = settings.pop("out")
         tree.attrs |= settings | {
@@ -64,7 +64,9 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def one_line(text: str) -> str:
     """Return a message, which must be one line and no traceback."""
     assert "Traceback" not in text
-    assert text.count("\n") == 1, text
+    # the fits of these tests hold no sound study, which is a word of its own
+    lines = [line for line in text.splitlines() if not line.startswith("The page does not say")]
+    assert len(lines) == 1, text
     return text
 
 

@@ -82,7 +82,7 @@ def _hangs(fit: DataTree, file: Path) -> SensitivitySummary | None:
 
         return kept_summary(fit, file.with_suffix(".sensitivity.json"), study=study)
     except ResultError as error:
-        complain(f"The page does not say what the answers hang on: {error}")
+        complain(f"The page does not say what the answers hang on: {str(error).splitlines()[0]}")
         return None
 
 

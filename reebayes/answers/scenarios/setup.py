@@ -51,16 +51,10 @@ def _expit(odds: Floats) -> Floats:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * odds)))
 
 
-_FORWARD: Mapping[str, Callable[[Floats], Floats]] = {
-    "lognormal": np.log,
-    "normal": np.asarray,
-    "share": _logit,
-}
-_BACKWARD: Mapping[str, Callable[[Floats], Floats]] = {
-    "lognormal": np.exp,
-    "normal": np.asarray,
-    "share": _expit,
-}
+type _Scale = Callable[[Floats], Floats]
+
+_FORWARD: Mapping[str, _Scale] = {"lognormal": np.log, "normal": np.asarray, "share": _logit}
+_BACKWARD: Mapping[str, _Scale] = {"lognormal": np.exp, "normal": np.asarray, "share": _expit}
 _ABSORBERS = {"stays": STAYS, "lost": LOST, "others": OTHERS}
 
 
@@ -80,7 +74,7 @@ def draw_size(size: Size, shape: tuple[int, ...], place: str, seed: int) -> Floa
         return np.full(shape, size.middle)
     stream = int.from_bytes(hashlib.sha256(place.encode()).digest()[:8], "big")
     score = np.random.default_rng([seed, stream]).standard_normal(shape) / HIGH_QUANTILE
-    low, middle, high = (float(_FORWARD[size.distribution](end))
+    low, middle, high = (float(_FORWARD[size.distribution](np.asarray(end)))
                          for end in (size.low, size.middle, size.high))  # fmt: skip
     spread = np.where(score < 0, middle - low, high - middle)
     return np.asarray(_BACKWARD[size.distribution](middle + spread * score), dtype=np.float64)
