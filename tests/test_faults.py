@@ -99,6 +99,7 @@ fits = [fake_fit(seed=n) for n in (1, 2)]
 study, customs = folder / "tiny", "tests/customs/plain.csv"
 sys.stdout = sys.stderr = open(os.devnull, "w")
 import reebayes.customs, reebayes.reporting.page, reebayes.reporting.tables
+save_fit(fits[0], folder / "fit.nc")  # so that what is loaded by it is there before anyone forks
 
 def write():
     for n in range(1000):
