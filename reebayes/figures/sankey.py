@@ -131,6 +131,11 @@ def sankey_drawing(fit: Fit, years: Span, *, ci_prob: float = CI_PROB) -> Drawin
     return _drawn(parts, system, study, ci_prob)
 
 
+def years_of(fit: Fit) -> list[int]:
+    """Return the years that `draw_sankey` can draw of a fit or scenario."""
+    return _asked(fit)[0].years
+
+
 def _asked(fit: Fit) -> list[Contents]:
     """The fit, or factual and counterfactual of a scenario."""
     if isinstance(fit, xr.DataTree) and {"factual", "counterfactual"} <= {*fit.children}:

@@ -34,6 +34,7 @@ from reebayes.reporting.checking import (
     stated_text,
     years_between,
 )
+from reebayes.reporting.dependence import indicator_block, origin_blocks
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
 from reebayes.reporting.scenarios import scenario_block
@@ -48,6 +49,7 @@ from reebayes.wording import format_band, format_value, without_per_year
 
 if TYPE_CHECKING:
     from reebayes.answers.scores import Comparison
+    from reebayes.study import Study
 
 GATE_LABELS = {
     "rhat_max": "Largest R-hat",
@@ -112,6 +114,11 @@ class Material:
     def drivers(self) -> Drivers:
         """Contraction, influence and conflict of the headline quantities."""
         return gather_drivers(self.contents, self.plan.headline)
+
+    @cached_property
+    def study(self) -> Study:
+        """The study that travels with the fit."""
+        return study_of(self.contents)
 
     @property
     def common(self) -> dict[str, Any]:
@@ -444,9 +451,21 @@ def what_if(material: Material) -> dict[str, Any] | None:
     contents, names = material.contents, material.plan.scenarios
     if not names:
         return None
-    study = study_of(contents)
+    study = material.study
     found = (worked_out(contents, study, study.scenario(name), seed=0) for name in names)
     return {"blocks": [scenario_block(contents, tree, whole=False) for tree in found]}
+
+
+def indicators(material: Material) -> dict[str, Any] | None:
+    """Gather the indicators that the study's report names."""
+    if not material.plan.indicators:
+        return None
+    return indicator_block(material.contents, material.study, material.plan)
+
+
+def origins(material: Material) -> dict[str, Any] | None:
+    """Gather where content came from at the places that the study's report names."""
+    return origin_blocks(material.contents, material.plan) if material.plan.origins else None
 
 
 def _short(value: object) -> str:
@@ -472,6 +491,8 @@ SECTIONS: Sequence[Section] = (
     Section("years", _years_title, year_by_year),
     Section("system", lambda plan: f"The system in {plan.sankey_year}", system),
     Section("table", _titled("All quantities"), all_quantities),
+    Section("indicators", _titled("Indicators"), indicators),
+    Section("origins", _titled("Origins"), origins),
     Section("what_if", _titled("What if"), what_if),
     Section("checks", _titled("Model checking"), checks),
     Section("limits", _titled("Limitations"), limits),
