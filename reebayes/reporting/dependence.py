@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import xarray as xr
 
 from reebayes.answers.indices import beside_indicators, indicator_table, indicators
 from reebayes.answers.tracing import MIXING, origins
-from reebayes.conventions import BY_REGION, BY_SOURCE, YEAR
+from reebayes.conventions import BY_REGION, BY_SOURCE, POSTERIOR, YEAR
 from reebayes.reporting.checking import years_between
 from reebayes.reporting.plan import Plan
+from reebayes.results.contents import CONSTANT
 from reebayes.results.reading import Contents
 from reebayes.results.summaries import bands
 from reebayes.study import Study
@@ -69,11 +72,11 @@ def _band(row: Mapping[str, Any]) -> tuple[str, str]:
 def _published(
     contents: Contents, study: Study, names: Sequence[str]
 ) -> Iterator[dict[str, str]]:
-    found = beside_indicators(contents, study=study)
+    found = beside_indicators(contents, names, study=study)
     if not len(found):
         return
     signs = {"lower": "at least ", "upper": "at most "}
-    for _, row in found[found["indicator"].isin(names)].iterrows():
+    for _, row in found.iterrows():
         stated = next(row[end] for end in ("value", "low", "high") if not pd.isna(row[end]))
         yield {
             "name": row["indicator"],
@@ -87,23 +90,35 @@ def _published(
 
 def origin_blocks(contents: Contents, plan: Plan) -> dict[str, Any]:
     """Gather where the content at the places came from that a report names."""
+    shown = _cut(contents, plan.table_years)
     return {
-        "places": [_place(contents, plan, asked) for asked in plan.origins],
+        "places": [_place(shown, plan, asked) for asked in plan.origins],
         "origin_years": plan.table_years,
         "mixing": MIXING,
     }
 
 
+def _cut(contents: Contents, years: Sequence[int]) -> Contents:
+    """The flows of the years that are shown, read once for all places."""
+    draws = contents.group(POSTERIOR)[["flows"]].sel({YEAR: list(years)}).load()
+    cut = xr.DataTree.from_dict({POSTERIOR: draws, CONSTANT: contents.group(CONSTANT)})
+    cut.attrs = dict(contents.attrs)
+    return Contents(cut)
+
+
 def _place(contents: Contents, plan: Plan, asked: Mapping[str, str]) -> dict[str, Any]:
-    """Shares by origin of one place, each year by itself: all together would take memory."""
+    """Shares by origin of one place."""
     by = asked.get("by", BY_REGION)
-    yearly = [bands(origins(contents, asked["at"], by, years=year)) for year in plan.table_years]
-    names, labels = yearly[0]["origin"].values, yearly[0]["label"].values
-    rows = []
-    for number, (name, label) in enumerate(zip(names, labels, strict=True)):
-        ends = ("median", "lower", "upper")
-        values = [{end: float(year[end][number]) for end in ends} for year in yearly]
-        rows.append({"name": name, "label": label, "cells": [_band(value) for value in values]})
+    found = bands(origins(contents, asked["at"], by)).transpose(YEAR, "origin")
+    ends = ("median", "lower", "upper")
+    values = np.stack([found[end].values for end in ends], axis=-1)
+    rows = [
+        {"name": str(name), "label": str(label),
+         "cells": [_band(dict(zip(ends, one, strict=True))) for one in yearly.tolist()]}
+        for name, label, yearly in zip(
+            found["origin"].values, found["label"].values, values.swapaxes(0, 1), strict=True
+        )
+    ]  # fmt: skip
     title = asked.get("title") or _label(contents, plan, asked["at"])
     return {"title": title, "at": asked["at"], "by": BY[by], "rows": rows}
 
