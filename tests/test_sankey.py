@@ -1,4 +1,4 @@
-"""The Sankey diagram: what is drawn, and that nothing leaves the sheet or covers what is written."""
+"""The Sankey diagram: what is drawn, and that nothing leaves the sheet or covers a label."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +14,13 @@ from matplotlib.path import Path as Outline
 from matplotlib.transforms import Bbox
 
 import reebayes as rb
+from reebayes.cli.main import main
 from reebayes.errors import ResultError
 from reebayes.figures.canvas import Drawing, Line, Shape
 from reebayes.figures.lettering import width_of, wrapped
 from reebayes.figures.sankey import COLOURS, INPUT, LOSS, STOCK, sankey_drawing
-from tests.fakes import FLOWS, complete, fake_fit
+from tests.fakes import FLOWS, complete, fake_fit, save_fake
+from tests.tiny import write_tables
 
 YEARS = (2010, 2011, 2012)
 WORDS = "ore Donaudampfschifffahrtsgesellschaft of the United States, registered 矿石 W"
@@ -36,7 +38,9 @@ def random_part(seed: int) -> xr.DataTree:
     rng = Random(seed)
     kinds = ["market", "conversion", "conversion", "use", "loss", "environment"]
     names = [f"p{n}" for n in range(rng.randint(2, 14))]
-    processes = {name: (rng.choice(kinds), rng.choice(("", "A", "B")), label(rng)) for name in names}
+    processes = {
+        name: (rng.choice(kinds), rng.choice(("", "A", "B")), label(rng)) for name in names
+    }
     processes |= {"in": ("environment", "", "Nature"), "one": ("market", "A", label(rng))}
     names = [*processes]
     flows = {"f": ("in", "one")}
@@ -278,7 +282,9 @@ def test_a_difference_flows_nowhere_and_years_are_those_of_the_fit(fit: xr.DataT
             sankey_drawing(fit, years)
 
 
-@pytest.mark.parametrize(("form", "start"), [("svg", b"<svg"), ("pdf", b"%PDF"), ("png", b"\x89PNG")])
+@pytest.mark.parametrize(
+    ("form", "start"), [("svg", b"<svg"), ("pdf", b"%PDF"), ("png", b"\x89PNG")]
+)
 def test_pictures_are_written_in_every_format(
     fit: xr.DataTree, tmp_path: Path, form: str, start: bytes
 ) -> None:
@@ -303,3 +309,37 @@ def test_lines_are_no_wider_than_asked_and_lose_nothing(text: str, width: float)
     lines = wrapped(text, width, 11.0)
     assert all(width_of(line, 11.0) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+def test_one_command_writes_every_year_and_all_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = save_fake(tmp_path / "fit.nc"), tmp_path / "out"
+    assert main(["figures", str(file), "--sankey", "--out", str(out)]) == 0
+    names = [f"sankey_{year}.svg" for year in (*range(2010, 2016), "2010-2015")]
+    assert sorted(path.name for path in out.iterdir()) == sorted(names)
+    assert "sankey_2010-2015.svg: written." in capsys.readouterr().out
+    assert (out / names[3]).read_text("utf-8") == rb.draw_sankey(fake_fit(), 2013)
+    chosen = tmp_path / "chosen"
+    words = ["--years", "2012", "2011-2013", "--format", "png", "svg", "--out", str(chosen)]
+    assert main(["figures", str(file), "--sankey", *words]) == 0
+    assert {path.name for path in chosen.iterdir()} == {
+        f"sankey_{span}.{form}" for span in ("2012", "2011-2013") for form in ("png", "svg")
+    }
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = save_fake(tmp_path / "fit.nc"), str(tmp_path / "out")
+    for words, fault in (
+        ([], "Say which figures to write: --sankey."),
+        (["--sankey", "--years", "1999"], "Year 1999 is not inside the study (2010 to 2015)"),
+        (["--sankey", "--scenario", "no_trade"], "no scenario 'no_trade'"),
+    ):
+        arguments = ["figures", str(file), "--out", out, *words]
+        if "--scenario" in words:
+            arguments += ["--data", str(write_tables(tmp_path / "study"))]
+        assert main(arguments) == 2
+        assert fault in capsys.readouterr().err

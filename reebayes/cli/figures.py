@@ -43,7 +43,7 @@ def figures(
     sankey: bool,
     scenario: Sequence[str],
     years: Sequence[Sequence[int]] | None,
-    format: Sequence[str],  # noqa: A002  # the option's name
+    format: Sequence[str],  # the option's name
     data: Path | None,
     recalled: bool,
     out: Path,

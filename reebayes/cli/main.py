@@ -8,7 +8,16 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from reebayes.cli import answers, experiments, figures, fits, readers, scenarios, sensitivities, studies
+from reebayes.cli import (
+    answers,
+    experiments,
+    figures,
+    fits,
+    readers,
+    scenarios,
+    sensitivities,
+    studies,
+)
 from reebayes.cli.console import (
     EXIT_CODES,
     INTERRUPTED,

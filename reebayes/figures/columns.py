@@ -477,7 +477,13 @@ def stub_path(layout: Layout, number: int, widths: Widths, ends: Ends) -> list[S
     left = layout.box_left(stub.node)
     if stub.outward:
         x0, x1 = left + BOX, left + BOX + STUB - 2.0
-        points = [(x0, y), (x1 - tip, y), (x1, y + thick / 2), (x1 - tip, y + thick), (x0, y + thick)]
+        points = [
+            (x0, y),
+            (x1 - tip, y),
+            (x1, y + thick / 2),
+            (x1 - tip, y + thick),
+            (x0, y + thick),
+        ]
     else:
         x0, x1 = left - STUB + 2.0, left
         points = [(x0, y), (x1, y), (x1, y + thick), (x0, y + thick), (x0 + tip, y + thick / 2)]

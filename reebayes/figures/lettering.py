@@ -43,7 +43,7 @@ def _lines(text: str, width: float, size: float, *, bold: bool) -> Iterator[str]
             while kept > 1 and width_of(word[:kept], size, bold=bold) > width:
                 kept -= 1
             yield word[:kept]
-            word = word[kept:]  # noqa: PLW2901
+            word = word[kept:]
         line = word
     if line:
         yield line

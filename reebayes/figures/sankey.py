@@ -27,7 +27,6 @@ from reebayes.figures.columns import (
     FEW_COLUMNS,
     LETTER,
     LINE,
-    STUB,
     Layout,
     Link,
     Node,
@@ -57,6 +56,7 @@ COLOURS: Mapping[str, tuple[str, float]] = {
 }
 """Colour and opacity of what is drawn, by its name in the key."""
 
+ENDS = ("median", "lower", "upper")
 SMALLEST = 0.001  # share of the largest box below which a ribbon or arrow is not drawn
 LABEL_WIDTH, LABEL_BESIDE = 128.0, 225.0  # of labels; where there is room, and in the last column
 TITLE, SMALL = 15.0, 11.0  # size of letters
@@ -116,7 +116,9 @@ def save_sankey(fit: Fit, path: str | Path, years: Span, *, ci_prob: float = CI_
     path = Path(path)
     form = path.suffix.removeprefix(".").lower()
     if form not in FORMATS:
-        raise ResultError(f"{path.name!r} must end in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}.")
+        raise ResultError(
+            f"{path.name!r} must end in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}."
+        )
     drawing = sankey_drawing(fit, years, ci_prob=ci_prob)
     return write_whole(path, lambda temporary: drawing.write(temporary, form))
 
@@ -220,7 +222,8 @@ def _system(parts: Sequence[_Part]) -> _System:
         if row.source in inner and row.target not in beyond
     }  # fmt: skip
     target = table["target"].to_dict()
-    paths, lost = [], {}
+    paths: list[tuple[str, ...]] = []
+    lost: dict[int, Sequence[str]] = {}
     outside: list[tuple[str, bool, str, str]] = []
     for row in _rows(table):
         flow = str(row.Index)
@@ -385,11 +388,10 @@ def _labels(
     ends = zip(*(band[key].values for key in ("median", "lower", "upper")), strict=True)
     found = {}
     for name, text in zip(system.boxes, ends, strict=True):
-        lines = [(line, True) for line in
-                 wrapped(str(system.processes["label"][name]), widths[name], LETTER, bold=True)]  # fmt: skip
-        told = [_unbroken(*text), *(_arrows(part, system, name) if arrows else ())]
-        lines += [(line, False) for told_ in told
-                  for line in wrapped(told_, widths[name], LETTER)]  # fmt: skip
+        label = str(system.processes["label"][name])
+        lines = [(line, True) for line in wrapped(label, widths[name], LETTER, bold=True)]
+        for told in (_unbroken(*text), *(_arrows(part, system, name) if arrows else ())):
+            lines += [(line, False) for line in wrapped(told, widths[name], LETTER)]
         found[name] = lines
     return found
 
@@ -403,7 +405,7 @@ def _arrows(part: _Part, system: _System, name: str) -> Iterator[str]:
             yield f"{'to' if outward else 'from'} {other}: {value}"
 
 
-def _unbroken(median: float, lower: float, upper: float) -> str:
+def _unbroken(median: Any, lower: Any, upper: Any) -> str:
     return format_band(median, lower, upper).replace(" ", NO_BREAK)
 
 
@@ -503,9 +505,9 @@ def _arrow(system: _System, number: int) -> tuple[str, Sequence[str]]:
 
 
 def _told(part: _Part, flows: Sequence[str]) -> str:
-    rows = (part.table.loc[flow] for flow in flows)
+    rows: list[Any] = [part.table.loc[flow] for flow in flows]
     return "; ".join(
-        f"{row['label']}: {format_band(row['median'], row['lower'], row['upper'])}" for row in rows
+        f"{row['label']}: {format_band(*(float(row[end]) for end in ENDS))}" for row in rows
     )
 
 

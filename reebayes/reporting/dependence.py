@@ -10,7 +10,6 @@ import pandas as pd
 import xarray as xr
 
 from reebayes.answers.indices import beside_indicators, indicator_table, indicators
-from reebayes.answers.tracing import MIXING, origins
 from reebayes.conventions import BY_REGION, BY_SOURCE, POSTERIOR, YEAR
 from reebayes.reporting.checking import years_between
 from reebayes.reporting.plan import Plan
@@ -55,23 +54,21 @@ def indicator_block(contents: Contents, study: Study, plan: Plan) -> dict[str, A
     }
 
 
-def _cell(row: Mapping[str, Any]) -> tuple[str, str]:
+def _cell(row: pd.Series) -> tuple[str, str]:
     if row["unit"] == TRUTH:
         share = row["probability"]
         return ("–" if pd.isna(share) else f"P {share:.2f}"), ""
     return _band(row)
 
 
-def _band(row: Mapping[str, Any]) -> tuple[str, str]:
+def _band(row: pd.Series | Mapping[str, float]) -> tuple[str, str]:
     if pd.isna(row["median"]):
         return "–", ""
     ends = " to ".join(format_value(row[end]) for end in ("lower", "upper"))
     return format_value(row["median"]), ends
 
 
-def _published(
-    contents: Contents, study: Study, names: Sequence[str]
-) -> Iterator[dict[str, str]]:
+def _published(contents: Contents, study: Study, names: Sequence[str]) -> Iterator[dict[str, str]]:
     found = beside_indicators(contents, names, study=study)
     if not len(found):
         return
@@ -90,6 +87,8 @@ def _published(
 
 def origin_blocks(contents: Contents, plan: Plan) -> dict[str, Any]:
     """Gather where the content at the places came from that a report names."""
+    from reebayes.answers.tracing import MIXING  # loads scipy, which other reports do without
+
     shown = _cut(contents, plan.table_years)
     return {
         "places": [_place(shown, plan, asked) for asked in plan.origins],
@@ -108,6 +107,8 @@ def _cut(contents: Contents, years: Sequence[int]) -> Contents:
 
 def _place(contents: Contents, plan: Plan, asked: Mapping[str, str]) -> dict[str, Any]:
     """Shares by origin of one place."""
+    from reebayes.answers.tracing import origins
+
     by = asked.get("by", BY_REGION)
     found = bands(origins(contents, asked["at"], by)).transpose(YEAR, "origin")
     ends = ("median", "lower", "upper")

@@ -24,7 +24,6 @@ from reebayes.answers.drivers import (
     pull_text,
     z_text,
 )
-from reebayes.answers.scenarios.running import worked_out
 from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import draw_sankey
 from reebayes.reporting.checking import (
@@ -37,7 +36,6 @@ from reebayes.reporting.checking import (
 from reebayes.reporting.dependence import indicator_block, origin_blocks
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
-from reebayes.reporting.scenarios import scenario_block
 from reebayes.reporting.tables import record_table
 from reebayes.results.description import study_of
 from reebayes.results.intervals import bands_of
@@ -451,6 +449,10 @@ def what_if(material: Material) -> dict[str, Any] | None:
     contents, names = material.contents, material.plan.scenarios
     if not names:
         return None
+    # Only now: they load scipy, which a report without scenarios does not need.
+    from reebayes.answers.scenarios.running import worked_out
+    from reebayes.reporting.scenarios import scenario_block
+
     study = material.study
     found = (worked_out(contents, study, study.scenario(name), seed=0) for name in names)
     return {"blocks": [scenario_block(contents, tree, whole=False) for tree in found]}
