@@ -132,10 +132,10 @@ def test_sankey_escapes_labels_and_writes_bands(fit: xr.DataTree) -> None:
 
 def test_sankey_ribbons_fill_their_boxes(fit: xr.DataTree) -> None:
     """What enters and what leaves a market box is equally wide."""
-    from reebayes.figures.sankey import _part, _system, _widths
+    from reebayes.figures.folding import fold, part_of, widths_of
 
-    part = _part(contents_of(fit), 2013, 0.9)
-    widths = _widths(part, _system([part]))
+    part = part_of(contents_of(fit), 2013, 0.9)
+    widths = widths_of(part, fold([part]))
     for box in ("ore_A", "metal_A", "metal_B"):
         entering = sum(link.end for link in widths.links if link.target == box)
         leaving = sum(link.start for link in widths.links if link.source == box)

@@ -91,7 +91,7 @@ ORDER = {
     ),
     "figures": (
         *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
-        *("sankey", "tornado", "panels"),
+        *("folding", "sankey", "tornado", "panels"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
