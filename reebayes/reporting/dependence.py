@@ -73,6 +73,7 @@ def _published(contents: Contents, study: Study, names: Sequence[str]) -> Iterat
     if not len(found):
         return
     signs = {"lower": "at least ", "upper": "at most "}
+    told = ""
     for _, row in found.iterrows():
         stated = next(row[end] for end in ("value", "low", "high") if not pd.isna(row[end]))
         yield {
@@ -81,8 +82,9 @@ def _published(contents: Contents, study: Study, names: Sequence[str]) -> Iterat
             "stated": f"{signs.get(row['kind'], '')}{stated:g}",
             "ours": format_band(row["median"], row["lower"], row["upper"]),
             "source": row["source"],
-            "definition": row["definition"],
+            "definition": "as above" if row["definition"] == told else row["definition"],
         }
+        told = row["definition"]
 
 
 def origin_blocks(contents: Contents, plan: Plan) -> dict[str, Any]:
