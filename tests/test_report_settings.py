@@ -99,7 +99,7 @@ CASES = [
     ('at = "use_magnets"', 'at = "use_magnet"', "origins.1", "Did you mean 'use_magnets'?"),
     ('at = "made"', 'at = "share_hidden"', "origins.2", "is a ratio or subtracts flows"),
     ('at = "use_magnets"', 'at = "nature"', "origins.1", "nothing enters 'nature'"),
-    ('"refined_in"', '"refined"', "origins", "by = source | region | registered | refined_in"),
+    ('"refined_in"', '"refined"', "origins", "by = source or region or registered or refined_in"),
     ('refined = "metal"\n', "", "refined", "write refined"),
     ("[2010, 2015]\n", '[2010, 2015]\nindicators = ["hhi"]\n', "indicators", "unknown indicator"),
     ("[2010, 2015]\n", "[2010, 2015]\nindicators = [1]\n", "indicators", "list of indicators"),

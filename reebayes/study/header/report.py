@@ -35,7 +35,7 @@ FORMS: Mapping[str, Form] = {
     "scenarios": ("a list of scenarios, each once", list_of(is_text)),
     "indicators": ("a list of indicators, each once", list_of(is_text)),
     "origins": (
-        f"a list of {{at = place, by = {' | '.join(ORIGINS)}, title = text}}, `at` at least",
+        f"a list of {{at = place, by = {' or '.join(ORIGINS)}, title = text}}, `at` at least",
         list_of(table_with({"at": is_text}, {"by": lambda by: by in ORIGINS, "title": is_text})),
     ),
     "panels": (
