@@ -34,7 +34,7 @@ def test_notebook_of_a_fit_that_is_there_runs(
     """In short form: of a few draws of the priors, which the file of a fit holds."""
     file = tmp_path / "results" / "fit.nc"
     file.parent.mkdir()
-    rb.save_fit(fit_of_worlds(rb.read_study(), chains=2, draws=6), file)
+    rb.save_fit(fit_of_worlds(rb.read_study(), chains=2, draws=4), file)
     run(ROOT / "notebooks" / "what_if.py", tmp_path, monkeypatch)
 
 
