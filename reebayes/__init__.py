@@ -46,8 +46,8 @@ What if
     `effect` tells what that does, and `plot_effect` draws it.
 Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
-    `write_report`; of a whole fit `plot_consumption`, `plot_net_exports`, `plot_triangle`,
-    `plot_unregistered` and `plot_quotas`.
+    `save_sankey`, `write_report`; of a whole fit `plot_consumption`, `plot_net_exports`,
+    `plot_triangle`, `plot_unregistered` and `plot_quotas`.
 Simulation
     `simulate_world` draws true flows and `simulate_records` their records, to test whether a fit
     recovers them; `calibrate` is simulation-based calibration.

@@ -45,6 +45,7 @@ from .figures.panels import plot_triangle as plot_triangle
 from .figures.panels import plot_unregistered as plot_unregistered
 from .figures.ranks import plot_predictive as plot_predictive
 from .figures.sankey import draw_sankey as draw_sankey
+from .figures.sankey import save_sankey as save_sankey
 from .figures.tornado import plot_tornado as plot_tornado
 from .inference.identifiability import identify as identify
 from .inference.sampling import fit as fit

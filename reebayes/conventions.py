@@ -33,6 +33,10 @@ CI_PROB = 0.9
 RATIO_UNITS = frozenset({"ratio", "fraction"})
 """Units of quantities that are one sum of flows divided by another."""
 
+BY_SOURCE, BY_REGION, BY_REGISTERED, BY_REFINED = "source", "region", "registered", "refined_in"
+ORIGINS = (BY_SOURCE, BY_REGION, BY_REGISTERED, BY_REFINED)
+"""How origins of content are told apart."""
+
 PER_YEAR = "/yr"
 
 FIT_FORMAT = 3

@@ -280,6 +280,7 @@ SHORTEST = {
     "indicators": ["indicators", "FILE.nc"],
     "origins": ["origins", "FILE.nc", "--at", "use_A"],
     "scenario": ["scenario", "FILE.nc"],
+    "figures": ["figures", "FILE.nc", "--sankey", "--out", "DIR"],
     "export": ["export", "FILE.nc", "--to", "csv"],
     "study": ["study", "RUN.toml", "--out", "DIR"],
     "init": ["init", "DIR", "--years", "2015", "--unit", "kt Co/yr"],

@@ -132,15 +132,14 @@ def test_sankey_escapes_labels_and_writes_bands(fit: xr.DataTree) -> None:
 
 def test_sankey_ribbons_fill_their_boxes(fit: xr.DataTree) -> None:
     """What enters and what leaves a market box is equally wide."""
-    from reebayes.figures.sankey import _flow_table, _ribbons
+    from reebayes.figures.folding import fold, part_of, widths_of
 
-    contents = contents_of(fit)
-    draws = fit["posterior"].to_dataset()["flows"].sel(year=2013)
-    table = _flow_table(contents, draws, 0.9)
-    ribbons = _ribbons(table[table["target"] != "residues"], contents.processes)
+    part = part_of(contents_of(fit), 2013, 0.9)
+    widths = widths_of(part, fold([part]))
     for box in ("ore_A", "metal_A", "metal_B"):
-        entering = sum(ribbon.end for ribbon in ribbons if ribbon.target == box)
-        leaving = sum(ribbon.start for ribbon in ribbons if ribbon.source == box)
+        entering = sum(link.end for link in widths.links if link.target == box)
+        leaving = sum(link.start for link in widths.links if link.source == box)
+        leaving += sum(stub.value for stub in widths.stubs if stub.node == box and stub.outward)
         assert entering == pytest.approx(leaving, rel=1e-9)
 
 

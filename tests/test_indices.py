@@ -14,13 +14,20 @@ from reebayes.answers.indices import beside_indicators, indicator_table, indicat
 from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyError
 from reebayes.model.layout import lay_out
+from reebayes.reporting.plan import plan_of
+from reebayes.reporting.sections import Material
+from reebayes.reporting.sections import indicators as indicators_section
+from reebayes.reporting.sections import origins as origins_section
+from reebayes.reporting.templating import environment
 from reebayes.results.description import study_of
 from reebayes.results.identity import unit_of
+from reebayes.results.reading import contents_of
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
 from reebayes.study import Indicator, PublishedIndicator, Study, Table, read_study
 from reebayes.study.formulas import INDICATOR_KINDS
 from reebayes.study.schema import INDICATORS, SCHEMA
+from reebayes.wording import format_band
 from tests.fakes import FLOWS, fake_fit, save_fake
 from tests.tiny import SOURCES, write_tables
 
@@ -530,3 +537,41 @@ def test_the_command_traces_origins(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "Did you mean" in capsys.readouterr().err
     assert main([*plain, "--by", "refined_in"]) == 2
     assert main([*plain, "--by", "refined_in", "--refined", "metal"]) == 0
+
+
+def test_a_report_tells_indicators_and_origins(tmp_path: Path) -> None:
+    study = read_study(own_tables(tmp_path))
+    report = {
+        "table_years": [2011, 2014], "indicators": ["hidden", "much"],
+        "origins": [{"at": "use_B", "by": "registered", "title": "Into <magnets>"},
+                    {"at": "smuggled", "by": "source"}],
+    }  # fmt: skip
+    fit = fake_fit(report=report)
+    contents = contents_of(fit)
+    material = Material(contents, plan_of(contents, None))
+    material.__dict__["study"] = study
+    found = indicators_section(material)
+    assert found is not None
+    hidden, much = found["indicators"]
+    band = rb.bands(rb.indicators(fit, "hidden", study=study)["value"].sel(year=2014)[..., 0])
+    values = [float(band[end]) for end in ("median", "lower", "upper")]
+    middle, ends = hidden["cells"][1]
+    assert f"{middle} ({ends})" == format_band(*values)
+    assert much["cells"][0] == ("P 1.00", "")
+    assert [(row["stated"], row["years"]) for row in found["beside"]] == [("at least 0.1", "2012")]
+    places = origins_section(material)
+    assert places is not None
+    registered, unregistered = places["places"][0]["rows"]
+    shares = rb.origins(fit, "use_B", "registered", years=2014).sel(origin="registered")
+    values = [float(rb.bands(shares)[end]) for end in ("median", "lower", "upper")]
+    assert "{} ({})".format(*registered["cells"][1]) == format_band(*values)
+    assert unregistered["name"] == "unregistered"
+    assert places["places"][1]["title"] == "smuggled"
+    body = environment().get_template("origins.html.j2").render(material.common | places)
+    assert "Into &lt;magnets&gt;" in body
+    body = environment().get_template("indicators.html.j2").render(material.common | found)
+    assert "Theirs." in body
+    plain = fake_fit()
+    nothing = Material(contents_of(plain), plan_of(contents_of(plain), None))
+    assert indicators_section(nothing) is None
+    assert origins_section(nothing) is None

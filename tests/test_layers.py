@@ -89,7 +89,10 @@ ORDER = {
         *("registers", "mixing", "tracing"),
         *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
-    "figures": ("style", "changes", "curves", "heatmaps", "ranks", "sankey", "tornado", "panels"),
+    "figures": (
+        *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
+        *("folding", "sankey", "tornado", "panels"),
+    ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
         *("sensitivities", "budgets", "overview", "leaving_out"),
@@ -99,7 +102,7 @@ ORDER = {
     ),
     "reporting": (
         *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
-        *("hanging", "sections", "page"),
+        *("dependence", "hanging", "sections", "page"),
     ),
     "cli": (
         "console",
@@ -110,6 +113,7 @@ ORDER = {
         "fits",
         "sensitivities",
         "scenarios",
+        "figures",
         "experiments",
         "main",
     ),

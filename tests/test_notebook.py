@@ -7,7 +7,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import reebayes as rb
 from tests.tiny import write_tables
+from tests.worlds import fit_of_worlds
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
@@ -35,21 +37,42 @@ def test_notebook_matches_its_script_and_holds_no_output(script: Path) -> None:
     assert not [cell for cell in notebook.cells if cell.get("execution_count")]
 
 
+@pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
+def test_notebook_of_a_fit_that_is_there_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In short form: of a few draws of the priors, which the file of a fit holds."""
+    file = tmp_path / "results" / "fit.nc"
+    file.parent.mkdir()
+    rb.save_fit(fit_of_worlds(rb.read_study(), chains=2, draws=4), file)
+    run(ROOT / "notebooks" / "what_if.py", tmp_path, monkeypatch)
+
+
 @pytest.mark.slow_ci
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_notebook_runs(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebook_that_fits_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(ROOT / "notebooks" / "first_fit.py", tmp_path, monkeypatch)
+
+
+@pytest.mark.slow_ci
+@pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
+def test_notebook_of_a_small_study_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(ROOT / "notebooks" / "sensitivity.py", tmp_path, monkeypatch)
+
+
+def run(script: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every cell of a notebook in a folder."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     notebook = jupytext.read(script)
     if short := SHORT.get(script.stem):
-        write_tables(tmp_path / "tiny")
+        write_tables(folder / "tiny")
         (cell,) = (c for c in notebook.cells if "parameters" in c.metadata.get("tags", ()))
         cell.source = short
     client = NotebookClient(
         notebook,
         timeout=1800,
         kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
+        resources={"metadata": {"path": str(folder)}},
     )
     client.execute()

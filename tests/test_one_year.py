@@ -11,13 +11,14 @@ import xarray as xr
 
 from reebayes.answers.drivers import driver_text
 from reebayes.figures.curves import plot_bands
-from reebayes.figures.sankey import REACH, draw_sankey
+from reebayes.figures.sankey import draw_sankey, sankey_drawing
 from reebayes.reporting.page import write_report
 from reebayes.reporting.plan import plan_of
 from reebayes.reporting.tables import record_table
 from reebayes.results.reading import contents_of
 from reebayes.results.selection import quantity
 from tests.fakes import RECORDS, REPORT, fake_fit
+from tests.test_sankey import faults
 
 YEAR = 2013
 KEPT = [str(name) for name, row in RECORDS.iterrows() if row["year"] == row["year_end"] == YEAR]
@@ -111,12 +112,11 @@ def test_recycling_stays_inside_the_picture(fit: xr.DataTree) -> None:
     constant = loose["constant_data"].to_dataset()
     empty = np.full(constant.sizes["process"], "", dtype=object)
     loose["constant_data"] = constant.assign(process_region=("process", empty))
-    drawing = draw_sankey(loose, YEAR)
-    boxes = [float(x) for x in re.findall(r'<rect x="([0-9.]+)" y="[0-9.]+" width="10"', drawing)]
-    assert len(set(boxes)) > 2
-    for x0, x1 in re.findall(r'd="M([0-9.-]+),\S+ C.* ([0-9.-]+),\S+" fill="none"', drawing):
-        assert float(x1) - REACH > 0 or float(x0) < float(x1)
-    assert "unregistered" in drawing
+    drawing = sankey_drawing(loose, YEAR)
+    boxes = [shape for shape in drawing.shapes if shape.kind == "box"]
+    assert len({shape.path[0][1][0][0] for shape in boxes}) > 2
+    assert not list(faults(drawing))
+    assert "unregistered" in drawing.svg()
     flows = loose["constant_data"].to_dataset()
     shown = flows.assign(flow_registered=xr.ones_like(flows["flow_registered"]))
     loose["constant_data"] = shown

@@ -1,13 +1,16 @@
 """The [report] table of study.toml: what it may hold and what is said of the rest."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reebayes.errors import StudyError
+from reebayes.reporting.plan import Plan
 from reebayes.study import Study, read_study
+from reebayes.study.header.report import FORMS, MEANINGS
 from tests.tiny import STUDY, write_tables
 
 REPORT = """
@@ -18,6 +21,8 @@ table = ["mined", "made"]
 table_years = [2010, 2015]
 limits = ["Nobody looked."]
 panels = [{ title = "Mining", quantities = ["mined", "mined_registered"] }]
+refined = "metal"
+origins = [{ at = "use_magnets" }, { at = "made", by = "refined_in", title = "Metal" }]
 
 [report.labels]
 mined_hidden = "Hidden mining"
@@ -91,6 +96,13 @@ CASES = [
     ("[10, 20.5]", '["10"]', "exceeds", "list of numbers"),
     ('["mined_registered"]', '["used"]', "beside.mined_hidden", "unknown quantity 'used'"),
     ('["mined_registered"]', '["share_hidden"]', "beside.mined_hidden", "no common unit"),
+    ('at = "use_magnets"', 'at = "use_magnet"', "origins.1", "Did you mean 'use_magnets'?"),
+    ('at = "made"', 'at = "share_hidden"', "origins.2", "is a ratio or subtracts flows"),
+    ('at = "use_magnets"', 'at = "nature"', "origins.1", "nothing enters 'nature'"),
+    ('"refined_in"', '"refined"', "origins", "by = source or region or registered or refined_in"),
+    ('refined = "metal"\n', "", "refined", "write refined"),
+    ("[2010, 2015]\n", '[2010, 2015]\nindicators = ["hhi"]\n', "indicators", "unknown indicator"),
+    ("[2010, 2015]\n", "[2010, 2015]\nindicators = [1]\n", "indicators", "list of indicators"),
 ]  # fmt: skip
 
 
@@ -105,7 +117,7 @@ def test_faults_of_a_report(tmp_path: Path, old: str, new: str, key: str, fragme
 
 
 def test_every_fault_of_a_report_at_once(tmp_path: Path) -> None:
-    text = REPORT.replace("2013", "1913").replace('"made"', '"maid"').replace("limits", "limit")
+    text = REPORT.replace("2013", "1913").replace('"made"]', '"maid"]').replace("limits", "limit")
     with pytest.raises(StudyError) as caught:
         study_with(tmp_path, text)
     assert len(caught.value.faults) == 3
@@ -115,6 +127,22 @@ def test_a_report_that_is_no_table(tmp_path: Path) -> None:
     text = STUDY.replace("[settings]", 'report = "short"\n\n[settings]')
     with pytest.raises(StudyError, match="'short' is not a table"):
         read_study(write_tables(tmp_path, study=text))
+
+
+def test_a_report_may_name_indicators_of_the_usual_convention(tmp_path: Path) -> None:
+    folder = write_tables(tmp_path, study=STUDY + '[report]\nindicators = ["hidden"]\n')
+    header = "indicator,kind,members,region,stage,convention,unit,reference,label\n"
+    row = "hidden,ratio,mined_hidden; mined,,mining,{},fraction,,Hidden share\n"
+    (folder / "indicators.csv").write_text(header + row.format(""))
+    assert read_study(folder).report["indicators"] == ("hidden",)
+    (folder / "indicators.csv").write_text(header + row.format("physical"))
+    with pytest.raises(StudyError, match="not given for the convention 'usgs'"):
+        read_study(folder)
+
+
+def test_a_plan_knows_every_key_of_a_report_and_the_pages_describe_it() -> None:
+    assert set(FORMS) <= {field.name for field in fields(Plan)}
+    assert set(FORMS) == set(MEANINGS)
 
 
 def test_bundled_study_has_a_report_with_the_headline_quantities() -> None:

@@ -95,13 +95,17 @@ def indicators(
     """
     contents = contents_of(fit)
     rows = _rows(study or study_of(contents), names, convention)
-    draws = _Computed(contents, group, convention, rows.known, years)
+    return _indicators(rows, _Computed(contents, group, convention, rows.known, years))
+
+
+def _indicators(rows: _Rows, draws: _Computed) -> xr.Dataset:
+    contents, convention, years = draws.contents, draws.convention, draws.years
     # In order, so that the last index is the indicator's.
     values = np.stack([draws.indicator(row.indicator) for row in rows.chosen], axis=-1)
     units = [draws.unit(row) for row in rows.chosen]
     coords = {
         INDICATOR: [row.indicator for row in rows.chosen],
-        **_named_samples(contents, group),
+        **_named_samples(contents, draws.group),
         YEAR: contents.years if years is None else [0],
         "unit": (INDICATOR, units),
         **{
@@ -191,7 +195,11 @@ def indicator_table(found: xr.Dataset, *, ci_prob: float = CI_PROB) -> pd.DataFr
 
 
 def beside_indicators(
-    fit: Fit, *, study: Study | None = None, ci_prob: float = CI_PROB
+    fit: Fit,
+    names: str | Sequence[str] | None = None,
+    *,
+    study: Study | None = None,
+    ci_prob: float = CI_PROB,
 ) -> pd.DataFrame:
     """Set published values of indicators beside those of a fit, which did not use them.
 
@@ -199,6 +207,8 @@ def beside_indicators(
     ----------
     fit : DataTree
         A fit as returned by `fit` or `open_fit`.
+    names : str or sequence of str, optional
+        Indicators of which published values are set beside; all if left out.
     study : Study, optional
         Study whose ``published_indicators.csv`` is asked; that of the fit if left out.
     ci_prob : float
@@ -221,11 +231,20 @@ def beside_indicators(
     contents = contents_of(fit)
     known = study or study_of(contents)
     evidence = {row.source for table in (known.records, known.priors) for row in table}
+    asked = [names] if isinstance(names, str) else names
+    if asked is not None:
+        require_known(asked, known.indicators.names, INDICATOR)
     rows = []
+    flows: dict[str, Draws] = {}  # read once for all rows
     for item in known.published_indicators:
+        if asked is not None and item.indicator not in asked:
+            continue
         convention = item.convention or USGS
         years = item.year if item.year_end == item.year else (item.year, item.year_end)
-        found = indicators(contents, item.indicator, convention, years=years, study=known)
+        meant = _rows(known, item.indicator, convention)
+        found = _indicators(
+            meant, _Computed(contents, POSTERIOR, convention, meant.known, years, flows)
+        )
         draws = found["value"].isel({INDICATOR: 0})
         band = bands(draws, ci_prob=ci_prob)
         low, high = stated_interval(item)

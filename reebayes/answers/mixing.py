@@ -17,11 +17,10 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
 from reebayes.answers.registers import refined_product
+from reebayes.conventions import BY_REFINED, BY_REGION, BY_REGISTERED, BY_SOURCE, ORIGINS
 from reebayes.errors import ResultError
 from reebayes.results.reading import Contents, require_known
 
-BY_SOURCE, BY_REGION, BY_REGISTERED, BY_REFINED = "source", "region", "registered", "refined_in"
-ORIGINS = (BY_SOURCE, BY_REGION, BY_REGISTERED, BY_REFINED)
 DESTINATIONS = ("process", "region", "kind")
 
 STOCKS = "stocks"

@@ -13,8 +13,18 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from reebayes.answers.mixing import BY_REFINED, BY_REGION, BY_SOURCE, Floats, Programme, System
-from reebayes.conventions import CHAIN, DRAW, FLOW, POSTERIOR, SAMPLE_DIMS, YEAR
+from reebayes.answers.mixing import Floats, Programme, System
+from reebayes.conventions import (
+    BY_REFINED,
+    BY_REGION,
+    BY_SOURCE,
+    CHAIN,
+    DRAW,
+    FLOW,
+    POSTERIOR,
+    SAMPLE_DIMS,
+    YEAR,
+)
 from reebayes.errors import ResultError
 from reebayes.results.identity import as_drawn
 from reebayes.results.reading import Contents, Fit, contents_of, require_known

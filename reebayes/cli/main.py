@@ -8,7 +8,16 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from reebayes.cli import answers, experiments, fits, readers, scenarios, sensitivities, studies
+from reebayes.cli import (
+    answers,
+    experiments,
+    figures,
+    fits,
+    readers,
+    scenarios,
+    sensitivities,
+    studies,
+)
 from reebayes.cli.console import (
     EXIT_CODES,
     INTERRUPTED,
@@ -24,7 +33,7 @@ from reebayes.provenance import package_version
 # As the help lists them.
 COMMANDS = {
     name: add
-    for group in (fits, studies, readers, answers, sensitivities, scenarios, experiments)
+    for group in (fits, studies, readers, figures, answers, sensitivities, scenarios, experiments)
     for name, add in group.adders().items()
 }
 

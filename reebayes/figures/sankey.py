@@ -1,75 +1,85 @@
-"""One year of the system as a Sankey diagram: a self-contained SVG drawing.
+"""The system as a Sankey diagram: one year or a sum over years, of a fit or of a scenario.
 
 The columns follow from the graph: each conversion (a mine, a plant) moves material one column to
-the right, and trade between markets stays within its column. Conversions are not boxes but the
-ribbons between boxes, which narrow by what they lose; nature and losses are left out.
+the right, and trade to and fro between regions stays within its column. A process that only passes
+on is no box but part of a ribbon. What enters from outside, goes into or comes out of stock and is
+lost is drawn as an arrow at its box.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from html import escape
-from textwrap import wrap
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import xarray as xr
 
-from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, PROCESS, SAMPLE_DIMS, YEAR
+from reebayes.conventions import CI_PROB
 from reebayes.errors import ResultError
+from reebayes.figures.canvas import FORMATS, Drawing, Line, Shape
+from reebayes.figures.columns import (
+    BOX,
+    EDGE,
+    FEW_COLUMNS,
+    LETTER,
+    LINE,
+    Layout,
+    Node,
+    box_height,
+    place,
+    ribbon,
+    stub_path,
+    touching,
+)
+from reebayes.figures.folding import (
+    INPUT,
+    LOSS,
+    SMALLEST,
+    STOCK,
+    Kept,
+    Part,
+    System,
+    columns_of,
+    fold,
+    kept_of,
+    labels_of,
+    part_of,
+    widths_of,
+)
+from reebayes.figures.lettering import width_of, wrapped
+from reebayes.files import write_whole
 from reebayes.results.reading import Contents, Fit, contents_of
-from reebayes.results.summaries import bands
+from reebayes.results.selection import Span
 from reebayes.wording import format_band
 
-REGISTERED_COLOUR = "#5b84b1"
-UNREGISTERED_COLOUR = "#d9822b"
-WIDTH, TOP, BOX, GAP, LINE = 1240.0, 40.0, 10.0, 34.0, 12.0
-MARGIN = 175.0  # room for the labels of the last column
-LABEL_LETTERS = 22
-ONE_WAY = 0.75  # columns
-DRAWN_HEIGHT = 460.0
-REACH = 90.0  # how far a ribbon that goes back swings out
-SMALLEST = 0.001  # share of the largest box below which a ribbon is not drawn
+REGISTERED, UNREGISTERED = "registered", "unregistered"
+COLOURS: Mapping[str, tuple[str, float]] = {
+    REGISTERED: ("#5b84b1", 0.42),
+    UNREGISTERED: ("#d9822b", 0.68),
+    INPUT: ("#3f8f5b", 0.75),
+    STOCK: ("#8a5fae", 0.75),
+    LOSS: ("#8c8c8c", 0.75),
+}
+"""Colour and opacity of what is drawn, by its name in the key."""
+
+ENDS = ("median", "lower", "upper")
+LABEL_WIDTH, LABEL_BESIDE = 128.0, 225.0  # of labels; where there is room, and in the last column
+TITLE, SMALL = 15.0, 11.0  # size of letters
+MOST_BESIDE = 1500.0  # width up to which two diagrams stand beside and not below each other
 
 
-@dataclass(frozen=True, slots=True)
-class Ribbon:
-    """Material that goes from one box to another, with its width at both ends."""
-
-    source: str
-    target: str
-    registered: bool
-    converted: bool
-    start: float
-    end: float
-    title: str
-
-
-@dataclass(slots=True)
-class Box:
-    """A process with its place in the drawing."""
-
-    process: str
-    label: str
-    band: str
-    value: float
-    column: float = 0.0
-    x: float = 0.0
-    y: float = 0.0
-
-
-def draw_sankey(fit: Fit, year: int, *, ci_prob: float = CI_PROB) -> str:
-    """Draw the flows of one year.
+def draw_sankey(fit: Fit, years: Span, *, ci_prob: float = CI_PROB) -> str:
+    """Draw the flows of one year, or their sums over several.
 
     Widths are posterior means, which balance exactly; labels are posterior medians and bands.
 
     Parameters
     ----------
     fit : DataTree
-        A fit as returned by `fit` or `open_fit`.
-    year : int
-        A year of the study.
+        A fit as returned by `fit` or `open_fit`; or what `scenario` returns, to draw factual and
+        counterfactual beside one another, in one scale; or one of the two.
+    years : int or (int, int)
+        A year, or the first and last of a sum; all years of the fit together if None.
     ci_prob : float
         Probability inside the bands of the labels.
 
@@ -81,310 +91,237 @@ def draw_sankey(fit: Fit, year: int, *, ci_prob: float = CI_PROB) -> str:
     Raises
     ------
     ResultError
-        If the study has no such year, or no flow in it.
+        If the fit has no such years, or no flow in them.
     """
+    return sankey_drawing(fit, years, ci_prob=ci_prob).svg()
+
+
+def save_sankey(fit: Fit, path: str | Path, years: Span, *, ci_prob: float = CI_PROB) -> Path:
+    """Write the flows of one year, or their sums over several, as a picture.
+
+    Parameters
+    ----------
+    fit : DataTree
+        As in `draw_sankey`.
+    path : str or Path
+        File to write, whose ending says what it is: ``.svg``, ``.pdf`` or ``.png``.
+    years, ci_prob
+        As in `draw_sankey`.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    ResultError
+        If the fit has no such years, or no flow in them, or the ending is another.
+    """
+    path = Path(path)
+    form = path.suffix.removeprefix(".").lower()
+    if form not in FORMATS:
+        raise ResultError(
+            f"{path.name!r} must end in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}."
+        )
+    drawing = sankey_drawing(fit, years, ci_prob=ci_prob)
+    return write_whole(path, lambda temporary: drawing.write(temporary, form))
+
+
+def sankey_drawing(fit: Fit, years: Span, *, ci_prob: float = CI_PROB) -> Drawing:
+    """Lay out the flows of one year or span; see `draw_sankey`."""
+    parts = [part_of(one, years, ci_prob) for one in _asked(fit)]
+    study = str(fit.attrs.get("study_name", fit.attrs.get("study", "")))
+    system = fold(parts)
+    if not system.paths and not system.outside:
+        raise ResultError(f"There are no {parts[0].what}; there is nothing to draw.")
+    return _drawn(parts, system, study, ci_prob)
+
+
+def years_of(fit: Fit) -> list[int]:
+    """Return the years that `draw_sankey` can draw of a fit or scenario."""
+    return _asked(fit)[0].years
+
+
+def _asked(fit: Fit) -> list[Contents]:
+    """The fit, or factual and counterfactual of a scenario."""
+    if isinstance(fit, xr.DataTree) and {"factual", "counterfactual"} <= {*fit.children}:
+        return [contents_of(fit.children[name]) for name in ("factual", "counterfactual")]
     contents = contents_of(fit)
     if contents.attrs.get("part") == "difference":
         raise ResultError(
             "A difference flows nowhere; draw factual and counterfactual beside one another."
         )
-    if year not in contents.years:
-        first, last = contents.years[0], contents.years[-1]
-        raise ResultError(f"Year {year} is not inside the study ({first} to {last}).")
-    draws = contents.group(POSTERIOR)["flows"].sel({YEAR: year}).load()
-    processes = contents.processes
-    table = _flow_table(contents, draws, ci_prob)
-    table = table[(table["mean"] > 0) & (table["target"].map(processes["kind"]) != "loss")]
-    ribbons = _ribbons(table, processes)
-    if not ribbons:
-        raise ResultError(f"No flow is active in {year}; there is nothing to draw.")
-    boxes = _boxes(ribbons, processes, draws, table, ci_prob)
-    scale = _place(boxes, ribbons)
-    return _svg(boxes, ribbons, scale, year, contents.unit)
-
-
-# --- from flows to boxes and ribbons ----------------------------------------------------------
-
-
-def _flow_table(contents: Contents, draws: xr.DataArray, ci_prob: float) -> pd.DataFrame:
-    """Flows with their ends and labels, and what they carry in the year drawn."""
-    band = bands(draws, ci_prob=ci_prob)
-    table = contents.flows.reindex(draws[FLOW].values.astype(str))
-    columns = {name: band[name].values for name in ("median", "lower", "upper")}
-    mean = draws.mean([dim for dim in draws.dims if dim != FLOW]).values
-    return table.assign(**columns, mean=mean)
-
-
-def _ribbons(table: pd.DataFrame, processes: pd.DataFrame) -> list[Ribbon]:
-    """Flows between drawn processes; a process that only passes on is part of its ribbon."""
-    kind = processes["kind"].to_dict()
-    inner = _passing(table, processes["kind"])
-    rows: list[Any] = list(table.itertuples())
-    onward = {row.source: row for row in rows if row.source in inner}
-    ribbons = []
-    for row in rows:
-        if row.source in inner or kind[row.source] == "environment":
-            continue
-        path: list[Any] = [row]
-        while path[-1].target in inner:
-            path.append(onward[path[-1].target])
-        title = "; ".join(
-            f"{step.label}: {format_band(step.median, step.lower, step.upper)}" for step in path
-        )
-        ribbons.append(
-            Ribbon(
-                source=row.source,
-                target=path[-1].target,
-                registered=all(step.registered for step in path),
-                converted=any(kind[step.source] == "conversion" for step in path),
-                start=row.mean,
-                end=path[-1].mean,
-                title=title,
-            )
-        )
-    return ribbons
-
-
-def _passing(table: pd.DataFrame, kind: pd.Series) -> set[str]:
-    """Processes with one inflow, not from nature, and one outflow that is not a loss.
-
-    Of stocks only those that give back to the process which they take from: what a stock passes on
-    to another is not what it takes in.
-    """
-    inflow, outflow = table.groupby("target")["source"], table.groupby("source")["target"]
-    origin = inflow.first().map(kind)
-    single = set(inflow.size()[lambda size: size == 1].index)
-    single &= set(outflow.size()[lambda size: size == 1].index)
-    back = inflow.first()[list(single)] == table.groupby("source")["target"].first()[list(single)]
-    return {
-        name
-        for name in single
-        if origin[name] != "environment" and (kind[name] != "environment" or back[name])
-    }
-
-
-def _boxes(
-    ribbons: Sequence[Ribbon],
-    processes: pd.DataFrame,
-    draws: xr.DataArray,
-    table: pd.DataFrame,
-    ci_prob: float,
-) -> dict[str, Box]:
-    """Drawn processes with their throughput, in the order of the study's table."""
-    used = {ribbon.source for ribbon in ribbons} | {ribbon.target for ribbon in ribbons}
-    boxes = {}
-    labels = processes.loc[processes.index.isin(used), "label"]
-    reached = {ribbon.target for ribbon in ribbons}
-    band = bands(_throughputs(labels.index, reached, draws, table), ci_prob=ci_prob)
-    texts = zip(*(band[key].values for key in ("median", "lower", "upper")), strict=True)
-    for (name, label), text in zip(labels.items(), texts, strict=True):
-        inward = sum(ribbon.end for ribbon in ribbons if ribbon.target == name)
-        outward = sum(ribbon.start for ribbon in ribbons if ribbon.source == name)
-        boxes[str(name)] = Box(str(name), str(label), format_band(*text), max(inward, outward))
-    _assign_columns(boxes, ribbons, processes)
-    return boxes
-
-
-def _throughputs(
-    names: pd.Index, reached: set[str], draws: xr.DataArray, table: pd.DataFrame
-) -> xr.DataArray:
-    """Draws of what enters each process; of one that no ribbon reaches, of what leaves it."""
-    flows, values = draws.indexes[FLOW], draws.transpose("chain", "draw", FLOW).values
-    sides = {side: table[side].groupby(table[side]).groups for side in ("source", "target")}
-    found = [
-        values[..., flows.get_indexer(sides["target" if name in reached else "source"][name])]
-        for name in names
-    ]
-    sums = [part.sum(axis=-1) for part in found]
-    return xr.DataArray(np.stack(sums, axis=-1), dims=(*SAMPLE_DIMS, PROCESS))
-
-
-def _assign_columns(
-    boxes: dict[str, Box], ribbons: Sequence[Ribbon], processes: pd.DataFrame
-) -> None:
-    """Longest path from the mines: conversions count one, one-way trade less; uses stand last.
-
-    What goes to and fro between regions is trade, and stays in a column; within one it is
-    recycling.
-    """
-    kind, region = processes["kind"], processes["region"]
-    trade: dict[str, set[str]] = defaultdict(set)
-    for ribbon in ribbons:
-        if not ribbon.converted:
-            trade[ribbon.source].add(ribbon.target)
-    kept: dict[tuple[str, str], float] = {}
-    onward: dict[str, set[str]] = defaultdict(set)
-    for ribbon in sorted(ribbons, key=lambda ribbon: (ribbon.converted, -ribbon.end)):
-        abroad = region[ribbon.source] != region[ribbon.target]
-        mutual = (
-            abroad and not ribbon.converted and ribbon.source in _reachable(ribbon.target, trade)
-        )
-        # A step that would close a circle (recycling) is drawn, but cannot order the columns.
-        if mutual or ribbon.source not in _reachable(ribbon.target, onward):
-            onward[ribbon.source].add(ribbon.target)
-            kept[ribbon.source, ribbon.target] = 0 if mutual else 1 if ribbon.converted else ONE_WAY
-    for _ in boxes:
-        for (source, target), step in kept.items():
-            boxes[target].column = max(boxes[target].column, boxes[source].column + step)
-    last = 1 + max(box.column for name, box in boxes.items() if kind[name] != "use")
-    for name, box in boxes.items():
-        if kind[name] == "use":
-            box.column = last
-
-
-def _reachable(start: str, onward: dict[str, set[str]]) -> set[str]:
-    seen, waiting = {start}, [start]
-    while waiting:
-        for name in onward[waiting.pop()] - seen:
-            seen.add(name)
-            waiting.append(name)
-    return seen
+    return [contents]
 
 
 # --- drawing ----------------------------------------------------------------------------------
 
 
-def _place(boxes: dict[str, Box], ribbons: Sequence[Ribbon]) -> float:
-    """Set x and y of every box; return the height of one unit of material."""
-    columns: dict[float, list[Box]] = defaultdict(list)
-    for box in boxes.values():
-        columns[box.column].append(box)
-    scale = DRAWN_HEIGHT / max(sum(box.value for box in column) for column in columns.values())
-    bottom = TOP + max(_filled(column, scale) for column in columns.values())
-    left = 10 + _room_for_loops(boxes, ribbons, scale)
-    step = (WIDTH - MARGIN - left + 10) / max(1.0, *columns)
-    for number in sorted(columns):
-        column = columns[number]
-        room = (bottom - TOP - _filled(column, scale)) / max(1, len(column) - 1)
-        even = TOP
-        for box in column:
-            box.x = left + number * step
-            centre = _centre_of_sources(box, boxes, ribbons, scale)
-            box.y = even if centre is None else centre - box.value * scale / 2
-            even += box.value * scale + GAP + room
-        _part(column, scale, bottom)
-    return scale
-
-
-def _room_for_loops(boxes: dict[str, Box], ribbons: Sequence[Ribbon], scale: float) -> float:
-    """Width that ribbons take which come round to the first column from the left."""
-    first = [r for r in ribbons if boxes[r.target].column == 0]
-    loops = [max(r.start, r.end) * scale for r in first if boxes[r.source].column >= 0]
-    return REACH + max(loops) / 2 if loops else 0.0
-
-
-def _filled(column: Sequence[Box], scale: float) -> float:
-    return sum(box.value * scale for box in column) + GAP * (len(column) - 1)
-
-
-def _centre_of_sources(
-    box: Box, boxes: dict[str, Box], ribbons: Sequence[Ribbon], scale: float
-) -> float | None:
-    pairs = [(boxes[r.source], r.end) for r in ribbons if r.target == box.process]
-    pairs = [(source, weight) for source, weight in pairs if source.column < box.column]
-    if not pairs:
-        return None
-    total = sum(weight for _, weight in pairs)
-    return sum((s.y + s.value * scale / 2) * weight for s, weight in pairs) / total
-
-
-def _part(column: Sequence[Box], scale: float, bottom: float) -> None:
-    """Keep the order and the gaps: push down from the top, then up from the bottom."""
-    limit = TOP
-    for box in column:
-        box.y = max(box.y, limit)
-        limit = box.y + box.value * scale + GAP
-    limit = bottom
-    for box in reversed(column):
-        box.y = min(box.y, limit - box.value * scale)
-        limit = box.y - GAP
-
-
-def _svg(
-    boxes: dict[str, Box], ribbons: Sequence[Ribbon], scale: float, year: int, unit: str
-) -> str:
-    bottom = max(box.y + box.value * scale for box in boxes.values()) + GAP
-    label = f"Sankey diagram of the flows of {year} in {unit}"
-    smallest = SMALLEST * max(box.value for box in boxes.values())
-    drawn = [r for r in ribbons if max(r.start, r.end) >= smallest]
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {bottom:.0f}" '
-        f'role="img" aria-label="{escape(label)}" font-family="sans-serif" font-size="11">',
-        *_key(drawn),
-        *_paths(boxes, drawn, scale),
-        *(line for box in boxes.values() for line in _box(box, scale)),
-        "</svg>",
+def _drawn(parts: Sequence[Part], system: System, study: str, ci_prob: float) -> Drawing:
+    """Draw every part with the same places and scale, beside one another or one below the other."""
+    all_widths = [widths_of(part, system) for part in parts]
+    columns = columns_of(system, [max(same, key=lambda link: link.end) for same in
+                                zip(*(w.links for w in all_widths), strict=True)])  # fmt: skip
+    kept, widest = kept_of(all_widths, system.boxes)
+    last = max(columns.values())
+    arrows = last < FEW_COLUMNS  # with more columns there is no room to write what each arrow is
+    room = {name: LABEL_BESIDE if arrows or column == last else LABEL_WIDTH
+            for name, column in columns.items()}  # fmt: skip
+    labels = [labels_of(part, system, room, ci_prob, arrows=arrows) for part in parts]
+    shown = {stub.node for stub in widest.stubs}
+    shown |= {name for link in widest.links for name in (link.source, link.target)}
+    nodes = [
+        _roomy(name, columns[name], [found[name] for found in labels])
+        for name in _ordered(system)
+        if name in shown
     ]
-    return "\n".join(parts)
+    layout = place(nodes, widest)
+    panels = []
+    for part, found in zip(parts, labels, strict=True):
+        shapes, lines = _panel(part, system, kept, layout, found)
+        panels.append((part, shapes, lines))
+    return _sheet(panels, layout, study, ci_prob)
 
 
-def _key(ribbons: Sequence[Ribbon]) -> Iterable[str]:
-    """What the two colours mean, where there are two."""
-    if len({ribbon.registered for ribbon in ribbons}) < 2:
-        return
-    pairs = ((REGISTERED_COLOUR, "registered"), (UNREGISTERED_COLOUR, "unregistered"))
-    for number, (colour, text) in enumerate(pairs):
-        x = 10 + 110 * number
-        yield f'<rect x="{x}" y="4" width="14" height="10" fill="{colour}" fill-opacity="0.7"/>'
-        yield f'<text x="{x + 19}" y="13">{text}</text>'
-
-
-def _paths(boxes: dict[str, Box], ribbons: Sequence[Ribbon], scale: float) -> Iterable[str]:
-    """Ribbons in order of where they end, so that they cross as little as possible."""
-    starts: dict[str, float] = defaultdict(float)
-    ends: dict[str, float] = defaultdict(float)
-    offset = {}
-    for number in sorted(
-        range(len(ribbons)), key=lambda n: (boxes[ribbons[n].target].y, boxes[ribbons[n].target].x)
-    ):
-        ribbon = ribbons[number]
-        offset[number] = starts[ribbon.source]
-        starts[ribbon.source] += ribbon.start * scale
-    for number in sorted(
-        range(len(ribbons)), key=lambda n: (boxes[ribbons[n].source].y, boxes[ribbons[n].source].x)
-    ):
-        ribbon = ribbons[number]
-        source, target = boxes[ribbon.source], boxes[ribbon.target]
-        begin = source.y + offset[number]
-        end = target.y + ends[ribbon.target]
-        ends[ribbon.target] += ribbon.end * scale
-        yield _path(ribbon, (source.x + BOX, begin), (target.x, end), scale)
-
-
-def _path(
-    ribbon: Ribbon, begin: tuple[float, float], end: tuple[float, float], scale: float
-) -> str:
-    (x0, y0), (x1, y1) = begin, end
-    thick0, thick1 = max(ribbon.start * scale, 0.4), max(ribbon.end * scale, 0.4)
-    colour = REGISTERED_COLOUR if ribbon.registered else UNREGISTERED_COLOUR
-    opacity = 0.42 if ribbon.registered else 0.68
-    title = f"<title>{escape(ribbon.title)}</title></path>"
-    if x1 < x0:  # trade within a column: leaves to the right, comes round from the left
-        y0, y1, reach = y0 + thick0 / 2, y1 + thick1 / 2, min(34 + 0.12 * abs(y1 - y0), REACH)
-        shape = f"M{x0:.1f},{y0:.1f} C{x0 + reach:.1f},{y0:.1f} {x1 - reach:.1f},{y1:.1f} "
-        return (
-            f'<path d="{shape}{x1:.1f},{y1:.1f}" fill="none" stroke="{colour}" '
-            f'stroke-opacity="{opacity}" stroke-width="{thick0:.1f}">{title}'
-        )
-    a = b = (x0 + x1) / 2
-    shape = (
-        f"M{x0:.1f},{y0:.1f} C{a:.1f},{y0:.1f} {b:.1f},{y1:.1f} {x1:.1f},{y1:.1f} "
-        f"v{thick1:.1f} C{b:.1f},{y1 + thick1:.1f} {a:.1f},{y0 + thick0:.1f} "
-        f"{x0:.1f},{y0 + thick0:.1f} Z"
+def _roomy(name: str, column: int, variants: Sequence[Sequence[tuple[str, bool]]]) -> Node:
+    """A node whose label is as wide and as high as the largest of its variants."""
+    longest = max(variants, key=len)
+    widest = max(
+        (line for variant in variants for line in variant),
+        key=lambda line: width_of(line[0], LETTER, bold=line[1]),
     )
-    return f'<path d="{shape}" fill="{colour}" fill-opacity="{opacity}">{title}'
+    return Node(name, [widest, *longest[1:]], column)
 
 
-def _box(box: Box, scale: float) -> Iterable[str]:
-    height = max(box.value * scale, 1.0)
-    name = wrap(box.label, LABEL_LETTERS)
-    x, y = box.x + BOX + 4, box.y + height / 2 - LINE * (len(name) - 1) / 2
-    yield (
-        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{BOX:.0f}" height="{height:.1f}" '
-        'fill="#333"/>'
+def _ordered(system: System) -> list[str]:
+    """Boxes region by region, as the study's table names them."""
+    regions = list(dict.fromkeys(system.processes["region"][name] for name in system.boxes))
+    return sorted(system.boxes, key=lambda name: regions.index(system.processes["region"][name]))
+
+
+def _panel(
+    part: Part, system: System, kept: Kept, layout: Layout,
+    labels: Mapping[str, Sequence[tuple[str, bool]]],
+) -> tuple[list[Shape], list[Line]]:  # fmt: skip
+    """Shapes and labels of one part."""
+    widths = widths_of(part, system, kept)
+    ends = touching(layout, widths)
+    shapes = []
+    for number, link in enumerate(widths.links):
+        if max(link.start, link.end) > 0:
+            path = system.paths[kept.links[number]]
+            registered = bool(part.table["registered"][list(path)].all())
+            colour = COLOURS[REGISTERED if registered else UNREGISTERED]
+            steps = ribbon(layout, number, widths, ends)
+            touches = (link.source, link.target)
+            shapes.append(Shape("ribbon", steps, *colour, _told(part, path), touches))
+    for number, stub in enumerate(widths.stubs):
+        if stub.value > 0:
+            kind, flows = _arrow(system, kept.stubs[number])
+            steps = stub_path(layout, number, widths, ends)
+            shapes.append(Shape("stub", steps, *COLOURS[kind], _told(part, flows), (stub.node,)))
+    lines: list[Line] = []
+    for name in layout.nodes:
+        height = box_height(layout, name, widths)
+        x, y = layout.box_left(name), layout.box_top(name)
+        shapes.append(Shape("box", _rectangle(x, y, BOX, height), "#333", touches=(name,)))
+        lines += _label(layout, name, labels[name], x, y)
+    return shapes, lines
+
+
+def _arrow(system: System, number: int) -> tuple[str, Sequence[str]]:
+    """Kind and flows of an arrow."""
+    if number < len(system.outside):
+        _, _, kind, flow = system.outside[number]
+        return kind, [flow]
+    return LOSS, system.lost[number - len(system.outside)]
+
+
+def _told(part: Part, flows: Sequence[str]) -> str:
+    rows: list[Any] = [part.table.loc[flow] for flow in flows]
+    return "; ".join(
+        f"{row['label']}: {format_band(*(float(row[end]) for end in ENDS))}" for row in rows
     )
-    for number, (line, weight) in enumerate([*((n, "bold") for n in name), (box.band, "normal")]):
-        yield (
-            f'<text x="{x:.1f}" y="{y + LINE * number:.1f}" font-weight="{weight}" '
-            f'paint-order="stroke" stroke="#fff" stroke-width="3">{escape(line)}</text>'
-        )
+
+
+def _label(
+    layout: Layout, name: str, label: Sequence[tuple[str, bool]], x: float, y: float
+) -> Iterator[Line]:
+    """Lines above a box, the last just over it; or on the right of it."""
+    if layout.nodes[name].lines:
+        x, first = layout.lefts[layout.nodes[name].column], y - LINE * len(label) + LETTER - 2.0
+    else:
+        x, first = x + BOX + 5.0, y + LETTER - 1.0
+    for number, (text, bold) in enumerate(label):
+        yield Line(x, first + LINE * number, text, LETTER, bold, of=name)
+
+
+def _rectangle(x: float, y: float, width: float, height: float) -> list[Any]:
+    corners = [(x + width, y), (x + width, y + height), (x, y + height)]
+    return [("M", [(x, y)]), *(("L", [corner]) for corner in corners)]
+
+
+def _sheet(
+    panels: Sequence[tuple[Part, list[Shape], list[Line]]], layout: Layout, study: str,
+    ci_prob: float,
+) -> Drawing:  # fmt: skip
+    """Put the panels on one sheet, below a title, what the widths are, and a key."""
+    beside = len(panels) > 1 and 2 * layout.width <= MOST_BESIDE
+    width = layout.width * (len(panels) if beside else 1)
+    part = panels[0][0]
+    heading = f"{study}: {part.what}" if study else part.what.capitalize()
+    title = f"Sankey diagram of the {part.what} in {part.unit}"
+    explained = (
+        f"{part.unit}. Widths: posterior means. Numbers: median and {100 * ci_prob:g} % band of "
+        "what passes through. "
+        f"Not drawn: below {100 * SMALLEST:g} % of the largest."
+    )
+    if any(one.contents.attrs.get("part") == "counterfactual" for one, *_ in panels):
+        explained += " What is stranded or lost in the scenario does not leave its box."
+    lines, y = [], EDGE
+    for text, size, bold in ((heading, TITLE, True), (explained, SMALL, False)):
+        for line in wrapped(text, width - 2 * EDGE, size, bold=bold):
+            y += size + 3.0
+            lines.append(Line(EDGE, y, line, size, bold))
+    shapes: list[Shape] = []
+    y = _key([shape for _, some, _ in panels for shape in some], shapes, lines, width, y + 6.0)
+    top = y + 10.0
+    for number, (one, some, texts) in enumerate(panels):
+        x = layout.width * number if beside else 0.0
+        head = 0.0
+        if len(panels) > 1:
+            for line in wrapped(_heading(one), layout.width - 2 * EDGE, SMALL + 2, bold=True):
+                head += SMALL + 6.0
+                lines.append(Line(x + EDGE, top + head, line, SMALL + 2, bold=True))
+            head += 8.0
+        shapes += [shape.shifted(x, top + head, number) for shape in some]
+        lines += [line.shifted(x, top + head) for line in texts]
+        if not beside:
+            top += head + layout.height + EDGE
+    height = top + head + layout.height + EDGE if beside else top
+    return Drawing(width, height, title, shapes, lines)
+
+
+def _heading(part: Part) -> str:
+    if part.contents.attrs.get("part") == "factual":
+        return "As it was"
+    return f"Scenario: {part.contents.attrs.get('label', '')}"
+
+
+def _key(
+    drawn: Sequence[Shape], shapes: list[Shape], lines: list[Line], width: float, y: float
+) -> float:
+    """What the colours mean, of those that are there; return where it ends."""
+    found = {shape.colour for shape in drawn}
+    x, names = EDGE, [name for name, (colour, _) in COLOURS.items() if colour in found]
+    if REGISTERED in names and UNREGISTERED not in names:
+        names.remove(REGISTERED)
+    for name in names:
+        needed = 20.0 + width_of(name, SMALL)
+        if x > EDGE and x + needed > width - EDGE:
+            x, y = EDGE, y + SMALL + 5.0
+        shapes.append(Shape("key", _rectangle(x, y, 14.0, 10.0), *COLOURS[name]))
+        lines.append(Line(x + 19.0, y + 9.0, name, SMALL))
+        x += needed + 18.0
+    return y + (SMALL if names else 0.0)

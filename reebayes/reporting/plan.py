@@ -40,6 +40,12 @@ class Plan:
         Year of the Sankey diagram (fallback: the last).
     scenarios : list of str
         Scenarios whose effect is told.
+    indicators : list of str
+        Indicators that are told in the years of the table.
+    origins : list of {at, by, title}
+        Places whose content is traced to where it came from.
+    refined : str
+        Product whose making counts as refining.
     limits : list of str
         Paragraphs on the limitations of the study.
     one_year : int, optional
@@ -55,6 +61,9 @@ class Plan:
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
     panels: Sequence[Mapping[str, Any]] = ()
     scenarios: Sequence[str] = ()
+    indicators: Sequence[str] = ()
+    origins: Sequence[Mapping[str, str]] = ()
+    refined: str = ""
     limits: Sequence[str] = ()
     one_year: int | None = None
 

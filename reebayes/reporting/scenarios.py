@@ -133,7 +133,6 @@ def scenario_block(
     table = effect(tree, years=years, x=x)
     known = contents_of(tree.children[FACTUAL]).years
     gaps = [what for what in WHATS if what != "use" and (table["what"] == what).any()]
-    parts = dict.fromkeys((FACTUAL, COUNTERFACTUAL))
     last = years if isinstance(years, int) else years[1] if years else known[-1]
     return {
         "name": tree.attrs["scenario"],
@@ -148,9 +147,7 @@ def scenario_block(
         "gaps": _rows(table[table["what"].isin(gaps)]) if whole else [],
         "figure": _effect_figure(table, ["use", *(gaps if whole else ())]),
         "by_year": _years_figure(tree) if whole and len(known) > 1 else None,
-        "sankeys": {part: Markup(draw_sankey(tree.children[part], last)) for part in parts}
-        if whole
-        else {},
+        "sankey": Markup(draw_sankey(tree, last)) if whole else "",
         "sankey_year": last,
         "whole": whole,
     }

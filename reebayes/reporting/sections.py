@@ -24,7 +24,6 @@ from reebayes.answers.drivers import (
     pull_text,
     z_text,
 )
-from reebayes.answers.scenarios.running import worked_out
 from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import draw_sankey
 from reebayes.reporting.checking import (
@@ -34,10 +33,10 @@ from reebayes.reporting.checking import (
     stated_text,
     years_between,
 )
+from reebayes.reporting.dependence import indicator_block, origin_blocks
 from reebayes.reporting.hanging import first_sentences, hanging_blocks
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
-from reebayes.reporting.scenarios import scenario_block
 from reebayes.reporting.tables import record_table
 from reebayes.results.description import study_of
 from reebayes.results.intervals import bands_of
@@ -50,6 +49,7 @@ from reebayes.wording import format_band, format_value, without_per_year
 if TYPE_CHECKING:
     from reebayes.answers.hangs import SensitivitySummary
     from reebayes.answers.scores import Comparison
+    from reebayes.study import Study
 
 GATE_LABELS = {
     "rhat_max": "Largest R-hat",
@@ -117,6 +117,11 @@ class Material:
     def drivers(self) -> Drivers:
         """Contraction, influence and conflict of the headline quantities."""
         return gather_drivers(self.contents, self.plan.headline)
+
+    @cached_property
+    def study(self) -> Study:
+        """The study that travels with the fit."""
+        return study_of(self.contents)
 
     @property
     def common(self) -> dict[str, Any]:
@@ -460,9 +465,25 @@ def what_if(material: Material) -> dict[str, Any] | None:
     contents, names = material.contents, material.plan.scenarios
     if not names:
         return None
-    study = study_of(contents)
+    # Only now: they load scipy, which a report without scenarios does not need.
+    from reebayes.answers.scenarios.running import worked_out
+    from reebayes.reporting.scenarios import scenario_block
+
+    study = material.study
     found = (worked_out(contents, study, study.scenario(name), seed=0) for name in names)
     return {"blocks": [scenario_block(contents, tree, whole=False) for tree in found]}
+
+
+def indicators(material: Material) -> dict[str, Any] | None:
+    """Gather the indicators that the study's report names."""
+    if not material.plan.indicators:
+        return None
+    return indicator_block(material.contents, material.study, material.plan)
+
+
+def origins(material: Material) -> dict[str, Any] | None:
+    """Gather where content came from at the places that the study's report names."""
+    return origin_blocks(material.contents, material.plan) if material.plan.origins else None
 
 
 def _short(value: object) -> str:
@@ -489,6 +510,8 @@ SECTIONS: Sequence[Section] = (
     Section("years", _years_title, year_by_year),
     Section("system", lambda plan: f"The system in {plan.sankey_year}", system),
     Section("table", _titled("All quantities"), all_quantities),
+    Section("indicators", _titled("Indicators"), indicators),
+    Section("origins", _titled("Origins"), origins),
     Section("what_if", _titled("What if"), what_if),
     Section("checks", _titled("Model checking"), checks),
     Section("limits", _titled("Limitations"), limits),

@@ -22,8 +22,14 @@ from reebayes.study.checks.published import check_published
 from reebayes.study.checks.records import check_records
 from reebayes.study.checks.scenarios import check_scenarios, sound_scenarios
 from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.formulas import USGS
 from reebayes.study.header.frozen import Settings
-from reebayes.study.header.report import named_quantities, named_years
+from reebayes.study.header.report import (
+    asks_for_refining,
+    named_places,
+    named_quantities,
+    named_years,
+)
 from reebayes.study.header.settings import TABLE
 from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.scenarios import Scenario, scenario_of
@@ -232,6 +238,7 @@ def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
         name = report["refined"]
         message = f"unknown product {quoted(name)}. {suggestion(name, dict.fromkeys(products))}"
         yield Fault(TABLE, None, "report.refined", name, message)
+    yield from _check_answers(draft, context)
     for name in report.get("exceeds", {}):
         if name in context.terms and context.is_ratio(name):
             message = f"{name!r} is a ratio, and a ratio is not added up over years; remove it"
@@ -242,3 +249,42 @@ def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
             if both and context.is_ratio(name) != context.is_ratio(other):
                 message = f"{other!r} and {name!r} have no common unit; one of them is a ratio"
                 yield Fault(TABLE, None, f"report.beside.{name}", other, message)
+
+
+def _check_answers(draft: Draft, context: Context) -> Iterator[Fault]:
+    """Indicators and origins that the report asks for."""
+    report = draft.header.report
+    rows = [entry.item for entry in draft.indicators if not unreadable(entry, "indicator")]
+    known = dict.fromkeys(row.indicator for row in rows)
+    usual = {row.indicator for row in rows if row.convention in ("", USGS)}
+    for name in report.get("indicators", ()):
+        if name not in known:
+            message = f"unknown indicator {quoted(name)}. {suggestion(name, known)}".strip()
+            yield Fault(TABLE, None, "report.indicators", name, message)
+        elif name not in usual:
+            message = f"{name!r} is not given for the convention {USGS!r}; a report uses that one"
+            yield Fault(TABLE, None, "report.indicators", name, message)
+    for key, name in named_places(report):
+        message = _untraceable(name, context)
+        if message:
+            yield Fault(TABLE, None, f"report.{key}", name, message)
+    if asks_for_refining(report) and "refined" not in report:
+        message = "origins by 'refined_in' need the product whose making is refining; write refined"
+        yield Fault(TABLE, None, "report.refined", "", message)
+
+
+def _untraceable(place_: str, context: Context) -> str:
+    """Say why content at a place has no origins; empty if it has."""
+    if place_ in context.flows:
+        return ""
+    if place_ in context.processes:
+        enters = not context.linked or context.inflows(place_)
+        return "" if enters else f"nothing enters {place_!r}"
+    if place_ not in context.terms:
+        names = [*context.processes, *context.flows, *context.terms]
+        near = suggestion(place_, names)
+        return f"unknown process, flow or quantity {quoted(place_)}. {near}".strip()
+    subtracts = any(entry.item.weight < 0 for entry in context.terms[place_])
+    if subtracts or context.is_ratio(place_):
+        return f"{place_!r} is a ratio or subtracts flows, and has no origins as a whole"
+    return ""

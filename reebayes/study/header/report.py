@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reebayes.conventions import BY_REFINED, ORIGINS
 from reebayes.study.header.forms import (
     Form,
     is_number,
@@ -32,6 +33,11 @@ FORMS: Mapping[str, Form] = {
     ),
     "refined": ("a product, such as oxide", is_text),
     "scenarios": ("a list of scenarios, each once", list_of(is_text)),
+    "indicators": ("a list of indicators, each once", list_of(is_text)),
+    "origins": (
+        f"a list of {{at = place, by = {' or '.join(ORIGINS)}, title = text}}, `at` at least",
+        list_of(table_with({"at": is_text}, {"by": lambda by: by in ORIGINS, "title": is_text})),
+    ),
     "panels": (
         "a list of {title = text, quantities = list}",
         list_of(table_with({"title": is_text, "quantities": list_of(is_text)})),
@@ -50,6 +56,12 @@ MEANINGS: Mapping[str, str] = {
     "exceeds": "Thresholds x of the probability that the sum over all years (of a study of one "
     "year, its value) is above x. Left out: round numbers about the prior median.",
     "beside": "Other quantities whose records are drawn, hollow, beside a headline quantity.",
+    "refined": "Product whose making counts as refining, where content is traced or counted.",
+    "scenarios": "Scenarios whose effect is told.",
+    "indicators": "Indicators of `indicators.csv` that are told, in the years of the table, beside "
+    "published values of them.",
+    "origins": "Processes, flows or quantities whose content is traced to where it came from, in "
+    "the years of the table. `by` left out: `region`.",
     "panels": "Small plots side by side. Left out, with `headline`: what records observe.",
 }
 """What each key makes the report show."""
@@ -75,3 +87,14 @@ def named_years(report: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     if "sankey_year" in report:
         yield "sankey_year", report["sankey_year"]
     yield from (("table_years", year) for year in report.get("table_years", ()))
+
+
+def named_places(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Iterate over every place whose origins are asked: its key and the name."""
+    for number, asked in enumerate(report.get("origins", ()), 1):
+        yield f"origins.{number}", asked["at"]
+
+
+def asks_for_refining(report: Mapping[str, Any]) -> bool:
+    """Return whether origins are told apart by where they were refined."""
+    return any(asked.get("by") == BY_REFINED for asked in report.get("origins", ()))
