@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1]
 
 DEFAULT = "rare_earths"
-EXAMPLES = {DEFAULT: ("_data", "data"), "zinc": ("_examples/zinc", "examples/zinc")}
+EXAMPLES = {DEFAULT: ("_data", "data"), "zinc": ("_data/examples/zinc", "data/examples/zinc")}
 """Studies that come with the package: their directories in a wheel, and in a clone."""
 
 
