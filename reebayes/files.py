@@ -135,6 +135,11 @@ def _followed(path: Path) -> Path:
         return path
 
 
+def write_text_whole(target: Path, text: str) -> Path:
+    """Write a text whole or not at all, its line ends as they are; see `write_whole`."""
+    return write_whole(target, lambda place: place.write_bytes(text.encode()))
+
+
 def write_whole(target: Path, write: Callable[[Path], object]) -> Path:
     """Write a file whole or not at all: under a temporary name beside it, then renamed.
 

@@ -203,9 +203,12 @@ def test_a_summary_is_made_once_and_found_again(
     overview.kept_summary(named, path, study=study)
     assert calls == ["made", "made"]
     with monkeypatch.context() as patched:
-        patched.setattr(overview, "code_hash", lambda: "other code")
+        patched.setattr(overview, "code_hash", lambda spared: "other code")
         overview.kept_summary(named, path, study=study)
     assert len(calls) == 3
+    cut = named.isel(draw=slice(0, 100))
+    overview.kept_summary(cut, path, study=study)
+    assert len(calls) == 4
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(

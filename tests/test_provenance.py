@@ -216,8 +216,10 @@ def test_code_that_only_reads_is_no_part_of_what_draws_depend_on(
         (tmp_path / folder / "code.py").write_text("x = 1\n")
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
     usual = provenance.code_hash.__wrapped__()
+    everything = provenance.code_hash.__wrapped__(spared=())
     (tmp_path / "reporting" / "code.py").write_text("x = 2\n")
     assert provenance.code_hash.__wrapped__() == usual
+    assert provenance.code_hash.__wrapped__(spared=()) != everything
     (tmp_path / "inference" / "code.py").write_text("x = 2\n")
     assert provenance.code_hash.__wrapped__() != usual
 

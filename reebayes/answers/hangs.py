@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pandas as pd
 
-from reebayes.files import write_whole
+from reebayes.files import write_text_whole
 from reebayes.results.selection import Span
 
 _TABLES = ("slopes", "budgets", "figures")
@@ -55,7 +55,7 @@ class SensitivitySummary:
             for name in _TABLES
         }
         text = json.dumps({"key": key, "digest": self.digest, "years": self.years, **tables})
-        write_whole(path, lambda place: place.write_text(text, encoding="utf-8"))
+        write_text_whole(path, text)
 
     @classmethod
     def kept(cls, path: Path, key: str) -> Self | None:

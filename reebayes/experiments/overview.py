@@ -10,7 +10,7 @@ import numpy as np
 
 from reebayes.answers.hangs import SensitivitySummary
 from reebayes.answers.information import values_of_information
-from reebayes.conventions import QUANTITY
+from reebayes.conventions import POSTERIOR, QUANTITY
 from reebayes.errors import ResultError
 from reebayes.experiments.budgets import uncertainty_budgets
 from reebayes.experiments.sensitivities import sensitivities, study_in
@@ -82,7 +82,11 @@ def kept_summary(fit: Fit, path: Path, *, study: Study) -> SensitivitySummary:
     """
     contents = contents_of(fit)
     digest = contents.attrs.get("digest", "")
-    key = digest_of({"fit": digest, "code": code_hash(), "answers": _asked(contents, None)})
+    # a fit from which draws were cut has the digest of the whole
+    sizes = dict(contents.group(POSTERIOR).sizes)
+    asked = {"answers": _asked(contents, None), "sizes": sizes}
+    # readers compute the answers, so their code counts too
+    key = digest_of({"fit": digest, "code": code_hash(spared=()), **asked})
     if digest and (kept := SensitivitySummary.kept(path, key)):
         return kept.with_limits(contents.report.get("limits", ()))
     made = sensitivity_summary(fit, study=study)

@@ -24,7 +24,17 @@ from reebayes.inference.convergence import bfmi, ess_bulk, ess_tail, rhat
 from reebayes.inference.coordinates import over_draws
 from reebayes.inference.datatree import quantity_draws
 from reebayes.inference.density import gradients
-from reebayes.inference.sampling import CHAINS, DRAWS, THIN, TUNE, Run, draw, find_coordinates
+from reebayes.inference.sampling import (
+    CHAINS,
+    DRAWS,
+    SECOND_ACCEPT,
+    TARGET_ACCEPT,
+    THIN,
+    TUNE,
+    Run,
+    draw,
+    find_coordinates,
+)
 from reebayes.model.kernels import Whitening
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.unknowns import Floats
@@ -71,8 +81,8 @@ class RefitSettings:
     tune: int = 60
     draws: int = 500
     thin: int = 1
-    accept: float = 0.87
-    second_accept: float = 0.95
+    accept: float = TARGET_ACCEPT
+    second_accept: float = SECOND_ACCEPT
     gate: Gate = SHORT
 
     def run(self, seed: int, *, second: bool, cores: int | None) -> Run:

@@ -246,7 +246,7 @@ def told_divergences(stats: xr.Dataset, places: Sequence[str] = ()) -> str:
     Returns
     -------
     str
-        Such as "2 of 8,000 transitions diverged (0.025 %), around smuggled_CN[2003]".
+        Such as "2 of 8,000 transitions diverged (0.00025), around smuggled_CN[2003]".
     """
     count, total = int(stats["diverging"].sum()), stats["diverging"].size
     around = f", around {listed(places)}" if places else ""

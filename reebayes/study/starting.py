@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from reebayes.errors import Fault, StudyError
-from reebayes.files import write_whole
+from reebayes.files import write_text_whole
 from reebayes.study.header.settings import TABLE, unit_message
 from reebayes.study.schema import (
     CATALOGUE,
@@ -143,12 +142,8 @@ def start_study(folder: str | Path, first: int, last: int, unit: str) -> Path:
     if faults:
         raise StudyError(faults)
     for name, text in _texts(first, last, unit).items():
-        write_whole(folder / name, partial(_write, content=text.encode()))
+        write_text_whole(folder / name, text)
     return folder
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def _faults(folder: Path, first: int, last: int, unit: str) -> Iterator[Fault]:

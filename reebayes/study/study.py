@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from reebayes.errors import Fault, StudyError
-from reebayes.files import write_whole
+from reebayes.files import write_text_whole
 from reebayes.study.changes import changed, check_variants, unheard
 from reebayes.study.checks.whole import (
     check_draft,
@@ -449,7 +449,7 @@ class Study:
             message = f"{folder} holds a study; give an empty directory"
             raise StudyError([Fault(name, None, "", "", message) for name in there])
         for name, text in self.texts.items():
-            write_whole(folder / name, partial(_write, content=text.encode()))
+            write_text_whole(folder / name, text)
         return folder
 
     def __repr__(self) -> str:
@@ -561,10 +561,6 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
     if recalled or not any(record.status == RECALLED for record in study.records):
         return study
     return study._without_recalled(draft)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def _draft_of(study: Study, **tables: Any) -> Draft:

@@ -32,7 +32,7 @@ from reebayes.experiments.calibration.drawing import draw_coverage, draw_ranks
 from reebayes.experiments.calibration.estimands import Estimand, list_estimands
 from reebayes.experiments.calibration.refitting import SamplerSettings, Task, diagnostics_of
 from reebayes.experiments.calibration.running import read_outcomes, run_tasks
-from reebayes.files import write_whole
+from reebayes.files import write_text_whole, write_whole
 from reebayes.model.unknowns import Floats
 from reebayes.study import Study
 from reebayes.wording import listed
@@ -230,7 +230,7 @@ def _write(
     for name, table in tables.items():
         write_whole(folder / f"{name}.csv", partial(table.to_csv, index=False, float_format="%.4g"))
     text = f"{result.verdict}\n"
-    write_whole(folder / "verdict.txt", lambda path: path.write_text(text, encoding="utf-8"))
+    write_text_whole(folder / "verdict.txt", text)
     pictures = {"coverage.png": draw_coverage(result.coverage)}
     if WELL_SPECIFIED in values:
         pictures["ranks.png"] = draw_ranks(

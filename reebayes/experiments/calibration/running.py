@@ -11,7 +11,7 @@ from reebayes.errors import FitError, ResultError
 from reebayes.experiments.calibration.refitting import Task, refit
 from reebayes.experiments.cases import Case, read_outcome
 from reebayes.experiments.engine import run_cases
-from reebayes.files import plain_file, write_whole
+from reebayes.files import plain_file, write_text_whole
 from reebayes.provenance import asked_for, differing
 
 SETTINGS = "run.json"
@@ -87,7 +87,7 @@ def _claim(folder: Path, purpose: dict[str, Any]) -> None:
     plain_file(path)  # whoever opens a pipe waits for a writer
     if not path.exists():
         text = json.dumps(purpose, indent=2) + "\n"
-        write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
+        write_text_whole(path, text)
         return
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
