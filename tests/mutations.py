@@ -164,7 +164,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "location[r] = location[r] + above[r] / below[r]", ("tests/test_model.py", "-k",
          "written_apart and shared")),
     _bug("the slope of a signed figure by its bias is that of a log", "reebayes/model/kernels.py",
-         "shift_bar[r] = above_bar[r] * above[r]", "shift_bar[r] = location_bar[r]",
+         "shift_bar[r] = above_bar[r] * above[r]", "shift_bar[r] = own_bar",
          ("tests/test_kernels.py", "-k", "locations")),
     _bug("a signed ratio does not feel what is below it", "reebayes/model/kernels.py",
          "below_bar[r] = -above_bar[r] * above[r] / below[r]", "below_bar[r] = 0.0",

@@ -123,7 +123,7 @@ ORDER = {
 DOORS = {
     "study": {
         *("study", "study.edits", "study.runfile", "study.formulas", "study.kinds"),
-        *("study.targets", "study.schema", "study.scenarios"),
+        *("study.targets", "study.schema", "study.scenarios", "study.compositions"),
     },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},

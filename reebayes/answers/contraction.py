@@ -398,12 +398,15 @@ def _pairs(table: pd.DataFrame, state: str) -> str:
 
 
 def _reported(contents: Contents) -> dict[tuple[str, str], list[int]]:
-    """Years of the records of every quantity and reporter that has a bias."""
+    """Years of the records of every quantity and reporter that has a bias.
+
+    Parts of compositions are not among them: a bias that all parts have in common moves none.
+    """
     biased = {str(name) for name in contents.group(POSTERIOR)[REPORTER].values}
     years: dict[tuple[str, str], set[int]] = {}
     rows: Iterable[Any] = contents.records.itertuples()
     for row in rows:
-        if row.reporter in biased:
+        if row.reporter in biased and not row.composition:
             span = range(int(row.year), int(row.year_end) + 1)
             years.setdefault((str(row.reporter), str(row.quantity)), set()).update(span)
     return {pair: sorted(found) for pair, found in years.items()}

@@ -184,10 +184,11 @@ def _pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
 
 def _terms(contents: Contents, by: str) -> tuple[Floats, pd.DataFrame]:
     """Log-likelihoods (draw, what is left out), and what is known of each."""
-    terms = _flat(contents.log_likelihood)
     records = contents.records
     if by == RECORD:
-        return terms, records[list(_KEYS)].copy()
+        return _flat(contents.lost_log_likelihood), records[list(_KEYS)].copy()
+    # a composition is all of one reporter, source and kind
+    terms = _flat(contents.log_likelihood)
     names = records[by]
     counts = names.value_counts(sort=False).sort_index()
     summed = np.empty((len(terms), len(counts)))
@@ -229,8 +230,9 @@ def disagreement(
         One row per record, the largest conflict first; records that carry no information are left
         out. ``z``: the printed figure less what the rest of the records expects such a
         record to say, its own error included, in standard deviations on the scale of its
-        error (logs, but for signed figures); for bounds and ranges, the normal deviate whose two
-        tails hold as little as the stated side.
+        error (logs, but for signed figures; of a part of a composition the log of its ratio to the
+        rest of its table, which is among what the rest says); for bounds and ranges, the normal
+        deviate whose two tails hold as little as the stated side.
         ``tail``: the probability of a conflict at least as large. ``stated`` and
         ``expected``, ``expected_lower``, ``expected_upper`` in the unit of the study (NaN
         ``stated`` for bounds). ``khat`` of the weights; where it is not ``reliable`` the rest is
@@ -277,12 +279,14 @@ def _noise_variance(contents: Contents, table: pd.DataFrame) -> Floats:
     square = floor + (1 - floor) * (noise**2).mean(("chain", "draw"))
     settings = contents.settings
     # a reporter without a multiplier has its errors as stated
+    stated = contents.parts["sd"].reindex(table.index).fillna(table["sd"])
     variance = table[REPORTER].map(square.to_series()).fillna(1.0).to_numpy() * np.square(
-        table["sd"].to_numpy()
+        stated.to_numpy(dtype=float)
     )
     if settings.get("error_distribution") == "student_t":
         freedom = float(settings.get("degrees_of_freedom", 5))
-        variance *= freedom / (freedom - 2) if freedom > 2 else 1.0
+        part = table.index.isin(contents.parts.index)  # normal whatever others are
+        variance *= np.where(part, 1.0, freedom / (freedom - 2) if freedom > 2 else 1.0)
     return np.asarray(variance, dtype=np.float64)
 
 
@@ -338,7 +342,7 @@ def _scores(
             least = max(float(inside[n]), np.finfo(float).tiny)
             z[n] = -_side_of(row.kind)(row, centre[n]) * NormalDist().inv_cdf(least / 2)
             tail[n] = inside[n]
-    return {"z": z, "tail": tail, "stated": off_scale(stated, table["kind"])}
+    return {"z": z, "tail": tail, "stated": off_scale(stated, table["kind"], table["whole"])}
 
 
 def _no_side(record: Any, centre: float) -> float:
@@ -365,4 +369,5 @@ def _expected(
 ) -> dict[str, Floats]:
     reach = NormalDist().inv_cdf((1 + ci_prob) / 2) * spread
     ends = {"expected": centre, "expected_lower": centre - reach, "expected_upper": centre + reach}
-    return {name: off_scale(values, table["kind"]) for name, values in ends.items()}
+    kinds, whole = table["kind"], table["whole"]
+    return {name: off_scale(values, kinds, whole) for name, values in ends.items()}

@@ -58,7 +58,7 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
         If the fit holds no replicated figures.
     """
     contents = contents_of(fit)
-    table = contents.records[[REPORTER, "kind", "quantity", "year", *FIGURES]]
+    table = contents.records[[REPORTER, "kind", "quantity", "year", "whole", *FIGURES]]
     for group, prefix in ((PREDICTIVE, ""), (PRIOR_PREDICTIVE, f"{PRIOR}_")):
         if group == PRIOR_PREDICTIVE and not contents.has(group):
             continue
@@ -66,7 +66,7 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
         draws = replicas.shape[1] * replicas.shape[2]  # not -1: a study may have no records
         found = _ranks(replicas.reshape(len(table), draws), table)
         table = table.join(found.add_prefix(prefix))
-    kept = [name for name in table if name not in FIGURES]
+    kept = [name for name in table if name not in (*FIGURES, "whole")]
     return PredictiveCheck(table[kept], _summary(table))
 
 
@@ -75,8 +75,10 @@ def _ranks(replicas: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
     # Half of what is exactly equal counts as below; a record that says nothing has no replicas.
     point = np.array([kind_of(kind).is_figure for kind in table["kind"]], dtype=bool)
     silent = np.isnan(replicas).all(axis=1)
-    low, high = (on_scale(ends, table["kind"])[:, None] for ends in stated_ends(table))
-    pit, other = (_rank(replicas, table[name], table["kind"]) for name in ("value", "other"))
+    low, high = (
+        on_scale(ends, table["kind"], table["whole"])[:, None] for ends in stated_ends(table)
+    )
+    pit, other = (_rank(replicas, table[name], table) for name in ("value", "other"))
     pit = np.where(np.abs(other - 0.5) < np.abs(pit - 0.5), other, pit)
     obeyed = ~(replicas < low) & ~(replicas > high)
     return pd.DataFrame(
@@ -88,9 +90,9 @@ def _ranks(replicas: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _rank(replicas: np.ndarray, figures: pd.Series, kinds: pd.Series) -> np.ndarray:
+def _rank(replicas: np.ndarray, figures: pd.Series, table: pd.DataFrame) -> np.ndarray:
     """Share of replicas below each figure; NaN where there is none."""
-    figure = on_scale(figures, kinds)[:, None]
+    figure = on_scale(figures, table["kind"], table["whole"])[:, None]
     rank = (replicas < figure).mean(axis=1) + 0.5 * (replicas == figure).mean(axis=1)
     return np.where(np.isnan(figure[:, 0]), np.nan, rank)
 

@@ -131,9 +131,10 @@ def record_scores(fit: Fit) -> pd.DataFrame:
     -------
     DataFrame
         One row per record: ``elpd``, ``pareto_k``, ``trusted`` (whether k is low enough for this
-        number of draws). Records that carry no information are left out.
+        number of draws). Records that carry no information are left out. A part of a composition
+        is scored given the other parts of its table.
     """
-    value = contents_of(fit).log_likelihood.astype(np.float64)
+    value = contents_of(fit).lost_log_likelihood.astype(np.float64)
     informative = (value.std(("chain", "draw")) > 0).values
     value = value.isel({RECORD: informative})
     tree = xr.DataTree.from_dict({"log_likelihood": value.to_dataset(name="value")})

@@ -21,7 +21,7 @@ import pandas as pd
 from reebayes.answers.montecarlo import covariances
 from reebayes.experiments.sensitivities import study_in
 from reebayes.inference.reweighting import located
-from reebayes.model.kernels import PRINTED
+from reebayes.model.kernels import PART, PRINTED
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.unknowns import Floats, Integers
 from reebayes.results.reading import Contents, Fit, contents_of
@@ -187,7 +187,8 @@ def _record_pulls(layout: Layout, latents: Floats) -> dict[str, Floats]:
     location, scale = located(layout, latents)
     printed = np.isin(layout.equations.figures.kind, PRINTED)
     freedom = layout.equations.figures.freedom
-    spread = scale * np.sqrt(freedom / (freedom - 2.0)) if freedom > 2 else scale
+    heavy = np.sqrt(freedom / (freedom - 2.0)) if freedom > 2 else 1.0
+    spread = scale * np.where(layout.equations.figures.kind == PART, 1.0, heavy)
     pulls = location / np.sqrt(np.square(spread).mean(axis=0))
     of = layout.equations.errors.reporter
     found = {

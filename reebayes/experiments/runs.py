@@ -191,21 +191,25 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> pd.DataFrame:
     study : Study
     held : sequence of str
         Records to leave out. Their reporters keep their biases and noise, which other records of
-        the same reporter inform, or the prior alone.
+        the same reporter inform, or the prior alone. A composition without some of its parts is
+        one of the others.
     run : Run
         Settings of the sampler.
 
     Returns
     -------
     DataFrame
-        ``elpd``, the log of the mean predictive density of each held-out record (index).
+        ``elpd``, the log of the mean predictive density of each held-out record (index). A part of
+        a composition is scored given the parts that are not held out, and those that are and stand
+        before it; the first part of a table that is held out whole has no score, nor has a record
+        without information.
 
     Raises
     ------
     FitError
         If the fit without them did not converge.
     """
-    layout = lay_out(study)
+    layout = lay_out(study, last=frozenset(held))
     kind = layout.equations.figures.kind.copy()
     at = np.flatnonzero(np.isin(layout.records, list(held)) & (kind != CERTAIN))
     kind[at] = CERTAIN

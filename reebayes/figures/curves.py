@@ -251,6 +251,7 @@ def _draw_records(ax: Axes, records: pd.DataFrame) -> list[Line2D | Patch]:
         for number, source in enumerate(dict.fromkeys(records["source"]))
     }
     columns = {name: records[name].to_numpy(dtype=float) for name in _DRAWN}
+    columns["whole"] = _wholes(records)
     alike: dict[tuple[str, bool, str], list[int]] = {}
     keys = zip(records["source"], _hollow(records).tolist(), records["kind"], strict=True)
     for row, key in enumerate(keys):
@@ -281,8 +282,8 @@ def _draw_alike(ax: Axes, rows: _Rows, name: str, colour: str, *, hollow: bool) 
         reach = NORMAL_90 * rows["sd"]
         _draw_lines(ax, rows, rows["value"] - reach, rows["value"] + reach, colour, 0.8)
     elif kind.is_figure:
-        error = np.exp(NORMAL_90 * rows["sd"])
-        _draw_lines(ax, rows, rows["value"] / error, rows["value"] * error, colour, 0.8)
+        ends = _error_ends(rows["value"], rows["sd"], rows["whole"])
+        _draw_lines(ax, rows, *ends, colour, 0.8)
     _draw_of(name)(ax, rows, name, colour, face)
 
 
@@ -290,6 +291,16 @@ def _draw_lines(
     ax: Axes, rows: _Rows, low: NDArray[Any], high: NDArray[Any], colour: str, width: float
 ) -> None:
     ax.vlines(rows["year"], low, high, colors=colour, linewidth=width, alpha=0.6)
+
+
+def _error_ends(value: Any, sd: Any, whole: Any) -> tuple[Any, Any]:
+    """Ends of the 90 % band of a figure's own error; a part stays within its whole."""
+    error = np.exp(NORMAL_90 * sd)
+    rest = np.where(np.isnan(whole), np.inf, whole) - value
+    part = np.isfinite(rest)
+    with np.errstate(invalid="ignore"):
+        low, high = (whole / (1 + rest / value * by) for by in (error, 1 / error))
+    return np.where(part, low, value / error), np.where(part, high, value * error)
 
 
 def _draw_range(ax: Axes, rows: _Rows, kind: str, colour: str, face: str) -> None:
@@ -336,6 +347,13 @@ def _hollow(records: pd.DataFrame) -> NDArray[np.bool_]:
     return np.zeros(len(records), dtype=bool)
 
 
+def _wholes(records: pd.DataFrame) -> NDArray[np.float64]:
+    """What the table adds up to of which a record is a part; NaN if it is none."""
+    if "whole" in records:
+        return records["whole"].to_numpy(dtype=float)
+    return np.full(len(records), np.nan)
+
+
 def _draw_intervals(
     ax: Axes, band: xr.Dataset, records: pd.DataFrame | None, before: xr.Dataset | None, top: float
 ) -> None:
@@ -370,7 +388,7 @@ def _rows_of(records: pd.DataFrame) -> list[Any]:
 def _draw_stated(ax: Axes, records: pd.DataFrame, first: int) -> None:
     """Draw what each record states, from some row on downwards."""
     sources = list(dict.fromkeys(records["source"]))
-    hollow = _hollow(records)
+    hollow, wholes = _hollow(records), _wholes(records)
     for number, record in enumerate(_rows_of(records)):
         colour = SOURCE_COLOURS[sources.index(record.source) % len(SOURCE_COLOURS)]
         kind, row = kind_of(record.kind), first + number
@@ -378,8 +396,7 @@ def _draw_stated(ax: Axes, records: pd.DataFrame, first: int) -> None:
         if kind.is_signed:
             ends = record.value - NORMAL_90 * record.sd, record.value + NORMAL_90 * record.sd
         elif kind.is_figure:
-            error = np.exp(NORMAL_90 * record.sd)
-            ends = record.value / error, record.value * error
+            ends = _error_ends(record.value, record.sd, wholes[number])
         else:
             ends = low, high
         ax.hlines(row, *ends, colors=colour, linewidth=1.2 if kind.is_figure else 3.0, alpha=0.6)

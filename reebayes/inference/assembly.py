@@ -23,6 +23,7 @@ from reebayes.inference.datatree import (
     log_likelihood,
     log_prior,
     observed_data,
+    part_log_likelihood,
     prior_names,
     record_names,
     replicate,
@@ -34,16 +35,18 @@ from reebayes.model.prior_rows import PriorRow, prior_rows
 from reebayes.model.unknowns import Floats
 from reebayes.results.contents import (
     BANDS,
+    COMPOSITIONS,
     CONSTANT,
     LIKELIHOOD,
     LOG_PRIOR,
     OBSERVED,
+    PART_LIKELIHOOD,
     PREDICTIVE,
     PRIOR_PREDICTIVE,
     STATS,
     dataset,
 )
-from reebayes.results.description import constant_data
+from reebayes.results.description import composition_data, constant_data
 from reebayes.results.fitfile import PIECE, even_piece
 from reebayes.results.intervals import interval_group
 from reebayes.results.stores import Store
@@ -100,6 +103,8 @@ def assemble(
     store.add(OBSERVED, observed_data(layout, study.unit))
     constant = constant_data(study)
     store.add(CONSTANT, constant)
+    if layout.parts.at.size:
+        store.add(COMPOSITIONS, composition_data(study))
     store.add(STATS, dataset(STATS, study.unit, **sampled.kept))
     terms, units = (
         dict(zip(layout.quantities, constant[f"quantity_{name}"].values, strict=True))
@@ -127,8 +132,9 @@ def _stored(
     """Store a group of draws and what goes with it; return the mean of the latent vectors."""
     chains, draws, size = points.shape
     names, records = draw_names(layout, chains, draws), record_names(layout, chains, draws)
-    telling = informative(layout)
+    telling, parts = informative(layout), layout.parts.at
     heard = record_names(layout, chains, draws, telling)
+    shares = record_names(layout, chains, draws, parts)
     priors = prior_names(rows, chains, draws)
     total = np.zeros(size)
     for start, piece in _pieces(points):
@@ -140,6 +146,9 @@ def _stored(
             store.write(PREDICTIVE, records, start, replicated)
             terms = log_likelihood(layout, found)[..., telling]
             store.write(LIKELIHOOD, heard, start, by_record(terms))
+            if parts.size:
+                given = part_log_likelihood(layout, found)
+                store.write(PART_LIKELIHOOD, shares, start, by_record(given))
             store.write(LOG_PRIOR, priors, start, log_prior(rows, found["latents"]))
         else:
             store.write(PRIOR_PREDICTIVE, records, start, replicated)

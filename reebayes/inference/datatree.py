@@ -125,22 +125,38 @@ def _weighed(flows: Floats, weights: csc_array) -> Floats:
 
 
 def replicate(layout: Layout, draws: Mapping[str, Floats], rng: np.random.Generator) -> Floats:
-    """Log figures (chain, draw, record) that each reporter might have printed."""
+    """Log figures (chain, draw, record) that each reporter might have printed.
+
+    Of a part of a composition, the log of its ratio to the rest of its table as printed.
+    """
     location, figures = draws["location"], layout.equations.figures
     heavy = figures.freedom
     noise = rng.standard_t(heavy, location.shape) if heavy else rng.standard_normal(location.shape)
     values = location + draws["scale"] * noise
     values[..., figures.kind == CERTAIN] = np.nan
+    parts = layout.parts
+    if parts.at.size:
+        centre, spread = parts.given_rest(location, draws["scale"])
+        values[..., parts.at] = centre + spread * rng.standard_normal(centre.shape)
     return np.asarray(values)
 
 
 def log_likelihood(layout: Layout, draws: Mapping[str, Floats]) -> Floats:
-    """Log-likelihood of every record in every draw (chain, draw, record)."""
+    """Log-likelihood of every record in every draw (chain, draw, record).
+
+    Of a part of a composition given the parts before it, so that all together are that of the
+    records.
+    """
     location, scale = draws["location"], draws["scale"]
     terms = np.empty_like(location)
     for at in np.ndindex(location.shape[:2]):
         terms[at] = record_terms(location[at], scale[at], layout.equations.figures)
     return terms
+
+
+def part_log_likelihood(layout: Layout, draws: Mapping[str, Floats]) -> Floats:
+    """Log-likelihood of every part of a composition given the others (chain, draw, part)."""
+    return layout.parts.log_likelihood(draws["location"], draws["scale"])
 
 
 def log_prior(rows: Sequence[PriorRow], latents: Floats) -> dict[str, Floats]:
@@ -172,7 +188,7 @@ def informative(layout: Layout) -> NDArray[np.bool_]:
 
 
 def record_names(
-    layout: Layout, chains: int, draws: int, which: NDArray[np.bool_] | None = None
+    layout: Layout, chains: int, draws: int, which: NDArray[np.bool_] | Integers | None = None
 ) -> dict[str, Any]:
     """Labels of every dimension of values by record, or of some of the records."""
     records = np.array(layout.records, dtype=object)
@@ -189,9 +205,10 @@ def by_record(values: Floats) -> dict[str, Floats]:
 
 
 def observed_data(layout: Layout, unit: str) -> xr.Dataset:
-    """Log of every printed figure in the unit of the study; NaN for bounds."""
+    """Printed figures as replicated ones are, such as logs; NaN for bounds."""
     figures = layout.equations.figures
     value = np.where(np.isin(figures.kind, PRINTED), figures.low, np.nan)
+    value[layout.parts.at] = layout.parts.log_ratio
     return dataset(OBSERVED, unit, {"value": value}, {RECORD: _labels(layout.records)})
 
 

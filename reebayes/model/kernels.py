@@ -139,6 +139,8 @@ class Sums(NamedTuple):
     ``above`` and ``below`` add up (flow, year), ``shift`` adds biases and shared errors of the
     levels (column, year). ``offset`` and ``over`` are 1 where there is nothing to add up.
     ``plain`` marks what is seen as it is, and may be negative, where others are seen as logs.
+    ``against`` are weighted sums of records: a part of a composition is seen as its log less the
+    weighted mean of the logs of parts before it, so that what all have in common drops out.
     """
 
     above: Rows
@@ -147,6 +149,7 @@ class Sums(NamedTuple):
     offset: Reals
     over: Reals
     plain: Flags
+    against: Rows
 
 
 class Errors(NamedTuple):
@@ -648,10 +651,11 @@ def balance_adjoint(level, graph, flow, share, throughput, flow_bar):
 # --- records: what each observes, and its log-likelihood ------------------------------------------
 
 
-POINT, UPPER, LOWER, RANGE, CERTAIN, EITHER = 0, 1, 2, 3, 4, 5
-"""Codes of the terms in `record_terms`; a certain record carries no information."""
+POINT, UPPER, LOWER, RANGE, CERTAIN, EITHER, PART = 0, 1, 2, 3, 4, 5, 6
+"""Codes of the terms in `record_terms`; a certain record carries no information, and a part of a
+composition is normal whatever the errors of others are."""
 
-PRINTED = (POINT, EITHER)
+PRINTED = (POINT, EITHER, PART)
 """Terms of records that print a figure and not a bound."""
 
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -683,7 +687,8 @@ def weigh_adjoint(rows, total_bar, values_bar):
 def locate(flow, level, sums):
     """What every record observes, the reporter's bias and shared errors included.
 
-    It is a log but for plain records, on which bias and errors act as factors.
+    It is a log but for plain records, on which bias and errors act as factors; of a part of a
+    composition it is a log ratio to the parts before it.
     """
     return _located(totals(flow, sums), level, sums)
 
@@ -708,6 +713,12 @@ def _located(total, level, sums):
             location[r] = math.exp(location[r]) * above[r] / below[r]
         else:
             location[r] += math.log(above[r] / below[r])
+    against = sums.against
+    if against.index.size > 0:
+        own = location.copy()
+        for r in range(location.size):
+            for n in range(against.start[r], against.start[r + 1]):
+                location[r] -= against.weight[n] * own[against.index[n]]
     return location
 
 
@@ -722,15 +733,20 @@ def _located_adjoint(total, flows, level, sums, location_bar):
     above, below = total
     above_bar, below_bar = np.empty(above.size), np.empty(above.size)
     shift_bar = location_bar.copy()
+    against = sums.against
     for r in range(above.size):
+        for n in range(against.start[r], against.start[r + 1]):
+            shift_bar[against.index[n]] -= against.weight[n] * location_bar[r]
+    for r in range(above.size):
+        own_bar = shift_bar[r]
         if sums.plain[r]:
             factor = math.exp(_sum_of(r, level.ravel(), sums.shift))
-            above_bar[r] = location_bar[r] * factor / below[r]
+            above_bar[r] = own_bar * factor / below[r]
             below_bar[r] = -above_bar[r] * above[r] / below[r]
             shift_bar[r] = above_bar[r] * above[r]
         else:
-            above_bar[r] = location_bar[r] / above[r]
-            below_bar[r] = -location_bar[r] / below[r]
+            above_bar[r] = own_bar / above[r]
+            below_bar[r] = -own_bar / below[r]
     flow_bar, level_bar = np.zeros(flows), np.zeros(level.shape)
     weigh_adjoint(sums.above, above_bar, flow_bar.ravel())
     weigh_adjoint(sums.below, below_bar, flow_bar.ravel())
@@ -837,8 +853,8 @@ def record_terms(location, scale, figures):
     """Log-likelihood of every record.
 
     A point term is normal, or Student-t where ``freedom`` > 0; one with two readings is the mean
-    of two such densities. Bounds are the probability that a figure drawn around ``location`` with
-    ``scale`` lies on the stated side.
+    of two such densities, and a part of a composition is normal. Bounds are the probability that a
+    figure drawn around ``location`` with ``scale`` lies on the stated side.
     """
     kind, low, high, freedom = figures.kind, figures.low, figures.high, figures.freedom
     term = np.empty(location.size)
@@ -850,6 +866,8 @@ def record_terms(location, scale, figures):
         elif kind[i] == EITHER:
             a, b = (low[i] - location[i]) / scale[i], (high[i] - location[i]) / scale[i]
             term[i] = constant + _either(a, b, freedom)[0] - math.log(scale[i])
+        elif kind[i] == PART:
+            term[i] = _log_normal_pdf((low[i] - location[i]) / scale[i]) - math.log(scale[i])
         elif kind[i] == UPPER:
             term[i] = _log_normal_cdf((high[i] - location[i]) / scale[i])
         elif kind[i] == LOWER:
@@ -881,6 +899,9 @@ def record_terms_adjoint(location, scale, figures, term_bar):
             at_a, at_b = share * _point(a, freedom)[1], (1.0 - share) * _point(b, freedom)[1]
             d_location = at_a + at_b
             d_scale = at_a * a + at_b * b - 1.0
+        elif kind[i] == PART:
+            d_location = (low[i] - location[i]) / s
+            d_scale = d_location * d_location - 1.0
         elif kind[i] == UPPER:
             z = (high[i] - location[i]) / s
             ratio = math.exp(_log_normal_pdf(z) - _log_normal_cdf(z))

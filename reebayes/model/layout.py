@@ -6,13 +6,14 @@ No PyMC, no randomness.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
+from reebayes.model.compositions import Parts, contrasts_of, parts_given_rest
 from reebayes.model.kernels import Equations
 from reebayes.model.network import graph_of
 from reebayes.model.observations import errors_of, figures_of, quantity_weights, sums_of
@@ -33,7 +34,8 @@ class Layout:
     """A study as arrays, with the names that label them.
 
     ``equations`` are what the kernels take; ``numerators``, ``denominators`` (flow, quantity) and
-    ``ratio`` make quantities of flows.
+    ``ratio`` make quantities of flows. ``parts`` are the parts of compositions, each given the
+    others.
     """
 
     years: tuple[int, ...]
@@ -47,6 +49,7 @@ class Layout:
     numerators: csc_array
     denominators: csc_array
     ratio: NDArray[np.bool_]
+    parts: Parts
 
     @property
     def latents(self) -> tuple[str, ...]:
@@ -67,13 +70,16 @@ class Layout:
         return np.array([columns.index(t) for t in targets_in(group, names)], dtype=np.int64)
 
 
-def lay_out(study: Study) -> Layout:
+def lay_out(study: Study, *, last: Collection[str] = ()) -> Layout:
     """Arrange a study for computing.
 
     Parameters
     ----------
     study : Study
         A checked study, as `read_study` returns it.
+    last : collection of str, optional
+        Records whose terms are to be those given the other parts of their compositions: those that
+        are held out.
 
     Returns
     -------
@@ -84,7 +90,8 @@ def lay_out(study: Study) -> Layout:
     flows = tuple(flow.flow for flow in study.flows)
     numerators, denominators = quantity_weights(study, flows)
     unknowns = Unknowns(columns, len(study.years), varying, constant, len(study.reporters))
-    sums = sums_of(study, columns)
+    contrasts = contrasts_of(study, last)
+    sums = sums_of(study, columns, contrasts)
     return Layout(
         years=tuple(study.years),
         flows=flows,
@@ -98,10 +105,11 @@ def lay_out(study: Study) -> Layout:
             centres=centres_of(study, series, unknowns),
             graph=graph_of(study, columns),
             sums=sums,
-            errors=errors_of(study, unknowns),
-            figures=figures_of(study, sums.offset == 1.0),
+            errors=errors_of(study, unknowns, contrasts),
+            figures=figures_of(study, sums.offset == 1.0, contrasts),
         ),
         numerators=numerators,
         denominators=denominators,
         ratio=np.array([quantity.is_ratio for quantity in study.quantities]),
+        parts=parts_given_rest(study, contrasts),
     )

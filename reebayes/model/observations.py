@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csc_array
 
+from reebayes.model.compositions import Contrasts
 from reebayes.model.kernels import (
     CERTAIN,
     EITHER,
     LOWER,
+    PART,
     POINT,
     PRINTED,
     RANGE,
@@ -21,6 +23,7 @@ from reebayes.model.kernels import (
     Figures,
     Rows,
     Sums,
+    weigh,
 )
 from reebayes.model.unknowns import Floats, Unknowns, rows_by_target
 from reebayes.study import Flow, Record, Study
@@ -69,8 +72,8 @@ def _quantity_weights(
     return csc_array(table)
 
 
-def sums_of(study: Study, columns: Sequence[str]) -> Sums:
-    """Return which flows and levels each record adds up."""
+def sums_of(study: Study, columns: Sequence[str], contrasts: Contrasts) -> Sums:
+    """Return which flows and levels each record adds up, and what it is seen against."""
     position = {name: n for n, name in enumerate(columns)}
     flows = {flow.flow: (n, flow) for n, flow in enumerate(study.flows)}
     above, below, shift = [], [], []
@@ -86,6 +89,7 @@ def sums_of(study: Study, columns: Sequence[str]) -> Sums:
         offset=np.array([0.0 if row else 1.0 for row in above]),
         over=np.array([0.0 if row else 1.0 for row in below]),
         plain=np.array([kind_of(r.kind).is_signed for r in study.records], dtype=np.bool_),
+        against=_packed(contrasts.against),
     )
 
 
@@ -139,7 +143,7 @@ def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[i
     return shifts | {position[target] * len(study.years): 1.0 for target in errors}
 
 
-def errors_of(study: Study, unknowns: Unknowns) -> Errors:
+def errors_of(study: Study, unknowns: Unknowns, contrasts: Contrasts) -> Errors:
     """Return the scales of records, and the priors of the noise that moves them."""
     rows = rows_by_target(study)
     every = rows.get(str(Target(NOISE, EVERY)), [])
@@ -151,22 +155,26 @@ def errors_of(study: Study, unknowns: Unknowns) -> Errors:
         noise_start=np.array([unknowns.scales_start]),
         noise_mean=np.array([math.log(row[0].median) if row else 0.0 for row in noise]),
         noise_sd=np.array([row[0].sd if row else 0.0 for row in noise]),
-        record_sd=np.array([record.error for record in study.records]),
+        record_sd=contrasts.sd,
         reporter=np.array([reporter[r.reporter] for r in study.records], dtype=np.int64),
     )
 
 
-def figures_of(study: Study, certain: NDArray[np.bool_]) -> Figures:
+def figures_of(study: Study, certain: NDArray[np.bool_], contrasts: Contrasts) -> Figures:
     """Figures in the unit of the study, on the scale of what records observe.
 
-    ``low`` holds the value of an ambiguous one.
+    ``low`` holds the value of an ambiguous one, and of a part of a composition what it is beside
+    the parts that it is seen against.
     """
     settings, records = study.settings, study.records
     heavy = settings.get("error_distribution", "normal") == "student_t"
     kind = np.array([_kind_code(record) for record in records], dtype=np.int64)
+    kind[contrasts.parts] = PART
     kind[certain] = CERTAIN
+    kind[contrasts.first] = CERTAIN
     printed = np.isin(kind, PRINTED)
     value, other = _figures(records, "value"), _figures(records, "other")
+    value = value - weigh(value, _packed(contrasts.against))
     return Figures(
         kind=kind,
         low=np.where(printed, value, _figures(records, "low")),

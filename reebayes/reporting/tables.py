@@ -35,6 +35,8 @@ def record_table(fit: Fit, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
         reporter, source, note, sd; value, low, high and the band ``predicted_median``,
         ``predicted_lower``, ``predicted_upper`` in the study's unit; ``outside`` where the
         record and the band do not meet. Without posterior predictive draws the band is NaN.
+        ``composition`` names the printed table of which a record is a part; the band is then that
+        of the part given the other parts, as a share of the ``whole`` to which they add up.
     """
     contents = contents_of(fit)
     return contents.records.join(_predicted(contents, ci_prob))
@@ -46,7 +48,9 @@ def _predicted(contents: Contents, ci_prob: float) -> pd.DataFrame:
     if contents.has(PREDICTIVE):
         predicted = bands(contents.group(PREDICTIVE)["value"], ci_prob=ci_prob)
         for end in ends:
-            band[f"predicted_{end}"] = off_scale(predicted[end].values, table["kind"])
+            band[f"predicted_{end}"] = off_scale(
+                predicted[end].values, table["kind"], table["whole"]
+            )
     low, high = stated_ends(table)
     band["outside"] = (band["predicted_lower"] > high) | (band["predicted_upper"] < low)
     return band

@@ -47,6 +47,7 @@ BAND_PROBS = (0.5, 0.8, 0.9, 0.95)
 
 BANDS, OBSERVED, CONSTANT, STATS = "bands", "observed_data", "constant_data", "sample_stats"
 LIKELIHOOD, LOG_PRIOR = "log_likelihood", "log_prior"
+COMPOSITIONS, PART_LIKELIHOOD = "compositions", "log_likelihood_of_parts"
 PREDICTIVE, PRIOR_PREDICTIVE = f"{POSTERIOR}_predictive", f"{PRIOR}_predictive"
 
 
@@ -147,7 +148,8 @@ DRAWS = (
 
 _REPLICAS = (
     Variable("value", (*_BY_DRAW, RECORD), "log of the study's unit, or of a ratio",
-             "What the reporter of each record might have printed."),
+             "What the reporter of each record might have printed; of a part of a composition, the "
+             "log of its ratio to the rest of its table as printed."),
 )  # fmt: skip
 
 
@@ -261,8 +263,30 @@ GROUPS: Mapping[str, Group] = {
         Group(
             LIKELIHOOD,
             "How probable each record is in each draw. A record that is as probable in every draw, "
-            "because it carries no information, is not among them.",
+            "because it carries no information, is not among them. A part of a composition is as "
+            "probable as it is given the parts before it in its table, so that the first of them "
+            "is not among them either, and all together are as probable as the records are.",
             (Variable("value", (*_BY_DRAW, RECORD), "log density", "Log-likelihood."),),
+        ),
+        Group(
+            PART_LIKELIHOOD,
+            "How probable each part of a composition is in each draw, given all other parts of its "
+            "table: what is lost if the part is left out. Missing where no record is a part.",
+            (Variable("value", (*_BY_DRAW, RECORD), "log density", "Log-likelihood."),),
+        ),
+        Group(
+            COMPOSITIONS,
+            "Records that are parts of a composition. Missing where none is.",
+            (
+                Variable("composition", (RECORD,), NONE, "Name of its table.", TEXT),
+                Variable("whole", (RECORD,), NONE, "Sum of the printed parts of its table."),
+                Variable(
+                    "sd",
+                    (RECORD,),
+                    LOG,
+                    "Stated standard error of the log of its ratio to the rest of its table.",
+                ),
+            ),
         ),
         Group(
             LOG_PRIOR,
@@ -285,7 +309,8 @@ GROUPS: Mapping[str, Group] = {
                     "value",
                     (RECORD,),
                     "log of the study's unit, or of a ratio",
-                    "Log of the figure; NaN for bounds.",
+                    "Log of the figure, or of the ratio of a part of a composition to the rest of "
+                    "its table; NaN for bounds.",
                 ),
             ),
         ),
@@ -357,7 +382,8 @@ _TOGETHER = (
     ),
     ((RECORD,), (CONSTANT, PREDICTIVE, PRIOR_PREDICTIVE, OBSERVED)),
     ((PRIOR_ROW,), (CONSTANT, LOG_PRIOR)),
-    (_BY_DRAW, (POSTERIOR, LIKELIHOOD, LOG_PRIOR, STATS)),
+    ((RECORD,), (PART_LIKELIHOOD, COMPOSITIONS)),
+    (_BY_DRAW, (POSTERIOR, LIKELIHOOD, PART_LIKELIHOOD, LOG_PRIOR, STATS)),
 )
 
 

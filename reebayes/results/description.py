@@ -24,9 +24,10 @@ from reebayes.conventions import (
     format_terms,
 )
 from reebayes.errors import ResultError, StudyError, StudyWarning
-from reebayes.results.contents import CONSTANT, PRIOR_ROW, STUDY_FILE, dataset
+from reebayes.results.contents import COMPOSITIONS, CONSTANT, PRIOR_ROW, STUDY_FILE, dataset
 from reebayes.results.reading import Fit, contents_of
 from reebayes.study import TABLE_FILES, Record, Study, Table, read_study
+from reebayes.study.compositions import sd_against_rest, tables_of_parts
 
 
 def constant_data(study: Study) -> xr.Dataset:
@@ -63,6 +64,21 @@ def constant_data(study: Study) -> xr.Dataset:
         "variance_floor": study.variance_floor,
     }
     return dataset(CONSTANT, study.unit, arrays, names)
+
+
+def composition_data(study: Study) -> xr.Dataset:
+    """The records that are parts of a composition, in the order of their table."""
+    found: dict[int, tuple[float, float]] = {}
+    for positions in tables_of_parts(study.records).values():
+        parts = [study.records[at] for at in positions]
+        whole = sum(part.value or 0.0 for part in parts)
+        sds = sd_against_rest([part.error for part in parts])
+        found |= {at: (whole, sd) for at, sd in zip(positions, sds, strict=True)}
+    rows = [study.records[at] for at in sorted(found)]
+    wholes, errors = np.array([found[at] for at in sorted(found)]).reshape(-1, 2).T
+    labels = _labels(row.composition for row in rows)
+    arrays = {"composition": labels, "whole": wholes, "sd": errors}
+    return dataset(COMPOSITIONS, study.unit, arrays, {RECORD: _labels(r.record for r in rows)})
 
 
 def study_of(fit: Fit) -> Study:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import expit
 
 from reebayes.conventions import (
     CHAIN,
@@ -32,9 +33,12 @@ from reebayes.conventions import (
 )
 from reebayes.errors import ResultError
 from reebayes.results.contents import (
+    COMPOSITIONS,
     CONSTANT,
     DRIFTING,
+    GROUPS,
     LIKELIHOOD,
+    PART_LIKELIHOOD,
     TABLES,
     cut_unevenly,
     missing,
@@ -72,7 +76,9 @@ def stated_ends(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.array(low, dtype=float), np.array(high, dtype=float)
 
 
-def on_scale(figures: pd.Series | np.ndarray, kinds: Iterable[str]) -> np.ndarray:
+def on_scale(
+    figures: pd.Series | np.ndarray, kinds: Iterable[str], whole: pd.Series | None = None
+) -> np.ndarray:
     """Return figures on the scale of their records' errors; NaN where there is none.
 
     Parameters
@@ -81,16 +87,34 @@ def on_scale(figures: pd.Series | np.ndarray, kinds: Iterable[str]) -> np.ndarra
         In the unit of the study.
     kinds : iterable of str
         Kind of every record: of a signed one the figure itself is compared, of others its log.
+    whole : Series, optional
+        Of parts of compositions, what their table adds up to, NaN for other records, as
+        `Contents.records` has it: of a part, the log of its ratio to the rest is compared.
     """
     values = np.asarray(figures, dtype=float)
     logs = np.log(np.where(values > 0, values, np.nan))
+    if whole is not None:
+        rest = whole.to_numpy(dtype=float) - values
+        part = (values > 0) & (rest > 0)
+        logs = logs - np.where(whole.notna(), np.log(np.where(part, rest, np.nan)), 0.0)
     return np.where(_are_signed(kinds), values, logs)
 
 
-def off_scale(values: np.ndarray, kinds: Iterable[str]) -> np.ndarray:
-    """Return figures in the unit of the study for values (record) on the scale of their errors."""
+def off_scale(
+    values: np.ndarray, kinds: Iterable[str], whole: pd.Series | None = None
+) -> np.ndarray:
+    """Return figures in the unit of the study for values (record) on the scale of their errors.
+
+    A part of a composition comes back as a share of the ``whole`` that its table adds up to; see
+    `on_scale`.
+    """
     signed = _are_signed(kinds)
-    return np.where(signed, values, np.exp(np.where(signed, 0.0, values)))
+    if whole is None:
+        return np.where(signed, values, np.exp(np.where(signed, 0.0, values)))
+    part = whole.notna().to_numpy()
+    figures = np.exp(np.where(signed | part, 0.0, values))
+    figures = np.where(part, whole.to_numpy(dtype=float) * expit(values), figures)
+    return np.where(signed, values, figures)
 
 
 def _are_signed(kinds: Iterable[str]) -> np.ndarray:
@@ -163,6 +187,9 @@ class Contents:
     def records(self) -> pd.DataFrame:
         """Records by name: ``quantity, year, year_end, kind, value, low, high, other, ...``.
 
+        ``composition`` names the table of which one is a part (empty if of none), and ``whole`` is
+        what the printed parts of that add up to (NaN if of none).
+
         Raises
         ------
         UnknownKindError
@@ -170,7 +197,23 @@ class Contents:
         ResultError
             If one is of a quantity that the fit does not have, or of no year.
         """
-        return self._stated(RECORD)
+        parts = self.parts[["composition", "whole"]]
+        table = self._stated(RECORD).join(parts)
+        return table.fillna({"composition": ""})
+
+    @cached_property
+    def parts(self) -> pd.DataFrame:
+        """Parts of compositions by record: ``composition``, ``whole`` and ``sd``.
+
+        ``sd`` is the stated standard error of the log of a part's ratio to the rest of its table.
+        """
+        columns = [variable.name for variable in GROUPS[COMPOSITIONS].variables]
+        if not self.has(COMPOSITIONS):
+            empty = {"composition": object, "whole": float, "sd": float}
+            return pd.DataFrame({name: pd.Series(dtype=empty[name]) for name in columns})
+        there = self.group(COMPOSITIONS)
+        index = pd.Index(there[RECORD].values.astype(str), name=RECORD)
+        return pd.DataFrame({name: there[name].values for name in columns}, index=index)
 
     @cached_property
     def sources(self) -> pd.DataFrame:
@@ -280,6 +323,21 @@ class Contents:
         """
         there = self.group(LIKELIHOOD)["value"].transpose(CHAIN, DRAW, RECORD)
         return there.reindex({RECORD: self.records.index.to_numpy(object)}, fill_value=0.0)
+
+    @cached_property
+    def lost_log_likelihood(self) -> xr.DataArray:
+        """What the log-likelihood (chain, draw, record) of all loses where a record is left out.
+
+        That of the record itself; of a part of a composition, that of the part given all others of
+        its table, since the table without it is one of the others. These do not add up to the
+        log-likelihood of the records, as those of `log_likelihood` do.
+        """
+        terms = self.log_likelihood
+        if not self.has(PART_LIKELIHOOD):
+            return terms
+        given = self.group(PART_LIKELIHOOD)["value"].transpose(CHAIN, DRAW, RECORD)
+        given = given.reindex({RECORD: terms[RECORD]})
+        return given.fillna(terms)
 
     @property
     def latents(self) -> np.ndarray:

@@ -15,12 +15,14 @@ from reebayes.conventions import (
     REPORTER,
     SHARED,
 )
+from reebayes.simulation.compositions import closed, table_log_densities
 from reebayes.simulation.flows import (
     columns_of,
     parts_of,
 )
 from reebayes.simulation.worlds import World
 from reebayes.study import Record, Study
+from reebayes.study.compositions import tables_of_parts
 from reebayes.study.kinds import (
     AT_LEAST,
     AT_MOST,
@@ -131,6 +133,8 @@ def record_log_likelihood(
     Bounds are censored observations: the normal probability of a figure on the stated side or
     inside the stated range, also where figures are Student-t. A zero is a figure
     below the printing unit, and says nothing where the quantity itself is zero or undefined.
+    Parts of a composition have the density of their log ratios, each given the parts before it;
+    their errors are normal, also where others are Student-t.
 
     Parameters
     ----------
@@ -156,6 +160,15 @@ def record_log_likelihood(
         _log_likelihood(record, printing, freedom)
         for record, printing in zip(study.records, printings, strict=True)
     ]
+    for positions in tables_of_parts(study.records).values():
+        parts = [(study.records[at], printings[at]) for at in positions]
+        densities = table_log_densities(
+            [math.log(record.value or 0.0) for record, _ in parts],
+            [printing.location for _, printing in parts],
+            [printing.scale for _, printing in parts],
+        )
+        for at, density in zip(positions, densities, strict=True):
+            values[at] = density
     names = np.array([record.record for record in study.records], dtype=object)
     return xr.DataArray(np.array(values), dims=RECORD, coords={RECORD: names})
 
@@ -253,7 +266,9 @@ def simulate_records(
       the larger of log 10 and four standard errors. The model's likelihood is the limit of a
       wide delta; how loose the original bound was cannot be known, so it is not kept;
     - zero stays zero where ``y`` is not above the printing unit (or the quantity is zero or
-      undefined that year), and else becomes a record of kind value with ``y``.
+      undefined that year), and else becomes a record of kind value with ``y``;
+    - the parts of a composition print their ``y``, always normal, and are then closed: multiplied
+      so that they add up to what the printed parts add up to.
 
     Replicates of bounds and zeros are normal, as in the likelihood. Figures are not rounded. A
     fraction whose replicate exceeds one is printed in unit ratio, as a study refuses it otherwise.
@@ -294,15 +309,16 @@ def simulate_records(
     printed = []
     for record, printing in zip(records, printings, strict=True):
         normal, position = float(rng.standard_normal()), float(rng.uniform())
-        if kind_of(record.kind).is_figure and freedom is not None:
-            normal = float(rng.standard_t(freedom))
+        is_normal = freedom is None or bool(record.composition)
+        if kind_of(record.kind).is_figure and not is_normal:
+            normal = float(rng.standard_t(freedom or math.inf))
         drawn = printing.location + printing.scale * normal
         if kind_of(record.kind).is_signed:
             printed.append(_printing_of(record.kind)(record, drawn / record.scale, position))
             continue
         write = _print_exactly if exact else _print_record
         printed.append(_allow_above_one(write(record, drawn, position)))
-    return study.with_records(printed)
+    return study.with_records(closed(printed, records))
 
 
 def _print_record(record: Record, log_figure: float, position: float) -> Record:

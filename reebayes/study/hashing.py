@@ -37,6 +37,10 @@ SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators"})
 """Tables of which the posterior's digest holds nothing, not even that they are there: studies that
 were fitted before there were such tables keep their digest."""
 
+LATER = ("composition",)
+"""Columns of which digests hold nothing where a row leaves them empty: studies that were fitted
+before there were such columns keep their digest."""
+
 
 def tables_of(study: Any) -> dict[str, Table[Any]]:
     """Return the tables of a study, by the names of its fields."""
@@ -72,7 +76,7 @@ def _canonical(row: Any, names: Iterable[str] | None = None) -> str:
         # 1 and 1.0 are the same number.
         name: float(value) if type(value) is int else value
         for name, value in asdict(row).items()
-        if names is None or name in names
+        if (names is None or name in names) and (value or name not in LATER)
     }
     for part in ("numerator", "denominator", "shared"):
         if part in values:

@@ -123,7 +123,8 @@ class Record:
     reporter's bias. ``lag`` is the part of the figure that belongs to the year before (of the
     numerator, if the quantity is a ratio). ``other`` is the alternative value of an ambiguous
     figure, as probable as ``value``. ``status`` is empty, or ``"recalled"`` for an unverified
-    (second-hand) figure, which nobody read in its source.
+    (second-hand) figure, which nobody read in its source. ``composition`` names the printed table
+    of which the figure is a part; its ``sd`` is then that of the part before the table is closed.
     """
 
     record: str
@@ -144,6 +145,7 @@ class Record:
     lag: float = 0.0
     other: float | None = None
     status: str = ""
+    composition: str = ""
 
     @property
     def scale(self) -> float:

@@ -268,6 +268,9 @@ RECORDS = TableSchema(
         Column("lag", "Part of the figure that belongs to the year before.", _lag),
         Column("other", "Alternative value of an ambiguous figure, as probable as the first.",
                Cells.number),
+        Column("composition",
+               "Printed table of shares of which the figure is a part; the parts of one "
+               "are of the same years, and their errors are log-ratio errors.", _optional_key),
         _choice("status", "Empty, or recalled: unverified (second-hand), not read in its source.",
                 STATUSES, filled=False, moves=False),
     ),

@@ -17,6 +17,7 @@ from reebayes.study.checks.whole import (
     checked_scenario,
     sound_header,
 )
+from reebayes.study.compositions import without_lone_parts
 from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
 from reebayes.study.examples import EXAMPLES, study_folder
@@ -343,14 +344,15 @@ class Study:
     def with_records(self, records: Iterable[Record]) -> Self:
         """Return a copy whose records are `records`, in place of those of this study.
 
-        Priors of reporters and common errors that have no record left go too.
+        Priors of reporters and common errors that have no record left go too, and a part of a
+        composition that has lost all other parts.
 
         Raises
         ------
         StudyError
             If the copy would not be sound.
         """
-        table = Table(Record, records)
+        table = Table(Record, without_lone_parts(self.records, records))
         targets = unheard(self.records, table)
         priors = Table(Prior, (prior for prior in self.priors if prior.target not in targets))
         return self._copy(records=table, priors=priors)
@@ -478,7 +480,8 @@ class Study:
         The whole study was checked with them, and leaving records out can only leave priors
         without a reporter, or all reporters without an anchor.
         """
-        records = Table(Record, (r for r in self.records if r.status != RECALLED))
+        known = (record for record in self.records if record.status != RECALLED)
+        records = Table(Record, without_lone_parts(self.records, known))
         targets = unheard(self.records, records)
         priors = Table(Prior, (prior for prior in self.priors if prior.target not in targets))
         copy = replace(self, records=records, priors=priors)

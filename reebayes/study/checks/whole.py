@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from reebayes.errors import Fault, StudyError
 from reebayes.study.changes import changed, check_variants
+from reebayes.study.checks.compositions import check_compositions
 from reebayes.study.checks.context import (
     Context,
     build_context,
@@ -53,6 +54,7 @@ def check_draft(draft: Draft) -> list[Fault]:
     faults += _check_terms(draft, context)
     faults += _check_labels(draft, context)
     faults += check_records(draft, context)
+    faults += check_compositions(draft, context)
     faults += check_priors(draft, context)
     faults += check_published(draft, context)
     faults += check_indicators(draft, context)
@@ -91,8 +93,9 @@ def _check_outcomes(draft: Draft, context: Context) -> Iterator[Fault]:
     for name in draft.header.variants:
         after = changed(draft, draft.header.variants, name)
         # A variant changes priors and leaves out records; nothing else can have become unsound.
-        records = () if len(after.records) == len(draft.records) else check_records(after, context)
-        for fault in (*records, *check_priors(after, context)):
+        fewer = len(after.records) < len(draft.records)
+        records = (*check_records(after, context), *check_compositions(after, context))
+        for fault in (*(records if fewer else ()), *check_priors(after, context)):
             message = f"makes a study that is not sound: {fault.table}, {fault}"
             yield Fault(TABLE, None, f"variants.{name}", fault.value, message)
 
