@@ -143,6 +143,7 @@ def _sums(layout: Layout, columns: Integers) -> Sums:
         offset=np.tile(sums.offset, times),
         over=np.tile(sums.over, times),
         plain=np.tile(sums.plain, times),
+        against=_repeated(sums.against, sums.against.index + copy * sums.plain.size),
     )
 
 

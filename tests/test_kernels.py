@@ -451,12 +451,15 @@ def test_locations_are_those_of_sums_and_their_adjoint(seed: int) -> None:
         offset=np.array([0.0, 0.0, 1.0, 0.0, 0.0]),
         over=np.array([1.0, 0.0, 1.0, 1.0, 0.0]),
         plain=np.array([False, False, False, True, True]),
+        # the second and the third are seen against records before them
+        against=random_rows(rng, [0, 1, 2, 0, 0], 2),
     )
     above = dense_rows(sums.above, 12) @ flow.ravel() + sums.offset
     below = dense_rows(sums.below, 12) @ flow.ravel() + sums.over
     shift = dense_rows(sums.shift, 6) @ level.ravel()
     logs = np.log(np.where(sums.plain, 1.0, above / below)) + shift
     expected = np.where(sums.plain, np.exp(shift) * above / below, logs)
+    expected = expected - dense_rows(sums.against, 5) @ expected
     np.testing.assert_allclose(kernels.locate(flow, level, sums), expected)
 
     bar = rng.normal(size=5)
