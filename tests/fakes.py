@@ -80,6 +80,9 @@ net_export_A,2013,2013,signed,-0.2,,,t REO,-200,0.3,office,decree,
 ).fillna({"note": ""})
 RECORDS.index = [f"r{number:02d}" for number in range(1, len(RECORDS) + 1)]
 
+PARTS = {"r10": ("uses", 1.0, 0.25)}
+"""Parts of compositions: the table, what it adds up to, the error of the log ratio to its rest."""
+
 SOURCES = {
     "book": ("A Book of <Minerals>, 2nd edition", 2016, "https://example.org/book", "CC BY 4.0"),
     "decree": ("Decree on Ore", 2011, "", "public domain"),
@@ -151,7 +154,9 @@ def _made(chains: int, draws: int, seed: int, converged: bool, settings: str | N
             "sample_stats": _statistics(chains, draws),
             "posterior_predictive": _replicates(rng, posterior),
             "prior_predictive": _replicates(rng, prior),
-            "log_likelihood": _replicates(rng, posterior),
+            "log_likelihood": (likelihood := _replicates(rng, posterior)),
+            "log_likelihood_of_parts": likelihood.sel(record=list(PARTS)),
+            "compositions": _compositions(),
             "log_prior": _log_prior(rng, posterior),
             "observed_data": _observed(),
             "constant_data": _constant(),
@@ -266,6 +271,8 @@ def _replicates(rng: np.random.Generator, draws: xr.Dataset) -> xr.Dataset:
         )
         value = span.sum("year") if record.kind == "cumulative" else span.mean("year")
         about = value.values if record.kind == "signed" else np.log(value.values)
+        if record.Index in PARTS:
+            about = about - np.log(PARTS[str(record.Index)][1] - value.values)
         columns.append(about + rng.normal(0, 0.1, value.shape))
     return xr.Dataset(
         {"value": (("chain", "draw", "record"), np.stack(columns, axis=-1))},
@@ -286,9 +293,22 @@ def _observed() -> xr.Dataset:
 
 
 def seen(figures: pd.Series) -> np.ndarray:
-    """Figures of the records on the scale of their errors: logs, but of a signed one."""
+    """Figures of the records on the scale of their errors: logs, but of a signed one.
+
+    A part of a composition is the log of its ratio to the rest.
+    """
     signed = RECORDS["kind"] == "signed"
-    return np.where(signed, figures, np.log(figures.where(~signed, 1.0)))
+    whole = pd.Series({name: part[1] for name, part in PARTS.items()})
+    rest = whole.reindex(RECORDS.index) - figures
+    logs = np.log(figures.where(~signed, 1.0)) - np.log(rest).fillna(0.0)
+    return np.where(signed, figures, logs)
+
+
+def _compositions() -> xr.Dataset:
+    table, whole, sd = zip(*PARTS.values(), strict=True)
+    columns = {"composition": np.array(table, dtype=object), "whole": whole, "sd": sd}
+    variables = {name: ("record", np.asarray(values)) for name, values in columns.items()}
+    return xr.Dataset(variables, coords={"record": list(PARTS)})
 
 
 def _names() -> list[str]:

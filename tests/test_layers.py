@@ -29,13 +29,13 @@ LAYERS = (
 # Within a folder, lowest first: a module imports from modules before it only.
 ORDER = {
     "study": (
-        *("header.frozen", "formulas", "kinds", "targets", "rows", "reading.csvfiles", "table"),
+        *("header.frozen", "formulas", "kinds", "targets", "rows", "compositions", "reading.csvfiles", "table"),
         *("reading.cells", "schema", "hashing", "examples", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.scenarios"),
         *("header.settings", "drafts", "scenarios"),
         *("edits", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.priors", "checks.published"),
-        *("checks.formulas", "checks.records", "checks.scenarios"),
+        *("checks.formulas", "checks.records", "checks.compositions", "checks.scenarios"),
         *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
         *("telling", "starting", "study", "runfile", "description"),
@@ -46,13 +46,14 @@ ORDER = {
         *("remarks", "aggregation", "tables", "comext", "comtrade", "dataweb", "gacc"),
         *("japan", "plain", "formats", "harmonising"),
     ),
-    "simulation": ("flows", "worlds", "records"),
+    "simulation": ("flows", "worlds", "compositions", "records"),
     "model": (
         *(
             "kernels",
             "operations",
             "unknowns",
             "network",
+            "compositions",
             "observations",
             "layout",
             "prior_rows",
