@@ -155,7 +155,7 @@ def _made(chains: int, draws: int, seed: int, converged: bool, settings: str | N
             "posterior_predictive": _replicates(rng, posterior),
             "prior_predictive": _replicates(rng, prior),
             "log_likelihood": (likelihood := _replicates(rng, posterior)),
-            "log_likelihood_of_parts": likelihood.sel(record=list(PARTS)),
+            "log_likelihood_of_parts": likelihood.sel(record=list(PARTS)) - 0.5,
             "compositions": _compositions(),
             "log_prior": _log_prior(rng, posterior),
             "observed_data": _observed(),

@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.special import logit
+from scipy.special import expit, logit
 from scipy.stats import multivariate_normal
 
+from reebayes.answers.leave_one_out import LeftOut, disagreement, influence
+from reebayes.answers.predictive import predictive_check
+from reebayes.answers.scores import record_scores
 from reebayes.errors import StudyError
+from reebayes.figures.curves import _error_ends
 from reebayes.inference.datatree import (
     informative,
     log_likelihood,
@@ -20,6 +24,7 @@ from reebayes.inference.datatree import (
     replicate,
 )
 from reebayes.inference.precision import parts_of
+from reebayes.inference.sampling import fit
 from reebayes.model.kernels import (
     locate,
     locate_adjoint,
@@ -31,14 +36,18 @@ from reebayes.model.kernels import (
 )
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.unknowns import Floats
-from reebayes.results.description import composition_data
-from reebayes.results.reading import off_scale, on_scale
+from reebayes.reporting.page import write_report
+from reebayes.reporting.tables import record_table
+from reebayes.results.description import composition_data, study_of
+from reebayes.results.fitfile import open_fit, save_fit
+from reebayes.results.reading import contents_of, off_scale, on_scale
 from reebayes.simulation.records import record_log_likelihood, simulate_records
 from reebayes.simulation.worlds import simulate_world
 from reebayes.study import Study, read_study
 from reebayes.study.compositions import sd_against_rest
+from tests.fakes import RECORDS, fake_fit
 from tests.numerics import close, differences
-from tests.shares import PRIORS, SD, USES, part, rows, shares_study, write_shares
+from tests.shares import PRIORS, SD, TRUE, USES, part, rows, shares_study, write_shares
 
 PRINTED = (0.6, 0.2, 0.16, 0.04)
 
@@ -189,15 +198,13 @@ def test_without_compositions_nothing_is_seen_against_anything(tiny_study: Path)
     )
 
 
-def test_parts_of_a_table_belong_together(tmp_path: Path) -> None:
-    """Records that share no flow but a table are tied by it."""
-    study = shares_study(tmp_path, rows(PRINTED))
+def test_parts_of_a_table_are_tied_by_their_whole(study: Study) -> None:
+    """No tie of their own is needed: records of one denominator share its flows."""
     layout = lay_out(study)
-    owners = [
-        number for number, piece in enumerate(parts_of(layout))
-        if {"a_2010", "d_2010"} & {layout.records[n] for n in piece.records}
-    ]  # fmt: skip
-    assert len(owners) == 1
+    names = [[layout.records[n] for n in piece.records] for piece in parts_of(layout)]
+    assert sum("a_2010" in found for found in names) == 1
+    (found,) = (found for found in names if "a_2010" in found)
+    assert {f"{use}_2010" for use in USES} <= {*found}
 
 
 # --- one part given the others --------------------------------------------------------------------
@@ -287,6 +294,41 @@ def test_parts_are_shown_as_shares(study: Study) -> None:
     np.testing.assert_allclose(seen, [logit(0.25), math.log(0.3 / 0.6), math.log(5)])
     np.testing.assert_allclose(off_scale(seen, kinds, whole), [0.25, 0.3, 5.0])
     assert off_scale(np.array([40.0]), ["value"], whole[:1])[0] <= 1.0
+
+
+def test_readers_leave_a_part_out_of_its_table_and_a_reporter_with_its_tables() -> None:
+    made = fake_fit()
+    contents = contents_of(made)
+    column = list(RECORDS.index).index("r10")
+    given = made["log_likelihood_of_parts"]["value"].values.reshape(-1)
+    alone = made["log_likelihood"]["value"].values[..., column].reshape(-1)
+    assert not np.allclose(given, alone)
+    np.testing.assert_allclose(LeftOut.of(contents).terms[:, column], given)
+    survey = LeftOut.of(contents, "reporter")
+    rows = (RECORDS["reporter"] == "survey").to_numpy()
+    whole = made["log_likelihood"]["value"].values[..., rows].sum(axis=-1).reshape(-1)
+    at_survey = list(survey.table.index).index("survey")
+    np.testing.assert_allclose(survey.terms[:, at_survey], whole)
+    np.testing.assert_allclose(contents.log_likelihood.values[..., column].reshape(-1), alone)
+
+
+def test_a_part_s_conflict_is_of_its_log_ratio_and_told_as_a_share() -> None:
+    """By hand: normal replicates, of which the rest is found by weights or by the closed form."""
+    made = fake_fit(draws=400)
+    row = disagreement(made).loc["r10"]
+    assert row["stated"] == pytest.approx(0.2)
+    assert 0 < row["expected_lower"] < row["expected"] < row["expected_upper"] < 1
+    table = record_table(made).loc["r10"]
+    replicas = made["posterior_predictive"]["value"].sel(record="r10").values
+    assert table["predicted_median"] == pytest.approx(float(np.median(expit(replicas))), rel=1e-3)
+    check = predictive_check(made).records.loc["r10"]
+    assert check["pit"] == pytest.approx(float((replicas < logit(0.2)).mean()))
+
+
+def test_error_bars_of_parts_stay_within_their_whole() -> None:
+    low, high = _error_ends(np.array([0.75, 0.75]), np.array([0.3, 0.3]), np.array([1.0, np.nan]))
+    assert 0.6 < low[0] < 0.75 < high[0] < 1.0 < high[1]
+    assert logit(high[0]) - logit(0.75) == pytest.approx(math.log(high[1] / 0.75))
 
 
 # --- drawn tables ---------------------------------------------------------------------------------
@@ -407,3 +449,51 @@ def test_a_study_with_compositions_is_saved_as_itself(tmp_path: Path, study: Stu
     again = read_study(study.save(tmp_path / "again"))
     assert again.hash == study.hash
     assert [record.composition for record in again.records].count("uses") == 4
+
+
+# --- a fit ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, xr.DataTree]:
+    """A table of exact shares in every year, of which each part is known to 5 %."""
+    parts = rows(TRUE, (0.05, 0.05, 0.05, 0.05), years=(2010, 2011, 2012))
+    study = shares_study(tmp_path_factory.mktemp("fit") / "study", parts)
+    return study, fit(study, seed=3, draws=300, progress=False)
+
+
+def test_a_posterior_recovers_a_known_composition(fitted: tuple[Study, xr.DataTree]) -> None:
+    study, found = fitted
+    quantities = found["posterior"]["quantities"].sel(year=2011)
+    for use, share in zip(USES, TRUE, strict=True):
+        draws = quantities.sel(quantity=f"share_{use}")
+        assert float(draws.mean()) == pytest.approx(share, rel=0.12)
+        assert 0.02 < float(draws.std() / draws.mean()) < 0.35
+    # the bias of all parts learns nothing
+    office = found["posterior"]["bias"].sel(reporter="office")
+    assert float(office.std()) == pytest.approx(0.5, rel=0.15)
+
+
+def test_a_fit_holds_its_tables_and_what_each_part_adds(
+    fitted: tuple[Study, xr.DataTree], tmp_path: Path
+) -> None:
+    study, found = fitted
+    saved = open_fit(save_fit(found, tmp_path / "fit.nc"))
+    contents = contents_of(saved)
+    parts = [record.record for record in study.records if record.composition]
+    assert list(contents.parts.index) == parts
+    assert set(saved["log_likelihood"]["record"].values) == {*study.records.names} - {
+        f"a_{year}" for year in study.years
+    }
+    assert (contents.records.loc[parts, "whole"] == 1.0).all()
+    scores = record_scores(saved)
+    assert {*parts} <= {*scores.index}
+    conflict = disagreement(saved)
+    assert conflict.loc[parts, "z"].abs().max() < 2
+    assert {*influence(saved, "share_a", 2011).index} == {*study.records.names}
+    table = record_table(saved).loc[parts]
+    np.testing.assert_allclose(table["predicted_median"], table["value"], rtol=0.15)
+    assert study_of(saved).hash == study.hash
+    write_report(saved, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "0.55 fraction" in text

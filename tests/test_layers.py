@@ -29,7 +29,16 @@ LAYERS = (
 # Within a folder, lowest first: a module imports from modules before it only.
 ORDER = {
     "study": (
-        *("header.frozen", "formulas", "kinds", "targets", "rows", "compositions", "reading.csvfiles", "table"),
+        *(
+            "header.frozen",
+            "formulas",
+            "kinds",
+            "targets",
+            "rows",
+            "compositions",
+            "reading.csvfiles",
+            "table",
+        ),
         *("reading.cells", "schema", "hashing", "examples", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.scenarios"),
         *("header.settings", "drafts", "scenarios"),

@@ -33,6 +33,7 @@ from reebayes.model.layout import Layout, lay_out
 from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
+from tests.shares import rows, shares_study
 from tests.test_variants import study_with
 
 ROOT = Path(__file__).parents[1]
@@ -177,6 +178,22 @@ def test_held_out_records_count_for_nothing_in_the_fit(tiny_study: Path, sampler
     assert kinds["r_value"] == kinds["r_range"] == CERTAIN
     assert all(kinds[name] == before[name] for name in kinds if name not in scores.index)
     assert list(scores.index) == ["r_value", "r_range"]
+
+
+def test_parts_that_stay_are_scored_without_the_held_out_parts(
+    tmp_path: Path, sampler: Sampler
+) -> None:
+    """The table of the fit is one of the parts that stay; those held out are scored beside them."""
+    study = shares_study(tmp_path, rows())
+    scores = score_held_out(study, ["a_2010", "c_2010"], RUN)
+    assert list(scores.index) == ["a_2010", "c_2010"]
+    (layout,) = sampler.layouts
+    kinds = dict(zip(layout.records, layout.equations.figures.kind, strict=True))
+    assert [name for name in kinds if kinds[name] == CERTAIN] == ["a_2010", "b_2010", "c_2010"]
+    against = layout.equations.sums.against
+    at = layout.records.index("d_2010")
+    beside = against.index[against.start[at] : against.start[at + 1]]
+    assert [layout.records[n] for n in beside] == ["b_2010"]
 
 
 def test_the_score_is_the_log_of_the_mean_density(tiny_study: Path, sampler: Sampler) -> None:

@@ -214,9 +214,9 @@ def _rows(table: csr_array) -> Rows:
 def parts_of(layout: Layout) -> tuple[Part, ...]:
     """Return the parts of a study: columns that no record ties to those of another part.
 
-    A record depends on every input and every split on the way to the flows that it adds up, on the
-    biases and common errors that shift it, and on the parts of a composition before it. Noise and
-    step multipliers, which touch all, are no part of any.
+    A record depends on every input and every split on the way to the flows that it adds up, and on
+    the biases and common errors that shift it. Noise and step multipliers, which touch all, are
+    no part of any.
 
     Parameters
     ----------
@@ -270,8 +270,6 @@ def _ties_of_flows(equations: Equations, years: int) -> Iterable[Ties]:
         yield node, columns + processes + record
     record = np.repeat(np.arange(sums.shift.start.size - 1), np.diff(sums.shift.start))
     yield sums.shift.index // years, columns + processes + record
-    part = np.repeat(np.arange(sums.against.start.size - 1), np.diff(sums.against.start))
-    yield columns + processes + part, columns + processes + sums.against.index
     seen = _observed(graph, source, sums.above.index // years, sums.below.index // years)
     into = np.flatnonzero(graph.exogenous & seen[graph.target])
     yield graph.column[into], columns + graph.target[into]
