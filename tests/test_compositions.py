@@ -463,7 +463,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, xr.DataTree
 
 
 def test_a_posterior_recovers_a_known_composition(fitted: tuple[Study, xr.DataTree]) -> None:
-    study, found = fitted
+    _, found = fitted
     quantities = found["posterior"]["quantities"].sel(year=2011)
     for use, share in zip(USES, TRUE, strict=True):
         draws = quantities.sel(quantity=f"share_{use}")
