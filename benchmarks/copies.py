@@ -24,7 +24,7 @@ _NAMES = {
     "processes.csv": ("process", "region"),
     "flows.csv": ("flow", "source", "target"),
     "quantities.csv": ("quantity", "flow"),
-    "records.csv": ("record", "quantity", "reporter", "shared"),
+    "records.csv": ("record", "quantity", "reporter", "shared", "composition"),
     "priors.csv": ("target",),
 }
 """Columns of each table that hold names of a copy's own."""

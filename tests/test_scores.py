@@ -33,6 +33,7 @@ def scored_fit(shift: float = 0.0, *, spread: float = 0.1, wild: bool = False) -
             coords=fit["log_likelihood"].coords,
         )
     )
+    del fit["log_likelihood_of_parts"]  # no record is a part here
     return fit
 
 

@@ -32,7 +32,8 @@ def build_model(study: Study) -> pm.Model:
         Free variable ``latents``; deterministics ``flows`` (year, flow) in the unit of the study,
         ``bias`` (year, reporter), ``shared_error`` (shared), ``noise`` (reporter) and what
         all of them have in common of it, ``noise_of_all``, ``step_scale`` (group), and the
-        ``location`` and ``scale`` of every record on the log scale; observed ``value``.
+        ``location`` and ``scale`` of every record on the log scale; observed ``value``. Those of a
+        part of a composition are of its log less the weighted mean of those of the parts before it.
         `reebayes.fit` samples the same density with the same kernels, in coordinates
         that suit it.
     """

@@ -27,7 +27,7 @@ def closed(records: Sequence[Record], before: Sequence[Record]) -> list[Record]:
         drawn = sum(records[at].value or 0.0 for at in positions)
         whole = sum(before[at].value or 0.0 for at in positions)
         for at in positions:
-            found[at] = replace(records[at], value=(records[at].value or 0.0) * whole / drawn)
+            found[at] = replace(before[at], value=(records[at].value or 0.0) * whole / drawn)
     return found
 
 
