@@ -210,7 +210,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "return given.fillna(terms)", "return terms",
          ("tests/test_compositions.py", "-k", "readers_leave")),
     _bug("a share is shown as its log ratio", "reebayes/results/reading.py",
-         "figures = np.where(part, whole.to_numpy(dtype=float) * expit(values), figures)",
+         "figures = np.where(part, whole.to_numpy(dtype=float) * shares, figures)",
          "figures = np.where(part, np.exp(values), figures)",
          ("tests/test_compositions.py", "-k", "shown_as_shares or told_as_a_share")),
     _bug("an empty composition changes a digest", "reebayes/study/hashing.py",

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import expit
 
 from reebayes.conventions import (
     CHAIN,
@@ -113,7 +112,8 @@ def off_scale(
         return np.where(signed, values, np.exp(np.where(signed, 0.0, values)))
     part = whole.notna().to_numpy()
     figures = np.exp(np.where(signed | part, 0.0, values))
-    figures = np.where(part, whole.to_numpy(dtype=float) * expit(values), figures)
+    shares = 0.5 + 0.5 * np.tanh(0.5 * np.asarray(values, dtype=float))
+    figures = np.where(part, whole.to_numpy(dtype=float) * shares, figures)
     return np.where(signed, values, figures)
 
 
