@@ -261,7 +261,7 @@ def test_no_module_but_that_of_kinds_tells_them_apart_by_name(path: Path) -> Non
 
 def test_kinds_of_a_statement_are_told_apart_from_figures() -> None:
     assert {kind.name for kind in RECORD_KINDS.values() if kind.states == AT_MOST} == {
-        "zero", "upper",
+        "zero", "upper", "mean_upper",
     }  # fmt: skip
     assert {kind.name for kind in RECORD_KINDS.values() if kind.states == FIGURE} == {
         "value", "quota", "cumulative", "mean",

@@ -149,6 +149,7 @@ def test_the_studies_hold_every_sort_of_record(studies: dict[str, Study]) -> Non
     kinds = {record.kind for record in studies["shared"].records}
     assert kinds == {
         *("value", "quota", "zero", "upper", "lower", "range", "cumulative", "mean"),
+        *("mean_upper", "mean_lower"),
         "signed",
     }
     assert studies["heavy"].settings["error_distribution"] == "student_t"

@@ -703,6 +703,31 @@ def test_shared_errors_lag_and_second_reading_have_the_likelihood_scipy_gives(sh
     assert value == pytest.approx(math.log(both), rel=1e-12)
 
 
+def test_errors_may_enter_the_other_way_round_and_be_the_bias_of_another(sharing):
+    world = simulate_world(sharing, seed=1, overrides=PLANTED | ERRORS)
+    over = changed(sharing, "ratio", record="over", shared=("-grade", "-bias:customs"))
+    (found,) = likelihood(sharing, world, [over])
+    share = float(world.quantities.sel(quantity="fed_share", year=2001))
+    bias = float(world.bias.sel(reporter="customs", year=2001))
+    assert bias != 0
+    expected = stats.norm(math.log(share) - 0.25 - bias, 0.1).logpdf(math.log(0.5))
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_bound_of_a_mean_is_of_all_its_years(study, planted):
+    made = planted.quantities.sel(quantity="made", year=[2000, 2001, 2002]).values
+    years = {"year": 2000, "year_end": 2002}
+    upper = changed(study, "upper", record="most", kind="mean_upper", **years)
+    lower = changed(study, "lower", record="least", kind="mean_lower", **years)
+    terms = likelihood(study, planted, [upper, lower])
+    bias = float(planted.bias.sel(reporter=lower.reporter, year=[2000, 2001, 2002]).mean())
+    other = float(planted.bias.sel(reporter=upper.reporter, year=[2000, 2001, 2002]).mean())
+    mean = math.log(made.mean())
+    scale = 0.4  # noise of the reporter doubles the stated error
+    assert terms[1] == pytest.approx(stats.norm.logsf((math.log(30) - mean - bias) / scale), rel=1e-10)
+    assert terms[0] == pytest.approx(stats.norm.logcdf((math.log(30) - mean - other) / 0.2), rel=1e-10)
+
+
 def test_second_reading_has_heavy_tails_too(tmp_path):
     study = write_study(tmp_path, "student_t")
     record = changed(study, "value", other=1e-6)

@@ -134,7 +134,7 @@ def shared_tables() -> dict[str, str]:
     more = {
         "r_tonnes": "grade,,,",
         "r_gross": "grade;copied,0.08,,",
-        "r_ratio": "copied,,,",
+        "r_ratio": "-copied;-bias:customs,,,",
         "r_share": ",,0.4,",
         "r_zero": ",0.25,,",
         "r_upper": ",,,recalled",
@@ -148,6 +148,10 @@ def shared_tables() -> dict[str, str]:
         "\nr_net_gross,net_export,2013,,signed,0,,,t gross,0.5,900,survey,yearbook,,copied,,,"
     )
     lines = [f"{row},{more.get(row.partition(',')[0], ',,,')}" for row in rows]
+    extra += (
+        "\nr_at_most,mined_hidden,2014,2015,mean_upper,,,4,kt REO,,0.5,journalist,article,,,,,"
+        "\nr_at_least,made,2011,2014,mean_lower,,3,,kt REO,,0.3,survey,yearbook,,bias:uncle,,,"
+    )
     shared = "shared:{},,,normal,{},0.2,,log scale,judgement-reporters,\n"
     priors = PRIORS + "".join(
         shared.format(*pair) for pair in (("grade", 0), ("copied", -0.1), ("hearsay", 0))

@@ -22,7 +22,7 @@ from reebayes.elicitation.quantiles import (
     read_statements,
     statement_of,
 )
-from reebayes.errors import ReebayesError
+from reebayes.errors import ReebayesError, StudyError
 from reebayes.files import write_whole
 from reebayes.study import TABLE_FILES, Prior, read_study
 
@@ -97,8 +97,12 @@ def _run(folder: Path, *, write: bool, lacking: bool) -> int:
         sys.stdout.write(table_text([field.name for field in fields(Statement)], rows))
         return 0
     priors = [prior_of(item) for item in read_statements(path)]
-    found = differences(read_study(folder).priors, priors)
-    sys.stdout.write("".join(f"{line}\n" for line in found) or "priors.csv agrees.\n")
+    try:
+        found = differences(read_study(folder).priors, priors)
+        sys.stdout.write("".join(f"{line}\n" for line in found) or "priors.csv agrees.\n")
+    except StudyError:
+        if not write:  # a study may lack just those priors that are about to be written
+            raise
     if not write:
         return int(bool(found))
     data = table_text(PRIOR_COLUMNS, map(astuple, priors)).encode()

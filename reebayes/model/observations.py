@@ -37,7 +37,7 @@ from reebayes.study.kinds import (
     KindReader,
     kind_of,
 )
-from reebayes.study.targets import BIAS, EVERY, NOISE, NOISE_OF_ALL, SHARED, Target, targets_in
+from reebayes.study.targets import BIAS, EVERY, NOISE, NOISE_OF_ALL, Target, targets_in
 
 _code_of = KindReader(
     "score of a record in the model",
@@ -139,8 +139,13 @@ def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[i
     years = _span(record)
     first = position[str(Target(BIAS, record.reporter))] * len(study.years) - study.first_year
     shifts = {first + year: 1.0 / len(years) for year in years}
-    errors = targets_in(SHARED, record.shared)
-    return shifts | {position[target] * len(study.years): 1.0 for target in errors}
+    for target, sign in record.common.items():
+        if Target.parse(target).group == BIAS:
+            start = position[target] * len(study.years) - study.first_year
+            shifts |= {start + year: sign / len(years) for year in years}
+        else:
+            shifts[position[target] * len(study.years)] = sign
+    return shifts
 
 
 def errors_of(study: Study, unknowns: Unknowns, contrasts: Contrasts) -> Errors:

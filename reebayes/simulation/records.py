@@ -83,7 +83,11 @@ def _printings(
             above = (1 - record.lag) * above + record.lag * float(numerator[first - 1])
         figure = above / below if below != 0 else math.nan
         shift = float(bias_columns[record.reporter][span].mean())
-        shift += sum(errors[name] for name in record.shared)
+        for error in record.shared:
+            sign, name = (-1, error[1:]) if error.startswith("-") else (1, error)
+            other = name.startswith("bias:")
+            found = bias_columns[name[5:]][span].mean() if other else errors[name]
+            shift += sign * float(found)
         if kind_of(record.kind).is_signed:
             # What shifts the log of other figures multiplies a signed one.
             spread = record.sd * record.scale * factors[record.reporter]

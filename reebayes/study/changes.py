@@ -30,10 +30,16 @@ def changed(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
 def unheard(before: Iterable[Record], after: Iterable[Record]) -> set[str]:
     """Return the prior targets of reporters and common errors that have no record left."""
     before, after = list(before), list(after)
-    gone = {record.reporter for record in before} - {record.reporter for record in after}
-    unshared = {name for record in before for name in record.shared}
-    unshared -= {name for record in after for name in record.shared}
+    gone = _heard(before) - _heard(after)
+    unshared = {name for record in before for name in record.common_errors}
+    unshared -= {name for record in after for name in record.common_errors}
     return {*targets_in(BIAS, gone), *targets_in(NOISE, gone), *targets_in(SHARED, unshared)}
+
+
+def _heard(records: Iterable[Record]) -> set[str]:
+    """Return the reporters whose bias some record holds."""
+    named = {name for record in records for name in record.other_reporters}
+    return named | {record.reporter for record in records}
 
 
 def check_variants(

@@ -118,6 +118,10 @@ RECORD_KINDS: dict[str, RecordKind] = {
         RecordKind("cumulative", "A sum from year to year_end.", FIGURE, ("value",), "+",
                    years=SUM),
         RecordKind("mean", "A mean from year to year_end.", FIGURE, ("value",), "=", years=MEAN),
+        RecordKind("mean_upper", "An upper bound of a mean from year to year_end.", AT_MOST,
+                   ("high",), "(", years=MEAN),
+        RecordKind("mean_lower", "A lower bound of a mean from year to year_end.", AT_LEAST,
+                   ("low",), ")", years=MEAN),
         RecordKind(
             "signed",
             "A figure that may be negative or zero, such as net trade or a stock change; "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reebayes.errors import Fault, StudyError
 from reebayes.study.kinds import kind_of
-from reebayes.study.targets import Target
+from reebayes.study.targets import BIAS, SHARED, Target
 
 PROCESS_KINDS = ("market", "conversion", "use", "loss", "environment")
 RECALLED = "recalled"
@@ -120,11 +120,14 @@ class Record:
     spans years (kinds cumulative and mean). ``factor`` is the content of a gross tonne.
 
     ``shared`` names the systematic errors that the record has in common with others, beside its
-    reporter's bias. ``lag`` is the part of the figure that belongs to the year before (of the
-    numerator, if the quantity is a ratio). ``other`` is the alternative value of an ambiguous
-    figure, as probable as ``value``. ``status`` is empty, or ``"recalled"`` for an unverified
-    (second-hand) figure, which nobody read in its source. ``composition`` names the printed table
-    of which the figure is a part; its ``sd`` is then that of the part before the table is closed.
+    reporter's bias: common errors, or as ``bias:REPORTER`` the bias of another reporter whose
+    figure this one was derived from; with a minus sign before it where it enters the other way
+    round, as what stands below a ratio does. ``lag`` is the part of the figure that belongs to the
+    year before (of the numerator, if the quantity is a ratio). ``other`` is the alternative value
+    of an ambiguous figure, as probable as ``value``. ``status`` is empty, or ``"recalled"`` for an
+    unverified (second-hand) figure, which nobody read in its source. ``composition`` names the
+    printed table of which the figure is a part; its ``sd`` is then that of the part before the
+    table is closed.
     """
 
     record: str
@@ -165,6 +168,30 @@ class Record:
             raise StudyError([Fault("records.csv", None, "unit", self.unit, message)])
         factor = self.factor if content == GROSS and self.factor is not None else 1.0
         return MASS_SCALES[mass] * factor
+
+    @property
+    def common(self) -> dict[str, float]:
+        """Prior targets of the errors in ``shared``, and the sign with which each enters."""
+        found = {}
+        for name in self.shared:
+            about = Target.parse(name.removeprefix("-"))
+            target = about if about.group == BIAS else Target(SHARED, name.removeprefix("-"))
+            found[str(target)] = -1.0 if name.startswith("-") else 1.0
+        return found
+
+    @property
+    def common_errors(self) -> tuple[str, ...]:
+        """Names of the common errors in ``shared``, without signs and without biases."""
+        return self._common_in(SHARED)
+
+    @property
+    def other_reporters(self) -> tuple[str, ...]:
+        """Reporters whose bias is in the record beside that of its own."""
+        return self._common_in(BIAS)
+
+    def _common_in(self, group: str) -> tuple[str, ...]:
+        targets = map(Target.parse, self.common)
+        return tuple(target.name for target in targets if target.group == group)
 
     @property
     def error(self) -> float:

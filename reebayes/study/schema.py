@@ -263,8 +263,9 @@ RECORDS = TableSchema(
         _note(),
         Column("factor", "Content of a gross tonne, where the unit is gross.", Cells.number),
         Column("shared",
-               "Systematic errors that the record has in common with others, beside reporter bias.",
-               Cells.names),
+               "Systematic errors that the record has in common with others, beside reporter bias; "
+               "or bias:REPORTER, whose figure it was derived from. A minus sign turns one round.",
+               Cells.errors),
         Column("lag", "Part of the figure that belongs to the year before.", _lag),
         Column("other", "Alternative value of an ambiguous figure, as probable as the first.",
                Cells.number),

@@ -118,8 +118,9 @@ class Study:
 
     @property
     def reporters(self) -> tuple[str, ...]:
-        """Everyone who reports a record, sorted."""
-        return tuple(sorted({record.reporter for record in self.records}))
+        """Everyone who reports a record, or whose bias is in one, sorted."""
+        named = {name for record in self.records for name in record.other_reporters}
+        return tuple(sorted(named | {record.reporter for record in self.records}))
 
     @property
     def headline(self) -> tuple[str, ...]:
@@ -129,7 +130,7 @@ class Study:
     @property
     def shared(self) -> tuple[str, ...]:
         """Every error that records have in common, sorted."""
-        return tuple(sorted({name for record in self.records for name in record.shared}))
+        return tuple(sorted({name for record in self.records for name in record.common_errors}))
 
     @property
     def hash(self) -> str:

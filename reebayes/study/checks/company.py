@@ -123,7 +123,7 @@ def _is_measured(record: Record) -> bool:
 
 def _is_copy(one: Record, other: Record) -> bool:
     # Of gross weights, what is shared is the content, and explains no figure.
-    shared = {*one.shared} & {*other.shared}
+    shared = {*one.common} & {*other.common}
     if shared and one.factor is None and one.reporter != other.reporter:
         return False
     digits = _digits(one.value or 0.0)

@@ -192,7 +192,7 @@ def _statements(draft: Draft, flows: PriorFlows) -> Iterator[Statement]:
             continue
         bias = rows.get(str(Target(BIAS, record.reporter)), rows.get(str(Target(BIAS, EVERY)), []))
         shift, width = (_of_year(bias, record, flows, column) for column in ("median", "sd"))
-        shared = [rows[str(Target(SHARED, name))][0].sd for name in record.shared]
+        shared = [rows[str(Target(SHARED, name))][0].sd for name in record.common_errors]
         yield Statement(
             record_entry, *_ends(record), record.sd * _noise(rows, record.reporter),
             expected[0] + shift, math.hypot(expected[1], width, *shared),

@@ -9,7 +9,7 @@ from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.kinds import AT_LEAST, AT_MOST, RECORD_KINDS, kind_of
 from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import GROSS, MASS_SCALES, PERCENT, RATIO_UNITS, Record
-from reebayes.study.targets import SHARED
+from reebayes.study.targets import BIAS, SHARED
 from reebayes.wording import quoted, suggestion, years_text
 
 TABLE = "records.csv"
@@ -319,8 +319,13 @@ def _check_shared(draft: Draft) -> Iterator[Fault]:
     known = [target.name for target in targets if target.group == SHARED]
     if not draft.priors:
         return
+    reporters = {entry.item.reporter for entry in draft.records}
     for entry in draft.records:
-        for name in entry.item.shared:
+        for name in entry.item.other_reporters:
+            if name not in reporters or name == entry.item.reporter:
+                message = f"{quoted(name)} is no other reporter. {suggestion(name, reporters)}"
+                yield table_fault(TABLE, entry, "shared", f"{BIAS}:{name}", message.strip())
+        for name in entry.item.common_errors:
             if name not in known:
                 advice = suggestion(name, known) or f"Add '{SHARED}:{name}' to priors.csv."
                 message = f"common error {quoted(name)} has no prior. {advice}"

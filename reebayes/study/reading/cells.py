@@ -9,6 +9,7 @@ from unicodedata import normalize
 
 from reebayes.errors import Fault
 from reebayes.study.reading.csvfiles import FaultList, Line, hidden_characters, strange_characters
+from reebayes.study.targets import BIAS
 from reebayes.wording import quoted, suggestion
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -75,12 +76,16 @@ class Cells:
             self._refuse(column, message, text)
         return text
 
-    def names(self, column: str) -> tuple[str, ...]:
-        """Return names separated by semicolons, each once; empty if the cell or the column is."""
+    def names(self, column: str, *, bare: Callable[[str], str] = str) -> tuple[str, ...]:
+        """Return names separated by semicolons, each once; empty if the cell or the column is.
+
+        ``bare`` takes away what may stand before a name.
+        """
         text = normalize("NFC", self.line.cells.get(column, ""))
         if not text:
             return ()
-        names = tuple(part.strip() for part in text.split(";"))
+        parts = tuple(part.strip() for part in text.split(";"))
+        names = tuple(map(bare, parts))
         strange = strange_characters(text)
         if strange:
             codes = ", ".join(f"U+{ord(char):04X}" for char in strange)
@@ -92,9 +97,13 @@ class Cells:
         elif len(set(names)) < len(names):
             message = f"{quoted(text)} names one thing twice; write each name once"
         else:
-            return names
+            return parts
         self._refuse(column, message, text)
         return ()
+
+    def errors(self, column: str) -> tuple[str, ...]:
+        """Return names of errors: each may have a minus sign before it, and be a bias."""
+        return self.names(column, bare=lambda name: name.removeprefix("-").removeprefix(f"{BIAS}:"))
 
     def parts(self, column: str) -> tuple[str, ...]:
         """Return texts separated by semicolons, such as sums; the cell may not be empty."""
