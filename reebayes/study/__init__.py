@@ -1,6 +1,8 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
 from reebayes.study.description import describe_study
+from reebayes.study.extensions import is_study_file
+from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import read_report
 from reebayes.study.header.settings import TABLE
 from reebayes.study.reading.cells import Cells
@@ -40,11 +42,13 @@ __all__ = [
     "PublishedIndicator",
     "Quantity",
     "Record",
+    "Settings",
     "Source",
     "Study",
     "Table",
     "Term",
     "describe_study",
+    "is_study_file",
     "read_bytes",
     "read_lines",
     "read_report",

@@ -6,11 +6,12 @@ from typing import Any
 
 from reebayes.errors import Fault
 from reebayes.study.drafts import Draft
+from reebayes.study.extensions import extended, unknown_text
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE
 from reebayes.study.header.variants import CHANGES
 from reebayes.study.reading.cells import Entry
-from reebayes.study.rows import Prior, Record
+from reebayes.study.rows import RECALLED, Prior, Record
 from reebayes.study.targets import BIAS, NOISE, SHARED, targets_in
 from reebayes.wording import quoted, suggestion
 
@@ -18,8 +19,10 @@ from reebayes.wording import quoted, suggestion
 def changed(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
     """Return the draft that a variant makes of a draft.
 
-    A step of 0 stands for a prior that does not move.
+    Rows of extensions, its own and of what it combines, come before all changes. A step of 0
+    stands for a prior that does not move.
     """
+    draft = _grown(draft, variants, name)
     for part in (*variants[name].get("combines", ()), name):
         draft = _changed_once(draft, variants[part])
     label = variants[name]["label"]
@@ -41,8 +44,39 @@ def check_variants(
 ) -> Iterator[Fault]:
     """Yield what is wrong with the wanted variants: names of nothing, changes of nothing."""
     for name in wanted:
-        for column, value, message in _faults(draft, variants, variants[name]):
+        grown = _grown(replace(draft, faults=[]), variants, name)
+        for column, value, message in (*_addition_faults(grown, variants, name),
+                                       *_faults(grown, variants, variants[name])):  # fmt: skip
             yield Fault(TABLE, None, f"variants.{name}.{column}", value, message)
+
+
+def _grown(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
+    """Return the draft with the rows of all extensions that a variant adds, as far as known."""
+    names = _added_by(variants, name)
+    added = [one for one in draft.additions if one.name in names]
+    grown = extended(draft, added)
+    if added and not all(one.recalled for one in added):
+        grown.records = [entry for entry in grown.records if entry.item.status != RECALLED]
+        before = (entry.item for entry in extended(draft, added).records)
+        gone = unheard(before, (entry.item for entry in grown.records))
+        grown.priors = [entry for entry in grown.priors if entry.item.target not in gone]
+    return grown
+
+
+def _added_by(variants: Mapping[str, Any], name: str) -> set[str]:
+    parts = (*variants[name].get("combines", ()), name)
+    return {one for part in parts for one in variants.get(part, {}).get("extensions", ())}
+
+
+def _addition_faults(
+    grown: Draft, variants: Mapping[str, Any], name: str
+) -> Iterator[tuple[str, str, str]]:
+    known = [one.name for one in grown.additions]
+    for one in variants[name].get("extensions", ()):
+        if one not in known:
+            yield "extensions", one, unknown_text(one, known=grown.shelf or known)
+    for fault in grown.faults:
+        yield "extensions", fault.value, f"{fault.table}, {fault}"
 
 
 def _faults(

@@ -67,6 +67,14 @@ def rows_of(study: Any, title: str, *, moving: bool) -> list[str]:
     return sorted(_canonical(row, names) for row in table) if names else []
 
 
+def added_rows(extensions: Iterable[Any]) -> dict[str, Any]:
+    """Rows of extensions that are kept for variants, sorted, by extension and table."""
+    return {
+        one.name: {file: sorted(_canonical(row.item) for row in rows) for file, rows in one.tables}
+        for one in extensions
+    }
+
+
 def _canonical(row: Any, names: Iterable[str] | None = None) -> str:
     values: dict[str, Any] = {
         # 1 and 1.0 are the same number.
