@@ -1,7 +1,7 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
 from reebayes.study.description import describe_study
-from reebayes.study.extensions import is_study_file
+from reebayes.study.extensions import is_study_file, own_priors, study_around
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import read_report
 from reebayes.study.header.settings import TABLE
@@ -49,9 +49,11 @@ __all__ = [
     "Term",
     "describe_study",
     "is_study_file",
+    "own_priors",
     "read_bytes",
     "read_lines",
     "read_report",
     "read_study",
     "start_study",
+    "study_around",
 ]

@@ -14,13 +14,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from reebayes.errors import Fault
+from reebayes.errors import Fault, StudyError
 from reebayes.study.drafts import FIELDS, Draft, Extension, read_draft, read_table
 from reebayes.study.header.extension import REPORT, SCENARIOS, VARIANTS, read_extension_header
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header
 from reebayes.study.reading.cells import Entry
 from reebayes.study.reading.csvfiles import MISSPELT
+from reebayes.study.rows import Prior
 from reebayes.study.schema import PRIORS, QUANTITIES, SCHEMA
 from reebayes.wording import listed, nearest, quoted
 
@@ -339,3 +340,26 @@ def is_study_file(name: str) -> bool:
         return True
     plain = len(folders) == 2 and folders[0] == FOLDER and folders[1] not in ("", os.curdir)
     return plain and os.pardir not in folders and not {*folders[1]} & {"\\", ":", "\0"}
+
+
+def study_around(folder: Path) -> Path | None:
+    """Return the directory of the study in which an extension lies; None if it lies in none."""
+    shelf = folder.resolve().parent
+    return shelf.parent if shelf.name == FOLDER and (shelf.parent / TABLE).is_file() else None
+
+
+def own_priors(folder: Path) -> list[Prior]:
+    """Return the priors that an extension holds itself.
+
+    Raises
+    ------
+    StudyError
+        If they cannot be read.
+    """
+    if not (folder / PRIORS.file).exists():
+        return []
+    draft = Draft(Header())
+    entries = read_table(folder, PRIORS, draft, folder.name)
+    if draft.faults:
+        raise StudyError(draft.faults)
+    return [entry.item for entry in entries]
