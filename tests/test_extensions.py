@@ -23,7 +23,7 @@ from reebayes.inference.coordinates import identity
 from reebayes.inference.density import gradients
 from reebayes.model.layout import Layout, lay_out
 from reebayes.results.description import redescribed, study_of
-from reebayes.study import Study, describe_study, read_study
+from reebayes.study import Study, describe_study, is_study_file, read_study
 from reebayes.study.hashing import tables_of
 from reebayes.study.runfile import read_run_file
 from reebayes.study.schema import SCHEMA
@@ -529,6 +529,27 @@ def test_an_extended_study_is_saved_whole(grown: Study, tmp_path: Path) -> None:
     assert not (tmp_path / "saved" / "extensions").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "belongs"),
+    [
+        ("records.csv", True),
+        ("study.toml", True),
+        ("extensions/more/records.csv", True),
+        ("extensions/more/notes.txt", False),
+        ("extensions/../records.csv", False),
+        ("extensions//records.csv", False),
+        ("../more/records.csv", False),
+        ("extensions/more/../records.csv", False),
+        ("extensions/C:/records.csv", False),
+        ("extensions/a\\b/records.csv", False),
+        ("/records.csv", False),
+        ("notes.txt", False),
+    ],
+)
+def test_a_file_of_a_fit_is_written_only_where_a_study_has_one(name: str, belongs: bool) -> None:
+    assert is_study_file(name) == belongs
+
+
 def test_bundled_extensions_of_an_installed_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -568,7 +589,9 @@ def test_commands_take_any_number_of_extensions(
     extension(tiny_study, "more", MORE)
     extension(tiny_study, "stocks", STOCKS)
     assert main(["check", str(tiny_study), "--with", "more", "--with", "stocks"]) == 0
-    assert "12 flows, 9 quantities, 13 records" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "12 flows, 9 quantities, 13 records" in said
+    assert "With more and stocks." in said
     assert main(["check", str(tiny_study), "--with", "mor"]) == 2
     assert "Did you mean 'more'?" in capsys.readouterr().err
     out = tiny_study / "described.json"
@@ -733,6 +756,7 @@ def test_a_variant_leaves_unverified_records_out_unless_asked_for(varied: Path) 
     assert "r_gossip" not in made.records
     assert "bias:uncle" not in made.priors
     assert "stocked" in made.flows
+    assert study_of(fit_made(read_study(varied))).variant("stocked").hash == made.hash
     asked = read_study(varied, recalled=True).variant("stocked")
     assert "r_gossip" in asked.records
     assert "bias:uncle" in asked.priors

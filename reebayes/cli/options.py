@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reebayes.cli.console import EXIT_CODES, complain
 from reebayes.errors import ReebayesError
 from reebayes.study import TABLE_FILES, Study, read_study
-from reebayes.wording import years_text
+from reebayes.wording import listed, years_text
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -289,4 +289,5 @@ def described(study: Study) -> str:
         "sources": len(study.sources),
     }
     numbers = ", ".join(f"{count} {noun}" for noun, count in counts.items())
-    return f"{study.name} ({years_text(study.years)}): {numbers}."
+    added = f" With {listed(study.extensions)}." if study.extensions else ""
+    return f"{study.name} ({years_text(study.years)}): {numbers}.{added}"

@@ -24,7 +24,7 @@ from reebayes.elicitation.quantiles import (
 )
 from reebayes.errors import ReebayesError, StudyError
 from reebayes.files import write_whole
-from reebayes.study import TABLE_FILES, Prior, own_priors, read_study, study_around
+from reebayes.study import EXTENSIONS, TABLE_FILES, Prior, own_priors, read_study, study_around
 
 PRIOR_COLUMNS = tuple(field.name for field in fields(Prior))
 
@@ -123,6 +123,8 @@ def _check(folder: Path, study: Path | None, priors: bytes) -> None:
         for name in TABLE_FILES:
             if (folder / name).exists():  # some tables may be left out
                 shutil.copy(folder / name, trial)
+        if (folder / EXTENSIONS).is_dir():  # variants may add them
+            shutil.copytree(folder / EXTENSIONS, Path(trial) / EXTENSIONS)
         Path(trial, "priors.csv").write_bytes(priors)
         if study is None:
             read_study(trial)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.drafts import Draft
+from reebayes.study.drafts import Draft, Extension
 from reebayes.study.extensions import extended, unknown_text
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE
@@ -39,6 +39,27 @@ def unheard(before: Iterable[Record], after: Iterable[Record]) -> set[str]:
     return {*targets_in(BIAS, gone), *targets_in(NOISE, gone), *targets_in(SHARED, unshared)}
 
 
+def verified_additions(draft: Draft) -> tuple[Extension, ...]:
+    """Return what variants add without unverified records.
+
+    Priors of reporters and common errors that are left without a record go too.
+    """
+    return tuple(_verified(draft, one) for one in draft.additions)
+
+
+def _verified(draft: Draft, addition: Extension) -> Extension:
+    records = [entry.item for entry in extended(draft, [addition]).records]
+    gone = unheard(records, (record for record in records if record.status != RECALLED))
+
+    def stays(item: Any) -> bool:
+        if isinstance(item, Record):
+            return item.status != RECALLED
+        return not (isinstance(item, Prior) and item.target in gone)
+
+    kept = ((file, tuple(e for e in rows if stays(e.item))) for file, rows in addition.tables)
+    return replace(addition, tables=tuple((file, rows) for file, rows in kept if rows))
+
+
 def check_variants(
     draft: Draft, variants: Mapping[str, Any], wanted: Iterable[str]
 ) -> Iterator[Fault]:
@@ -53,14 +74,7 @@ def check_variants(
 def _grown(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
     """Return the draft with the rows of all extensions that a variant adds, as far as known."""
     names = _added_by(variants, name)
-    added = [one for one in draft.additions if one.name in names]
-    grown = extended(draft, added)
-    if added and not all(one.recalled for one in added):
-        grown.records = [entry for entry in grown.records if entry.item.status != RECALLED]
-        before = (entry.item for entry in extended(draft, added).records)
-        gone = unheard(before, (entry.item for entry in grown.records))
-        grown.priors = [entry for entry in grown.priors if entry.item.target not in gone]
-    return grown
+    return extended(draft, [one for one in draft.additions if one.name in names])
 
 
 def _added_by(variants: Mapping[str, Any], name: str) -> set[str]:

@@ -40,8 +40,7 @@ class Extension:
     """A directory of tables that adds to a study, as far as it could be read.
 
     ``at`` is how faults name the directory; ``tables`` holds file and rows of every table that it
-    has, ``header`` what its ``study.toml`` says. ``recalled`` says whether its unverified records
-    are asked for.
+    has, ``header`` what its ``study.toml`` says.
     """
 
     name: str
@@ -49,7 +48,6 @@ class Extension:
     at: str
     tables: tuple[tuple[str, tuple[Entry[Any], ...]], ...] = ()
     header: Settings = field(default_factory=Settings)
-    recalled: bool = False
 
     def rows(self, file: str) -> tuple[Entry[Any], ...]:
         """Return the rows of a table, none if it has no such table."""

@@ -35,7 +35,7 @@ type Given = Iterable[str | Path] | str | Path
 type Key = tuple[Any, ...]
 
 
-def read_extended(folder: Path, given: Given = (), *, recalled: bool = False) -> Draft:
+def read_extended(folder: Path, given: Given = ()) -> Draft:
     """Read the tables of a study and of extensions as those of one study.
 
     Parameters
@@ -44,15 +44,13 @@ def read_extended(folder: Path, given: Given = (), *, recalled: bool = False) ->
         Directory of the study.
     given : iterable of str or Path
         Names of extensions of the study, or paths.
-    recalled : bool
-        Whether unverified records are asked for.
     """
     draft = read_draft(folder)
     wanted = [given] if isinstance(given, str | Path) else list(given)
-    draft = extended(draft, _read_all(folder, wanted, draft, recalled=recalled), header=True)
+    draft = extended(draft, _read_all(folder, wanted, draft), header=True)
     draft.shelf = names_in(folder)
     added = {name for one in draft.header.variants.values() for name in one.get("extensions", ())}
-    read_additions(folder, added, draft, recalled=recalled)
+    read_additions(folder, added, draft)
     return draft
 
 
@@ -68,18 +66,16 @@ def _is_shown(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(".")
 
 
-def read_additions(folder: Path, names: Iterable[str], draft: Draft, *, recalled: bool) -> None:
+def read_additions(folder: Path, names: Iterable[str], draft: Draft) -> None:
     """Read extensions that variants add; what a study has not is a fault of the variant."""
     there = {one.name for one in draft.additions}
     for name in sorted({*names} - there):
         if name in names_in(folder):
             one = read_extension(folder / FOLDER / name, f"{FOLDER}/{name}", draft)
-            draft.additions += (replace(one, recalled=recalled),)
+            draft.additions += (one,)
 
 
-def _read_all(
-    study: Path, given: Sequence[str | Path], draft: Draft, *, recalled: bool
-) -> list[Extension]:
+def _read_all(study: Path, given: Sequence[str | Path], draft: Draft) -> list[Extension]:
     """Read every extension that is asked for, each once."""
     found: dict[Path, Extension] = {}
     for name in given:
@@ -87,8 +83,7 @@ def _read_all(
         if folder is None:
             draft.faults.append(Fault(FOUND, None, "", str(name), unknown_text(str(name), study)))
         elif folder.resolve() not in found:
-            one = read_extension(folder, _at(study, folder), draft)
-            found[folder.resolve()] = replace(one, recalled=recalled)
+            found[folder.resolve()] = read_extension(folder, _at(study, folder), draft)
     by_name: dict[str, Extension] = {}
     for one in found.values():
         first = by_name.setdefault(one.name, one)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from reebayes.errors import Fault, StudyError
-from reebayes.study.drafts import Draft, Extension
+from reebayes.study.changes import verified_additions
+from reebayes.study.drafts import Extension, draft_of
 from reebayes.study.extensions import names_in, read_additions, unknown_text
 from reebayes.study.header.forms import Form, is_from, is_table, is_text, list_of, read_forms
 from reebayes.study.header.frozen import Settings
@@ -150,10 +151,10 @@ def _additions(
 ) -> tuple[Extension, ...]:  # fmt: skip
     """Read the extensions that cases add, beside those that variants of the study do."""
     names = [one for case in cases.values() for one in case.get("extensions", ())]
-    draft = Draft(Header(), additions=base.additions)
-    read_additions(base.path, names, draft, recalled=False)
+    draft = draft_of(Header(), base, base.additions)
+    read_additions(base.path, names, draft)
     found.faults += draft.faults
-    return draft.additions
+    return verified_additions(draft)
 
 
 def _of_case(name: str, error: StudyError, file: str) -> Iterator[Fault]:

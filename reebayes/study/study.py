@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from reebayes.errors import Fault, StudyError
 from reebayes.files import write_text_whole
-from reebayes.study.changes import changed, check_variants, unheard
+from reebayes.study.changes import changed, check_variants, unheard, verified_additions
 from reebayes.study.checks.whole import (
     check_draft,
     check_kept,
@@ -552,7 +552,7 @@ def read_study(
         problem = "is a file; give its directory" if folder.exists() else "does not exist"
         advice = "" if folder.exists() else f"; the examples are {listed(EXAMPLES)}"
         raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}{advice}")])
-    draft = read_extended(folder, extensions, recalled=recalled)
+    draft = read_extended(folder, extensions)
     refuse(check_draft(draft))
     tell_implausible(draft)
     header = draft.header
@@ -571,7 +571,7 @@ def read_study(
         scenarios=header.scenarios,
         notes=header.notes,
         extensions=_folders(draft),
-        additions=draft.additions,
+        additions=draft.additions if recalled else verified_additions(draft),
         **draft.tables,
     )
     if recalled or not any(record.status == RECALLED for record in study.records):
