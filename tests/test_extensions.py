@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 import xarray as xr
+from frictionless import Package
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reebayes as rb
-from reebayes.answers.scores import compare
 from reebayes.cli.main import main
 from reebayes.elicitation.rewriting import main as elicit
 from reebayes.errors import ResultError, StudyError
@@ -27,7 +27,6 @@ from reebayes.study import Study, describe_study, is_study_file, read_study
 from reebayes.study.hashing import tables_of
 from reebayes.study.runfile import read_run_file
 from reebayes.study.schema import SCHEMA
-from tests.test_scores import scored_fit
 from tests.tiny import STUDY, TABLES, write_tables
 from tests.worlds import fit_of_worlds
 
@@ -571,6 +570,17 @@ def test_a_description_holds_the_tables_of_extensions(grown: Study) -> None:
     assert found.keys() - base == {name for name in found if name.startswith(("more-", "stocks-"))}
 
 
+def test_a_description_with_extensions_is_valid(grown: Study) -> None:
+    path = grown.path / "datapackage.json"
+    path.write_text(json.dumps(describe_study(grown)), "utf-8")
+    report = Package(path).validate()
+    assert report.valid, report.flatten(["type", "message"])[:5]
+    (grown.path / "extensions" / "more" / "records.csv").write_text(
+        MORE["records.csv"].replace(",7,", ",seven,"), "utf-8"
+    )
+    assert not Package(path).validate().valid
+
+
 def test_an_extension_beside_the_study_is_not_described(tiny_study: Path, tmp_path: Path) -> None:
     folder = extension(tiny_study, "more", MORE)
     moved = Path(shutil.move(folder, tmp_path / "elsewhere"))
@@ -760,18 +770,6 @@ def test_a_variant_leaves_unverified_records_out_unless_asked_for(varied: Path) 
     asked = read_study(varied, recalled=True).variant("stocked")
     assert "r_gossip" in asked.records
     assert "bias:uncle" in asked.priors
-
-
-def test_only_records_of_one_figure_are_compared() -> None:
-    fits = {"base": scored_fit(0.0), "other": scored_fit(0.3)}
-    count = compare(fits).table["records"].iloc[0]
-    value = fits["other"]["constant_data"]["record_value"]
-    name = str(value["record"].values[1])
-    assert np.isfinite(value.values[1])
-    value.values[1] *= 1.1
-    result = compare(fits)
-    assert list(result.table["records"]) == [count - 1] * 2
-    assert name not in set(result.pointwise["record"])
 
 
 # --- elicitation ----------------------------------------------------------------------------------

@@ -100,19 +100,13 @@ def compare(
     Vehtari, Gelman, Gabry (2017), Practical Bayesian model evaluation using leave-one-out
     cross-validation and WAIC, Statistics and Computing 27.
     """
-    about, scores, draws, figures = {}, {}, {}, {}
+    about, scores, draws = {}, {}, {}
     for name, fit in fits.items():
-        figures[name] = _figures(fit)
         about[name] = _about(fit)
         scores[name] = record_scores(fit)
         draws[name] = _headline_draws(fit)
     _require_comparable(about, force=force)
-    apart = _of_other_figures(figures)
-    scores = {name: table.drop(index=apart, errors="ignore") for name, table in scores.items()}
-    given = {
-        score: {name: one.drop(index=apart, errors="ignore") for name, one in found.items()}
-        for score, found in (refits or {}).items()
-    }
+    given = dict(refits or {})
     exact = given.pop(LOO, {})
     rows = [_score_rows(LOO, scores, about, exact)]
     for score, found in given.items():
@@ -206,20 +200,6 @@ def _require_comparable(about: Mapping[str, Mapping[str, str]], *, force: bool) 
             f"Did not converge: {', '.join(failed)}. Nothing was compared. Draw longer, or ask "
             "for the comparison by force."
         )
-
-
-def _figures(fit: xr.DataTree) -> pd.Series:
-    """What each record of a fit says, as text."""
-    table = contents_of(fit).records[["kind", "value", "low", "high", "other"]]
-    said = [repr(row) for row in table.itertuples(index=False, name=None)]
-    return pd.Series(said, index=table.index, dtype=object)
-
-
-def _of_other_figures(figures: Mapping[str, pd.Series]) -> list[str]:
-    """Records that do not say the same in all fits that have them: nothing there compares."""
-    said = pd.concat([pd.Series(dtype=object), *figures.values()])
-    counts = said.groupby(level=0).nunique()
-    return [str(name) for name in counts.index[counts > 1]]
 
 
 def _with_refits(

@@ -31,6 +31,9 @@ FOLDER = "extensions"
 FOUND = "extensions"
 """What faults of an extension that is not there are told of."""
 
+NO_NAME = frozenset("\\/:\0")
+"""Characters that no name of an extension holds: it is part of names of files, on any machine."""
+
 type Given = Iterable[str | Path] | str | Path
 type Key = tuple[Any, ...]
 
@@ -63,7 +66,7 @@ def names_in(folder: Path) -> tuple[str, ...]:
 
 
 def _is_shown(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")
+    return path.is_dir() and not path.name.startswith(".") and not {*path.name} & NO_NAME
 
 
 def read_additions(folder: Path, names: Iterable[str], draft: Draft) -> None:
@@ -102,9 +105,14 @@ def _folder_of(study: Path, given: str | Path) -> Path | None:
 
 
 def _at(study: Path, folder: Path) -> str:
-    path = folder.resolve()
+    path = folder.parent.resolve() / _name_of(folder)
     inside = path.parent == (study / FOLDER).resolve()
     return f"{FOLDER}/{path.name}" if inside else folder.as_posix()
+
+
+def _name_of(folder: Path) -> str:
+    """Return the name of a directory as it was given, but for one such as ``..``."""
+    return folder.name if folder.name not in ("", os.pardir) else folder.resolve().name
 
 
 def unknown_text(name: str, study: Path | None = None, known: Sequence[str] = ()) -> str:
@@ -138,7 +146,7 @@ def read_extension(folder: Path, at: str, draft: Draft) -> Extension:
         draft.faults.append(Fault(FOUND, None, "", at, message))
     draft.faults += _misnamed(folder, at)
     tables = tuple((file, tuple(read_table(folder, SCHEMA[file], draft, at))) for file in files)
-    return Extension(folder.resolve().name, folder, at, tables, header)
+    return Extension(_name_of(folder), folder, at, tables, header)
 
 
 def _misnamed(folder: Path, at: str) -> Iterator[Fault]:
@@ -334,7 +342,7 @@ def is_study_file(name: str) -> bool:
     if not folders:
         return True
     plain = len(folders) == 2 and folders[0] == FOLDER and folders[1] not in ("", os.curdir)
-    return plain and os.pardir not in folders and not {*folders[1]} & {"\\", ":", "\0"}
+    return plain and os.pardir not in folders and not {*folders[1]} & NO_NAME
 
 
 def study_around(folder: Path) -> Path | None:

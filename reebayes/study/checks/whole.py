@@ -96,17 +96,18 @@ def _check_outcomes(draft: Draft, context: Context) -> Iterator[Fault]:
     """Yield what would be wrong with the study that each variant makes of a sound one."""
     for name in draft.header.variants:
         after = changed(draft, draft.header.variants, name)
-        for fault in _outcome_faults(draft, after, context):
+        for fault in _unsound(draft, after, context):
             message = f"makes a study that is not sound: {fault.table}, {fault}"
             yield Fault(TABLE, None, f"variants.{name}", fault.value, message)
 
 
-def _outcome_faults(draft: Draft, after: Draft, context: Context) -> Iterator[Fault]:
-    if after.loaded != draft.loaded:  # an extension may have changed anything
+def _unsound(before: Draft, after: Draft, context: Context) -> Iterator[Fault]:
+    """Yield what a variant has made wrong in a sound study."""
+    if after.loaded != before.loaded:  # an extension may have changed anything
         yield from _check_tables(after, build_context(after))
         return
-    # Else a variant changes priors and leaves out records; nothing else can be unsound now.
-    if len(after.records) != len(draft.records):
+    # Else it changes priors and leaves out records; nothing else can have become unsound.
+    if len(after.records) != len(before.records):
         yield from check_records(after, context)
     yield from check_priors(after, context)
 
