@@ -92,9 +92,12 @@ def _unseen(name: str, file: str, old: str, new: str, words: str) -> Mutation:
     return _bug(name, f"{CHECKS}/{file}.py", old, new, (IMPLAUSIBLE, "-k", words))
 
 
-def _added(name: str, file: str, old: str, new: str, words: str) -> Mutation:
+def _added(
+    name: str, file: str, old: str, new: str, words: str, *, compiled: bool = False
+) -> Mutation:
     """Return a bug in what extensions add to a study."""
-    return _bug(name, f"reebayes/{file}.py", old, new, (EXTENSIONS, "-k", words))
+    tests = (EXTENSIONS, "-k", words)
+    return _bug(name, f"reebayes/{file}.py", old, new, tests, compiled=compiled)
 
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -151,7 +154,7 @@ MUTATIONS: tuple[Mutation, ...] = (
            "run_file"),
     _added("priors of an extension are held against those of the study", "elicitation/rewriting",
            "read_study(folder).priors if study is None else own_priors(folder)",
-           "read_study(study or folder).priors", "statements"),
+           "read_study(study or folder).priors", "statements", compiled=True),
     # --- sums and ratios, and second tries ---
     _bug("a ratio of a pair bends the sum the wrong way",
          "reebayes/model/kernels.py",
