@@ -139,7 +139,7 @@ MUTATIONS: tuple[Mutation, ...] = (
            "    for name, added in study.extensions.items():", "    for name, added in ():",
            "description_holds"),
     _added("what a variant adds is no part of the description", "study/study",
-           'content["additions"] = added_rows(self.additions)', "pass", "is_described"),
+           "| added_rows(self.additions))", ")", "is_described"),
     _added("what a variant adds is not checked", "study/checks/whole",
            "if after.loaded != before.loaded:", "if after.loaded == ():", "faults_of_what"),
     _added("a variant takes extensions that contradict one another", "study/changes",

@@ -27,6 +27,7 @@ from reebayes.study import Study, describe_study, is_study_file, read_study
 from reebayes.study.hashing import tables_of
 from reebayes.study.runfile import read_run_file
 from reebayes.study.schema import SCHEMA
+from tests.fakes import fake_fit
 from tests.tiny import STUDY, TABLES, write_tables
 from tests.worlds import fit_of_worlds
 
@@ -519,6 +520,16 @@ def test_a_fit_says_with_what_it_was_made(grown: Study) -> None:
     base = read_study(grown.path)
     with pytest.raises(ResultError, match="It was fitted with more and stocks; add them"):
         redescribed(fit_made(grown), base)
+
+
+def test_a_page_says_with_what_a_fit_was_made(tmp_path: Path) -> None:
+    fit = fake_fit()
+    plain = rb.write_report(fit, tmp_path / "plain.html").read_text("utf-8")
+    fit.attrs["extensions"] = '["more", "stocks"]'
+    page = rb.write_report(fit, tmp_path / "page.html").read_text("utf-8")
+    assert "Extensions of the study" not in plain
+    assert "Extensions of the study" in page
+    assert "more, stocks" in page
 
 
 def test_an_extended_study_is_saved_whole(grown: Study, tmp_path: Path) -> None:

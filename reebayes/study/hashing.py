@@ -68,10 +68,14 @@ def rows_of(study: Any, title: str, *, moving: bool) -> list[str]:
 
 
 def added_rows(extensions: Iterable[Any]) -> dict[str, Any]:
-    """Rows of extensions that are kept for variants, sorted, by extension and table."""
+    """Rows of extensions that are kept for variants, sorted, by extension and table.
+
+    Of none there is nothing: studies of a time without them keep their digest.
+    """
     return {
-        one.name: {file: sorted(_canonical(row.item) for row in rows) for file, rows in one.tables}
+        f"extensions/{one.name}/{file}": sorted(_canonical(row.item) for row in rows)
         for one in extensions
+        for file, rows in one.tables
     }
 
 

@@ -162,9 +162,8 @@ class Study:
             "variants": self.variants.plain,
             "scenarios": self.scenarios.plain,
         }
-        if self.additions:
-            content["additions"] = added_rows(self.additions)
-        return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)})
+        return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)}
+                      | added_rows(self.additions))  # fmt: skip
 
     @property
     def variance_floor(self) -> float:
