@@ -28,6 +28,7 @@ NAMED = 2  # tests named in a row of the table
 APART = ("tests/test_model.py", "-k", "world_written_apart")
 BY_HAND = ("tests/test_simulation.py", "-k", "by_hand or scipy or inactive or routes_are_named")
 IMPLAUSIBLE = "tests/test_implausible.py"
+EXTENSIONS = "tests/test_extensions.py"
 # Drawing many files takes a while.
 HARMONISATION = ("tests/test_harmonisation.py", "-k", "not conserved")
 
@@ -92,7 +93,69 @@ def _unseen(name: str, file: str, old: str, new: str, words: str) -> Mutation:
     return _bug(name, f"{CHECKS}/{file}.py", old, new, (IMPLAUSIBLE, "-k", words))
 
 
+def _added(
+    name: str, file: str, old: str, new: str, words: str, *, compiled: bool = False
+) -> Mutation:
+    """Return a bug in what extensions add to a study."""
+    tests = (EXTENSIONS, "-k", words)
+    return _bug(name, f"reebayes/{file}.py", old, new, tests, compiled=compiled)
+
+
 MUTATIONS: tuple[Mutation, ...] = (
+    # --- extensions ---
+    _added("a row of an extension stands beside the one it replaces", "study/extensions",
+           "        return key in keys\n    # a prior",
+           "        return False\n    # a prior", "replaced or given_anew"),
+    _added("extensions replace terms, not quantities", "study/extensions",
+           'columns = ("quantity",) if file == QUANTITIES.file else SCHEMA[file].key',
+           "columns = SCHEMA[file].key", "given_anew"),
+    _added("a prior for all years leaves those of some years", "study/extensions",
+           "key in keys or (target, None) in keys or", "key in keys or", "by_period"),
+    _added("periods of an extension leave the prior for all years", "study/extensions",
+           " or (year is None and bool(keys))", "", "in_place_of or take_the_place"),
+    _added("the order in which extensions are named changes the study", "study/extensions",
+           "added = sorted(added, key=lambda one: one.name)", "added = list(added)", "any_order"),
+    _added("extensions that contradict one another are taken", "study/extensions",
+           "if first is not entries and _items(first) != _items(entries):",
+           "if first is not entries and _items(first) == _items(entries):", "different_ways"),
+    _added("headers that contradict one another are taken", "study/extensions",
+           "if first is not one and same != value:", "if first is not one and same is value:",
+           "contradict"),
+    _added("a report of an extension takes the place of that of the study", "study/extensions",
+           "there = parts[REPORT].get(key, [])", "there: list[Any] = []", "header_adds"),
+    _added("a fault of an extension is told of the study", "study/drafts",
+           "[replace(entry, file=file) for entry in entries]", "entries", "carry_file"),
+    _added("a fault of an extension's header is told of the study", "study/checks/whole",
+           "*placed(trusted, draft.loaded)", "*trusted", "of_a_header"),
+    _added("a column that no study has is left alone in an extension", "study/drafts",
+           "found, only=at is not None)", "found)", "unknown and column"),
+    _added("two extensions have one name", "study/extensions",
+           "first = by_name.setdefault(one.name, one)", "first = by_name[one.name] = one",
+           "one_name"),
+    _added("a file of a fit is written above its folder", "study/extensions",
+           "plain and os.pardir not in folders and", "plain and", "written_only"),
+    _added("a fit does not say with what it was made", "results/description",
+           "json.dumps(list(study.extensions))", "json.dumps([])", "carries or made"),
+    _added("a description of a study lacks what is added", "study/description",
+           "    for name, added in study.extensions.items():", "    for name, added in ():",
+           "description_holds"),
+    _added("what a variant adds is no part of the description", "study/study",
+           "| added_rows(self.additions))", ")", "is_described"),
+    _added("what a variant adds is not checked", "study/checks/whole",
+           "if after.loaded != before.loaded:", "if after.loaded == ():", "faults_of_what"),
+    _added("a variant takes extensions that contradict one another", "study/changes",
+           "    for fault in grown.faults:", "    for fault in ():", "one_variant"),
+    _added("a variant adds unverified records unasked", "study/study",
+           "draft.additions if recalled else verified_additions(draft)", "draft.additions",
+           "leaves_unverified"),
+    _added("a saved study lacks what its variants add", "study/study",
+           "return written | extension_texts(self.additions)", "return written", "travel"),
+    _added("a case of a run file adds nothing", "study/runfile",
+           'for one in case.get("extensions", ())]\n    draft', "for one in ()]\n    draft",
+           "run_file"),
+    _added("priors of an extension are held against those of the study", "elicitation/rewriting",
+           "read_study(folder).priors if study is None else own_priors(folder)",
+           "read_study(study or folder).priors", "statements", compiled=True),
     # --- sums and ratios, and second tries ---
     _bug("a ratio of a pair bends the sum the wrong way",
          "reebayes/model/kernels.py",

@@ -27,7 +27,6 @@ from reebayes.study.checks.plausible import implausible
 from reebayes.study.checks.prior_flows import draw_flows
 from reebayes.study.drafts import Draft, read_draft
 from reebayes.study.kinds import kind_of
-from reebayes.study.study import _draft_of
 from tests.tiny import shared_tables, write_tables
 
 with warnings.catch_warnings():
@@ -282,7 +281,7 @@ def test_nothing_is_told_of_any_part_of_the_records(seed: int, part: float) -> N
 def test_nothing_is_told_of_records_that_the_priors_themselves_print(seed: int) -> None:
     world = simulate_world(BUNDLED, seed=seed)
     printed = simulate_records(BUNDLED, world, seed=seed)
-    found = implausible(_draft_of(printed))
+    found = implausible(printed._draft())
     assert [fault for fault in found if "priors expect" in fault.message] == []
 
 
@@ -365,7 +364,7 @@ def test_no_prior_is_named_that_explains_nothing() -> None:
 @pytest.mark.parametrize("name", ["bundled", "tiny"])
 def test_the_median_of_all_priors_is_that_of_the_simulation(name: str, tmp_path: Path) -> None:
     study = BUNDLED if name == "bundled" else read_study(write_tables(tmp_path / "tiny"))
-    draft = _draft_of(study)
+    draft = study._draft()
     drawn = draw_flows(draft, build_context(draft), draws=1)
     exact = quantities_from(study, flows_from(study, unknowns_from(study, {})))
     for quantity in study.quantities:

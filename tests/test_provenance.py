@@ -157,7 +157,8 @@ def test_a_term_of_a_quantity_moves(bundled: Study) -> None:
 def test_every_part_of_a_study_is_in_one_of_the_hashes() -> None:
     """A new field of a study has to be put on one of the two sides."""
     known = {"name", "notes", "report", "package", "variants", "scenarios", "unit", "first_year",
-             "last_year", "settings", "quantities", "path", *TABLES}  # fmt: skip
+             "last_year", "settings", "quantities", "path", "extensions", "additions",
+             *TABLES}  # fmt: skip
     assert {field.name for field in fields(Study)} == known
 
 

@@ -724,8 +724,12 @@ def test_a_bound_of_a_mean_is_of_all_its_years(study, planted):
     other = float(planted.bias.sel(reporter=upper.reporter, year=[2000, 2001, 2002]).mean())
     mean = math.log(made.mean())
     scale = 0.4  # noise of the reporter doubles the stated error
-    assert terms[1] == pytest.approx(stats.norm.logsf((math.log(30) - mean - bias) / scale), rel=1e-10)
-    assert terms[0] == pytest.approx(stats.norm.logcdf((math.log(30) - mean - other) / 0.2), rel=1e-10)
+    assert terms[1] == pytest.approx(
+        stats.norm.logsf((math.log(30) - mean - bias) / scale), rel=1e-10
+    )
+    assert terms[0] == pytest.approx(
+        stats.norm.logcdf((math.log(30) - mean - other) / 0.2), rel=1e-10
+    )
 
 
 def test_second_reading_has_heavy_tails_too(tmp_path):

@@ -14,12 +14,13 @@ from reebayes.cli.options import (
     Commands,
     add_command,
     add_fit_file,
+    add_with,
     named_folder,
     opened,
+    study_as_now,
     whole_number,
     year_span,
 )
-from reebayes.study import read_study
 from reebayes.study.formulas import CONVENTIONS, TRUTH, USGS
 from reebayes.wording import format_band
 
@@ -45,6 +46,7 @@ def indicators(
     convention: str,
     years: Sequence[int] | None,
     data: Path | None,
+    extensions: Sequence[str],
     out: Path | None,
 ) -> int:
     """Tell the indicators of a fit, and published values beside them."""
@@ -55,7 +57,7 @@ def indicators(
     folder = named_folder(out) if out else None
     with closing(opened(file, verify=verify)) as fit:
         contents = contents_of(fit)
-        study = study_of(contents) if data is None else read_study(data)
+        study = study_as_now(data, extensions) or study_of(contents)
         found = indices.indicators(
             contents, list(names) or None, convention, years=_span(years), study=study
         )
@@ -119,6 +121,7 @@ def origins(
     draws: int,
     refined: str | None,
     data: Path | None,
+    extensions: Sequence[str],
     out: Path | None,
 ) -> int:
     """Tell where the content at a place came from."""
@@ -128,7 +131,7 @@ def origins(
 
     folder = named_folder(out) if out else None
     with closing(opened(file, verify=verify)) as kept:
-        fit = _as_now(kept, data)
+        fit = _as_now(kept, data, extensions)
         span = _span(years)
         found = tracing.origins(fit, at, by, years=span, amounts=amounts, refined=refined)
         table = bands(found).to_dataframe().reset_index()
@@ -177,11 +180,12 @@ def _bounds_text(table: pd.DataFrame, origin: str, at: str) -> str:
 # --- what both need -------------------------------------------------------------------------------
 
 
-def _as_now(fit: DataTree, data: Path | None) -> DataTree:
+def _as_now(fit: DataTree, data: Path | None, extensions: Sequence[str]) -> DataTree:
     """A fit as its study describes it now, if a directory is given."""
     from reebayes.results.description import redescribed
 
-    return fit if data is None else redescribed(fit, read_study(data))
+    study = study_as_now(data, extensions)
+    return fit if study is None else redescribed(fit, study)
 
 
 def _span(years: Sequence[int] | None) -> Span:
@@ -202,6 +206,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="DIR",
         help="take indicators and [report] from the study as it is now (default: as fitted)",
     )  # fmt: skip
+    add_with(parser)
 
 
 def _add_out(parser: argparse.ArgumentParser) -> None:

@@ -48,6 +48,7 @@ def compare(
     *,
     variants: Sequence[str],
     data: Path | None,
+    extensions: Sequence[str],
     recalled: bool,
     out: Path,
     folds: str | None,
@@ -64,7 +65,7 @@ def compare(
     """Fit a study and its variants, and score them by held-out log predictive density."""
     folder = named_folder(out)
     spare_folder(folder)
-    study = read_study(data, recalled=recalled)
+    study = read_study(data, recalled=recalled, extensions=extensions)
     names = variants or list(study.variants)
     # Imported here: the sampler takes seconds to load.
     from reebayes.answers import scores
@@ -163,6 +164,7 @@ def _kind_of_folds(text: str) -> str:
 def calibrate(
     *,
     data: Path | None,
+    extensions: Sequence[str],
     recalled: bool,
     sims: int,
     world: Sequence[str],
@@ -177,7 +179,7 @@ def calibrate(
     from reebayes.experiments import calibration
     from reebayes.files import sole_writer
 
-    study = read_study(data, recalled=recalled)
+    study = read_study(data, recalled=recalled, extensions=extensions)
     say(described(study))
     worlds = list(calibration.KINDS) if world == ["all"] else world
     with sole_writer(folder):

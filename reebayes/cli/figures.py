@@ -15,18 +15,20 @@ from reebayes.cli.options import (
     add_fit_file,
     add_recalled,
     add_seed,
+    add_with,
     named_folder,
     opened,
     spare_folder,
+    study_as_now,
     year_span,
 )
 from reebayes.errors import ReebayesError
-from reebayes.study import read_study
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
     from reebayes.results.reading import Fit
+    from reebayes.study import Study
 
 FORMATS = ("svg", "pdf", "png")
 
@@ -45,6 +47,7 @@ def figures(
     years: Sequence[Sequence[int]] | None,
     format: Sequence[str],  # the option's name
     data: Path | None,
+    extensions: Sequence[str],
     recalled: bool,
     out: Path,
     seed: int,
@@ -61,7 +64,8 @@ def figures(
         paths = []
         make_folder(folder)
         with sole_writer(folder):
-            for name, asked in _asked(fit, scenario, data, recalled=recalled, seed=seed):
+            study = study_as_now(data, extensions, recalled=recalled)
+            for name, asked in _asked(fit, scenario, study, seed=seed):
                 for span in _spans(asked, years):
                     stem = "_".join([*filter(None, ("sankey", name)), _span_text(span)])
                     paths += [
@@ -73,14 +77,13 @@ def figures(
 
 
 def _asked(
-    fit: DataTree, scenarios: Sequence[str], data: Path | None, *, recalled: bool, seed: int
+    fit: DataTree, scenarios: Sequence[str], study: Study | None, *, seed: int
 ) -> Iterator[tuple[str, Fit]]:
     """Yield the fit, or each scenario asked for with its name."""
     from reebayes.answers.scenarios.running import scenario as run_scenario
     from reebayes.results.description import redescribed, study_of
     from reebayes.results.reading import contents_of
 
-    study = None if data is None else read_study(data, recalled=recalled)
     if not scenarios:
         # read once: its tables serve every year
         yield "", contents_of(fit if study is None else redescribed(fit, study))
@@ -137,5 +140,6 @@ def _add_figures(commands: Commands) -> None:
         "--data", type=Path, metavar="DIR",
         help="take labels and scenarios from the study as it is now (default: as fitted)",
     )  # fmt: skip
+    add_with(parser)
     add_recalled(parser)
     add_seed(parser)

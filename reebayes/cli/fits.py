@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
@@ -11,10 +11,18 @@ from types import ModuleType
 from typing import Any
 
 from reebayes.cli.console import DONE, NOT_CONVERGED, complain, say
-from reebayes.cli.options import Adder, Commands, add_command, add_sampling, described, spare
+from reebayes.cli.options import (
+    Adder,
+    Commands,
+    add_command,
+    add_sampling,
+    described,
+    spare,
+    study_files,
+)
 from reebayes.cli.readers import report
 from reebayes.provenance import asked_for, is_asked_for
-from reebayes.study import TABLE_FILES, Study, read_study
+from reebayes.study import Study, read_study
 
 
 def adders() -> dict[str, Adder]:
@@ -25,6 +33,7 @@ def adders() -> dict[str, Adder]:
 def run(
     *,
     data: Path | None,
+    extensions: Sequence[str],
     recalled: bool,
     out_dir: Path,
     again: bool,
@@ -39,7 +48,7 @@ def run(
 
     out, page = out_dir / "fit.nc", out_dir / "report.html"
     settings = _given(seed=seed, draws=draws, tune=tune, chains=chains, target_accept=target_accept)
-    study = _announced(data, out, page, recalled=recalled)
+    study = _announced(data, extensions, out, page, recalled=recalled)
     with sole_writer(out):
         code = None if again else _finished(study, out, settings)
         if code is None:
@@ -48,7 +57,7 @@ def run(
             return code
         return report(
             file=out, out=page, year=None, force=False, compare=None,
-            data=None, recalled=recalled, verify=False,
+            data=None, extensions=(), recalled=recalled, verify=False,
         )  # fmt: skip
 
 
@@ -73,6 +82,7 @@ def _add_run(commands: Commands) -> None:
 def fit(
     *,
     data: Path | None,
+    extensions: Sequence[str],
     recalled: bool,
     out: Path,
     seed: int,
@@ -85,7 +95,7 @@ def fit(
     from reebayes.files import sole_writer
 
     settings = _given(seed=seed, draws=draws, tune=tune, chains=chains, target_accept=target_accept)
-    study = _announced(data, out, recalled=recalled)
+    study = _announced(data, extensions, out, recalled=recalled)
     with sole_writer(out):  # a fit that cannot be saved is not worth starting
         return _fitted(study, out, settings)
 
@@ -110,10 +120,12 @@ def _given(**settings: float | None) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _announced(data: Path | None, *outs: Path, recalled: bool) -> Study:
-    study = read_study(data, recalled=recalled)
+def _announced(
+    data: Path | None, extensions: Sequence[str], *outs: Path, recalled: bool
+) -> Study:  # fmt: skip
+    study = read_study(data, recalled=recalled, extensions=extensions)
     for out in outs:
-        spare(out, (study.path / name for name in TABLE_FILES))
+        spare(out, study_files(study))
     say(described(study))
     return study
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reebayes.cli.console import EXIT_CODES, complain
 from reebayes.errors import ReebayesError
-from reebayes.study import Study
-from reebayes.wording import years_text
+from reebayes.study import TABLE_FILES, Study, read_study
+from reebayes.wording import listed, years_text
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -91,6 +91,25 @@ def add_data(parser: argparse.ArgumentParser, of: str = "a study") -> None:
         "--data", type=Path, metavar="DIR",
         help=f"folder of {of}, or an example: rare_earths, zinc (default: rare_earths)",
     )  # fmt: skip
+    add_with(parser)
+
+
+def add_with(parser: argparse.ArgumentParser) -> None:
+    """Add the extensions of a study, any number of them."""
+    parser.add_argument(
+        "--with", dest="extensions", action="append", default=[], metavar="NAME",
+        help="add an extension: its tables in extensions/NAME of the study, or in the folder NAME; "
+        "may be given several times",
+    )  # fmt: skip
+
+
+def study_as_now(
+    data: Path | None, extensions: Sequence[str], *, recalled: bool = False
+) -> Study | None:
+    """Read the study that a fit is to be told by, if one is given; None where its own will do."""
+    if data is None and not extensions:
+        return None
+    return read_study(data, recalled=recalled, extensions=extensions)
 
 
 def add_recalled(parser: argparse.ArgumentParser) -> None:
@@ -253,6 +272,12 @@ def _require_other(out: Path, inputs: Iterable[Path]) -> None:
             raise ReebayesError(f"{out} is another file of this command; write elsewhere.")
 
 
+def study_files(study: Study) -> list[Path]:
+    """Return the files that a study was read from, which nothing may be written over."""
+    folders = (study.path, *study.extensions.values())
+    return [folder / name for folder in folders for name in TABLE_FILES]
+
+
 def described(study: Study) -> str:
     """Return the size of a study as a sentence."""
     counts = {
@@ -264,4 +289,5 @@ def described(study: Study) -> str:
         "sources": len(study.sources),
     }
     numbers = ", ".join(f"{count} {noun}" for noun, count in counts.items())
-    return f"{study.name} ({years_text(study.years)}): {numbers}."
+    added = f" With {listed(study.extensions)}." if study.extensions else ""
+    return f"{study.name} ({years_text(study.years)}): {numbers}.{added}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,13 +15,14 @@ from reebayes.cli.options import (
     add_data,
     add_fit_file,
     add_recalled,
+    add_with,
     named_folder,
     opened,
     spare,
     spare_folder,
+    study_as_now,
     year_number,
 )
-from reebayes.study import read_study
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -42,6 +44,7 @@ def report(
     force: bool,
     compare: Path | None,
     data: Path | None,
+    extensions: Sequence[str],
     recalled: bool,
 ) -> int:
     """Write a saved fit as one HTML page."""
@@ -58,9 +61,9 @@ def report(
 
         comparison = read_comparison(compare)
     with closing(open_fit(file, verify=verify)) as opened, sole_writer(out):
-        fit = opened
-        if data is not None:
-            fit = redescribed(opened, read_study(data, recalled=recalled))
+        fit, study = opened, study_as_now(data, extensions, recalled=recalled)
+        if study is not None:
+            fit = redescribed(opened, study)
         written = write_report(fit, out, year=year, force=force, comparison=comparison,
                                sensitivity=_hangs(fit, file))  # fmt: skip
         say(f"{written}: report written.")
@@ -112,6 +115,7 @@ def _add_report(commands: Commands) -> None:
         "--data", type=Path, metavar="DIR",
         help="take labels, notes and [report] from the study as it is now (default: as fitted)",
     )  # fmt: skip
+    add_with(parser)
     add_recalled(parser)
 
 
@@ -152,7 +156,15 @@ def _add_export(commands: Commands) -> None:
     )  # fmt: skip
 
 
-def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, recalled: bool) -> int:
+def learnt(
+    *,
+    file: Path,
+    verify: bool,
+    csv: str | None,
+    data: Path | None,
+    extensions: Sequence[str],
+    recalled: bool,
+) -> int:
     """Print contraction, influence and conflict of a fit; write the tables if given a folder."""
     from reebayes.answers.drivers import driver_tables, driver_text
     from reebayes.files import sole_writer
@@ -162,7 +174,7 @@ def learnt(*, file: Path, verify: bool, csv: str | None, data: Path | None, reca
     if csv is not None:
         spare_folder(out, [file])
     with closing(opened(file, verify=verify)) as fit:
-        say(f"{driver_text(fit)}\n\n{_directions(fit, data, recalled=recalled)}")
+        say(f"{driver_text(fit)}\n\n{_directions(fit, data, extensions, recalled=recalled)}")
         if csv is None:
             return DONE
         with sole_writer(out):
@@ -190,12 +202,15 @@ def _add_learnt(commands: Commands) -> None:
     add_recalled(parser)
 
 
-def _directions(fit: DataTree, directory: Path | None, *, recalled: bool) -> str:
+def _directions(
+    fit: DataTree, directory: Path | None, extensions: Sequence[str], *, recalled: bool
+) -> str:
     """Local identifiability, as the fit has it; or of another study at the same unknowns."""
     from reebayes.results.reading import contents_of
     from reebayes.results.summaries import directions_text
 
-    if directory is None:
+    study = study_as_now(directory, extensions, recalled=recalled)
+    if study is None:
         counts = contents_of(fit).directions
         return (
             directions_text(counts)
@@ -204,4 +219,4 @@ def _directions(fit: DataTree, directory: Path | None, *, recalled: bool) -> str
         )
     from reebayes.inference.identifiability import identify
 
-    return directions_text(identify(read_study(directory, recalled=recalled), fit).attrs)
+    return directions_text(identify(study, fit).attrs)

@@ -15,13 +15,14 @@ from reebayes.cli.options import (
     add_fit_file,
     add_recalled,
     add_seed,
+    add_with,
     named_folder,
     opened,
     positive,
     spare_folder,
+    study_as_now,
     year_span,
 )
-from reebayes.study import read_study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,7 @@ def scenario(
     verify: bool,
     names: Sequence[str],
     data: Path | None,
+    extensions: Sequence[str],
     recalled: bool,
     years: Sequence[int] | None,
     above: float | None,
@@ -62,7 +64,7 @@ def scenario(
     if folder is not None:
         spare_folder(folder, [file])
     with closing(opened(file, verify=verify)) as fit:
-        study = study_of(fit) if data is None else read_study(data, recalled=recalled)
+        study = study_as_now(data, extensions, recalled=recalled) or study_of(fit)
         if not names:
             say(_listed(study))
             return DONE
@@ -124,6 +126,7 @@ def _add_scenario(commands: Commands) -> None:
         "--data", type=Path, metavar="DIR",
         help="take scenarios from the study as it is now (default: as fitted)",
     )  # fmt: skip
+    add_with(parser)
     add_recalled(parser)
     parser.add_argument(
         "--years", type=year_span, metavar="YEARS",

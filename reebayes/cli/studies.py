@@ -17,13 +17,15 @@ from reebayes.cli.options import (
     add_data,
     add_directory,
     add_recalled,
+    add_with,
     comma_separated,
     described,
     positive,
     spare,
+    study_files,
     year_span,
 )
-from reebayes.study import TABLE_FILES, Study, describe_study, read_study, start_study
+from reebayes.study import describe_study, read_study, start_study
 from reebayes.study.targets import NOISE_FLOOR
 
 
@@ -66,9 +68,11 @@ def _add_init(commands: Commands) -> None:
     )  # fmt: skip
 
 
-def check(*, directory: Path, recalled: bool, coverage: bool) -> int:
+def check(
+    *, directory: Path, extensions: Sequence[str], recalled: bool, coverage: bool
+) -> int:  # fmt: skip
     """Read the tables of a study, and list every fault."""
-    study = read_study(directory, recalled=recalled)
+    study = read_study(directory, recalled=recalled, extensions=extensions)
     say(f"{described(study)}\nNo faults found.")
     if not study.priors.rows(str(NOISE_FLOOR)):
         say(
@@ -91,6 +95,7 @@ def _add_check(commands: Commands) -> None:
         example="reebayes check my_study --coverage",
     )  # fmt: skip
     add_directory(parser)
+    add_with(parser)
     add_recalled(parser)
     parser.add_argument(
         "--coverage", action="store_true",
@@ -98,13 +103,13 @@ def _add_check(commands: Commands) -> None:
     )  # fmt: skip
 
 
-def describe(*, directory: Path, out: Path | None) -> int:
+def describe(*, directory: Path, extensions: Sequence[str], out: Path | None) -> int:
     """Write a Data Package description of a study."""
     from reebayes.files import write_whole
 
-    study = read_study(directory)
+    study = read_study(directory, extensions=extensions)
     out = out or study.path / "datapackage.json"
-    spare(out, _tables(study))
+    spare(out, study_files(study))
     text = json.dumps(describe_study(study, out.parent), indent=2, ensure_ascii=False) + "\n"
     say_written([write_whole(out, lambda path: path.write_bytes(text.encode()))])
     return DONE
@@ -119,6 +124,7 @@ def _add_describe(commands: Commands) -> None:
         example="reebayes describe my_study",
     )  # fmt: skip
     add_directory(parser)
+    add_with(parser)
     parser.add_argument(
         "--out", type=Path, metavar="FILE.json",
         help="file to write, in DIR or a folder above it (default: datapackage.json in DIR)",
@@ -134,6 +140,7 @@ def harmonise(
     areas: Path | None,
     quantities: Path | None,
     data: Path | None,
+    extensions: Sequence[str],
     out: Path,
     rejected: Path | None,
     sd: float,
@@ -153,11 +160,11 @@ def harmonise(
     from reebayes.files import sole_writer, write_whole
     from reebayes.reporting.spreadsheets import write_table
 
-    study = read_study(data)
+    study = read_study(data, extensions=extensions)
     given = [*files, *imports, *exports, *filter(None, (codes, areas, quantities))]
-    spare(out, [*given, *_tables(study)])
+    spare(out, [*given, *study_files(study)])
     rejected = rejected or out.with_name(f"{out.stem}_rejected.csv")
-    spare(rejected, [*given, *_tables(study), out])
+    spare(rejected, [*given, *study_files(study), out])
     if fetch:
         span = range(years[0], years[-1] + 1)
         wanted = fetch_codes or customs.common_codes(codes, study)
@@ -177,10 +184,6 @@ def harmonise(
         write_whole(out, partial(write_table, result.records))
     say_written([out])
     return DONE
-
-
-def _tables(study: Study) -> list[Path]:
-    return [study.path / name for name in TABLE_FILES]
 
 
 def _add_harmonise(commands: Commands) -> None:

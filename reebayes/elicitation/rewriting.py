@@ -11,7 +11,7 @@ import io
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,7 +24,7 @@ from reebayes.elicitation.quantiles import (
 )
 from reebayes.errors import ReebayesError, StudyError
 from reebayes.files import write_whole
-from reebayes.study import TABLE_FILES, Prior, read_study
+from reebayes.study import EXTENSIONS, TABLE_FILES, Prior, own_priors, read_study, study_around
 
 PRIOR_COLUMNS = tuple(field.name for field in fields(Prior))
 
@@ -77,28 +77,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m reebayes.elicitation", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("directory", nargs="?", type=Path)
+    parser.add_argument("directory", nargs="?", type=Path, help="of a study or an extension")
+    parser.add_argument(
+        "--study", type=Path, metavar="DIR",
+        help="study that the directory adds to (default: for DIR/extensions/NAME, DIR)",
+    )  # fmt: skip
     parser.add_argument("--write", action="store_true", help="rewrite priors.csv whole")
     parser.add_argument("--missing", action="store_true", help="print statements that are lacking")
     arguments = parser.parse_args(argv)
     try:
         folder = arguments.directory or read_study().path
-        return _run(folder, write=arguments.write, lacking=arguments.missing)
+        study = arguments.study or study_around(folder)
+        return _run(folder, write=arguments.write, lacking=arguments.missing, study=study)
     except ReebayesError as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
 
-def _run(folder: Path, *, write: bool, lacking: bool) -> int:
+def _run(folder: Path, *, write: bool, lacking: bool, study: Path | None = None) -> int:
     path = folder / TABLE
     if lacking:
         statements = read_statements(path) if path.exists() else []
-        rows = [astuple(item) for item in missing(statements, read_study(folder).priors)]
+        rows = [astuple(item) for item in missing(statements, _present(folder, study))]
         sys.stdout.write(table_text([field.name for field in fields(Statement)], rows))
         return 0
     priors = [prior_of(item) for item in read_statements(path)]
     try:
-        found = differences(read_study(folder).priors, priors)
+        found = differences(_present(folder, study), priors)
         sys.stdout.write("".join(f"{line}\n" for line in found) or "priors.csv agrees.\n")
     except StudyError:
         if not write:  # a study may lack just those priors that are about to be written
@@ -106,16 +111,33 @@ def _run(folder: Path, *, write: bool, lacking: bool) -> int:
     if not write:
         return int(bool(found))
     data = table_text(PRIOR_COLUMNS, map(astuple, priors)).encode()
-    _check(folder, data)
+    _check(folder, study, data)
     write_whole(folder / "priors.csv", lambda part: part.write_bytes(data))
     return 0
 
 
-def _check(folder: Path, priors: bytes) -> None:
+def _present(folder: Path, study: Path | None) -> Sequence[Prior]:
+    """Priors that stand in a directory: all of a study, or those of an extension alone."""
+    return read_study(folder).priors if study is None else own_priors(folder)
+
+
+def _check(folder: Path, study: Path | None, priors: bytes) -> None:
     """Raise every fault that a study would have with these priors."""
     with TemporaryDirectory() as trial:
         for name in TABLE_FILES:
             if (folder / name).exists():  # some tables may be left out
                 shutil.copy(folder / name, trial)
+        if (folder / EXTENSIONS).is_dir():  # variants may add them
+            shutil.copytree(folder / EXTENSIONS, Path(trial) / EXTENSIONS)
         Path(trial, "priors.csv").write_bytes(priors)
-        read_study(trial)
+        if study is None:
+            read_study(trial)
+            return
+        try:
+            read_study(study, extensions=[Path(trial)])
+        except StudyError as error:
+            # told of the directory that is there, not of the trial
+            at, there = Path(trial).as_posix(), folder.as_posix()
+            raise StudyError(
+                replace(fault, table=fault.table.replace(at, there)) for fault in error.faults
+            ) from error

@@ -452,6 +452,9 @@ def provenance(material: Material) -> dict[str, Any]:
     """Gather what made the fit."""
     attrs = material.contents.attrs
     rows = [(text, str(attrs[key])) for key, text in PROVENANCE_LABELS.items() if key in attrs]
+    added = json.loads(str(attrs.get("extensions", "[]")))
+    if added:
+        rows.append(("Extensions of the study", ", ".join(map(str, added))))
     nested = {"settings": "Settings", "wall_seconds": "Wall time, s", "versions": "Packages"}
     for key, text in nested.items():
         items = json.loads(str(attrs.get(key, "{}")))

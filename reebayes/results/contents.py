@@ -333,6 +333,7 @@ ATTRIBUTES: Mapping[str, tuple[type, str]] = {
     "study_name": (str, "Name of the study."),
     "study_hash": (str, "Digest of all that the posterior depends on."),
     "description_hash": (str, "Digest of what is shown beside it and does not move it."),
+    "extensions": (list, "Names of the extensions that are in the study (JSON)."),
     "unit": (str, "Unit of flows."),
     "ci_prob": (float, "Probability inside bands unless they say another."),
     "settings": (dict, "Settings of the model (JSON)."),

@@ -26,8 +26,9 @@ from reebayes.conventions import (
 from reebayes.errors import ResultError, StudyError, StudyWarning
 from reebayes.results.contents import COMPOSITIONS, CONSTANT, PRIOR_ROW, STUDY_FILE, dataset
 from reebayes.results.reading import Fit, contents_of
-from reebayes.study import TABLE_FILES, Record, Study, Table, read_study
+from reebayes.study import Record, Settings, Study, Table, is_study_file, read_study
 from reebayes.study.compositions import sd_against_rest, tables_of_parts
+from reebayes.wording import listed
 
 
 def constant_data(study: Study) -> xr.Dataset:
@@ -109,9 +110,9 @@ def study_of(fit: Fit) -> Study:
         )
     )
     with TemporaryDirectory() as folder:
-        for name in TABLE_FILES:
-            if name in texts:
-                Path(folder, name).write_bytes(str(texts[name]).encode())
+        for name in filter(is_study_file, texts):
+            Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+            Path(folder, name).write_bytes(str(texts[name]).encode())
         try:
             with warnings.catch_warnings():  # told when the study was read to be fitted
                 warnings.simplefilter("ignore", StudyWarning)
@@ -120,7 +121,7 @@ def study_of(fit: Fit) -> Study:
             raise ResultError(f"The tables in the fit are no sound study:\n{error}") from error
     if study.hash != contents.attrs.get("study_hash"):
         raise ResultError("The tables in the fit are not those of the study that it names.")
-    return replace(study, path=Path())
+    return replace(study, path=Path(), extensions=Settings(dict.fromkeys(_extensions(fit), Path())))
 
 
 def redescribed(fit: xr.DataTree, study: Study) -> xr.DataTree:
@@ -138,7 +139,10 @@ def redescribed(fit: xr.DataTree, study: Study) -> xr.DataTree:
         If the fit is of another study.
     """
     if fit.attrs.get("study_hash") != study.hash:
-        raise ResultError(f"This is not a fit of the study {study.name!r} as it stands now.")
+        lacking = [name for name in _extensions(fit) if name not in study.extensions]
+        advice = f" It was fitted with {listed(lacking)}; add them." if lacking else ""
+        message = f"This is not a fit of the study {study.name!r} as it stands now.{advice}"
+        raise ResultError(message)
     renewed = fit.copy()
     renewed[CONSTANT] = xr.DataTree(constant_data(study))
     renewed.attrs |= descriptive_attributes(study)
@@ -150,8 +154,14 @@ def descriptive_attributes(study: Study) -> dict[str, str]:
     return {
         "study_name": study.name,
         "description_hash": study.description_hash,
+        "extensions": json.dumps(list(study.extensions)),
         "report": json.dumps(_report(study)),
     }
+
+
+def _extensions(fit: Fit) -> list[str]:
+    """Names of the extensions that a fit was made with."""
+    return [str(name) for name in json.loads(str(contents_of(fit).attrs.get("extensions", "[]")))]
 
 
 def _report(study: Study) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
 from reebayes.study.description import describe_study
+from reebayes.study.extensions import FOLDER as EXTENSIONS
+from reebayes.study.extensions import is_study_file, own_priors, study_around
+from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import read_report
 from reebayes.study.header.settings import TABLE
 from reebayes.study.reading.cells import Cells
@@ -28,6 +31,7 @@ TABLE_FILES = (TABLE, *SCHEMA)
 
 __all__ = [
     "DISTRIBUTIONS",
+    "EXTENSIONS",
     "TABLE_FILES",
     "Cells",
     "Estimate",
@@ -40,14 +44,18 @@ __all__ = [
     "PublishedIndicator",
     "Quantity",
     "Record",
+    "Settings",
     "Source",
     "Study",
     "Table",
     "Term",
     "describe_study",
+    "is_study_file",
+    "own_priors",
     "read_bytes",
     "read_lines",
     "read_report",
     "read_study",
     "start_study",
+    "study_around",
 ]

@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from reebayes.errors import Fault
-from reebayes.study.drafts import Draft
+from reebayes.study.drafts import Draft, Extension
+from reebayes.study.extensions import extended, unknown_text
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE
 from reebayes.study.header.variants import CHANGES
 from reebayes.study.reading.cells import Entry
-from reebayes.study.rows import Prior, Record
+from reebayes.study.rows import RECALLED, Prior, Record
 from reebayes.study.targets import BIAS, NOISE, SHARED, targets_in
 from reebayes.wording import quoted, suggestion
 
@@ -18,8 +19,10 @@ from reebayes.wording import quoted, suggestion
 def changed(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
     """Return the draft that a variant makes of a draft.
 
-    A step of 0 stands for a prior that does not move.
+    Rows of extensions, its own and of what it combines, come before all changes. A step of 0
+    stands for a prior that does not move.
     """
+    draft = _grown(draft, variants, name)
     for part in (*variants[name].get("combines", ()), name):
         draft = _changed_once(draft, variants[part])
     label = variants[name]["label"]
@@ -42,13 +45,58 @@ def _heard(records: Iterable[Record]) -> set[str]:
     return named | {record.reporter for record in records}
 
 
+def verified_additions(draft: Draft) -> tuple[Extension, ...]:
+    """Return what variants add without unverified records.
+
+    Priors of reporters and common errors that are left without a record go too.
+    """
+    return tuple(_verified(draft, one) for one in draft.additions)
+
+
+def _verified(draft: Draft, addition: Extension) -> Extension:
+    records = [entry.item for entry in extended(draft, [addition]).records]
+    gone = unheard(records, (record for record in records if record.status != RECALLED))
+
+    def stays(item: Any) -> bool:
+        if isinstance(item, Record):
+            return item.status != RECALLED
+        return not (isinstance(item, Prior) and item.target in gone)
+
+    kept = ((file, tuple(e for e in rows if stays(e.item))) for file, rows in addition.tables)
+    return replace(addition, tables=tuple((file, rows) for file, rows in kept if rows))
+
+
 def check_variants(
     draft: Draft, variants: Mapping[str, Any], wanted: Iterable[str]
 ) -> Iterator[Fault]:
     """Yield what is wrong with the wanted variants: names of nothing, changes of nothing."""
     for name in wanted:
-        for column, value, message in _faults(draft, variants, variants[name]):
+        grown = _grown(replace(draft, faults=[]), variants, name)
+        for column, value, message in (*_addition_faults(grown, variants, name),
+                                       *_faults(grown, variants, variants[name])):  # fmt: skip
             yield Fault(TABLE, None, f"variants.{name}.{column}", value, message)
+
+
+def _grown(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
+    """Return the draft with the rows of all extensions that a variant adds, as far as known."""
+    names = _added_by(variants, name)
+    return extended(draft, [one for one in draft.additions if one.name in names])
+
+
+def _added_by(variants: Mapping[str, Any], name: str) -> set[str]:
+    parts = (*variants[name].get("combines", ()), name)
+    return {one for part in parts for one in variants.get(part, {}).get("extensions", ())}
+
+
+def _addition_faults(
+    grown: Draft, variants: Mapping[str, Any], name: str
+) -> Iterator[tuple[str, str, str]]:
+    known = [one.name for one in grown.additions]
+    for one in variants[name].get("extensions", ()):
+        if one not in known:
+            yield "extensions", one, unknown_text(one, known=grown.shelf or known)
+    for fault in grown.faults:
+        yield "extensions", fault.value, f"{fault.table}, {fault}"
 
 
 def _faults(

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -52,6 +53,8 @@ def describe_study(study: Study, folder: Path | None = None) -> dict[str, Any]:
     ]
     names = [*there, *(name for name in tables if name not in there)]
     resources = [_resource(study, name, tables.get(name, {}), prefix, found) for name in names]
+    for name, added in study.extensions.items():
+        resources += _added_resources(study, name, added, _prefix(added, folder or study.path))
     if found.faults:
         raise StudyError(found.faults)
     described = {
@@ -65,6 +68,26 @@ def describe_study(study: Study, folder: Path | None = None) -> dict[str, Any]:
         "resources": [_header_file(prefix), *resources],
     }
     return {key: value for key, value in described.items() if value}
+
+
+def _added_resources(
+    study: Study, name: str, directory: Path, prefix: PurePosixPath
+) -> Iterator[dict[str, Any]]:
+    """Describe the files of an extension; its rows may name rows of the study, so no key is told.
+
+    What Table Schema calls a foreign key leads into one table only.
+    """
+    if (directory / TABLE).exists():
+        yield {**_header_file(prefix), "name": f"{_slug(name)}-study",
+               "description": f"What the extension {name} adds to the study."}  # fmt: skip
+    for file in SCHEMA:
+        if (directory / file).exists():
+            described = _resource(
+                replace(study, path=directory), file, {}, prefix, FaultList(TABLE)
+            )
+            described["name"] = f"{_slug(name)}-{described['name']}"
+            described["schema"].pop("foreignKeys", None)
+            yield described
 
 
 def _header_file(prefix: PurePosixPath) -> dict[str, str]:

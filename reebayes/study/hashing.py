@@ -71,6 +71,18 @@ def rows_of(study: Any, title: str, *, moving: bool) -> list[str]:
     return sorted(_canonical(row, names) for row in table) if names else []
 
 
+def added_rows(extensions: Iterable[Any]) -> dict[str, Any]:
+    """Rows of extensions that are kept for variants, sorted, by extension and table.
+
+    Of none there is nothing: studies of a time without them keep their digest.
+    """
+    return {
+        f"extensions/{one.name}/{file}": sorted(_canonical(row.item) for row in rows)
+        for one in extensions
+        for file, rows in one.tables
+    }
+
+
 def _canonical(row: Any, names: Iterable[str] | None = None) -> str:
     values: dict[str, Any] = {
         # 1 and 1.0 are the same number.

@@ -1,14 +1,17 @@
 """A run file: changed copies of one study that are to be fitted together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reebayes.errors import Fault, StudyError
+from reebayes.study.changes import verified_additions
+from reebayes.study.drafts import Extension, draft_of
+from reebayes.study.extensions import names_in, read_additions, unknown_text
 from reebayes.study.header.forms import Form, is_from, is_table, is_text, list_of, read_forms
 from reebayes.study.header.frozen import Settings
-from reebayes.study.header.settings import check_settings, read_toml
+from reebayes.study.header.settings import Header, check_settings, read_toml
 from reebayes.study.header.variants import BASE, read_variants
 from reebayes.study.reading.csvfiles import FaultList
 from reebayes.study.study import Study, read_study
@@ -22,6 +25,7 @@ CASES = "cases"
 FORMS: Mapping[str, Form] = {
     "name": ("text", is_text),
     "base": (f"the folder of a study, or {BUNDLED!r}", is_text),
+    "with": ("a list of extensions, each once", list_of(is_text)),
     "seed": ("a whole number from 0 up", is_from(0)),
     "draws": ("a whole number from 4 up", is_from(4)),
     "near": ("the file of a fit", is_text),
@@ -75,7 +79,7 @@ def read_run_file(path: Path) -> RunFile:
         found.add(None, "near", values["near"], f"there is no file {quoted(str(near))}")
     faults, studies = [], {}
     try:
-        base = _read_base(path.parent, values.get("base", BUNDLED))
+        base = _read_base(path.parent, values.get("base", BUNDLED), values.get("with", ()))
     except StudyError as error:
         faults = list(error.faults)
     else:
@@ -99,8 +103,10 @@ def _read_cases(values: Mapping[str, Any], found: FaultList) -> dict[str, Any]:
     return {name: {"label": name, **case} for name, case in cases.items()}
 
 
-def _read_base(folder: Path, base: str) -> Study:
-    return read_study(None if base == BUNDLED else folder / base)
+def _read_base(folder: Path, base: str, extensions: Sequence[str]) -> Study:
+    """Read the study and what is added to it; a path is relative to the folder of the file."""
+    given = [folder / name if "/" in name else name for name in extensions]
+    return read_study(None if base == BUNDLED else folder / base, extensions=given)
 
 
 def _check_quantities(base: Study, names: tuple[str, ...], found: FaultList) -> None:
@@ -116,18 +122,39 @@ def _check_quantities(base: Study, names: tuple[str, ...], found: FaultList) -> 
 
 def _changed(base: Study, cases: Mapping[str, Any], found: FaultList) -> dict[str, Study]:
     """Make the cases that can be made, which may combine variants of the study; note the rest."""
-    declared = replace(base, variants=Settings({**base.variants.plain, **cases}))
+    variants = Settings({**base.variants.plain, **cases})
+    declared = replace(base, variants=variants, additions=_additions(base, cases, found))
     studies = {}
     for name in cases:
         if name in base.variants:
             message = f"the study has a variant {name!r}; choose another name, or combine it"
             found.add(None, f"{CASES}.{name}", name, message)
             continue
+        if unknown := _unknown(base, cases[name]):
+            for one in unknown:
+                message = unknown_text(one, known=names_in(base.path))
+                found.add(None, f"{CASES}.{name}.extensions", one, message)
+            continue
         try:
             studies[name] = declared.variant(name)
         except StudyError as error:
             found.faults += _of_case(name, error, found.table)
     return studies
+
+
+def _unknown(base: Study, case: Mapping[str, Any]) -> list[str]:
+    return [one for one in case.get("extensions", ()) if one not in names_in(base.path)]
+
+
+def _additions(
+    base: Study, cases: Mapping[str, Any], found: FaultList
+) -> tuple[Extension, ...]:  # fmt: skip
+    """Read the extensions that cases add, beside those that variants of the study do."""
+    names = [one for case in cases.values() for one in case.get("extensions", ())]
+    draft = draft_of(Header(), base, base.additions)
+    read_additions(base.path, names, draft)
+    found.faults += draft.faults
+    return verified_additions(draft)
 
 
 def _of_case(name: str, error: StudyError, file: str) -> Iterator[Fault]:

@@ -1,15 +1,16 @@
 """The study as a whole: read, checked, and changed by copy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from reebayes.errors import Fault, StudyError
 from reebayes.files import write_text_whole
-from reebayes.study.changes import changed, check_variants, unheard
+from reebayes.study.changes import changed, check_variants, unheard, verified_additions
 from reebayes.study.checks.whole import (
     check_draft,
     check_kept,
@@ -18,13 +19,13 @@ from reebayes.study.checks.whole import (
     sound_header,
 )
 from reebayes.study.compositions import without_lone_parts
-from reebayes.study.drafts import Draft, read_draft
+from reebayes.study.drafts import Draft, Extension, draft_of
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
 from reebayes.study.examples import EXAMPLES, study_folder
-from reebayes.study.hashing import SCHEMAS, SHOWN_ONLY, digest, rows_of, tables_of
+from reebayes.study.extensions import Given, read_extended
+from reebayes.study.hashing import SCHEMAS, SHOWN_ONLY, added_rows, digest, rows_of, tables_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, check_settings
-from reebayes.study.reading.cells import Entry
 from reebayes.study.reading.csvfiles import FaultList
 from reebayes.study.rows import (
     RECALLED,
@@ -38,7 +39,6 @@ from reebayes.study.rows import (
     Quantity,
     Record,
     Source,
-    quantities_of,
     route_name,
 )
 from reebayes.study.scenarios import Scenario
@@ -46,7 +46,7 @@ from reebayes.study.schema import FLOWS, QUANTITIES, RECORDS, SCHEMA, SOURCES
 from reebayes.study.table import Table
 from reebayes.study.targets import NOISE_FLOOR
 from reebayes.study.telling import refuse, tell_implausible
-from reebayes.study.writing import texts
+from reebayes.study.writing import extension_texts, texts
 from reebayes.wording import listed, suggestion
 
 VARIANCE_FLOOR = 0.25
@@ -67,7 +67,8 @@ class Study:
     ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature
     estimates, ``labels`` readable names of quantities, ``indicators`` what is computed from the
     draws of a fit, and ``published_indicators`` values of these that others printed; no fit and no
-    hash depends on them.
+    hash depends on them. ``extensions`` maps the names of extensions whose rows are in the tables
+    to their directories; ``additions`` are those that variants add.
     """
 
     path: Path
@@ -93,6 +94,8 @@ class Study:
     published_indicators: Table[PublishedIndicator] = field(
         default_factory=partial(Table, PublishedIndicator)
     )
+    extensions: Settings = field(default_factory=Settings)
+    additions: tuple[Extension, ...] = ()
 
     @property
     def years(self) -> tuple[int, ...]:
@@ -161,7 +164,8 @@ class Study:
             "variants": self.variants.plain,
             "scenarios": self.scenarios.plain,
         }
-        return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)})
+        return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)}
+                      | added_rows(self.additions))  # fmt: skip
 
     @property
     def variance_floor(self) -> float:
@@ -374,7 +378,7 @@ class Study:
         if name not in self.variants:
             message = f"no variant {name!r}. {suggestion(name, self.variants)}".strip()
             raise StudyError([Fault(TABLE, None, "variants", name, message)])
-        draft = _draft_of(self)
+        draft = self._draft()
         wanted = (name, *self.variants[name].get("combines", ()))
         refuse(check_variants(draft, self.variants, wanted))
         after = changed(draft, self.variants, name)
@@ -382,8 +386,9 @@ class Study:
             name=after.header.name,
             settings=after.header.settings,
             variants=after.header.variants,
-            records=Table(Record, (entry.item for entry in after.records)),
-            priors=Table(Prior, (entry.item for entry in after.priors)),
+            extensions=_folders(after, self.extensions),
+            additions=(),
+            **after.tables,
         )
 
     def scenario(self, name: str) -> Scenario:
@@ -394,16 +399,17 @@ class Study:
         name : str
             One of `scenarios`.
         """
-        return checked_scenario(_draft_of(self, scenarios=self.scenarios), name)
+        return checked_scenario(self._draft(scenarios=self.scenarios), name)
 
     @property
     def texts(self) -> dict[str, str]:
         """Text of every file of the study, by name: what is read from them is this study.
 
-        A variant or scenario that names what a copy no longer has is left out: a directory that
-        held it could not be read.
+        Extensions that variants add stand in directories of their own; what others have added is in
+        the tables. A variant or scenario that names what a copy no longer has is left out: a
+        directory that held it could not be read.
         """
-        draft = _draft_of(self, variants=self.variants, scenarios=self.scenarios)
+        draft = self._draft(variants=self.variants, scenarios=self.scenarios)
         header: dict[str, Any] = {
             "name": self.name,
             "unit": self.unit,
@@ -420,7 +426,8 @@ class Study:
         header |= {key: value for key, value in parts.items() if value}
         tables = {schema.file: getattr(self, title) for title, schema in SCHEMAS.items()}
         terms = [term for quantity in self.quantities for term in quantity.terms]
-        return texts(header, tables | {QUANTITIES.file: terms})
+        written = texts(header, tables | {QUANTITIES.file: terms})
+        return written | extension_texts(self.additions)
 
     def save(self, folder: str | Path) -> Path:
         """Write the study as a directory of tables, which `read_study` reads as the same study.
@@ -447,11 +454,13 @@ class Study:
         if not self.records:
             message = "a study without records cannot be read from a directory; keep one"
             raise StudyError([Fault(RECORDS.file, None, "", "", message)])
-        there = [name for name in (TABLE, *SCHEMA) if (folder / name).exists()]
+        parts = self.texts
+        there = [name for name in {**dict.fromkeys((TABLE, *SCHEMA)), **parts}
+                 if (folder / name).exists()]  # fmt: skip
         if there:
             message = f"{folder} holds a study; give an empty directory"
             raise StudyError([Fault(name, None, "", "", message) for name in there])
-        for name, text in self.texts.items():
+        for name, text in parts.items():
             write_text_whole(folder / name, text)
         return folder
 
@@ -491,13 +500,25 @@ class Study:
 
     def _copy(self, **tables: Any) -> Self:
         copy = replace(self, **tables)
-        draft = _draft_of(copy)
+        draft = copy._draft()
         refuse(check_types(draft))
         refuse(check_draft(draft))
         return copy
 
+    def _draft(self, **tables: Any) -> Draft:
+        """Return the rows as a draft to check.
 
-def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Study:
+        Variants and scenarios are checked where they are read and where one is asked for: a copy
+        may lack what one of them names.
+        """
+        years = (self.first_year, self.last_year)
+        header = Header(self.name, self.unit, years, settings=self.settings, **tables)
+        return draft_of(header, self, self.additions)
+
+
+def read_study(
+    path: str | Path | None = None, *, recalled: bool = False, extensions: Given = ()
+) -> Study:
     """Read a study directory and check it whole.
 
     Parameters
@@ -509,6 +530,9 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
     recalled : bool, optional
         Whether to keep records of status ``recalled``: unverified (second-hand) figures, which
         nobody read in their source. They are left out unless asked for, and checked in either case.
+    extensions : iterable of str or Path, optional
+        Extensions whose rows are added to the tables or replace rows of them: names of directories
+        in ``extensions`` of the study, or paths of any others.
 
     Returns
     -------
@@ -531,7 +555,7 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         problem = "is a file; give its directory" if folder.exists() else "does not exist"
         advice = "" if folder.exists() else f"; the examples are {listed(EXAMPLES)}"
         raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}{advice}")])
-    draft = read_draft(folder)
+    draft = read_extended(folder, extensions)
     refuse(check_draft(draft))
     tell_implausible(draft)
     header = draft.header
@@ -549,44 +573,16 @@ def read_study(path: str | Path | None = None, *, recalled: bool = False) -> Stu
         variants=header.variants,
         scenarios=header.scenarios,
         notes=header.notes,
-        processes=Table(Process, (entry.item for entry in draft.processes)),
-        flows=Table(Flow, (entry.item for entry in draft.flows)),
-        quantities=Table(Quantity, quantities_of(entry.item for entry in draft.terms)),
-        records=Table(Record, (entry.item for entry in draft.records)),
-        priors=Table(Prior, (entry.item for entry in draft.priors)),
-        sources=Table(Source, (entry.item for entry in draft.sources)),
-        published=Table(Estimate, (entry.item for entry in draft.published)),
-        labels=Table(Label, (entry.item for entry in draft.labels)),
-        indicators=Table(Indicator, (entry.item for entry in draft.indicators)),
-        published_indicators=Table(
-            PublishedIndicator, (entry.item for entry in draft.published_indicators)
-        ),
+        extensions=_folders(draft),
+        additions=draft.additions if recalled else verified_additions(draft),
+        **draft.tables,
     )
     if recalled or not any(record.status == RECALLED for record in study.records):
         return study
     return study._without_recalled(draft)
 
 
-def _draft_of(study: Study, **tables: Any) -> Draft:
-    """Return a copy's rows as a draft to check; they have no line in any file."""
-
-    def entries(rows: Iterable[Any]) -> list[Entry[Any]]:
-        return [Entry(None, row) for row in rows]
-
-    years = (study.first_year, study.last_year)
-    # Variants and scenarios are checked where they are read and where one is asked for: a copy may
-    # lack what one of them names.
-    header = Header(study.name, study.unit, years, settings=study.settings, **tables)
-    return Draft(
-        header,
-        processes=entries(study.processes),
-        flows=entries(study.flows),
-        terms=entries(term for quantity in study.quantities for term in quantity.terms),
-        records=entries(study.records),
-        priors=entries(study.priors),
-        sources=entries(study.sources),
-        published=entries(study.published),
-        labels=entries(study.labels),
-        indicators=entries(study.indicators),
-        published_indicators=entries(study.published_indicators),
-    )
+def _folders(draft: Draft, known: Mapping[str, Path] = MappingProxyType({})) -> Settings:
+    """Directories of the extensions whose rows are in a draft, by name, sorted."""
+    found = {**known, **{one.name: one.folder for one in draft.loaded}}
+    return Settings({name: found[name] for name in sorted(found)})

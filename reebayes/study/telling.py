@@ -34,5 +34,12 @@ def tell_implausible(draft: Draft) -> None:
 
 
 def _in_order(faults: Iterable[Fault]) -> list[Fault]:
+    return sorted(dict.fromkeys(faults), key=_place)
+
+
+def _place(fault: Fault) -> tuple[str, int, str, int]:
+    """Where a fault stands: tables of the study first, then those of each extension."""
     order = (TABLE, *SCHEMA)
-    return sorted(dict.fromkeys(faults), key=lambda f: (order.index(f.table), f.row or 0))
+    folder, _, file = fault.table.rpartition("/")
+    known = order.index(file) if file in order else len(order)
+    return folder, known, fault.table, fault.row or 0

@@ -9,6 +9,8 @@ from typing import Any
 
 import tomli_w
 
+from reebayes.study.drafts import Extension
+from reebayes.study.extensions import FOLDER
 from reebayes.study.header.settings import TABLE
 from reebayes.study.schema import SCHEMA, TableSchema
 from reebayes.wording import spans_text
@@ -33,6 +35,18 @@ def texts(header: Mapping[str, Any], tables: Mapping[str, Iterable[Any]]) -> dic
         rows = list(tables[file])
         if rows or not schema.optional:
             written[file] = _table_text(schema, rows)
+    return written
+
+
+def extension_texts(extensions: Iterable[Extension]) -> dict[str, str]:
+    """Return the text of every file of extensions, by its place in a study."""
+    written = {}
+    for one in extensions:
+        if one.header or not one.tables:
+            written[f"{FOLDER}/{one.name}/{TABLE}"] = tomli_w.dumps(one.header.plain)
+        for file, rows in one.tables:
+            text = _table_text(SCHEMA[file], (row.item for row in rows))
+            written[f"{FOLDER}/{one.name}/{file}"] = text
     return written
 
 

@@ -127,7 +127,7 @@ def unknown_name(
     if unreadable(entry, column) or name in known or not known:
         return None
     message = f"unknown {noun} {quoted(name)}. {suggestion(name, known)}"
-    return Fault(table, entry.row, column, name, message)
+    return Fault(entry.file or table, entry.row, column, name, message)
 
 
 def unknown_quantity(table: str, entry: Entry[Any], context: Context) -> Fault | None:
@@ -150,7 +150,9 @@ def unknown_text(name: str, context: Context) -> str:
 
 def place(entry: Entry[Any], name: str) -> str:
     """Return how a message refers to another row: by its line, or by name if it has none."""
-    return f"row {entry.row}" if entry.row is not None else quoted(name)
+    if entry.row is None:
+        return quoted(name)
+    return f"row {entry.row} of {entry.file}" if entry.file else f"row {entry.row}"
 
 
 def listing(names: Sequence[str], *, show: int = 6) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reebayes.errors import Fault
-from reebayes.study.checks.context import Context, Edge, listing, unknown_name
+from reebayes.study.checks.context import Context, Edge, listing, place, unknown_name
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import Prior
@@ -247,7 +247,7 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
         both = [year for year in _covered(entry, believed) if year in taken]
         if both:
             first = taken[both[0]]
-            where = f" in row {first.row}" if first.row is not None else ""
+            where = f" in {place(first, target)}" if first.row is not None else ""
             message = f"{target!r} already has a prior for {years_text(both)}{where}"
             yield _fault(entry, "year", message)
         taken |= dict.fromkeys(_covered(entry, believed), entry)

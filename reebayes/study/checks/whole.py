@@ -23,6 +23,7 @@ from reebayes.study.checks.published import check_published
 from reebayes.study.checks.records import check_records
 from reebayes.study.checks.scenarios import check_scenarios, sound_scenarios
 from reebayes.study.drafts import Draft, unreadable
+from reebayes.study.extensions import placed
 from reebayes.study.formulas import USGS
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import (
@@ -49,6 +50,17 @@ TYPES = {
 def check_draft(draft: Draft) -> list[Fault]:
     """Return every fault of a study, those met while reading included."""
     context = build_context(draft)
+    faults = _check_tables(draft, context)
+    faults += _check_report(draft, context)
+    faults += check_variants(draft, draft.header.variants, draft.header.variants)
+    faults += check_scenarios(draft, context, draft.header.scenarios, draft.header.scenarios)
+    if not (faults or draft.faults):
+        faults += _check_outcomes(draft, context)
+    trusted = (fault for fault in faults if (fault.table, fault.row) not in draft.broken)
+    return [*draft.faults, *placed(trusted, draft.loaded)]
+
+
+def _check_tables(draft: Draft, context: Context) -> list[Fault]:
     faults = list(_check_keys(draft))
     faults += check_graph(draft, context)
     faults += _check_terms(draft, context)
@@ -59,13 +71,7 @@ def check_draft(draft: Draft) -> list[Fault]:
     faults += check_published(draft, context)
     faults += check_indicators(draft, context)
     faults += check_published_indicators(draft)
-    faults += _check_report(draft, context)
-    faults += check_variants(draft, draft.header.variants, draft.header.variants)
-    faults += check_scenarios(draft, context, draft.header.scenarios, draft.header.scenarios)
-    if not (faults or draft.faults):
-        faults += _check_outcomes(draft, context)
-    trusted = (fault for fault in faults if (fault.table, fault.row) not in draft.broken)
-    return [*draft.faults, *trusted]
+    return faults
 
 
 def check_kept(draft: Draft, records: Container[str], targets: Container[str]) -> list[Fault]:
@@ -92,12 +98,21 @@ def _check_outcomes(draft: Draft, context: Context) -> Iterator[Fault]:
     """Yield what would be wrong with the study that each variant makes of a sound one."""
     for name in draft.header.variants:
         after = changed(draft, draft.header.variants, name)
-        # A variant changes priors and leaves out records; nothing else can have become unsound.
-        fewer = len(after.records) < len(draft.records)
-        records = (*check_records(after, context), *check_compositions(after, context))
-        for fault in (*(records if fewer else ()), *check_priors(after, context)):
+        for fault in _unsound(draft, after, context):
             message = f"makes a study that is not sound: {fault.table}, {fault}"
             yield Fault(TABLE, None, f"variants.{name}", fault.value, message)
+
+
+def _unsound(before: Draft, after: Draft, context: Context) -> Iterator[Fault]:
+    """Yield what a variant has made wrong in a sound study."""
+    if after.loaded != before.loaded:  # an extension may have changed anything
+        yield from _check_tables(after, build_context(after))
+        return
+    # Else it changes priors and leaves out records; nothing else can have become unsound.
+    if len(after.records) != len(before.records):
+        yield from check_records(after, context)
+        yield from check_compositions(after, context)
+    yield from check_priors(after, context)
 
 
 def checked_scenario(draft: Draft, name: str) -> Scenario:

@@ -55,7 +55,7 @@ def read_header(path: Path) -> tuple[Header, list[Fault]]:
         check_settings(values.get("settings", {}), found)
         values["report"] = read_report(values.get("report", {}), found)
         values["package"] = read_package(values.get("package", {}), found)
-        values["variants"] = _read_variants(values.get("variants", {}), found)
+        values["variants"] = checked_variants(values.get("variants", {}), found)
         values["scenarios"] = read_scenarios(values.get("scenarios", {}), found)
     header = Header(
         name=values.get("name", ""),
@@ -140,7 +140,8 @@ def _checked_years(values: dict[str, Any], found: FaultList) -> tuple[int, int] 
     return first, last
 
 
-def _read_variants(values: dict[str, Any], found: FaultList) -> dict[str, Any]:
+def checked_variants(values: dict[str, Any], found: FaultList) -> dict[str, Any]:
+    """Return the variants as far as they can be read; note what has not the right form."""
     variants = read_variants(values, found)
     for name, variant in variants.items():
         check_settings(variant.get("settings", {}), found, title=f"variants.{name}.settings")

@@ -27,6 +27,7 @@ FORMS: Mapping[str, Form] = {
     "label": ("text", is_text),
     "why": ("text", is_text),
     "combines": ("a list of variants, each once", list_of(is_text)),
+    "extensions": ("a list of extensions, each once", list_of(is_text)),
     "settings": ("a table of settings", is_table),
     "priors": (
         "a list of {target = text, median, sd, step = numbers, year = year if wanted}, each once",

@@ -28,12 +28,14 @@ type Spans = tuple[tuple[int, int], ...]
 class Entry[T]:
     """A row as read: its line, its value, and the columns that could not be read.
 
-    Columns in ``bad`` hold stand-ins, so that checks can go on with the rest of the row.
+    Columns in ``bad`` hold stand-ins, so that checks can go on with the rest of the row. ``file``
+    is where it stands, if that is not the table of the study itself, or not clear.
     """
 
     row: int | None
     item: T
     bad: frozenset[str] = frozenset()
+    file: str = ""
 
 
 @dataclass(slots=True)
@@ -224,4 +226,4 @@ def _number_advice(text: str) -> str:
 def table_fault(table: str, entry: Entry[Any], column: str, value: object, message: str) -> Fault:
     """Return a fault of one row of a table."""
     text = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-    return Fault(table, entry.row, column, text, message)
+    return Fault(entry.file or table, entry.row, column, text, message)

@@ -11,7 +11,7 @@ from pathlib import Path
 from unicodedata import category
 
 from reebayes.errors import Fault
-from reebayes.wording import nearest, quoted
+from reebayes.wording import nearest, quoted, suggestion
 
 MOST_BYTES = 200_000_000
 """Tables are written by hand or by a script; a larger file is another file by mistake."""
@@ -95,7 +95,12 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_lines(
-    path: Path, required: Sequence[str], optional: Sequence[str], faults: FaultList
+    path: Path,
+    required: Sequence[str],
+    optional: Sequence[str],
+    faults: FaultList,
+    *,
+    only: bool = False,
 ) -> list[Line]:
     """Return the rows of a CSV file, as far as they can be read.
 
@@ -104,9 +109,11 @@ def read_lines(
     path : Path
         The file.
     required, optional : sequence of str
-        Columns to keep. Other columns are allowed and left out.
+        Columns to keep. Other columns are left out.
     faults : FaultList
         Receives what is wrong with the file, its header or the shape of a row.
+    only : bool
+        Whether other columns are faults.
     """
     text = read_text(path, faults)
     if text is None:
@@ -123,6 +130,8 @@ def read_lines(
         faults.add(row, "", separator, advice)
         return []
     lacking = frozenset(_lacking(row, header, required, optional, faults))
+    if only:
+        _refuse_others(row, header, (*required, *optional), faults)
     if not body and not faults.faults:
         faults.add(None, "", "", BARE)
     columns = (*required, *optional)
@@ -186,6 +195,16 @@ def _lacking(
             continue
         faults.add(row, name, name if seen else written.get(name, ""), message)
         yield name
+
+
+def _refuse_others(
+    row: int, header: Sequence[str], columns: Sequence[str], faults: FaultList
+) -> None:
+    told = [fault.message for fault in faults.faults]
+    for name in dict.fromkeys(header):
+        if name and name not in columns and not any(quoted(name) in text for text in told):
+            message = f"column {quoted(name)} is unknown. {suggestion(name, columns, show=20)}"
+            faults.add(row, name, name, message)
 
 
 def _alike(name: str, others: Sequence[str]) -> str:
