@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from reebayes.answers.literature import beside_published
 from reebayes.answers.predictive import ALL, predictive_check
+from reebayes.answers.scores_text import LOO, missing_text, telling_groups
 from reebayes.conventions import RATIO_UNITS
 from reebayes.errors import ResultError
 from reebayes.figures.ranks import plot_predictive
@@ -118,9 +119,14 @@ def score_blocks(fit: Fit, comparison: "Comparison") -> list[dict[str, Any]]:
             "score": score,
             "records": int(rows["records"].iloc[0]),
             "refitted": int(rows["refitted"].iloc[0]),
-            "unscored": int(rows["unscored"].iloc[0]),
+            "missing": missing_text(rows.iloc[0]),
+            "by_refits": score != LOO,
             "first": rows["variant"].iloc[0],
             "rows": [_score_row(row) for _, row in rows.iterrows()],
+            "groups": [
+                _group_row(row)
+                for _, row in telling_groups(comparison.groups, str(score)).iterrows()
+            ],
         }
         for score, rows in comparison.table.groupby("score", sort=False)
     ]
@@ -139,6 +145,16 @@ def _score_row(row: pd.Series) -> dict[str, str]:
         "high_k": str(row["high_k"]),
         "k_max": largest,
         "converged": str(row["converged"]),
+    }
+
+
+def _group_row(row: pd.Series) -> dict[str, str]:
+    return {
+        "variant": str(row["variant"]),
+        "group": str(row["group"]),
+        "records": str(row["records"]),
+        "difference": f"{row['elpd_diff']:+.1f}",
+        "se_diff": "–" if pd.isna(row["se_diff"]) else f"{row['se_diff']:.1f}",
     }
 
 
