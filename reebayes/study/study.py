@@ -379,6 +379,8 @@ class Study:
             name=after.header.name,
             settings=after.header.settings,
             variants=after.header.variants,
+            flows=Table(Flow, (entry.item for entry in after.flows)),
+            quantities=Table(Quantity, quantities_of(entry.item for entry in after.terms)),
             records=Table(Record, (entry.item for entry in after.records)),
             priors=Table(Prior, (entry.item for entry in after.priors)),
         )

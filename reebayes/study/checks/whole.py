@@ -90,11 +90,20 @@ def _check_outcomes(draft: Draft, context: Context) -> Iterator[Fault]:
     """Yield what would be wrong with the study that each variant makes of a sound one."""
     for name in draft.header.variants:
         after = changed(draft, draft.header.variants, name)
-        # A variant changes priors and leaves out records; nothing else can have become unsound.
-        records = () if len(after.records) == len(draft.records) else check_records(after, context)
-        for fault in (*records, *check_priors(after, context)):
+        for fault in _unsound(draft, after, context):
             message = f"makes a study that is not sound: {fault.table}, {fault}"
             yield Fault(TABLE, None, f"variants.{name}", fault.value, message)
+
+
+def _unsound(before: Draft, after: Draft, context: Context) -> Iterator[Fault]:
+    """Yield what a variant has made wrong in a sound study."""
+    if len(after.flows) != len(before.flows):
+        yield from check_draft(after)
+        return
+    # It changes priors and leaves out records; nothing else can have become unsound.
+    if len(after.records) != len(before.records):
+        yield from check_records(after, context)
+    yield from check_priors(after, context)
 
 
 def checked_scenario(draft: Draft, name: str) -> Scenario:
