@@ -89,17 +89,17 @@ def sums_text(found: Comparison) -> str:
     return f"Sums over all years, median and 90 % band.\n\n{table(head, lines)}"
 
 
-def share_text(fit: xr.DataTree) -> str:
+def share_text(fit: xr.DataTree, smuggled: str = SMUGGLED, mined: str = MINED) -> str:
     """Smuggled share of unregistered mining, before and after the records."""
     years = contents_of(fit).years
-    shares = {group: rb.ratio(fit, SMUGGLED, MINED, years=(years[0], years[-1]), group=group)
+    shares = {group: rb.ratio(fit, smuggled, mined, years=(years[0], years[-1]), group=group)
               for group in ("prior", "posterior")}  # fmt: skip
     lines = [(group, *(f"{float(q):.3f}" for q in draws.quantile([0.5, 0.05, 0.95])))
              for group, draws in shares.items()]  # fmt: skip
     head = ("", "median", "5 %", "95 %")
     return (
         f"Smuggled share of unregistered mining in China, {years[0]}-{years[-1]} "
-        f"(`{SMUGGLED}` over `{MINED}`, of sums).\n\n{table(head, lines)}"
+        f"(`{smuggled}` over `{mined}`, of sums).\n\n{table(head, lines)}"
     )
 
 
@@ -116,13 +116,13 @@ def places_text(summary: pd.DataFrame) -> str:
     return table(head, rows)
 
 
-def noise_text(fit: xr.DataTree) -> str:
+def noise_text(fit: xr.DataTree, many: int = MANY) -> str:
     """What multiplies the stated errors of the reporters with most records."""
     contents = contents_of(fit)
     counts = contents.records["reporter"].value_counts()
     floor, noise = contents.variance_floor, fit["posterior"]["noise"]
     rows = []
-    for name, count in counts[counts >= MANY].items():
+    for name, count in counts[counts >= many].items():
         multiplier = noise.sel(reporter=name)
         whole = np.sqrt(floor + (1 - floor) * multiplier**2)
         cells = [format_band(*(float(q) for q in draws.quantile([0.5, 0.05, 0.95])))
@@ -130,7 +130,7 @@ def noise_text(fit: xr.DataTree) -> str:
         rows.append((f"`{name}`", count, *cells))
     head = ("reporter", "records", "noise", "error over the stated one")
     return (
-        f"Reporters with {MANY} records or more: their noise, and by how much their errors exceed "
+        f"Reporters with {many} records or more: their noise, and by how much their errors exceed "
         f"what is stated once the floor is counted, median and 90 % band.\n\n{table(head, rows)}"
     )
 
