@@ -35,6 +35,10 @@ type Log = Callable[[str], object]
 type Folds = Mapping[str, Sequence[str]]
 """Names of folds, and the records that each leaves out."""
 
+TRIES = 3
+"""How often a refit without records is sampled before it counts as failed: one lost fold is lost to
+all variants."""
+
 _COLUMNS = ("elpd", LOW, HIGH, PIT)
 
 
@@ -271,8 +275,8 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> HeldOut:
         Records to leave out. Their reporters keep their biases and noise, which other records of
         the same reporter inform, or the prior alone; so do the errors that they have in common.
     run : Run
-        Settings of the sampler. If the fit does not converge it is sampled once more, with smaller
-        steps and another seed.
+        Settings of the sampler. If the fit does not converge it is sampled again, up to `TRIES`
+        times in all, each with smaller steps and another seed.
 
     Returns
     -------
@@ -281,7 +285,7 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> HeldOut:
     Raises
     ------
     FitError
-        If the fit without them did not converge at the second try either.
+        If the fit without them did not converge at any try.
     """
     layout = lay_out(study)
     kind = layout.equations.figures.kind.copy()
@@ -307,9 +311,11 @@ def _draws_without(layout: Layout, at: np.ndarray, unit: str, run: Run) -> dict[
     silent = equations._replace(figures=equations.figures._replace(kind=kind))
     without = replace(layout, equations=silent)
     whitening = find_coordinates(without, seed=run.seed, cores=run.cores)
-    for one in (run, run.second):
-        draws, stats = draw(without, one, whitening)
+    for _ in range(TRIES):
+        draws, stats = draw(without, run, whitening)
         verdict = diagnose(draws_dataset(layout, unit, POSTERIOR, draws), stats)
         if verdict["converged"] == "yes":
             return draws
-    raise FitError(f"The fit without {len(at)} records failed twice: {verdict['verdict']}")
+        run = run.second
+    message = f"The fit without {len(at)} records failed {TRIES} times: {verdict['verdict']}"
+    raise FitError(message)
