@@ -18,7 +18,7 @@ import reebayes as rb
 from reebayes.answers.predictive import ALL
 from reebayes.answers.scores import Comparison
 from reebayes.answers.scores_text import LOO, NAMED_SET, missing_text, telling_groups
-from reebayes.answers.uniformity import FEWEST
+from reebayes.answers.uniformity import shown_rows
 from reebayes.results.reading import contents_of
 from reebayes.wording import format_band
 
@@ -105,12 +105,11 @@ def share_text(fit: xr.DataTree, smuggled: str = SMUGGLED, mined: str = MINED) -
 
 def places_text(summary: pd.DataFrame) -> str:
     """PIT of held-out records, of all and of each reporter with enough of them."""
-    shown = summary[(summary["reporter"] == ALL) | (summary["records"] >= FEWEST)]
     rows = [
         (f"all {row['what']}" if row["reporter"] == ALL else f"`{row['reporter']}`",
          row["records"], f"{row['mean']:.2f}", f"{row['sd_z']:.2f}", f"{row['inside_50']:.0%}",
          f"{row['inside_90']:.0%}", "" if np.isnan(row["p"]) else f"{row['p']:.3f}")
-        for _, row in shown.iterrows()
+        for _, row in shown_rows(summary).iterrows()
     ]  # fmt: skip
     head = ("records of", "records", "mean PIT", "sd of z", "inside 50 %", "inside 90 %", "p")
     return table(head, rows)

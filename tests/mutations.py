@@ -197,6 +197,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("records are told of reporters in another order", "reebayes/answers/uniformity.py",
          'about.reindex(places.index).join(places',
          'about.set_axis(places.index).join(places', HELD_OUT),
+    _bug("held-out records of another study are shown", "reebayes/reporting/checking.py",
+         'if set(check.summary["study_hash"]) !=', 'if False and set(check.summary) !=', HELD_OUT),
     _bug("a refit that failed is not tried again", "reebayes/experiments/runs.py",
          "TRIES = 3", "TRIES = 1", ("tests/test_runs.py", *QUICK)),
     _bug("a failed fold stops all by force", "reebayes/experiments/runs.py",

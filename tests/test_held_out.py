@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from reebayes.answers.scores import Comparison, compare, read_comparison
 from reebayes.answers.uniformity import (
     BINS,
     BOUND_ROWS,
@@ -16,12 +17,17 @@ from reebayes.answers.uniformity import (
     HeldOutCheck,
     held_out_check,
 )
+from reebayes.errors import ResultError
 from reebayes.experiments.runs import score_held_out
 from reebayes.figures.ranks import plot_pit
 from reebayes.inference.pit import HIGH, LOW, PIT, REPLICAS, REPLICATED, transforms
 from reebayes.inference.sampling import Run
 from reebayes.model.kernels import CERTAIN, EITHER, LOWER, POINT, RANGE, UPPER, Figures
+from reebayes.reporting.page import write_report
+from reebayes.reporting.spreadsheets import write_csv
+from reebayes.results.reading import contents_of
 from reebayes.study import read_study
+from tests.fakes import fake_fit
 from tests.test_reference import BIAS, FIGURES, LINE, MEDIAN, SPREAD, STEP, YEARS
 from tests.tiny import write_tables
 
@@ -258,3 +264,47 @@ def test_the_picture_shows_figures_and_bounds() -> None:
     assert any(title.startswith("40 printed figures, p = ") for title in titles)
     assert any(title.startswith("20 bounds") for title in titles)
     plt.close(drawn_figure)
+
+
+# --- on the page ----------------------------------------------------------------------------------
+
+
+def written(folder: Path, study_hash: str) -> Comparison:
+    """Write a comparison with a check of held-out records, and read it."""
+    fit = fake_fit()
+    names = fit["constant_data"]["record"].values.astype(str)
+    places = pd.DataFrame(dict.fromkeys(("pit_low", "pit_high", "pit"), even(names.size)), names)
+    about = contents_of(fit).records[["reporter", "kind", "quantity", "year"]]
+    check = held_out_check(places, replicas_of(names.size), about, study_hash=study_hash)
+    write_csv(compare({"base": fit}).tables | check.tables, folder)
+    return read_comparison(folder)
+
+
+def test_the_page_shows_held_out_records(tmp_path: Path) -> None:
+    fit = fake_fit()
+    found = written(tmp_path, str(fit.attrs["study_hash"]))
+    assert found.places is not None
+    text = write_report(fit, tmp_path / "report.html", comparison=found).read_text("utf-8")
+    section = text[text.index('id="places"') : text.index('id="variants"')]
+    assert "PIT of held-out records" in section
+    row = found.places.summary.iloc[0]
+    assert f"{row['sd_z']:.2f}" in section
+    assert f"{row['p']:.3f}" in section
+    with pytest.raises(ResultError, match=r"of another study.*--folds"):
+        write_report(fit, tmp_path / "other.html", comparison=written(tmp_path / "o", "1" * 64))
+
+
+def test_a_comparison_without_folds_has_no_places(tmp_path: Path) -> None:
+    fit = fake_fit()
+    write_csv(compare({"base": fit}).tables, tmp_path)
+    found = read_comparison(tmp_path)
+    assert found.places is None
+    text = write_report(fit, tmp_path / "report.html", comparison=found).read_text("utf-8")
+    assert 'id="places"' not in text
+
+
+def test_a_damaged_check_is_told(tmp_path: Path) -> None:
+    written(tmp_path, "0" * 64)
+    (tmp_path / "pit_summary.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ResultError, match="has no 'study_hash'"):
+        read_comparison(tmp_path)

@@ -26,6 +26,7 @@ from reebayes.answers.scores_text import (
     UNSCORED,
     comparison_text,
 )
+from reebayes.answers.uniformity import HeldOutCheck, read_held_out_check
 from reebayes.conventions import CI_PROB, RATIO_UNITS, RECORD, REPORTER
 from reebayes.errors import FitError, ResultError
 from reebayes.results.reading import Contents, Fit, contents_of
@@ -68,12 +69,16 @@ class Comparison:
     groups : DataFrame
         One row per score, variant and group of records: that of a reporter or, of ``kind``
         ``set``, one asked for; ``records``, ``elpd_diff`` to the first fit, and ``se_diff``.
+    places : HeldOutCheck, optional
+        Where records of the first study lie in what was predicted without them; of a comparison
+        that was read from a folder with such a check.
     """
 
     table: pd.DataFrame
     pointwise: pd.DataFrame
     quantities: pd.DataFrame
     groups: pd.DataFrame
+    places: HeldOutCheck | None = None
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -233,7 +238,8 @@ def read_comparison(folder: str | Path) -> Comparison:
             raise ResultError(f"{path}: cannot be read as a table ({error}).") from error
         if "variant" not in tables[name]:
             raise ResultError(f"{path}: not a table of `reebayes compare`; it has no 'variant'.")
-    return Comparison(*tables.values())
+    table, points, quantities, groups = tables.values()
+    return Comparison(table, points, quantities, groups, read_held_out_check(Path(folder)))
 
 
 # --- scores -------------------------------------------------------------------------------------

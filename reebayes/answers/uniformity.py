@@ -7,6 +7,7 @@ The probability integral transforms (PIT) here are of refits that did not see th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from scipy.stats import norm
 
 from reebayes.answers.predictive import ALL
 from reebayes.conventions import RECORD, REPORTER
+from reebayes.errors import ResultError
 from reebayes.study.kinds import kind_of
 
 FIGURE_ROWS, BOUND_ROWS = "figures", "bounds"
@@ -45,7 +47,7 @@ class HeldOutCheck:
         ``sd_z`` of the normal scores about 0, 1 if predictions are as wide as they should be;
         shares ``inside_50`` and ``inside_90`` of the predictive bands; the largest ``distance``
         between the distribution of the PIT and the uniform one (Kolmogorov), and ``p``, the share
-        of replicated records that lie as far from it or farther.
+        of replicated records that lie as far from it or farther. ``study_hash`` says of what study.
     histogram : DataFrame
         One row per bin of figures and of bounds: ``what, low, high, records``, and the envelope
         ``least`` to ``most`` in which all bins of replicated records lie with 95 % probability.
@@ -63,8 +65,7 @@ class HeldOutCheck:
 
     def __str__(self) -> str:
         """The summary as text: of all records, and of reporters with enough of them."""
-        rows = self.summary
-        shown = rows[(rows[REPORTER] == ALL) | (rows["records"] >= FEWEST)]
+        shown = shown_rows(self.summary).drop(columns="study_hash")
         formats = {"mean": "{:.2f}", "sd_z": "{:.2f}", "inside_50": "{:.0%}", "inside_90": "{:.0%}",
                    "distance": "{:.3f}", "p": "{:.3f}"}  # fmt: skip
         text = {name: shown[name].map(form.format) for name, form in formats.items()}
@@ -74,7 +75,38 @@ class HeldOutCheck:
         )
 
 
-def held_out_check(places: pd.DataFrame, replicas: np.ndarray, about: pd.DataFrame) -> HeldOutCheck:
+def read_held_out_check(folder: Path) -> HeldOutCheck | None:
+    """Read the check that ``reebayes compare --folds`` wrote into a folder; None if there is none.
+
+    Raises
+    ------
+    ResultError
+        If a file is damaged or lacks a column.
+    """
+    paths = [folder / f"{name}.csv" for name in FILES]
+    if not all(path.is_file() for path in paths):
+        return None
+    needed = ("pit", "study_hash", "most")
+    tables = []
+    for path, column in zip(paths, needed, strict=True):
+        try:
+            tables.append(pd.read_csv(path, dtype={"study_hash": str}))
+        except (ValueError, OSError) as error:
+            raise ResultError(f"{path}: cannot be read as a table ({error}).") from error
+        if column not in tables[-1]:
+            raise ResultError(f"{path}: not a table of `reebayes compare`; it has no {column!r}.")
+    records, summary, histogram = tables
+    return HeldOutCheck(records.set_index(RECORD), summary, histogram)
+
+
+def shown_rows(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of all records, and of reporters with enough of them to be tested."""
+    return summary[(summary[REPORTER] == ALL) | (summary["records"] >= FEWEST)]
+
+
+def held_out_check(
+    places: pd.DataFrame, replicas: np.ndarray, about: pd.DataFrame, *, study_hash: str = ""
+) -> HeldOutCheck:
     """Test whether the PIT of held-out records are uniform.
 
     Parameters
@@ -86,6 +118,8 @@ def held_out_check(places: pd.DataFrame, replicas: np.ndarray, about: pd.DataFra
         bias, an error, a flow) makes replicas lie as far from uniform as it may make records.
     about : DataFrame
         By record: ``reporter, kind, quantity, year``.
+    study_hash : str
+        Of the study whose records they are.
 
     Returns
     -------
@@ -102,10 +136,8 @@ def held_out_check(places: pd.DataFrame, replicas: np.ndarray, about: pd.DataFra
         rows.append(_row(name, FIGURE_ROWS, table[here], replicas[:, here]))
     kinds = ((FIGURE_ROWS, figure), (BOUND_ROWS, ~figure))
     bins = [_bins(what, table[these], replicas[:, these]) for what, these in kinds if these.any()]
-    return HeldOutCheck(
-        table.rename_axis(RECORD), pd.DataFrame([row for row in rows if row["records"]]),
-        pd.concat(bins, ignore_index=True),
-    )  # fmt: skip
+    summary = pd.DataFrame([row for row in rows if row["records"]]).assign(study_hash=study_hash)
+    return HeldOutCheck(table.rename_axis(RECORD), summary, pd.concat(bins, ignore_index=True))
 
 
 def _row(reporter: str, what: str, table: pd.DataFrame, replicas: np.ndarray) -> dict[str, object]:

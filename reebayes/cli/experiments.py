@@ -153,7 +153,7 @@ def _told_places(study: Study, held: HeldOut, out: Path) -> list[Path]:
         [[getattr(record, name) for name in columns] for record in study.records],
         index=list(study.records.names), columns=columns,
     )  # fmt: skip
-    check = held_out_check(held.records, held.replicas, about)
+    check = held_out_check(held.records, held.replicas, about, study_hash=study.hash)
     say(f"\n{check}")
     save = partial(plot_pit(check).savefig, dpi=130, format="png")
     return [*write_csv(check.tables, out), write_whole(out / PIT_PICTURE, save)]

@@ -9,13 +9,7 @@ from matplotlib.figure import Figure
 
 from reebayes.answers.uniformity import FIGURE_ROWS, HeldOutCheck
 from reebayes.conventions import REPORTER
-from reebayes.figures.style import (
-    POSTERIOR_COLOUR,
-    SOURCE_COLOURS,
-    new_axes,
-    new_figure,
-    plain_text,
-)
+from reebayes.figures.style import POSTERIOR_COLOUR, SOURCE_COLOURS, new_axes, plain_text
 
 
 def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = None) -> Axes:
@@ -75,12 +69,11 @@ def plot_pit(check: HeldOutCheck, *, least: int = 3) -> Figure:
     figures = check.records[check.records["pit_low"] == check.records["pit_high"]]
     lines = int((figures[REPORTER].value_counts() >= least).sum()) + 1
     heights = [2.6, 1.2 + 0.22 * lines]
-    drawn, axes = new_figure(2, len(kinds), width=8, height=sum(heights), heights=heights)
-    for ax, what in zip(axes[0], kinds, strict=True):
-        _draw_histogram(ax, check, what)
-    for ax in axes[1]:
-        ax.remove()
-    plot_predictive(figures, least=least, ax=drawn.add_subplot(axes[1, 0].get_gridspec()[1, :]))
+    drawn = Figure(figsize=(8, sum(heights)), layout="constrained")
+    grid = drawn.add_gridspec(2, max(len(kinds), 1), height_ratios=heights)
+    for n, what in enumerate(kinds):
+        _draw_histogram(drawn.add_subplot(grid[0, n]), check, what)
+    plot_predictive(figures, least=least, ax=drawn.add_subplot(grid[1, :]))
     return drawn
 
 

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from reebayes.answers.literature import beside_published
 from reebayes.answers.predictive import ALL, predictive_check
 from reebayes.answers.scores_text import LOO, missing_text, telling_groups
+from reebayes.answers.uniformity import HeldOutCheck, shown_rows
 from reebayes.conventions import RATIO_UNITS
 from reebayes.errors import ResultError
-from reebayes.figures.ranks import plot_predictive
+from reebayes.figures.ranks import plot_pit, plot_predictive
 from reebayes.results.contents import PREDICTIVE
 from reebayes.results.reading import Fit, contents_of
 from reebayes.study.kinds import (
@@ -83,6 +84,36 @@ def predictive_block(fit: Fit) -> dict[str, Any] | None:
         "figure": figure,
         "alternative": f"Ranks of {len(pit)} printed figures, {outside} of them outside 90 %.",
     }
+
+
+def places_block(fit: Fit, check: HeldOutCheck) -> dict[str, Any]:
+    """Return where held-out records lie in what was predicted of them: a table and a figure.
+
+    Raises
+    ------
+    ResultError
+        If they are records of another study than the fit.
+    """
+    if set(check.summary["study_hash"]) != {str(contents_of(fit).attrs.get("study_hash"))}:
+        raise ResultError(
+            "The held-out records are of another study than the fit, or of an older state of it. "
+            "Run `reebayes compare --folds` again."
+        )
+    rows = [
+        {
+            "reporter": f"all {row['what']}" if row["reporter"] == ALL else str(row["reporter"]),
+            "records": int(row["records"]),
+            "mean": f"{row['mean']:.2f}",
+            "sd_z": f"{row['sd_z']:.2f}",
+            "inside_50": _percent(row["inside_50"]),
+            "inside_90": _percent(row["inside_90"]),
+            "p": "–" if pd.isna(row["p"]) else f"{row['p']:.3f}",
+        }
+        for _, row in shown_rows(check.summary).iterrows()
+    ]
+    first = rows[0]
+    alternative = f"PIT of held-out records; {first['reporter']}: p = {first['p']}."
+    return {"rows": rows, "figure": plot_pit(check), "alternative": alternative}
 
 
 def _check_row(row: pd.Series) -> dict[str, Any]:
