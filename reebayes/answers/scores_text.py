@@ -80,6 +80,8 @@ def _score_text(rows: pd.DataFrame) -> str:
             "converged": rows["converged"],
         }
     )
+    if first["score"] != LOO:
+        table = table.drop(columns=["high k", "largest k"])
     return "\n".join([*lines, table.to_string(index=False)])
 
 
