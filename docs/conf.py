@@ -25,6 +25,7 @@ html_title = f"reebayes {release}"
 html_copy_source = False
 exclude_patterns = ["_build", "predicted_table.md", "priors_tables.md", "speed_tables.md"]
 exclude_patterns += ["claims_tables.md", "indicators_tables.md", "origins_tables.md"]
+exclude_patterns += ["comparison_tables.md", "held_out_tables.md"]
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 myst_heading_anchors = 2

@@ -17,10 +17,12 @@ import xarray as xr
 from reebayes.cli import fits, readers, studies
 from reebayes.cli.main import COMMANDS, main, make_parser
 from reebayes.errors import FitError
+from reebayes.experiments.runs import HeldOut
 from reebayes.model.layout import lay_out
 from reebayes.results.fitfile import open_fit, save_fit
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit, save_fake
+from tests.held import held_out
 from tests.test_variants import study_with
 from tests.tiny import PRIORS, STUDY, shared_tables, write_tables
 
@@ -352,9 +354,8 @@ def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: N
         found.attrs |= {name: given[name] for name in ("seed", "draws", "tune", "chains")}
         return open_fit(save_fit(found, given["out"]))
 
-    def score(study: Study, held: list[str], run: object) -> pd.DataFrame:
-        index = pd.Index(held, name="record")
-        return pd.DataFrame({"elpd": [-1.0 - 0.1 * len(study.name)] * len(held)}, index=index)
+    def score(study: Study, held: list[str], run: object) -> HeldOut:
+        return held_out(held, -1.0 - 0.1 * len(study.name))
 
     monkeypatch.setattr(refits, "fit", fit)
     monkeypatch.setattr(refits, "score_held_out", score)
@@ -370,11 +371,13 @@ def test_compare_fits_scores_and_writes_tables(
     out = tmp_path / "out"
     assert main(["compare", "heavy", "--data", str(compared), "--out", str(out), *SHORT]) == 0
     assert {path.name for path in out.iterdir()} == {
-        *("base.nc", "heavy.nc", "comparison.csv", "pointwise.csv", "quantities.csv")
+        *("base.nc", "heavy.nc", "comparison.csv", "pointwise.csv", "quantities.csv"),
+        "groups.csv",
     }
     text = capsys.readouterr().out
     assert "records scored in all fits" in text
     assert "heavy" in text.partition("one record left out at a time")[2]
+    assert not (out / "pit.csv").exists()
     page = out / "report.html"
     arguments = ["report", str(out / "base.nc"), "--compare", str(out), "--out", str(page)]
     assert main(arguments) == 0
@@ -411,6 +414,52 @@ def test_compare_by_reporter_and_future(
     assert row["records"] == len(quiet.records)
     gap = 0.1 * (len(quiet.name) - len(study.name))
     assert row["elpd_diff"] == pytest.approx(-gap * len(quiet.records))
+
+
+def test_compare_in_folds_holds_out_every_record(
+    compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--folds", "3", "--group", "counts=surv*"]
+    arguments = ["compare", "quiet", "heavy", "--data", str(compared), "--out", str(tmp_path)]
+    assert main([*arguments, *SHORT, *asked]) == 0
+    study = read_study(compared)
+    quiet = study.variant("quiet")
+    table = pd.read_csv(tmp_path / "comparison.csv").set_index(["score", "variant"])
+    score = "3 folds of all records"
+    assert table.index[0] == (score, "base")  # it leads, and importance sampling comes last
+    assert table.index[-1][0] == "loo"
+    row = table.loc[(score, "heavy")]
+    assert row["records"] == row["refitted"] == len(quiet.records)
+    assert row["unscored"] == len(study.records) - len(quiet.records)
+    points = pd.read_csv(tmp_path / "pointwise.csv", keep_default_na=False)
+    points = points[(points["score"] == score) & (points["variant"] == "base")]
+    why = points.set_index("record")["why"]
+    assert set(why.index) == set(study.records.names)
+    assert why["r_share"] == "no score in quiet"
+    assert why["r_value"] == ""
+    text = capsys.readouterr().out
+    assert "counts" in text.partition("Difference over sets of records")[2]
+    pit = pd.read_csv(tmp_path / "pit.csv").set_index("record")
+    assert set(pit.index) == set(study.records.names)
+    assert pit.loc["r_share", "reporter"] == "journalist"
+    assert (tmp_path / "pit.png").stat().st_size > 1000
+    assert (tmp_path / "pit_summary.csv").is_file()
+
+
+@pytest.mark.parametrize(("group", "fragment"), [
+    ("press=jurnalist", "Did you mean 'journalist'"), ("press", "must be NAME=REPORTER"),
+])  # fmt: skip
+def test_groups_are_of_reporters(
+    compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], group: str, fragment: str
+) -> None:
+    arguments = ["compare", "heavy", "--data", str(compared), "--out", str(tmp_path / "out")]
+    try:
+        code = main([*arguments, "--group", group])
+    except SystemExit as stopped:
+        code = stopped.code
+    assert code == 2
+    assert fragment in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_compare_refuses_what_is_no_variant(

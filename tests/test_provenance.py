@@ -37,6 +37,7 @@ from reebayes.study.schema import (
     SOURCES,
 )
 from tests.fakes import fake_fit
+from tests.held import held_out
 from tests.tiny import PRIORS as PRIOR_ROWS
 from tests.tiny import write_tables
 
@@ -246,9 +247,7 @@ def stored(
 
     def score(study: Study, held: Any, run: Run) -> Any:
         made.append(tuple(held))
-        import pandas as pd
-
-        return pd.DataFrame({"elpd": 0.0}, index=pd.Index(list(held), name="record"))
+        return held_out(held, 0.0)
 
     monkeypatch.setattr(runs, "fit", fit)
     monkeypatch.setattr(runs, "score_held_out", score)

@@ -23,6 +23,7 @@ from reebayes.experiments.runs import (
     folds_at_random,
     folds_by_reporter,
     future_fold,
+    records_of,
     score_held_out,
     variants_of,
 )
@@ -144,12 +145,14 @@ class Sampler:
 
     def __init__(self, *, converged: bool = True) -> None:
         self.layouts: list[Layout] = []
+        self.runs: list[Run] = []
         self.converged = converged
 
     def draw(
         self, layout: Layout, run: Run, whitening: object
     ) -> tuple[dict[str, np.ndarray], xr.Dataset]:
         self.layouts.append(layout)
+        self.runs.append(run)
         rng = np.random.default_rng(run.seed)
         size = (run.chains, run.draws, len(layout.records))
         return {"location": rng.normal(2.0, 0.3, size), "scale": np.full(size, 0.2)}, xr.Dataset()
@@ -171,7 +174,7 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
 
 def test_held_out_records_count_for_nothing_in_the_fit(tiny_study: Path, sampler: Sampler) -> None:
     study = read_study(tiny_study)
-    scores = score_held_out(study, ["r_value", "r_range"], RUN)
+    scores = score_held_out(study, ["r_value", "r_range"], RUN).records
     (layout,) = sampler.layouts
     kinds = dict(zip(layout.records, layout.equations.figures.kind, strict=True))
     before = dict(zip(layout.records, lay_out(study).equations.figures.kind, strict=True))
@@ -198,40 +201,60 @@ def test_parts_that_stay_are_scored_without_the_held_out_parts(
 
 def test_the_score_is_the_log_of_the_mean_density(tiny_study: Path, sampler: Sampler) -> None:
     study = read_study(tiny_study)
-    scores = score_held_out(study, ["r_value"], RUN)
+    scores = score_held_out(study, ["r_value"], RUN).records
     rng = np.random.default_rng(RUN.seed)
     location = rng.normal(2.0, 0.3, (RUN.chains, RUN.draws, len(study.records)))[..., 0]
     density = np.exp(-0.5 * ((np.log(10.5) - location) / 0.2) ** 2) / (0.2 * np.sqrt(2 * np.pi))
     assert scores.loc["r_value", "elpd"] == pytest.approx(np.log(density.mean()), rel=1e-5)
 
 
-def test_a_refit_that_failed_has_no_score(tiny_study: Path, sampler: Sampler) -> None:
+def test_a_refit_that_fails_at_every_try_has_no_score(tiny_study: Path, sampler: Sampler) -> None:
     sampler.converged = False
-    with pytest.raises(FitError, match=r"without 1 records failed: 2 failed\."):
+    with pytest.raises(FitError, match=r"without 1 records failed 3 times: 2 failed\."):
         score_held_out(read_study(tiny_study), ["r_value"], RUN)
+    assert sampler.runs[0] == RUN
+    assert len({run.seed for run in sampler.runs}) == 3
+    accepts = [run.accept for run in sampler.runs]
+    assert sorted(set(accepts)) == accepts
+
+
+def test_by_force_a_failed_fold_is_told_and_left_out(tmp_path: Path, sampler: Sampler) -> None:
+    sampler.converged = False
+    told: list[str] = []
+    shop = RunStore(tmp_path / "out", RUN, told.append)
+    variants = variants_of(study_with(tmp_path / "study"), [])
+    folds = {"one": ["r_value"], "two": ["r_range"]}
+    with pytest.raises(FitError, match="base without one"):
+        shop.score(variants, folds)
+    found = shop.score(variants, folds, force=True)
+    assert [line.partition(":")[0] for line in told] == ["base without one", "base without two"]
+    assert found["base"].records.empty
+    assert not list((tmp_path / "out" / "held_out").glob("*.npz"))
 
 
 def test_finished_folds_are_not_fitted_again(tmp_path: Path, sampler: Sampler) -> None:
     study = study_with(tmp_path / "study")
     variants = variants_of(study, ["quiet"])
-    folds = folds_by_reporter(study)
+    folds = folds_by_reporter(study.records)
     first = store(tmp_path / "out").score(variants, folds)
     count = len(sampler.layouts)
     assert count == len(study.reporters) + len(variants["quiet"].reporters)
     second = store(tmp_path / "out").score(variants, folds)
     assert len(sampler.layouts) == count
     for name in variants:
-        pd.testing.assert_series_equal(first[name], second[name])
+        pd.testing.assert_frame_equal(first[name].records, second[name].records)
+        np.testing.assert_allclose(first[name].replicas, second[name].replicas)
+        assert first[name].replicas.shape[1] == len(first[name].records)
     lost = next((tmp_path / "out" / "held_out").glob("quiet-*.npz"))
     lost.unlink()
     store(tmp_path / "out").score(variants, folds)
     assert len(sampler.layouts) == count + 1
-    assert "r_share" not in first["quiet"].index
+    assert "r_share" not in first["quiet"].records.index
 
 
 def test_folds_by_reporter_hold_every_record_once(tiny_study: Path) -> None:
     study = read_study(tiny_study)
-    folds = folds_by_reporter(study)
+    folds = folds_by_reporter(study.records)
     assert sorted(chain.from_iterable(folds.values())) == sorted(study.records.names)
     assert folds["what ministry reports"] == ["r_quota"]
 
@@ -245,12 +268,34 @@ def test_folds_at_random_are_even_and_repeatable() -> None:
     assert len(folds_at_random(records[:2], 5, seed=1)) == 2
 
 
+def test_records_of_variants_alone_move_no_fold_of_others() -> None:
+    records = [f"r{n}" for n in range(11)]
+    few = folds_at_random(records, 3, seed=1, others=["more"])
+    many = folds_at_random(records, 3, seed=1, others=["less", "more"])
+    for name, held in few.items():
+        assert [record for record in many[name] if record != "less"] == held
+    assert sorted(chain.from_iterable(many.values())) == sorted([*records, "less", "more"])
+
+
+def test_folds_are_of_all_records_that_some_variant_has(tmp_path: Path) -> None:
+    study = study_with(tmp_path / "study")
+    more = study.with_record(
+        "r_new", quantity="made", year=2014, reporter="survey", source="yearbook", sd=0.1, value=6.0
+    )
+    found = records_of([study.variant("quiet"), study, more])
+    assert set(found) == {*study.records.names, "r_new"}
+    assert list(found)[: len(study.variant("quiet").records)] == list(
+        study.variant("quiet").records.names
+    )
+    assert "r_new" in future_fold(list(found.values()), 2013)["years after 2013"]
+
+
 def test_the_future_is_what_tells_of_later_years(tiny_study: Path) -> None:
     study = read_study(tiny_study)
-    (held,) = future_fold(study, 2012).values()
+    (held,) = future_fold(list(study.records), 2012).values()
     assert held == ["r_upper", "r_lower", "r_range", "r_mean", "r_share"]
     with pytest.raises(ResultError, match="choose a year in 2010-2014"):
-        future_fold(study, 2015)
+        future_fold(list(study.records), 2015)
 
 
 def test_progress_is_told(tmp_path: Path, made: Counter[str]) -> None:
@@ -273,5 +318,5 @@ def test_a_refit_agrees_with_importance_sampling_where_that_is_trusted(tiny_stud
     trusted = scores[scores["trusted"] & (scores["elpd"] < -0.1)]
     held = trusted["pareto_k"].idxmin()
     run = Run(seed=2, draws=1000, tune=250, chains=4, progress=False)
-    exact = score_held_out(study, [held], run)
+    exact = score_held_out(study, [held], run).records
     assert exact["elpd"].item() == pytest.approx(trusted.loc[held, "elpd"], abs=0.1)

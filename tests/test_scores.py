@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 from scipy.special import logsumexp
 
-from reebayes.answers.scores import LOO, compare, read_comparison, record_scores, untrusted
+from reebayes.answers.scores import compare, read_comparison, record_scores
+from reebayes.answers.scores_text import LOO
 from reebayes.errors import FitError, ResultError
 from reebayes.reporting.spreadsheets import write_csv
 from tests.fakes import RECORDS, fake_fit
@@ -73,13 +74,13 @@ def two_fits() -> list[xr.DataTree]:
 
 def test_a_record_that_one_fit_cannot_score_is_scored_in_none() -> None:
     fits = {"base": scored_fit(), "wild": scored_fit(wild=True)}
-    assert untrusted(fits) == [WILD]
     result = compare(fits)
     assert list(result.table["records"]) == [len(NAMES) - 1] * 2
     assert list(result.table["unscored"]) == [1, 1]
     assert list(result.table["high_k"]) == [0, 1]
     points = result.pointwise.set_index(["variant", "record"])
     assert not points.loc[("base", WILD), "used"]
+    assert points.loc[("base", WILD), "why"] == "no score in wild"
     assert points.loc[("wild", WILD), "pareto_k"] > 0.7
 
 
@@ -121,13 +122,70 @@ def test_other_scores_are_reported_by_themselves() -> None:
     rows = result.table.set_index(["score", "variant"]).loc["years after 2012"]
     assert rows.loc["off", "elpd_diff"] == pytest.approx(-0.75)
     assert list(rows["records"]) == [2, 2]
-    assert "left out together: years after 2012" in str(result)
+    assert list(rows["unscored"]) == [1, 1]
+    points = result.pointwise.set_index(["score", "variant", "record"])["why"]
+    assert points["years after 2012", "off", "r07"] == "no score in base"
+    text = str(result)
+    refitted, sampled = (text.index(part) for part in ("years after 2012", "PSIS"))
+    assert refitted < sampled
 
 
 def test_a_variant_with_fewer_records_is_compared_on_what_both_have() -> None:
     fewer = scored_fit(0.5).isel(record=slice(2, None))
     result = compare({"base": scored_fit(), "fewer": fewer})
     assert list(result.table["records"]) == [len(NAMES) - 2] * 2
+    assert "No record is missing" in str(compare({"base": scored_fit()}))
+
+
+def held(names: list[str], *gaps: float) -> dict[str, dict[str, pd.Series]]:
+    """Return scores of folds: those of the first fit at -1, of others that much beyond."""
+    fits = {"base": 0.0, **{f"v{n}": gap for n, gap in enumerate(gaps)}}
+    return {"folds": {name: pd.Series(-1.0 + gap, index=names) for name, gap in fits.items()}}
+
+
+def test_records_that_a_variant_leaves_out_or_reads_otherwise_are_told() -> None:
+    fewer = scored_fit(0.5).isel(record=slice(1, None))
+    bound = scored_fit(0.2)
+    stated = bound["constant_data"].to_dataset()
+    kinds, low = (stated[f"record_{name}"].values.copy() for name in ("kind", "low"))
+    kinds[NAMES.index("r10")], low[NAMES.index("r10")] = "lower", 0.2
+    stated = stated.assign(record_kind=("record", kinds), record_low=("record", low))
+    bound["constant_data"] = xr.DataTree(stated)
+    refits = held(NAMES, 0.5, 0.25)
+    refits["folds"]["v0"] = refits["folds"]["v0"].drop(NAMES[0])
+    result = compare({"base": scored_fit(), "v0": fewer, "v1": bound}, refits=refits)
+    rows = result.table.set_index(["score", "variant"]).loc["folds"]
+    count = len(NAMES) - 2
+    assert list(rows["records"]) == list(rows["diff_records"]) == [count] * 3
+    assert list(rows["left_out"]) == list(rows["read_otherwise"]) == [1] * 3
+    assert rows.loc["v1", "elpd_diff"] == pytest.approx(0.25 * count)
+    why = result.pointwise.set_index(["score", "variant", "record"])["why"]
+    assert why["folds", "base", NAMES[0]] == "left out by v0"
+    assert why["folds", "v1", "r10"] == "read otherwise by v1"
+    told = "Not compared: 1 left out by some variant; 1 read otherwise by some variant."
+    assert told in str(result)
+
+
+def test_differences_by_reporter_and_over_sets() -> None:
+    reporters = RECORDS["reporter"]
+    gaps = pd.Series(np.arange(len(NAMES), dtype=float), index=NAMES)
+    refits = {"folds": {"base": 0 * gaps, "off": gaps}}
+    groups = {"some": ["poli*", "office"]}
+    fits = {"base": scored_fit(), "off": scored_fit(0.5)}
+    found = compare(fits, refits=refits, groups=groups).groups
+    rows = found.set_index(["score", "variant", "kind", "group"]).loc["folds", "off"]
+    for name in reporters.unique():
+        own = gaps[(reporters == name).to_numpy()]
+        row = rows.loc["reporter", name]
+        assert row["elpd_diff"] == pytest.approx(own.sum())
+        assert row["se_diff"] == pytest.approx(np.sqrt(own.size * own.var(ddof=0)))
+    both = gaps[reporters.isin(["police", "office"]).to_numpy()]
+    row = rows.loc["set", "some"]
+    assert row["records"] == both.size
+    assert row["elpd_diff"] == pytest.approx(both.sum())
+    assert rows.loc["reporter", "elpd_diff"].sum() == pytest.approx(gaps.sum())
+    with pytest.raises(ResultError, match="Did you mean 'police'"):
+        compare(fits, groups={"some": ["polise"]})
 
 
 def test_headline_quantities_stand_side_by_side() -> None:

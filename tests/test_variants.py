@@ -107,6 +107,102 @@ def test_an_unknown_variant(tmp_path: Path) -> None:
         study_with(tmp_path).variant("heavvy")
 
 
+# --- flows that a variant adds --------------------------------------------------------------------
+
+ADDED = """
+[variants.more]
+label = "metal goes abroad too"
+why = "Nobody counts it."
+flows = [
+  { flow = "export_metal", like = "export_ore", source = "metal_market", median = 0.05, step = 0 },
+  { flow = "more_scrap", like = "scrap", label = "More scrap" },
+]
+priors = [{ target = "more_scrap", sd = 0.3 }]
+"""
+
+
+def test_a_variant_adds_flows_like_others(tmp_path: Path) -> None:
+    base = study_with(tmp_path, ADDED)
+    more = base.variant("more")
+    flow = more.flows["export_metal"]
+    like = base.flows["export_ore"]
+    assert (flow.source, flow.target) == ("metal_market", like.target)
+    assert (flow.product, flow.registered, flow.active) == (
+        like.product, like.registered, like.active,
+    )  # fmt: skip
+    assert more.flows["more_scrap"].label == "More scrap"
+    assert more.flows["more_scrap"].active == base.flows["scrap"].active
+    (prior,) = more.priors.rows("export_metal")
+    (of_like,) = base.priors.rows("export_ore")
+    assert (prior.median, prior.sd, prior.step) == (0.05, of_like.sd, None)
+    assert more.priors.rows("more_scrap")[0].sd == 0.3
+    assert base.priors.rows("scrap") == more.priors.rows("scrap")
+
+
+def test_an_added_flow_is_a_term_of_every_quantity_of_the_other(tmp_path: Path) -> None:
+    base = study_with(tmp_path, ADDED)
+    more = base.variant("more")
+    for quantity in base.quantities:
+        for side in ("numerator", "denominator"):
+            before = dict(getattr(quantity, side))
+            after = dict(getattr(more.quantities[quantity.quantity], side))
+            wanted = dict(before)
+            for new, like in (("export_metal", "export_ore"), ("more_scrap", "scrap")):
+                wanted |= {new: before[like]} if like in before else {}
+            assert after == wanted
+    assert lay_out(more).flows != lay_out(base).flows
+    assert more.hash != base.hash
+
+
+ADDED_CASES = [
+    ('"export_metal"', '"metal"', "more.flows", "is there already"),
+    ('"more_scrap", like', '"export_metal", like', "more.flows", "is there already"),
+    ('like = "export_ore"', 'like = "export_or"', "more.flows", "Did you mean 'export_ore'"),
+    ('like = "export_ore"', 'like = "magnets"', "more.flows", "has no prior to take over"),
+    ('"metal_market"', '"metal_markets"', "more.flows", "Did you mean 'metal_market'"),
+    ('"metal_market"', '"use_magnets"', "more", "where every flow ends"),
+    ("median = 0.05", "median = 1.5", "more", "priors.csv"),
+    ("median = 0.05", 'median = "little"', "more.flows", "is not a list of {flow, like"),
+    ('like = "scrap", ', "", "more.flows", "is not a list of {flow, like"),
+    ('target = "more_scrap"', 'target = "moer_scrap"', "more.priors", "Did you mean 'more_scrap'"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "key", "fragment"), ADDED_CASES)
+def test_faults_of_added_flows(tmp_path: Path, old: str, new: str, key: str, fragment: str) -> None:
+    assert ADDED.count(old) == 1
+    with pytest.raises(StudyError) as caught:
+        study_with(tmp_path, ADDED.replace(old, new))
+    found = [(fault.table, fault.column, fault.message) for fault in caught.value.faults]
+    assert any(
+        (table, column) == ("study.toml", f"variants.{key}") and fragment in message
+        for table, column, message in found
+    ), found
+
+
+def test_variants_that_add_the_same_flow_do_not_combine(tmp_path: Path) -> None:
+    both = ADDED.replace("more]", "again]") + "\n[variants.two]\nlabel = 'both'\nwhy = 'No.'\n"
+    both += 'combines = ["more", "again"]\n'
+    with pytest.raises(StudyError, match=r"variants\.two.*already given"):
+        study_with(tmp_path, ADDED + both)
+
+
+def test_smuggling_is_shut_alone_and_opened_to_licensed_plants() -> None:
+    study = read_study()
+    shut, wide = study.variant("no_smuggling"), study.variant("licensed_smuggling")
+    terms = dict(study.quantities["smuggled_CN"].numerator)
+    changed = {p.target for p in shut.priors if p not in set(study.priors)}
+    assert changed == set(terms)  # and not unregistered concentrate that goes abroad
+    assert all(p.median <= 1e-5 for p in shut.priors if p.target in changed)
+    more = set(dict(wide.quantities["smuggled_CN"].numerator)) - set(terms)
+    assert len(more) == len(terms)
+    for name in more:
+        assert wide.flows[name].source in {"market_CN_salt", "market_CN_oxide", "market_CN_metal"}
+        assert wide.route(wide.flows[name]) == "CN:unregistered"
+    declared = study.quantities["exported_CN_registered"]
+    assert wide.quantities["exported_CN_registered"] == declared
+
+
 CASES = [
     ("[variants.heavy]", "[variants.base]", "base", "is the study itself"),
     ("[variants.heavy]", '[variants."a b"]', "a b", "no name for a variant"),

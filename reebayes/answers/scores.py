@@ -1,13 +1,16 @@
 """Variants of one study, scored by the held-out log predictive density of its records.
 
-Leave-one-out scores come from Pareto-smoothed importance sampling where its diagnostic allows,
-and from refits that left the record out where it does not. Nothing here needs the sampler.
+Refits that left records out score all of them, and come first. Leave-one-out scores by
+Pareto-smoothed importance sampling stand beside them: they are of those records alone for which
+its diagnostic allows them. Nothing here needs the sampler.
 """
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import arviz_stats
 import numpy as np
@@ -15,17 +18,26 @@ import pandas as pd
 import xarray as xr
 from arviz_stats.utils import ELPDDataLOO
 
-from reebayes.conventions import CI_PROB, RATIO_UNITS, RECORD
+from reebayes.answers.scores_text import (
+    LEFT_OUT,
+    LOO,
+    NAMED_SET,
+    READ_OTHERWISE,
+    UNSCORED,
+    comparison_text,
+)
+from reebayes.answers.uniformity import HeldOutCheck, read_held_out_check
+from reebayes.conventions import CI_PROB, RATIO_UNITS, RECORD, REPORTER
 from reebayes.errors import FitError, ResultError
-from reebayes.results.reading import Fit, contents_of
+from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
-from reebayes.wording import format_band
+from reebayes.study.kinds import kind_of
+from reebayes.wording import quoted, suggestion
 
-LOO = "loo"
-"""Name of the score that leaves out one record at a time; others leave out whole groups."""
+FILES = ("comparison", "pointwise", "quantities", "groups")
 
-FILES = ("comparison", "pointwise", "quantities")
+_FIGURES = ("value", "low", "high", "other")
 
 type Refits = Mapping[str, Mapping[str, pd.Series]]
 
@@ -37,38 +49,54 @@ class Comparison:
     Parameters
     ----------
     table : DataFrame
-        One row per ``score`` and ``variant``, the first fit first: ``label``, ``study_hash``,
-        ``converged``; ``records`` scored, in all fits the same; ``refitted``, those of them whose
-        score needed a refit in some fit; ``unscored``, those that no score can be trusted for;
-        ``elpd`` (sum of log predictive densities) and its ``se``; ``weight`` in a stacked
-        prediction. ``elpd_diff`` is the difference to the first fit and ``se_diff`` its standard
-        error, from the differences of the ``diff_records`` that this fit and the first both score.
-        ``high_k`` counts records whose Pareto k is too high in this fit; ``k_max`` is the largest.
+        One row per ``score`` and ``variant``, the first fit first and scores by refits before the
+        one by importance sampling: ``label``, ``study_hash``, ``converged``; ``records`` compared,
+        in all fits the same. What is not compared: ``left_out``, records that some
+        fit does not have; ``read_otherwise``, those that some fit reads as another figure or as a
+        bound; ``unscored``, those that have no score to be trusted in some fit. ``refitted``
+        counts records whose score is of a refit; ``elpd`` is the sum of log predictive densities
+        and ``se`` its standard error; ``weight`` that in a stacked prediction. ``elpd_diff`` is
+        the difference to the first fit and ``se_diff`` its standard error, from the differences
+        of the ``diff_records`` that this fit and the first both score, and that all fits read
+        alike. ``high_k`` counts records whose Pareto k is too high in this fit; ``k_max`` is the
+        largest.
     pointwise : DataFrame
-        One row per score, variant and record: ``elpd``, ``pareto_k``, ``refitted``, ``used``.
+        One row per score, variant and record: ``elpd``, ``pareto_k``, ``refitted``, ``used``, and
+        ``why`` it is not.
     quantities : DataFrame
         One row per headline quantity and variant: median and band, of the sum over all years
         (of the last year, for a ratio), and the share of draws below the first fit's median.
+    groups : DataFrame
+        One row per score, variant and group of records: that of a reporter or, of ``kind``
+        ``set``, one asked for; ``records``, ``elpd_diff`` to the first fit, and ``se_diff``.
+    places : HeldOutCheck, optional
+        Where records of the first study lie in what was predicted without them; of a comparison
+        that was read from a folder with such a check.
     """
 
     table: pd.DataFrame
     pointwise: pd.DataFrame
     quantities: pd.DataFrame
+    groups: pd.DataFrame
+    places: HeldOutCheck | None = None
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The three tables by the name of their file."""
-        return dict(zip(FILES, (self.table, self.pointwise, self.quantities), strict=True))
+        """The tables by the name of their file."""
+        tables = (self.table, self.pointwise, self.quantities, self.groups)
+        return dict(zip(FILES, tables, strict=True))
 
     def __str__(self) -> str:
-        """Scores, then headline quantities, as text."""
-        parts = [f"{_heading(score)}\n{_score_text(rows)}"
-                 for score, rows in self.table.groupby("score", sort=False)]  # fmt: skip
-        return "\n\n".join([*parts, _quantity_text(self.quantities)])
+        """Scores with the reporters that tell most, then headline quantities, as text."""
+        return comparison_text(self.table, self.groups, self.quantities)
 
 
 def compare(
-    fits: Mapping[str, xr.DataTree], *, refits: Refits | None = None, force: bool = False
+    fits: Mapping[str, xr.DataTree],
+    *,
+    refits: Refits | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    force: bool = False,
 ) -> Comparison:
     """Score fits of one study by the held-out log predictive density of its records.
 
@@ -78,9 +106,12 @@ def compare(
         Fits as `fit` returns them; differences are to the first. They are looked at one after the
         other, so that a mapping may open each when asked.
     refits : mapping of score to mapping of name to Series, optional
-        Log predictive densities of records (index) under refits that left them out. Those of
-        score ``"loo"`` stand in where importance sampling fails; any other score is reported by
-        itself, over the records that all fits have in it.
+        Log predictive densities of records (index) under refits that left them out, such as those
+        of K folds, or of the future. Those of score ``"loo"`` stand in where importance sampling
+        fails; any other score is reported by itself, before it.
+    groups : mapping of name to sequence of str, optional
+        Sets of reporters whose records are compared by themselves too: names, or patterns such as
+        ``mirror_*``. The records of each reporter always are.
     force : bool
         Compare fits that did not converge.
 
@@ -93,30 +124,69 @@ def compare(
     FitError
         If a fit did not converge and `force` is false.
     ResultError
-        If there is nothing to compare, or no record that all fits have.
+        If there is nothing to compare, no record that all fits have, or a group without a reporter.
 
     References
     ----------
     Vehtari, Gelman, Gabry (2017), Practical Bayesian model evaluation using leave-one-out
     cross-validation and WAIC, Statistics and Computing 27.
     """
-    about, scores, draws = {}, {}, {}
+    about, scores, draws, read = {}, {}, {}, {}
+    reporters: dict[str, str] = {}
     for name, fit in fits.items():
+        contents = contents_of(fit)
         about[name] = _about(fit)
-        scores[name] = record_scores(fit)
-        draws[name] = _headline_draws(fit)
+        scores[name] = record_scores(contents)
+        draws[name] = _headline_draws(contents)
+        read[name] = _readings(contents)
+        who = contents.records[REPORTER]
+        reporters = {str(record): str(name) for record, name in who.items()} | reporters
     _require_comparable(about, force=force)
+    sets = group_members(groups or {}, dict.fromkeys(reporters.values()))
     given = dict(refits or {})
     exact = given.pop(LOO, {})
-    rows = [_score_rows(LOO, scores, about, exact)]
+    rows = []
     for score, found in given.items():
         tables = {name: _refitted(found[name]) for name in scores if name in found}
-        rows.append(_score_rows(score, tables, about, found))
+        rows.append(_score_rows(score, tables, about, found, read))
+    rows.append(_score_rows(LOO, scores, about, exact, read))
+    points = pd.concat([points for _, points in rows], ignore_index=True)
     return Comparison(
         table=pd.concat([table for table, _ in rows], ignore_index=True),
-        pointwise=pd.concat([points for _, points in rows], ignore_index=True),
+        pointwise=points,
         quantities=_quantity_rows(draws),
+        groups=_group_rows(points, reporters, sets),
     )
+
+
+def group_members(
+    groups: Mapping[str, Sequence[str]], reporters: Iterable[str]
+) -> dict[str, set[str]]:
+    """Return the reporters of each group.
+
+    Parameters
+    ----------
+    groups : mapping of name to sequence of str
+        Names of reporters, or patterns with ``*``.
+    reporters : iterable of str
+        Those that there are.
+
+    Raises
+    ------
+    ResultError
+        If a name or pattern is of no reporter.
+    """
+    known = list(reporters)
+    found: dict[str, set[str]] = {}
+    for name, patterns in groups.items():
+        found[name] = set()
+        for pattern in patterns:
+            these = {reporter for reporter in known if fnmatchcase(reporter, pattern)}
+            if not these:
+                near = suggestion(pattern, known)
+                raise ResultError(f"Group {quoted(name)}: no reporter {quoted(pattern)}. {near}")
+            found[name] |= these
+    return found
 
 
 def record_scores(fit: Fit) -> pd.DataFrame:
@@ -150,15 +220,6 @@ def record_scores(fit: Fit) -> pd.DataFrame:
     return table.assign(trusted=table["pareto_k"] <= found.good_k)
 
 
-def untrusted(fits: Mapping[str, xr.DataTree]) -> list[str]:
-    """Return the records that importance sampling cannot score in at least one of the fits."""
-    found: dict[str, None] = {}
-    for fit in fits.values():
-        table = record_scores(fit)
-        found |= dict.fromkeys(table.index[~table["trusted"]])
-    return list(found)
-
-
 def read_comparison(folder: str | Path) -> Comparison:
     """Read what `reebayes compare` wrote into a folder.
 
@@ -178,7 +239,8 @@ def read_comparison(folder: str | Path) -> Comparison:
             raise ResultError(f"{path}: cannot be read as a table ({error}).") from error
         if "variant" not in tables[name]:
             raise ResultError(f"{path}: not a table of `reebayes compare`; it has no 'variant'.")
-    return Comparison(*tables.values())
+    table, points, quantities, groups = tables.values()
+    return Comparison(table, points, quantities, groups, read_held_out_check(Path(folder)))
 
 
 # --- scores -------------------------------------------------------------------------------------
@@ -217,7 +279,7 @@ def _with_refits(
         swapped = table.index.isin(doubtful) & exact.notna()
         tables[name] = table.assign(
             elpd=table["elpd"].mask(swapped, exact),
-            refitted=swapped,
+            refitted=swapped | table.get("refitted", np.zeros(len(table), dtype=bool)),
             usable=swapped | ~table.index.isin(doubtful),
         )
     return tables
@@ -229,16 +291,41 @@ def _refitted(densities: pd.Series) -> pd.DataFrame:
     )
 
 
+def _readings(contents: Contents) -> dict[str, tuple[object, ...]]:
+    """What each record states, by name: two of one reading have one density to compare."""
+    table = contents.records
+    figures = table[list(_FIGURES)].astype(object).where(table[list(_FIGURES)].notna(), None)
+    states = [kind_of(kind).states for kind in table["kind"]]
+    rows = zip(table.index.astype(str), states, figures.itertuples(index=False), strict=True)
+    return {name: (stated, *row) for name, stated, row in rows}
+
+
+def _barred(read: Mapping[str, Mapping[str, tuple[object, ...]]]) -> dict[str, tuple[str, str]]:
+    """Records that are not to be compared: which count they are of, and why in words."""
+    found: dict[str, tuple[str, str]] = {}
+    every = {name: row for rows in reversed([*read.values()]) for name, row in rows.items()}
+    for record, first in every.items():
+        without = [name for name, rows in read.items() if record not in rows]
+        other = [name for name, rows in read.items() if rows.get(record, first) != first]
+        if without:
+            found[record] = LEFT_OUT, f"left out by {', '.join(without)}"
+        elif other:
+            found[record] = READ_OTHERWISE, f"read otherwise by {', '.join(other)}"
+    return found
+
+
 def _score_rows(
     score: str,
     scores: Mapping[str, pd.DataFrame],
     about: Mapping[str, Mapping[str, str]],
     exact: Mapping[str, pd.Series],
+    read: Mapping[str, Mapping[str, tuple[object, ...]]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of one score: sums over what all fits score, differences over what a pair does."""
     tables = _with_refits(scores, exact)
-    shared = _in_all([list(table.index) for table in tables.values()])
-    used = _used(tables, score)
+    barred = _barred({name: read[name] for name in scores})
+    used = _used(tables, score, barred)
+    why = _reasons(tables, used, barred)
     sums = _sums({name: table.loc[used] for name, table in tables.items()})
     refitted = int(np.any([table.loc[used, "refitted"] for table in tables.values()], axis=0).sum())
     first = next(iter(scores))
@@ -251,21 +338,39 @@ def _score_rows(
             **about[name],
             "records": len(used),
             "refitted": refitted,
-            "unscored": len(shared) - len(used),
+            **{cause: sum(one == cause for one, _ in why.values())
+               for cause in (LEFT_OUT, READ_OTHERWISE, UNSCORED)},
             **{column: sums.loc[name, column] for column in ("elpd", "se", "weight")},
-            **_difference(pair[first], pair[name], _used(pair, score)),
+            **_difference(pair[first], pair[name], _used(pair, score, barred)),
             "high_k": int((~table["trusted"]).sum()),
             "k_max": float(table["pareto_k"].max()),
         })  # fmt: skip
-    return pd.DataFrame(rows), _points(score, tables, used)
+    return pd.DataFrame(rows), _points(score, tables, used, why)
 
 
-def _used(tables: Mapping[str, pd.DataFrame], score: str) -> list[str]:
-    """Records that every fit scores."""
+def _used(
+    tables: Mapping[str, pd.DataFrame], score: str, barred: Mapping[str, tuple[str, str]]
+) -> list[str]:
+    """Records that every fit scores and all fits read alike."""
     used = _in_all([list(table.index[table["usable"]]) for table in tables.values()])
+    used = [name for name in used if name not in barred]
     if not used:
         raise ResultError(f"No record is scored in all fits (score {score!r}).")
     return used
+
+
+def _reasons(
+    tables: Mapping[str, pd.DataFrame], used: Sequence[str], barred: Mapping[str, tuple[str, str]]
+) -> dict[str, tuple[str, str]]:
+    """Why each record that some fit scores is not compared."""
+    held = dict.fromkeys(record for table in tables.values() for record in table.index)
+    reasons = {}
+    for record in held.keys() - set(used):
+        # one that is not there was not refitted, or says nothing of the study
+        doubted = [name for name, table in tables.items()
+                   if not table["trusted"].get(record, False)]  # fmt: skip
+        reasons[record] = barred.get(record, (UNSCORED, f"no score in {', '.join(doubted)}"))
+    return reasons
 
 
 def _difference(
@@ -314,21 +419,58 @@ def _as_elpd(points: pd.Series) -> ELPDDataLOO:
     )
 
 
-def _points(score: str, tables: Mapping[str, pd.DataFrame], used: Sequence[str]) -> pd.DataFrame:
+def _points(
+    score: str,
+    tables: Mapping[str, pd.DataFrame],
+    used: Sequence[str],
+    why: Mapping[str, tuple[str, str]],
+) -> pd.DataFrame:
     columns = ["elpd", "pareto_k", "refitted"]
+    words = {record: text for record, (_, text) in why.items()}
     parts = [
-        table[columns].assign(used=table.index.isin(used), score=score, variant=name)
+        table[columns].assign(
+            used=table.index.isin(used), why=[words.get(name, "") for name in table.index],
+            score=score, variant=name,
+        )
         for name, table in tables.items()
-    ]
+    ]  # fmt: skip
     points = pd.concat(parts).rename_axis(RECORD).reset_index()
-    return points[["score", "variant", RECORD, *columns, "used"]]
+    return points[["score", "variant", RECORD, *columns, "used", "why"]]
+
+
+# --- groups of records ----------------------------------------------------------------------------
+
+
+def _group_rows(
+    points: pd.DataFrame, reporters: Mapping[str, str], sets: Mapping[str, set[str]]
+) -> pd.DataFrame:
+    """Differences to the first fit over the records of each reporter, and of each set of them."""
+    rows: list[dict[str, Any]] = []
+    for score, found in points[points["used"]].groupby("score", sort=False):
+        wide = found.pivot(index=RECORD, columns="variant", values="elpd")
+        who = np.array([reporters.get(str(record), "") for record in wide.index], dtype=str)
+        members = [(REPORTER, name, who == name) for name in sorted(set(who))]
+        members += [(NAMED_SET, name, np.isin(who, list(of))) for name, of in sets.items()]
+        first, *others = dict.fromkeys(found["variant"])
+        for variant in others:
+            gap = (wide[variant] - wide[first]).to_numpy(dtype=float)
+            for kind, name, here in members:
+                label = {"score": score, "variant": variant, "kind": kind, "group": name}
+                rows.append(label | _summed(gap[here]))
+    columns = ["score", "variant", "kind", "group", "records", "elpd_diff", "se_diff"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _summed(gap: np.ndarray) -> dict[str, float | int]:
+    """Sum of differences; its standard error, which one record cannot tell."""
+    error = float(np.sqrt(gap.size * gap.var())) if gap.size > 1 else np.nan
+    return {"records": gap.size, "elpd_diff": float(gap.sum()), "se_diff": error}
 
 
 # --- headline quantities --------------------------------------------------------------------------
 
 
-def _headline_draws(fit: xr.DataTree) -> dict[str, xr.DataArray]:
-    contents = contents_of(fit)
+def _headline_draws(contents: Contents) -> dict[str, xr.DataArray]:
     return {name: _total(quantity(contents, name)).load() for name in contents.headline()}
 
 
@@ -357,49 +499,3 @@ def _summary(total: xr.DataArray, middle: float) -> dict[str, object]:
         "ci_prob": CI_PROB,
         "below_first_median": float((total < middle).mean()),
     }
-
-
-# --- text -----------------------------------------------------------------------------------------
-
-
-def _heading(score: object) -> str:
-    if score == LOO:
-        return "Held-out log predictive density, one record left out at a time (PSIS-LOO)"
-    return f"Held-out log predictive density, records left out together: {score}"
-
-
-def _score_text(rows: pd.DataFrame) -> str:
-    first = rows.iloc[0]
-    lines = [
-        f"{first['records']} records scored in all fits, {first['refitted']} of them by refits; "
-        f"{first['unscored']} left out, their Pareto k being too high in some fit. A difference is "
-        "over the records that the variant and the first both score."
-    ]
-    table = pd.DataFrame(
-        {
-            "variant": rows["variant"],
-            "elpd": rows["elpd"].map("{:.1f}".format),
-            "se": rows["se"].map("{:.1f}".format),
-            "difference": rows["elpd_diff"].map("{:+.1f}".format),
-            "se of it": rows["se_diff"].map("{:.1f}".format),
-            "over": rows["diff_records"],
-            "weight": rows["weight"].map("{:.2f}".format),
-            "high k": rows["high_k"],
-            "largest k": rows["k_max"].map("{:.2f}".format),
-            "converged": rows["converged"],
-        }
-    )
-    return "\n".join([*lines, table.to_string(index=False)])
-
-
-def _quantity_text(rows: pd.DataFrame) -> str:
-    text = [format_band(*values) for values in _band_values(rows)]
-    table = rows.assign(band=text).pivot(index="variant", columns="quantity", values="band")
-    order = list(dict.fromkeys(rows["variant"]))
-    table = table.loc[order, list(dict.fromkeys(rows["quantity"]))].rename_axis(None, axis=1)
-    unit = " or ".join(dict.fromkeys(rows["unit"]))
-    return f"Headline quantities, median and {100 * CI_PROB:g} % band, {unit}\n{table.to_string()}"
-
-
-def _band_values(rows: pd.DataFrame) -> Iterable[tuple[float, float, float]]:
-    return rows[["median", "lower", "upper"]].itertuples(index=False, name=None)

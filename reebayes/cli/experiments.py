@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,10 @@ from reebayes.study.runfile import BASE, read_run_file
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reebayes.experiments.runs import FitFiles, RunStore
+    from reebayes.experiments.runs import HeldOut, RunStore
+
+REPORTER_FOLDS = "reporter"
+PIT_PICTURE = "pit.png"
 
 
 def adders() -> dict[str, Adder]:
@@ -53,6 +57,7 @@ def compare(
     out: Path,
     folds: str | None,
     future: int | None,
+    group: Sequence[tuple[str, list[str]]],
     force: bool,
     seed: int,
     draws: int | None,
@@ -68,14 +73,17 @@ def compare(
     study = read_study(data, recalled=recalled, extensions=extensions)
     names = variants or list(study.variants)
     # Imported here: the sampler takes seconds to load.
-    from reebayes.answers import scores
+    from reebayes.answers import scores, uniformity
     from reebayes.experiments.runs import RunStore, variants_of
     from reebayes.files import make_folder, sole_writer
     from reebayes.inference.sampling import CHAINS, DRAWS, TARGET_ACCEPT, THIN, TUNE, Run
     from reebayes.reporting.spreadsheets import write_csv
 
     chosen = variants_of(study, names)
-    for name in (*(f"{name}.nc" for name in chosen), *(f"{name}.csv" for name in scores.FILES)):
+    groups = dict(group)
+    scores.group_members(groups, study.reporters)
+    pages = [f"{name}.csv" for name in (*scores.FILES, *uniformity.FILES)]
+    for name in (*(f"{name}.nc" for name in chosen), *pages, PIT_PICTURE):
         spare(folder / name, ())
     say(described(study))
     make_folder(folder)
@@ -86,41 +94,70 @@ def compare(
     with sole_writer(folder):
         store = RunStore(out, run, say, workers, scheduler)
         fits = store.fit(chosen)
-        refits = _refits(store, chosen, fits, folds=folds, future=future)
-        result = scores.compare(fits, refits=refits, force=force)
+        held = _held_out(store, chosen, folds=folds, future=future, force=force)
+        refits = {score: {name: one.records["elpd"] for name, one in found.items()}
+                  for score, found in held.items()}  # fmt: skip
+        result = scores.compare(fits, refits=refits, groups=groups, force=force)
         paths = write_csv(result.tables, out)
+        say(f"\n{result}")
+        if folds and folds != REPORTER_FOLDS:
+            paths += _told_places(study, next(iter(held.values()))[BASE], out)
     say_written(paths)
-    say(f"\n{result}")
     failed = sorted(set(result.table.loc[result.table["converged"] != "yes", "variant"]))
     if failed:
         complain(f"Did not converge, and is compared by force: {', '.join(failed)}.")
     return NOT_CONVERGED if failed else DONE
 
 
-def _refits(
+def _held_out(
     store: RunStore,
     variants: Mapping[str, Study],
-    fits: FitFiles,
     *,
     folds: str | None,
     future: int | None,
-) -> dict[str, dict[str, pd.Series]]:
+    force: bool,
+) -> dict[str, dict[str, HeldOut]]:
     """Refit what is asked for: by score, by variant."""
-    from reebayes.answers.scores import LOO, untrusted
-    from reebayes.experiments.runs import folds_at_random, folds_by_reporter, future_fold
+    from reebayes.experiments.runs import (
+        folds_at_random,
+        folds_by_reporter,
+        future_fold,
+        records_of,
+    )
 
-    study = next(iter(variants.values()))
-    refits = {}
-    if folds == "reporter":
-        refits["one reporter at a time"] = store.score(variants, folds_by_reporter(study))
+    records = records_of(variants.values())
+    own = next(iter(variants.values())).records.names
+    asked = {}
+    if folds == REPORTER_FOLDS:
+        asked["one reporter at a time"] = folds_by_reporter(records.values())
     elif folds:
-        doubtful = folds_at_random(untrusted(fits), int(folds), seed=store.run.seed)
-        if doubtful:
-            refits[LOO] = store.score(variants, doubtful)
+        others = [name for name in records if name not in set(own)]
+        dealt = folds_at_random(own, int(folds), seed=store.run.seed, others=others)
+        asked[f"{len(dealt)} folds of all records"] = dealt
     if future is not None:
-        fold = future_fold(study, future)
-        refits[next(iter(fold))] = store.score(variants, fold)
-    return refits
+        fold = future_fold(list(records.values()), future)
+        asked[next(iter(fold))] = fold
+    return {score: store.score(variants, parts, force=force) for score, parts in asked.items()}
+
+
+def _told_places(study: Study, held: HeldOut, out: Path) -> list[Path]:
+    """Tell where records lie in what was predicted without them; write tables and picture."""
+    import pandas as pd
+
+    from reebayes.answers.uniformity import held_out_check
+    from reebayes.figures.ranks import plot_pit
+    from reebayes.files import write_whole
+    from reebayes.reporting.spreadsheets import write_csv
+
+    columns = ["reporter", "kind", "quantity", "year"]
+    about = pd.DataFrame(
+        [[getattr(record, name) for name in columns] for record in study.records],
+        index=list(study.records.names), columns=columns,
+    )  # fmt: skip
+    check = held_out_check(held.records, held.replicas, about, study_hash=study.hash)
+    say(f"\n{check}")
+    save = partial(plot_pit(check).savefig, dpi=130, format="png")
+    return [*write_csv(check.tables, out), write_whole(out / PIT_PICTURE, save)]
 
 
 def _add_compare(commands: Commands) -> None:
@@ -128,9 +165,12 @@ def _add_compare(commands: Commands) -> None:
         commands, compare,
         brief="fit a study and its variants, and score them by prediction",
         text="Fit a study and the variants that its study.toml declares, one file each, and print "
-        "the\nheld-out log predictive density of each, with differences, and the headline "
-        "quantities side by\nside. What is finished is never fitted again.",
-        example="reebayes compare no_smuggling student_t --out comparison --future 2017",
+        "the\nheld-out log predictive density of each, with differences, also by reporter, and the "
+        "headline\nquantities side by side. With --folds K every record is predicted without its "
+        "fold: those scores\ncome first, and pit.csv, pit_summary.csv and pit.png tell where the "
+        "study's records lie in what\nwas predicted of them. What is finished is never fitted "
+        "again.",
+        example="reebayes compare no_smuggling student_t --out comparison --folds 10 --future 2017",
     )  # fmt: skip
     parser.add_argument(
         "variants", nargs="*", metavar="VARIANT", help="variants to fit (default: all declared)"
@@ -141,18 +181,34 @@ def _add_compare(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--folds", type=_kind_of_folds, metavar="reporter|K",
-        help="refit without each reporter in turn, or, in K folds, without the records that "
-        "importance sampling cannot score (default: no refits)",
+        help="refit without each of K folds of all records, the same of all variants, or without "
+        "each reporter in turn (default: no refits)",
     )  # fmt: skip
     parser.add_argument(
         "--future", type=year_number, metavar="Y",
         help="refit without all records of years after Y",
     )  # fmt: skip
     parser.add_argument(
-        "--force", action="store_true", help="compare fits that did not converge as well"
-    )
+        "--group", type=_group_of_reporters, action="append", default=[],
+        metavar="NAME=REPORTER,...",
+        help="tell the difference over the records of these reporters too; * stands for any "
+        "letters; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--force", action="store_true",
+        help="compare fits that did not converge as well, and go on without folds whose refit "
+        "did not",
+    )  # fmt: skip
     add_sampling(parser)
     add_workers(parser)
+
+
+def _group_of_reporters(text: str) -> tuple[str, list[str]]:
+    name, _, reporters = text.partition("=")
+    found = [part.strip() for part in reporters.split(",") if part.strip()]
+    if not name.strip() or not found:
+        raise argparse.ArgumentTypeError(f"must be NAME=REPORTER,REPORTER, got {text!r}")
+    return name.strip(), found
 
 
 def _kind_of_folds(text: str) -> str:

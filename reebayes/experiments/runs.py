@@ -4,8 +4,9 @@ Every finished piece is a file of its own, named by what made it, and never made
 was killed goes on where it stopped.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,56 @@ from reebayes.experiments.cases import Arrays, Case
 from reebayes.experiments.engine import run_cases
 from reebayes.inference.convergence import diagnose
 from reebayes.inference.datatree import draws_dataset, log_likelihood
+from reebayes.inference.pit import HIGH, LOW, PIT, REPLICATED, transforms
 from reebayes.inference.sampling import Run, draw, find_coordinates, fit
 from reebayes.model.kernels import CERTAIN
-from reebayes.model.layout import lay_out
+from reebayes.model.layout import Layout, lay_out
 from reebayes.provenance import asked_for, digest_of, is_asked_for
 from reebayes.results.fitfile import fit_attributes, open_fit
-from reebayes.study import Study
+from reebayes.study import Record, Study
 
 BASE = "base"
 
 type Log = Callable[[str], object]
 type Folds = Mapping[str, Sequence[str]]
 """Names of folds, and the records that each leaves out."""
+
+TRIES = 3
+"""How often a refit without records is sampled before it counts as failed: one lost fold is lost to
+all variants."""
+
+_COLUMNS = ("elpd", LOW, HIGH, PIT)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """What refits say of records that they did not see.
+
+    Parameters
+    ----------
+    records : DataFrame
+        By record: ``elpd``, the log of the mean predictive density; ``pit_low``, ``pit_high`` and
+        ``pit``, where it lies in what was predicted, as `transforms` returns them.
+    replicas : array (replica, record)
+        The ``pit`` of replicated records.
+    """
+
+    records: pd.DataFrame
+    replicas: np.ndarray
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> "HeldOut":
+        """Read what came of a case."""
+        names = pd.Index(arrays[RECORD].astype(object), name=RECORD)
+        table = pd.DataFrame({name: arrays[name] for name in _COLUMNS}, index=names)
+        return cls(table, np.asarray(arrays[REPLICATED], dtype=float))
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """What a case keeps."""
+        columns = {name: self.records[name].to_numpy(dtype=float) for name in _COLUMNS}
+        names = self.records.index.to_numpy(str)
+        return {RECORD: names, **columns, REPLICATED: self.replicas.astype(np.float32)}
 
 
 class FitFiles(Mapping[str, xr.DataTree]):
@@ -87,13 +126,23 @@ class RunStore:
             self.log(f"{path}: {fit_attributes(path).get('verdict', '')}")
         return FitFiles(paths)
 
-    def score(self, variants: Mapping[str, Study], folds: Folds) -> dict[str, pd.Series]:
-        """Log predictive densities of records under refits that leave out one fold at a time.
+    def score(
+        self, variants: Mapping[str, Study], folds: Folds, *, force: bool = False
+    ) -> dict[str, HeldOut]:
+        """Score records under refits that leave out one fold at a time, by variant.
+
+        Parameters
+        ----------
+        variants : mapping of name to Study
+        folds : Folds
+            The same of all variants; each holds out those of the records that it has.
+        force : bool
+            Go on without the folds whose refit did not converge, and tell them.
 
         Raises
         ------
         FitError
-            If a refit did not converge; the others are kept.
+            If a refit did not converge and `force` is false; the others are kept.
         """
         cases = [case for name, study in variants.items()
                  for case in self._without_folds(name, study, folds)]  # fmt: skip
@@ -105,13 +154,15 @@ class RunStore:
             )
         }  # fmt: skip
         failed = [f"{name}: {outcome.fault}" for name, outcome in done.items() if outcome.fault]
-        if failed:
+        if failed and not force:
             raise FitError("\n".join(failed))
-        scores: dict[str, list[pd.Series]] = {name: [] for name in variants}
+        for line in failed:
+            self.log(line)
+        found: dict[str, list[HeldOut]] = {name: [] for name in variants}
         for case in cases:
-            scores[str(case.asked["variant"])].append(_elpd(done[case.name].arrays))
-        return {name: pd.concat(parts) if parts else pd.Series(dtype=float)
-                for name, parts in scores.items()}  # fmt: skip
+            if not done[case.name].fault:
+                found[str(case.asked["variant"])].append(HeldOut.of(done[case.name].arrays))
+        return {name: _together(parts) for name, parts in found.items()}
 
     def _without_folds(self, name: str, study: Study, folds: Folds) -> Iterator[Case]:
         known = set(study.records.names)
@@ -140,22 +191,46 @@ def variants_of(study: Study, names: Sequence[str]) -> dict[str, Study]:
 # --- folds --------------------------------------------------------------------------------------
 
 
-def folds_by_reporter(study: Study) -> dict[str, list[str]]:
+def records_of(variants: Iterable[Study]) -> dict[str, Record]:
+    """Return every record of studies by name, those of the first study first."""
+    found: dict[str, Record] = {}
+    for study in variants:
+        for record in study.records:
+            found.setdefault(record.record, record)
+    return found
+
+
+def folds_by_reporter(records: Iterable[Record]) -> dict[str, list[str]]:
     """One fold per reporter: everything that it reported."""
     folds: dict[str, list[str]] = {}
-    for record in study.records:
+    for record in records:
         folds.setdefault(f"what {record.reporter} reports", []).append(record.record)
     return folds
 
 
-def folds_at_random(records: Sequence[str], count: int, *, seed: int) -> dict[str, list[str]]:
-    """Deal records into a number of folds of nearly equal size."""
+def folds_at_random(
+    records: Sequence[str], count: int, *, seed: int, others: Iterable[str] = ()
+) -> dict[str, list[str]]:
+    """Deal records into a number of folds of nearly equal size.
+
+    Parameters
+    ----------
+    records : sequence of str
+        Dealt by `seed`, whatever the others are.
+    count : int
+    seed : int
+    others : iterable of str
+        Records of variants alone: each goes into the fold that its name and `seed` say, so that
+        another variant does not move it.
+    """
     order = np.random.default_rng(seed).permutation(np.array(records, dtype=object))
     parts = [list(map(str, part)) for part in np.array_split(order, count) if part.size]
+    for name in others:
+        parts[int(sha256(f"{seed}:{name}".encode()).hexdigest(), 16) % len(parts)].append(name)
     return {f"fold {n} of {len(parts)}": part for n, part in enumerate(parts, 1)}
 
 
-def future_fold(study: Study, year: int) -> dict[str, list[str]]:
+def future_fold(records: Sequence[Record], year: int) -> dict[str, list[str]]:
     """One fold: every record of a year after `year`.
 
     Raises
@@ -163,9 +238,10 @@ def future_fold(study: Study, year: int) -> dict[str, list[str]]:
     ResultError
         If no record is left on one of the sides.
     """
-    future = [record.record for record in study.records if record.year_end > year]
-    if not 0 < len(future) < len(study.records):
-        first, last = study.first_year, study.last_year
+    future = [record.record for record in records if record.year_end > year]
+    if not 0 < len(future) < len(records):
+        ends = [record.year_end for record in records]
+        first, last = min(ends, default=year), max(ends, default=year)
         message = f"no record is left on one side of {year}; choose a year in {first}-{last - 1}"
         raise ResultError(message)
     return {f"years after {year}": future}
@@ -175,15 +251,21 @@ def held_out_scores(
     study: Study, held: Sequence[str], run: Run, *, cores: int | None
 ) -> dict[str, Any]:
     """Do `score_held_out` as the work of a case."""
-    scores = score_held_out(study, held, replace(run, progress=False, cores=cores))
-    return {RECORD: scores.index.to_numpy(str), "elpd": scores["elpd"].to_numpy()}
+    return score_held_out(study, held, replace(run, progress=False, cores=cores)).arrays
 
 
-def _elpd(arrays: Arrays) -> pd.Series:
-    return pd.Series(arrays["elpd"], index=pd.Index(arrays[RECORD].astype(object), name=RECORD))
+def _together(parts: Sequence[HeldOut]) -> HeldOut:
+    """Records of several folds; replicas of different folds are drawn apart."""
+    if not parts:
+        empty = pd.DataFrame(columns=list(_COLUMNS), dtype=float).rename_axis(RECORD)
+        return HeldOut(empty, np.empty((0, 0)))
+    return HeldOut(
+        pd.concat([part.records for part in parts]),
+        np.concatenate([part.replicas for part in parts], axis=1),
+    )
 
 
-def score_held_out(study: Study, held: Sequence[str], run: Run) -> pd.DataFrame:
+def score_held_out(study: Study, held: Sequence[str], run: Run) -> HeldOut:
     """Fit a study as if some records had never been published, and score them.
 
     Parameters
@@ -191,36 +273,53 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> pd.DataFrame:
     study : Study
     held : sequence of str
         Records to leave out. Their reporters keep their biases and noise, which other records of
-        the same reporter inform, or the prior alone. A composition without some of its parts is
-        one of the others.
+        the same reporter inform, or the prior alone; so do the errors that they have in common.
+        A composition without some of its parts is one of the others.
     run : Run
-        Settings of the sampler.
+        Settings of the sampler. If the fit does not converge it is sampled again, up to `TRIES`
+        times in all, each with smaller steps and another seed.
 
     Returns
     -------
-    DataFrame
-        ``elpd``, the log of the mean predictive density of each held-out record (index). A part of
-        a composition is scored given the parts that are not held out, and those that are and stand
-        before it; the first part of a table that is held out whole has no score, nor has a record
-        without information.
+    HeldOut
+        A part of a composition is scored given the parts that are not held out, and those that are
+        and stand before it; the first part of a table that is held out whole has no score, nor has
+        a record without information.
 
     Raises
     ------
     FitError
-        If the fit without them did not converge.
+        If the fit without them did not converge at any try.
     """
     layout = lay_out(study, last=frozenset(held))
     kind = layout.equations.figures.kind.copy()
     at = np.flatnonzero(np.isin(layout.records, list(held)) & (kind != CERTAIN))
+    draws = _draws_without(layout, at, study.unit, run)
+    size = (draws["location"][..., 0].size, at.size)
+    terms = log_likelihood(layout, draws)[..., at].reshape(size)
+    figures = layout.equations.figures
+    stated = figures._replace(kind=kind[at], low=figures.low[at], high=figures.high[at])
+    location, scale = (draws[name][..., at].reshape(size) for name in ("location", "scale"))
+    places = transforms(location, scale, stated, np.random.default_rng(run.seed))
+    columns = {"elpd": logsumexp(terms, axis=0) - np.log(len(terms))}
+    columns |= {name: places[name] for name in (LOW, HIGH, PIT)}
+    names = pd.Index([layout.records[n] for n in at], name=RECORD)
+    return HeldOut(pd.DataFrame(columns, index=names), places[REPLICATED])
+
+
+def _draws_without(layout: Layout, at: np.ndarray, unit: str, run: Run) -> dict[str, np.ndarray]:
+    """Draws that did not see the records at some positions."""
+    kind = layout.equations.figures.kind.copy()
     kind[at] = CERTAIN
     equations = layout.equations
     silent = equations._replace(figures=equations.figures._replace(kind=kind))
     without = replace(layout, equations=silent)
-    draws, stats = draw(without, run, find_coordinates(without, seed=run.seed, cores=run.cores))
-    verdict = diagnose(draws_dataset(layout, study.unit, POSTERIOR, draws), stats)
-    if verdict["converged"] != "yes":
-        raise FitError(f"The fit without {len(held)} records failed: {verdict['verdict']}")
-    terms = log_likelihood(layout, draws)[..., at].reshape(-1, at.size)
-    elpd = logsumexp(terms, axis=0) - np.log(len(terms))
-    names = pd.Index([layout.records[n] for n in at], name=RECORD)
-    return pd.DataFrame({"elpd": elpd}, index=names)
+    whitening = find_coordinates(without, seed=run.seed, cores=run.cores)
+    for _ in range(TRIES):
+        draws, stats = draw(without, run, whitening)
+        verdict = diagnose(draws_dataset(layout, unit, POSTERIOR, draws), stats)
+        if verdict["converged"] == "yes":
+            return draws
+        run = run.second
+    message = f"The fit without {len(at)} records failed {TRIES} times: {verdict['verdict']}"
+    raise FitError(message)

@@ -1,10 +1,14 @@
-"""Posterior predictive check: ranks of printed figures among replicated ones."""
+"""Predictive checks: ranks of printed figures among replicated ones, of records held out or not."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from reebayes.answers.uniformity import FIGURE_ROWS, HeldOutCheck
+from reebayes.conventions import REPORTER
 from reebayes.figures.style import POSTERIOR_COLOUR, SOURCE_COLOURS, new_axes, plain_text
 
 
@@ -46,3 +50,47 @@ def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = 
     ax.tick_params(axis="y", length=0, labelsize=8)
     ax.spines[["top", "right", "left"]].set_visible(False)
     return ax
+
+
+def plot_pit(check: HeldOutCheck, *, least: int = 3) -> Figure:
+    """Draw the PIT of held-out records: a histogram within its envelope, and ranks by reporter.
+
+    Parameters
+    ----------
+    check : HeldOutCheck
+    least : int
+        Reporters with fewer figures share one line.
+
+    Returns
+    -------
+    Figure
+    """
+    kinds = list(dict.fromkeys(check.histogram["what"]))
+    figures = check.records[check.records["pit_low"] == check.records["pit_high"]]
+    lines = int((figures[REPORTER].value_counts() >= least).sum()) + 1
+    heights = [2.6, 1.2 + 0.22 * lines]
+    drawn = Figure(figsize=(8, sum(heights)), layout="constrained")
+    grid = drawn.add_gridspec(2, max(len(kinds), 1), height_ratios=heights)
+    for n, what in enumerate(kinds):
+        _draw_histogram(drawn.add_subplot(grid[0, n]), check, what)
+    plot_predictive(figures, least=least, ax=drawn.add_subplot(grid[1, :]))
+    return drawn
+
+
+def _draw_histogram(ax: Axes, check: HeldOutCheck, what: str) -> None:
+    rows = check.histogram[check.histogram["what"] == what]
+    edges = np.append(rows["low"], 1.0)
+    ax.stairs(rows["most"], edges, baseline=rows["least"], fill=True, color="#dddddd",
+              label="95 % of replicas")  # fmt: skip
+    ax.stairs(rows["records"], edges, color=SOURCE_COLOURS[0], linewidth=1.6, label="records")
+    found = check.summary[check.summary["what"] == what].iloc[:1]
+    p = "".join(f", p = {value:.2g}" for value in found["p"].dropna())
+    count = int(rows["records"].sum())
+    noun = "printed figures" if what == FIGURE_ROWS else "bounds, each at random on its side"
+    ax.set_title(f"{count} {noun}{p}", fontsize=9)
+    ax.set_xlim(0, 1)
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("PIT: predictive probability below the record")
+    ax.set_ylabel("records")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(fontsize=8, frameon=False)

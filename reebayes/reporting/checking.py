@@ -8,9 +8,11 @@ from matplotlib.figure import Figure
 
 from reebayes.answers.literature import beside_published
 from reebayes.answers.predictive import ALL, predictive_check
+from reebayes.answers.scores_text import LOO, missing_text, telling_groups
+from reebayes.answers.uniformity import HeldOutCheck, shown_rows
 from reebayes.conventions import RATIO_UNITS
 from reebayes.errors import ResultError
-from reebayes.figures.ranks import plot_predictive
+from reebayes.figures.ranks import plot_pit, plot_predictive
 from reebayes.results.contents import PREDICTIVE
 from reebayes.results.reading import Fit, contents_of
 from reebayes.study.kinds import (
@@ -84,6 +86,36 @@ def predictive_block(fit: Fit) -> dict[str, Any] | None:
     }
 
 
+def places_block(fit: Fit, check: HeldOutCheck) -> dict[str, Any]:
+    """Return where held-out records lie in what was predicted of them: a table and a figure.
+
+    Raises
+    ------
+    ResultError
+        If they are records of another study than the fit.
+    """
+    if set(check.summary["study_hash"]) != {str(contents_of(fit).attrs.get("study_hash"))}:
+        raise ResultError(
+            "The held-out records are of another study than the fit, or of an older state of it. "
+            "Run `reebayes compare --folds` again."
+        )
+    rows = [
+        {
+            "reporter": f"all {row['what']}" if row["reporter"] == ALL else str(row["reporter"]),
+            "records": int(row["records"]),
+            "mean": f"{row['mean']:.2f}",
+            "sd_z": f"{row['sd_z']:.2f}",
+            "inside_50": _percent(row["inside_50"]),
+            "inside_90": _percent(row["inside_90"]),
+            "p": "–" if pd.isna(row["p"]) else f"{row['p']:.3f}",
+        }
+        for _, row in shown_rows(check.summary).iterrows()
+    ]
+    first = rows[0]
+    alternative = f"PIT of held-out records; {first['reporter']}: p = {first['p']}."
+    return {"rows": rows, "figure": plot_pit(check), "alternative": alternative}
+
+
 def _check_row(row: pd.Series) -> dict[str, Any]:
     shares = ("inside_50", "inside_90", "prior_inside_90", "chance", "prior_chance")
     return {
@@ -118,9 +150,14 @@ def score_blocks(fit: Fit, comparison: "Comparison") -> list[dict[str, Any]]:
             "score": score,
             "records": int(rows["records"].iloc[0]),
             "refitted": int(rows["refitted"].iloc[0]),
-            "unscored": int(rows["unscored"].iloc[0]),
+            "missing": missing_text(rows.iloc[0]),
+            "by_refits": score != LOO,
             "first": rows["variant"].iloc[0],
             "rows": [_score_row(row) for _, row in rows.iterrows()],
+            "groups": [
+                _group_row(row)
+                for _, row in telling_groups(comparison.groups, str(score)).iterrows()
+            ],
         }
         for score, rows in comparison.table.groupby("score", sort=False)
     ]
@@ -139,6 +176,16 @@ def _score_row(row: pd.Series) -> dict[str, str]:
         "high_k": str(row["high_k"]),
         "k_max": largest,
         "converged": str(row["converged"]),
+    }
+
+
+def _group_row(row: pd.Series) -> dict[str, str]:
+    return {
+        "variant": str(row["variant"]),
+        "group": str(row["group"]),
+        "records": str(row["records"]),
+        "difference": f"{row['elpd_diff']:+.1f}",
+        "se_diff": "–" if pd.isna(row["se_diff"]) else f"{row['se_diff']:.1f}",
     }
 
 

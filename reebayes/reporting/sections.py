@@ -27,6 +27,7 @@ from reebayes.answers.drivers import (
 from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import draw_sankey
 from reebayes.reporting.checking import (
+    places_block,
     predictive_block,
     published_rows,
     score_blocks,
@@ -380,10 +381,14 @@ def checks(material: Material) -> dict[str, Any] | None:
         "check": predictive_block(contents),
         "published": published_rows(contents),
         "scores": [] if comparison is None else score_blocks(contents, comparison),
+        "places": None,
     }
-    if context["check"] is not None:
-        check = context["check"]
-        check["plot"] = embedded(check["figure"], check["alternative"])
+    if comparison is not None and comparison.places is not None:
+        context["places"] = places_block(contents, comparison.places)
+    for name in ("check", "places"):
+        if context[name] is not None:
+            block = context[name]
+            block["plot"] = embedded(block["figure"], block["alternative"])
     return context if any(context.values()) else None
 
 

@@ -11,7 +11,7 @@ from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE
 from reebayes.study.header.variants import CHANGES
 from reebayes.study.reading.cells import Entry
-from reebayes.study.rows import RECALLED, Prior, Record
+from reebayes.study.rows import RECALLED, Flow, Prior, Record
 from reebayes.study.targets import BIAS, NOISE, SHARED, targets_in
 from reebayes.wording import quoted, suggestion
 
@@ -116,8 +116,12 @@ def _faults(
                 yield column, name, f"unknown {noun} {quoted(name)}. {_near(name, names)}"
             elif column == "combines" and "combines" in variants[name]:
                 yield column, name, f"{name!r} combines others itself; name those"
+    added = variant.get("flows", ())
+    yield from _flow_faults(draft, added)
+    targets |= {one["flow"] for one in added}
+    priors = [*draft.priors, *(entry for one in added for entry in _priors_like(draft, one))]
     for change in variant.get("priors", ()):
-        yield from _change_faults(draft.priors, change, targets)
+        yield from _change_faults(priors, change, targets)
     if not variant.keys() - {"label", "why"}:
         yield "label", variant.get("label", ""), "variant changes nothing; give it a change"
 
@@ -137,11 +141,56 @@ def _change_faults(
         yield "priors", target, f"nothing of {target!r} changes; give median, sd or step"
 
 
+def _flow_faults(
+    draft: Draft, added: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, str, str]]:
+    flows = {entry.item.flow for entry in draft.flows}
+    processes = {entry.item.process for entry in draft.processes}
+    for one in added:
+        name, like = one["flow"], one["like"]
+        if name in flows:
+            yield "flows", name, f"flow {quoted(name)} is there already; choose another name"
+        if like not in flows:
+            yield "flows", like, f"unknown flow {quoted(like)}. {_near(like, flows)}"
+        elif not _priors_like(draft, one):
+            yield "flows", like, f"flow {quoted(like)} has no prior to take over; name one that has"
+        for end in ("source", "target"):
+            if end in one and one[end] not in processes:
+                message = f"unknown process {quoted(one[end])}. {_near(one[end], processes)}"
+                yield "flows", one[end], message
+        flows = flows | {name}
+
+
 def _near(name: str, names: set[str]) -> str:
     return suggestion(name, sorted(names))
 
 
+def _with_flow(draft: Draft, one: Mapping[str, Any]) -> Draft:
+    """Return a draft with a flow like another: a term of the same quantities, of like prior."""
+    like = next(entry.item for entry in draft.flows if entry.item.flow == one["like"])
+    ends = {end: one[end] for end in ("source", "target") if end in one}
+    flow = replace(like, flow=one["flow"], label=one.get("label", one["flow"]), **ends)
+    terms = [entry for entry in draft.terms if entry.item.flow == like.flow]
+    return replace(
+        draft,
+        flows=[*draft.flows, Entry[Flow](None, flow)],
+        terms=[*draft.terms, *(Entry(None, replace(e.item, flow=flow.flow)) for e in terms)],
+        priors=[*draft.priors, *_priors_like(draft, one)],
+    )
+
+
+def _priors_like(draft: Draft, one: Mapping[str, Any]) -> list[Entry[Prior]]:
+    """Rows of the prior of an added flow: those of the flow that it is like, with its numbers."""
+    return [
+        Entry(None, replace(_with_numbers(entry.item, one), target=one["flow"]))
+        for entry in draft.priors
+        if entry.item.target == one["like"]
+    ]
+
+
 def _changed_once(draft: Draft, variant: Mapping[str, Any]) -> Draft:
+    for one in variant.get("flows", ()):
+        draft = _with_flow(draft, one)
     sources, reporters = variant.get("without_sources", ()), variant.get("without_reporters", ())
     records = [
         entry
@@ -161,10 +210,14 @@ def _changed_once(draft: Draft, variant: Mapping[str, Any]) -> Draft:
 def _changed_prior(entry: Entry[Prior], change: Mapping[str, Any]) -> Entry[Prior]:
     if not _is_meant(entry.item, change):
         return entry
+    return replace(entry, item=_with_numbers(entry.item, change))
+
+
+def _with_numbers(prior: Prior, change: Mapping[str, Any]) -> Prior:
     values = {name: change[name] for name in CHANGES if name in change}
     if values.get("step") == 0:
         values["step"] = None
-    return replace(entry, item=replace(entry.item, **values))
+    return replace(prior, **values)
 
 
 def _is_meant(prior: Prior, change: Mapping[str, Any]) -> bool:

@@ -105,7 +105,8 @@ def _check_outcomes(draft: Draft, context: Context) -> Iterator[Fault]:
 
 def _unsound(before: Draft, after: Draft, context: Context) -> Iterator[Fault]:
     """Yield what a variant has made wrong in a sound study."""
-    if after.loaded != before.loaded:  # an extension may have changed anything
+    grown = len(after.flows) != len(before.flows)
+    if grown or after.loaded != before.loaded:  # an extension may have changed anything
         yield from _check_tables(after, build_context(after))
         return
     # Else it changes priors and leaves out records; nothing else can have become unsound.

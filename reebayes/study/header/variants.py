@@ -23,6 +23,11 @@ BASE = "base"
 
 _IS_CHANGE = table_with({"target": is_text}, {"year": is_year, **dict.fromkeys(CHANGES, is_number)})
 
+_IS_FLOW = table_with(
+    {"flow": is_text, "like": is_text},
+    {**dict.fromkeys(("source", "target", "label"), is_text), **dict.fromkeys(CHANGES, is_number)},
+)
+
 FORMS: Mapping[str, Form] = {
     "label": ("text", is_text),
     "why": ("text", is_text),
@@ -32,6 +37,11 @@ FORMS: Mapping[str, Form] = {
     "priors": (
         "a list of {target = text, median, sd, step = numbers, year = year if wanted}, each once",
         list_of(_IS_CHANGE),
+    ),
+    "flows": (
+        "a list of {flow, like = text, source, target, label = text if wanted, median, sd, step = "
+        "numbers if wanted}, each once",
+        list_of(_IS_FLOW),
     ),
     "without_targets": ("a list of targets, each once", list_of(is_text)),
     "without_sources": ("a list of sources, each once", list_of(is_text)),
