@@ -34,7 +34,7 @@ ORDER = {
         *("header.package", "header.report", "header.variants", "header.scenarios"),
         *("header.settings", "drafts", "scenarios"),
         *("edits", "writing", "changes"),
-        *("checks.context", "checks.graph", "checks.priors", "checks.published"),
+        *("checks.context", "checks.graph", "checks.parts", "checks.priors", "checks.published"),
         *("checks.formulas", "checks.records", "checks.scenarios"),
         *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),

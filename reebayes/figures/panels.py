@@ -22,6 +22,7 @@ from reebayes.answers.registers import (
     quota_table,
     region_labels,
     unregistered,
+    unregistered_parts,
 )
 from reebayes.conventions import CI_PROB, YEAR
 from reebayes.errors import ResultError
@@ -227,7 +228,8 @@ def plot_unregistered(fit: Fit, *, refined: str | None = None, ci_prob: float = 
     Returns
     -------
     Figure
-        Three panels; `unregistered_table` holds the numbers.
+        Three panels; `unregistered_table` holds the numbers. What the study's ``[report.parts]``
+        shows apart is drawn beside the whole.
 
     Raises
     ------
@@ -239,8 +241,15 @@ def plot_unregistered(fit: Fit, *, refined: str | None = None, ci_prob: float = 
     mined = unregistered(contents, "mining")
     made = unregistered(contents, "refining", refined)
     parted = {name: pair for name, pair in mined.items() if name != WORLD or len(mined) == 2}
+    parts = {
+        _label_of(contents, name): amount
+        for region, found in unregistered_parts(contents, "mining").items()
+        if region in parted
+        for name, (amount, _) in found.items()
+    }
+    mines = {labels[region]: amount for region, (amount, _) in parted.items()} | parts
     panels = (
-        ("Unregistered mining", {labels[r]: amount for r, (amount, _) in parted.items()}),
+        ("Unregistered mining", mines),
         ("Unregistered refining", {labels[r]: a for r, (a, _) in made.items() if r != WORLD}),
         ("Its share of refining", {labels[r]: share for r, (_, share) in made.items()}),
     )

@@ -182,17 +182,24 @@ def headline(material: Material) -> dict[str, Any]:
 def _headline_rows(material: Material) -> list[dict[str, str]]:
     contents, plan = material.contents, material.plan
     rows = []
-    for name in plan.headline:
+    for name in contents.with_parts(plan.headline):
         unit, ratio = str(contents.units[name]), name in contents.ratios
         row = {"label": plan.label(name), "name": name, "unit": unit}
         row |= {"unit_total": "" if ratio else without_per_year(unit)}
+        row |= {"style": "" if name in plan.headline else "part"}
         row |= {"prior_total": "–", "prior_last": "–"}
         for group in contents.distributions:
             one = {QUANTITY: name}
-            row[f"{group}_total"] = "–" if ratio else band_text(material.sums[group].sel(one))
-            row[f"{group}_last"] = band_text(material.yearly[group].sel(one).isel({YEAR: -1}))
+            row[f"{group}_total"] = "–" if ratio else _band(material.sums[group].sel(one))
+            row[f"{group}_last"] = _band(material.yearly[group].sel(one).isel({YEAR: -1}))
         rows.append(row)
     return rows
+
+
+def _band(band: xr.Dataset) -> str:
+    """A median with its band; a dash where the quantity does not exist."""
+    exists = any(float(band[end]) != 0 for end in ("median", "lower", "upper"))
+    return band_text(band) if exists else "–"
 
 
 def _exceeding(contents: Contents, plan: Plan, name: str) -> Iterable[dict[str, str]]:
@@ -243,12 +250,13 @@ def learnt(material: Material) -> dict[str, Any]:
     """Gather posterior contraction, influence and leave-one-out predictive conflict."""
     drivers, plan = material.drivers, material.plan
     yearly = drivers.yearly
+    shown = material.contents.with_parts(drivers.names)
     return {
         "shares": drivers.verdict,
         "confounding": drivers.confounding,
         "rows": []
         if yearly is None
-        else [_learnt_row(yearly, drivers.sums, plan, name) for name in drivers.names],
+        else [_learnt_row(yearly, drivers.sums, plan, name) for name in shown],
         "moves": [
             row
             for name, table in drivers.records.items()
@@ -268,6 +276,7 @@ def _learnt_row(
         (total,) = _learnt_cells(sums.sel({QUANTITY: [name]}))
     return {
         "label": plan.label(name),
+        "style": "" if name in plan.headline else "part",
         "cells": _learnt_cells(one),
         "total": total,
         "spans": label_spans(one["label"]),
@@ -327,8 +336,13 @@ def year_by_year(material: Material) -> dict[str, Any]:
     """Gather the headline quantities and the panels as figures over the years."""
     plan = material.plan
     beside = (material.contents, plan, material.yearly, material.records)
+    figures = []
+    for name in plan.headline:
+        figures.append(band_figure(*beside, [name], others=True))
+        if name in plan.parts:
+            figures.append(band_figure(*beside, plan.parts[name], others=False))
     return {
-        "headline_figures": [band_figure(*beside, [name], others=True) for name in plan.headline],
+        "headline_figures": figures,
         "panels": [
             {
                 "title": panel["title"],
