@@ -27,6 +27,7 @@ from .errors import StudyError as StudyError
 from .errors import StudyWarning as StudyWarning
 from .experiments.budgets import uncertainty_budget as uncertainty_budget
 from .experiments.calibration import calibrate as calibrate
+from .experiments.conflicts import prior_conflict as prior_conflict
 from .experiments.leaving_out import fewest_records as fewest_records
 from .experiments.leaving_out import leave_out as leave_out
 from .experiments.overview import sensitivity_summary as sensitivity_summary

@@ -27,6 +27,7 @@ NAMED = 2  # tests named in a row of the table
 
 APART = ("tests/test_model.py", "-k", "world_written_apart")
 BY_HAND = ("tests/test_simulation.py", "-k", "by_hand or scipy or inactive or routes_are_named")
+CONFLICTS = "reebayes/experiments/conflicts.py"
 IMPLAUSIBLE = "tests/test_implausible.py"
 # Drawing many files takes a while.
 HARMONISATION = ("tests/test_harmonisation.py", "-k", "not conserved")
@@ -506,6 +507,22 @@ MUTATIONS: tuple[Mutation, ...] = (
          '_band(material.yearly[group].sel(one).isel({YEAR: -1}))',
          '_band(material.yearly[POSTERIOR].sel(one).isel({YEAR: '
          '-1}))', ("tests/test_reporting.py",)),
+    _bug("a shift is told of the first year, not of the furthest", CONFLICTS,
+         'furthest = int(np.abs(means).argmax())', 'furthest = 0',
+         ("tests/test_prior_conflict.py",)),
+    _bug("records that pull back are named as pulling away", CONFLICTS,
+         'table["pull"] * np.sign(shift) > 0', 'table["pull"] * np.sign(shift) < 0',
+         ("tests/test_prior_conflict.py",)),
+    _bug("a shift downwards is no conflict", CONFLICTS,
+         'far = np.abs(means) > beyond', 'far = means > beyond',
+         ("tests/test_prior_conflict.py",)),
+    _bug("an unknown that never changes is shifted by another's draws",
+         "reebayes/inference/reweighting.py",
+         'at = unknowns.states + n - unknowns.varying', 'at = unknowns.states',
+         ("tests/test_prior_conflict.py",)),
+    _bug("a share of a prior is told as its odds", CONFLICTS,
+         'return float(odds / (1 + odds))', 'return float(odds)',
+         ("tests/test_prior_conflict.py",)),
     _bug("parts of a headline left out of the first table", "reebayes/results/reading.py",
          'for each in (name, *parts.get(name, ()))))',
          'for each in (name,)))', ("tests/test_reporting.py", "-k", "parts")),

@@ -95,7 +95,7 @@ ORDER = {
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
-        *("sensitivities", "budgets", "overview", "leaving_out"),
+        *("sensitivities", "budgets", "conflicts", "overview", "leaving_out"),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
@@ -136,7 +136,7 @@ DOORS = {
     "experiments": {
         *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
         *("experiments.budgets", "experiments.leaving_out", "experiments.prior_answers"),
-        *("experiments.studies", "experiments.overview"),
+        *("experiments.studies", "experiments.overview", "experiments.conflicts"),
     },
     "reporting": {
         *("reporting.page", "reporting.tables", "reporting.spreadsheets"),

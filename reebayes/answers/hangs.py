@@ -13,6 +13,11 @@ import pandas as pd
 from reebayes.files import write_text_whole
 from reebayes.results.selection import Span
 
+CONFLICT_FROM = 1.5
+"""Prior standard deviations from its prior median from which a posterior mean is in conflict.
+
+Where priors are right and the records fix everything, 13 of 100 unknowns lie as far away."""
+
 _TABLES = ("slopes", "budgets", "figures")
 
 
@@ -31,6 +36,8 @@ class SensitivitySummary:
         the changes that halve or double the spread of a prior. A quantity whose draws are all the
         same hangs on nothing and is in none of them; one for which no figure could be looked for
         is not in `figures`.
+    conflicts : DataFrame
+        What `prior_conflict` returns of the fit.
     not_quantified : list of str
         What the study names as its limits: no number stands for them.
     """
@@ -40,6 +47,7 @@ class SensitivitySummary:
     slopes: Mapping[str, pd.DataFrame]
     budgets: Mapping[str, pd.DataFrame]
     figures: Mapping[str, pd.DataFrame]
+    conflicts: pd.DataFrame
     not_quantified: Sequence[str]
 
     def keep(self, path: Path, key: str) -> None:
@@ -54,7 +62,8 @@ class SensitivitySummary:
             name: {quantity: _plain(table) for quantity, table in getattr(self, name).items()}
             for name in _TABLES
         }
-        text = json.dumps({"key": key, "digest": self.digest, "years": self.years, **tables})
+        text = json.dumps({"key": key, "digest": self.digest, "years": self.years,
+                           "conflicts": _plain(self.conflicts), **tables})  # fmt: skip
         write_text_whole(path, text)
 
     @classmethod
@@ -71,7 +80,8 @@ class SensitivitySummary:
                 name: {quantity: _table(plain) for quantity, plain in found[name].items()}
                 for name in _TABLES
             }
-            return cls(found["digest"], found["years"], **tables, not_quantified=())
+            return cls(found["digest"], found["years"], **tables, not_quantified=(),
+                       conflicts=_table(found["conflicts"]))  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 

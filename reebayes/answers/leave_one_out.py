@@ -121,7 +121,7 @@ def influences(
     contents = contents_of(fit)
     draws = {name: answer_draws(contents, name, span) for name, span in years.items()}
     known = left_out or LeftOut.of(contents, by)
-    return {name: _pulls(values, known).assign(unit=unit) for name, (values, unit) in draws.items()}
+    return {name: pulls(values, known).assign(unit=unit) for name, (values, unit) in draws.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,8 +161,8 @@ class LeftOut:
         return cls(terms, weights, table)
 
 
-def _pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
-    """Rows of `influence`, by the size of the pull."""
+def pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
+    """Return the rows of `influence` for any draws (draw), by the size of the pull."""
     first_order, first_order_error = covariances(draws, known.terms)
     shift, left_out_error = weighted_shifts(draws, known.weights)
     reliable = known.table["reliable"].to_numpy()

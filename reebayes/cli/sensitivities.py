@@ -37,6 +37,7 @@ _SLOPES = ["slope", "error", "effect", "down", "up", "khat", "by"]
 _BUDGET = ["kind", "share", "error", "removed", "sd"]
 _LEFT_OUT = ["records", "without", "change", "error", "sd_ratio", "khat", "by"]
 _FEWEST = ["records", "share", "first_order", "refitted", "error", "verdict"]
+_CONFLICTS = ["unknown", "year", "prior", "posterior", "shift", "years", "pulled_by"]
 _FIGURES = ["quantity", "years", "alone", "error", "together", "perfect", "after"]
 
 
@@ -97,6 +98,7 @@ def _tell(
         say(_headed(f"{name} ({unit}): change of the mean if a prior's centre moves by one of its "
                     "standard deviations", table, _SLOPES))  # fmt: skip
         tables[f"sensitivity_{name}"] = table
+    tables["prior_conflict"] = _tell_conflicts(contents)
     if budget:
         from reebayes.experiments.budgets import uncertainty_budget
 
@@ -135,6 +137,18 @@ def _tell(
                 save = partial(figure.savefig, dpi=150, format="png")
                 paths.append(write_whole(folder / f"tornado_{name}.png", save))
         say_written(paths)
+
+
+def _tell_conflicts(contents: Contents) -> pd.DataFrame:
+    """Print what the records moved beyond what was assumed; return the whole table."""
+    from reebayes.experiments.conflicts import prior_conflict
+
+    table = prior_conflict(contents)
+    beyond = table[table["conflict"]]
+    title = (f"Prior-data conflict: {len(beyond)} of {len(table)} unknowns lie, in some year, more "
+             "than 1.5 standard deviations of their prior from its median")  # fmt: skip
+    say(_headed(title, beyond, _CONFLICTS) if len(beyond) else f"\n{title}")
+    return table
 
 
 def information(

@@ -13,6 +13,7 @@ from reebayes.answers.information import values_of_information
 from reebayes.conventions import POSTERIOR, QUANTITY
 from reebayes.errors import ResultError
 from reebayes.experiments.budgets import uncertainty_budgets
+from reebayes.experiments.conflicts import prior_conflict
 from reebayes.experiments.sensitivities import sensitivities, study_in
 from reebayes.provenance import code_hash, digest_of
 from reebayes.results.reading import Contents, Fit, contents_of, require_known
@@ -38,8 +39,8 @@ def sensitivity_summary(
     Returns
     -------
     SensitivitySummary
-        Tables as of `sensitivity`, `uncertainty_budget` and `value_of_information`, which
-        `write_report` takes as ``sensitivity``.
+        Tables as of `sensitivity`, `uncertainty_budget`, `value_of_information` and
+        `prior_conflict`, which `write_report` takes as ``sensitivity``.
 
     Raises
     ------
@@ -64,6 +65,7 @@ def sensitivity_summary(
         slopes=sensitivities(contents, moving, spreads=False, study=study) if moving else {},
         budgets=uncertainty_budgets(contents, moving, study=study) if moving else {},
         figures=figures,
+        conflicts=prior_conflict(contents, study=study),
         not_quantified=tuple(contents.report.get("limits", ())),
     )
 

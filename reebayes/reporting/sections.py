@@ -34,7 +34,7 @@ from reebayes.reporting.checking import (
     years_between,
 )
 from reebayes.reporting.dependence import indicator_block, origin_blocks
-from reebayes.reporting.hanging import first_sentences, hanging_blocks
+from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
 from reebayes.reporting.tables import record_table
@@ -175,6 +175,9 @@ def headline(material: Material) -> dict[str, Any]:
             if name not in contents.ratios
             for row in _exceeding(contents, plan, name)
         ],
+        "conflicts": None
+        if material.sensitivity is None
+        else conflict_block(contents, material.sensitivity.conflicts),
         "convergence": _convergence(contents),
     }
 
