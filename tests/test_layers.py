@@ -95,14 +95,14 @@ ORDER = {
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
-        *("sensitivities", "budgets", "conflicts", "overview", "leaving_out"),
+        *("sensitivities", "budgets", "conflicts", "overview", "leaving_out", "reported"),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
     "reporting": (
         *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
-        *("dependence", "hanging", "sections", "page"),
+        *("dependence", "hanging", "refitted", "sections", "page"),
     ),
     "cli": (
         "console",
@@ -137,6 +137,7 @@ DOORS = {
         *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
         *("experiments.budgets", "experiments.leaving_out", "experiments.prior_answers"),
         *("experiments.studies", "experiments.overview", "experiments.conflicts"),
+        "experiments.reported",
     },
     "reporting": {
         *("reporting.page", "reporting.tables", "reporting.spreadsheets"),

@@ -122,8 +122,8 @@ def gather_drivers(fit: Fit, names: Sequence[str] | None = None) -> Drivers:
     )
 
 
-def _reporters(contents: Contents, names: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """`influence` of reporters on quantities."""
+def reporter_influence(contents: Contents, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return `influence` of reporters on quantities."""
     return influences(contents, {name: _span(contents, name) for name in names}, by=REPORTER)
 
 
@@ -152,7 +152,7 @@ def driver_tables(fit: Fit) -> dict[str, pd.DataFrame]:
     """
     contents = contents_of(fit)
     drivers = gather_drivers(contents)
-    reporters = _reporters(contents, drivers.names)
+    reporters = reporter_influence(contents, drivers.names)
     tables = {}
     if contents.has(PRIOR):
         yearly, sums = learnt(contents), learnt(contents, total=True)
@@ -203,7 +203,7 @@ def driver_text(fit: Fit) -> str:
     """
     contents = contents_of(fit)
     drivers = gather_drivers(contents)
-    reporters = _reporters(contents, drivers.names)
+    reporters = reporter_influence(contents, drivers.names)
     blocks = [_learnt_block(drivers)]
     if drivers.confounding:
         blocks.append(drivers.confounding)
@@ -276,13 +276,15 @@ def pull_text(row: pd.Series) -> str:
 
 
 def z_text(row: pd.Series) -> str:
-    """Write the conflict of a record with the rest, and its method if not by weights."""
-    without = " (unreliable)" if pd.isna(row["stated"]) else " (closed form)"
+    """Write the conflict of a record with the rest, and its method if to first order."""
+    without = " (unreliable)" if pd.isna(row["stated"]) else " (first order)"
     return f"{row['z']:+.1f}" + ("" if row["reliable"] else without)
 
 
 def expected_text(row: pd.Series) -> str:
-    """Write the leave-one-out prediction of a record."""
+    """Write the leave-one-out prediction of a record; to first order it has no band."""
+    if not row["reliable"]:
+        return f"{format_value(row['expected'])} (first order)"
     return format_band(row["expected"], row["expected_lower"], row["expected_upper"])
 
 

@@ -53,7 +53,7 @@ def sensitivity_summary(
     """
     contents = contents_of(fit)
     study = study_in(contents, study)
-    years = _asked(contents, quantities)
+    years = asked_years(contents, quantities)
     require_known(years, contents.units.index, QUANTITY)
     moving = {name: span for name, span in years.items() if _moves(contents, name, span)}
     figures = {}
@@ -86,7 +86,7 @@ def kept_summary(fit: Fit, path: Path, *, study: Study) -> SensitivitySummary:
     digest = contents.attrs.get("digest", "")
     # a fit from which draws were cut has the digest of the whole
     sizes = dict(contents.group(POSTERIOR).sizes)
-    asked = {"answers": _asked(contents, None), "sizes": sizes}
+    asked = {"answers": asked_years(contents, None), "sizes": sizes}
     # readers compute the answers, so their code counts too
     key = digest_of({"fit": digest, "code": code_hash(spared=()), **asked})
     if digest and (kept := SensitivitySummary.kept(path, key)):
@@ -97,8 +97,8 @@ def kept_summary(fit: Fit, path: Path, *, study: Study) -> SensitivitySummary:
     return made
 
 
-def _asked(contents: Contents, quantities: Sequence[str] | None) -> dict[str, Span]:
-    """Answers and their years: a ratio is of the last one, all others are sums."""
+def asked_years(contents: Contents, quantities: Sequence[str] | None) -> dict[str, Span]:
+    """Return answers and their years: a ratio is of the last one, all others are sums."""
     return {
         name: contents.years[-1] if name in contents.ratios else None
         for name in (contents.headline() if quantities is None else quantities)

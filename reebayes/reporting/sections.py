@@ -17,12 +17,9 @@ from reebayes.answers.contraction import contraction_text, label_spans
 from reebayes.answers.drivers import (
     SHOWN,
     Drivers,
-    expected_text,
-    figure_text,
     gather_drivers,
     khat_text,
     pull_text,
-    z_text,
 )
 from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import draw_sankey
@@ -37,6 +34,7 @@ from reebayes.reporting.dependence import indicator_block, origin_blocks
 from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
+from reebayes.reporting.refitted import disagreements, without_reporters
 from reebayes.reporting.tables import record_table
 from reebayes.results.description import study_of
 from reebayes.results.intervals import bands_of
@@ -47,7 +45,7 @@ from reebayes.study.kinds import kind_of
 from reebayes.wording import format_band, format_value, without_per_year
 
 if TYPE_CHECKING:
-    from reebayes.answers.hangs import SensitivitySummary
+    from reebayes.answers.hangs import ReportRefits, SensitivitySummary
     from reebayes.answers.scores import Comparison
     from reebayes.study import Study
 
@@ -86,12 +84,15 @@ class Material:
         Scores of this fit and of variants of its study.
     sensitivity : SensitivitySummary, optional
         What the headline quantities hang on.
+    refits : ReportRefits, optional
+        What they become without reporters, and what refits expect of records.
     """
 
     contents: Contents
     plan: Plan
     comparison: Comparison | None = None
     sensitivity: SensitivitySummary | None = None
+    refits: ReportRefits | None = None
 
     @cached_property
     def records(self) -> pd.DataFrame:
@@ -265,7 +266,9 @@ def learnt(material: Material) -> dict[str, Any]:
             for name, table in drivers.records.items()
             for row in _moves(table, plan.label(name))
         ],
-        "disagreements": _disagreements(drivers.disagreement),
+        "refitted": material.refits is not None,
+        "without": without_reporters(material.contents, plan, material.refits, _whole(material)),
+        "disagreements": disagreements(drivers.disagreement, material.refits),
         "count": len(material.contents.records),
     }
 
@@ -307,18 +310,14 @@ def _moves(table: pd.DataFrame, label: str) -> Iterable[dict[str, str]]:
         }
 
 
-def _disagreements(table: pd.DataFrame) -> list[dict[str, str]]:
-    return [
-        {
-            "record": str(record),
-            "observes": f"{row['quantity']} {years_between(row['year'], row['year_end'])}",
-            "reporter": str(row["reporter"]),
-            "stated": figure_text(row),
-            "expected": expected_text(row),
-            "z": z_text(row),
-        }
-        for record, row in table.head(SHOWN).iterrows()
-    ]
+def _whole(material: Material) -> dict[str, str]:
+    """Median and band of each headline quantity: of the sum, or of the last year of a ratio."""
+    sums, yearly = material.sums[POSTERIOR], material.yearly[POSTERIOR].isel({YEAR: -1})
+    ratios = material.contents.ratios
+    return {
+        name: band_text((yearly if name in ratios else sums).sel({QUANTITY: name}))
+        for name in material.plan.headline
+    }
 
 
 def hangs(material: Material) -> dict[str, Any] | None:
