@@ -191,11 +191,11 @@ def test_parts_of_a_headline_stand_under_it(tmp_path: Path) -> None:
     first = text[text.index('id="headline"') : text.index('id="learnt"')]
     heads = re.findall(r'<th scope="row"( class="part")?>([^<]*)<small>', first)
     assert heads == [
-        ("", "Hidden mining in A"), (' class="part"', "of it: net_export_A"),
-        (' class="part"', "of it: consumed_A"), ("", "Smuggling from A to B"),
+        ("", "Hidden mining in A"), (' class="part"', "– net_export_A"),
+        (' class="part"', "– consumed_A"), ("", "Smuggling from A to B"),
     ]  # fmt: skip
     sums = cumulative(quantity(fake_fit(), "consumed_A"))
-    row = first[first.index("of it: consumed_A") :]
+    row = first[first.index("– consumed_A") :]
     assert f"<strong>{band_text(bands(sums))}</strong>" in row[: row.index("</tr>")]
     contraction = text[text.index('id="learnt"') : text.index("Leave-one-out (PSIS) influence")]
     assert contraction.count('class="part"') == 2
@@ -213,8 +213,8 @@ def test_a_part_that_ended_has_a_dash(tmp_path: Path) -> None:
         values[:, :, -1, fit[group].indexes["quantity"].get_loc("consumed_A")] = 0.0
     del fit["bands"]
     text = write_report(fit, tmp_path / "a.html").read_text("utf-8")
-    row = text[text.index("of it: consumed_A") :]
-    assert row[: row.index("</tr>")].count("–") == 2
+    row = text[text.index("– consumed_A<small>") :]
+    assert row[row.index("<td") : row.index("</tr>")].count("–") == 2
 
 
 def test_report_table_with_a_wrong_name_or_key_is_refused(tmp_path: Path) -> None:
