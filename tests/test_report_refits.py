@@ -80,7 +80,7 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sampler]:
     monkeypatch.setattr(reported, "draw", found.draw)
     monkeypatch.setattr(reported, "coordinates", lambda *given: None)
     monkeypatch.setattr(reported, "disagreement", lambda fit: screen)
-    settings = reported.RefitSettings(draws=4000)
+    settings = reported.RefitSettings(draws=1000)
     monkeypatch.setattr(reported, "RefitSettings", lambda: settings)
     yield found
 
@@ -121,7 +121,7 @@ def test_a_record_held_out_is_held_against_what_the_rest_expects(
     for name, row in found.iterrows():
         centre, spread = rest(str(name))
         stated = LOGS[NAMES.index(str(name))]
-        assert row["z"] == pytest.approx((stated - centre) / spread, abs=0.06)
+        assert row["z"] == pytest.approx((stated - centre) / spread, abs=0.08)
         assert row["stated"] == pytest.approx(np.exp(stated))
         assert row["expected"] == pytest.approx(np.exp(centre), rel=0.01)
         assert row["expected_upper"] == pytest.approx(np.exp(centre + 1.645 * spread), rel=0.01)
