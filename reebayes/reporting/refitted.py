@@ -61,7 +61,7 @@ def _refitted(table: pd.DataFrame) -> list[dict[str, str]]:
     passed = table[table["by"] == REFIT].sort_values("change", key=abs, ascending=False)
     failed = table[(table["by"] != REFIT) & (table["verdict"] != "")]
     return [_refit_row(str(name), row) for name, row in passed.head(REPORTERS).iterrows()] + [
-        {**_about(str(name), row), "band": "–", "change": "–", "by": str(row["verdict"])}
+        {**_about(str(name), row), "band": "–", "change": "–", "by": _first_clause(row)}
         for name, row in failed.iterrows()
     ]
 
@@ -73,6 +73,11 @@ def _refit_row(name: str, row: pd.Series) -> dict[str, str]:
         "change": f"{signed(row['change'])} ± {format_value(row['error'])}",
         "by": "refit",
     }
+
+
+def _first_clause(row: pd.Series) -> str:
+    """Why there is no refit, without what to write instead."""
+    return str(row["verdict"]).split(";")[0]
 
 
 def _screened(table: pd.DataFrame) -> list[dict[str, str]]:
