@@ -78,6 +78,14 @@ rb.bands(hidden).to_dataframe().round(1)
 rb.bands(rb.cumulative(hidden, 2000, 2022)).to_pandas().round(0)
 
 # %% [markdown]
+# Official output counted part of it to 2009. What it counted and what it did not are quantities of
+# their own, which add up to it in every draw; a total of what no register holds is the second.
+
+# %%
+parts = ["mined_CN_unregistered_counted", "mined_CN_unregistered_uncounted"]
+rb.bands(rb.cumulative(rb.quantity(fit, parts))).to_dataframe().round(0)
+
+# %% [markdown]
 # "Is there unregistered mining?" cannot be answered by the band, which never holds zero. "Is there
 # more than so much?" can:
 

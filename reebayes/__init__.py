@@ -39,8 +39,10 @@ Sensitivity to the assumptions
     draws it; `uncertainty_budget` parts its variance over the inputs; `leave_out` tells it without
     each source, reporter, record or kind, and `fewest_records` which few records would move it;
     `value_of_information` lists the new figures that would narrow its band most, and
-    `sensitivity_summary` gathers these for a report. `prior_of` shows what priors say before any
-    fit, and `run_studies` fits any list of changed studies, on many processes, into one table.
+    `sensitivity_summary` gathers these for a report; `report_refits` fits again for one, without
+    strong reporters and records in conflict. `prior_conflict` names what the records moved beyond
+    what was assumed, `prior_of` shows what priors say before any fit, and `run_studies` fits any
+    list of changed studies, on many processes, into one table.
 What if
     `scenario` solves the balance of every draw again with what a scenario of the study changes;
     `effect` tells what that does, and `plot_effect` draws it.

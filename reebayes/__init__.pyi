@@ -27,10 +27,12 @@ from .errors import StudyError as StudyError
 from .errors import StudyWarning as StudyWarning
 from .experiments.budgets import uncertainty_budget as uncertainty_budget
 from .experiments.calibration import calibrate as calibrate
+from .experiments.conflicts import prior_conflict as prior_conflict
 from .experiments.leaving_out import fewest_records as fewest_records
 from .experiments.leaving_out import leave_out as leave_out
 from .experiments.overview import sensitivity_summary as sensitivity_summary
 from .experiments.prior_answers import prior_of as prior_of
+from .experiments.reported import report_refits as report_refits
 from .experiments.sensitivities import sensitivity as sensitivity
 from .experiments.studies import run_studies as run_studies
 from .figures.changes import plot_effect as plot_effect

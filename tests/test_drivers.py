@@ -57,3 +57,21 @@ def test_without_prior_or_predictions_the_rest_is_told() -> None:
     text = driver_text(fit)
     assert "holds no prior draws" in text
     assert "Leave-one-out influence on smuggled" in text
+
+
+def test_parts_of_a_headline_are_told_apart_and_counted_once() -> None:
+    """Their contraction is told; shares of labels and influence are of the headline itself."""
+    settings = {
+        "headline": ["mined_A_hidden"],
+        "parts": {"mined_A_hidden": ["smuggled", "consumed_A"]},
+    }
+    fit = fake_fit(report=settings)
+    drivers = gather_drivers(fit)
+    assert drivers.yearly is not None and drivers.sums is not None
+    names = ["mined_A_hidden", "smuggled", "consumed_A"]
+    assert drivers.yearly["quantity"].values.tolist() == names
+    assert drivers.sums["quantity"].values.tolist() == names
+    assert list(drivers.records) == ["mined_A_hidden"]
+    lone = gather_drivers(fake_fit(report={"headline": ["mined_A_hidden"]}))
+    assert drivers.shares == lone.shares
+    assert "\nsmuggled: " in driver_text(fit)

@@ -187,6 +187,7 @@ def test_a_summary_is_made_once_and_found_again(
     for name in ("slopes", "budgets", "figures"):
         for quantity, table in getattr(made, name).items():
             pd.testing.assert_frame_equal(getattr(again, name)[quantity], table, check_dtype=False)
+    pd.testing.assert_frame_equal(again.conflicts, made.conflicts, check_dtype=False)
     calls: list[str] = []
 
     def made_again(*_: object, **__: object) -> SensitivitySummary:

@@ -43,7 +43,7 @@ ORDER = {
         *("header.package", "header.report", "header.variants", "header.scenarios"),
         *("header.settings", "header.extension", "drafts", "scenarios"),
         *("edits", "extensions", "writing", "changes"),
-        *("checks.context", "checks.graph", "checks.priors", "checks.published"),
+        *("checks.context", "checks.graph", "checks.parts", "checks.priors", "checks.published"),
         *("checks.formulas", "checks.records", "checks.compositions", "checks.scenarios"),
         *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
@@ -107,14 +107,14 @@ ORDER = {
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
-        *("sensitivities", "budgets", "overview", "leaving_out"),
+        *("sensitivities", "budgets", "conflicts", "overview", "leaving_out", "reported"),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
     "reporting": (
         *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
-        *("dependence", "hanging", "sections", "page"),
+        *("dependence", "hanging", "refitted", "sections", "page"),
     ),
     "cli": (
         "console",
@@ -148,7 +148,8 @@ DOORS = {
     "experiments": {
         *("experiments.runs", "experiments.calibration", "experiments.sensitivities"),
         *("experiments.budgets", "experiments.leaving_out", "experiments.prior_answers"),
-        *("experiments.studies", "experiments.overview"),
+        *("experiments.studies", "experiments.overview", "experiments.conflicts"),
+        "experiments.reported",
     },
     "reporting": {
         *("reporting.page", "reporting.tables", "reporting.spreadsheets"),

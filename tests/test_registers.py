@@ -1,5 +1,6 @@
 """Quotas and the unregistered: tables by hand, and the figures that draw them."""
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -74,6 +75,34 @@ def test_the_unregistered_by_hand(fit: xr.DataTree) -> None:
     assert "refining" not in table.index.get_level_values("stage")  # all of it is registered
     with pytest.raises(ResultError, match="write \\[report\\] refined"):
         unregistered_table(fit)
+
+
+def test_parts_of_the_unregistered_have_rows_and_lines_of_their_own(fit: xr.DataTree) -> None:
+    """Where a quantity with parts is what no register of a region counts."""
+    parted = fit.copy()
+    parts = {
+        "mined_A_hidden": ["smuggled", "consumed_A"],
+        "mined_world": ["smuggled", "net_export_A"],
+    }
+    parted.attrs["report"] = json.dumps({"parts": parts, "labels": {"smuggled": "Sold abroad"}})
+    flows = fit["posterior"]["flows"]
+    table = unregistered_table(parted, refined="metal").set_index(["region", "part", "year"])
+    plain = unregistered_table(fit, refined="metal")
+    assert set(plain["part"]) == {""}
+    assert len(table) == 3 * len(plain) == 6 * 6  # all that is hidden in the world is of A
+    found = table.loc[("A", "smuggled", 2012)]
+    sold = flows.sel(flow="ore_smuggled", year=2012)
+    mined = flows.sel(flow=["ore_mined", "ore_hidden"], year=2012).sum("flow")
+    assert found["median"] == pytest.approx(float(sold.median()))
+    assert found["share_median"] == pytest.approx(float((sold / mined).median()))
+    figure = rb.plot_unregistered(parted, refined="metal")
+    lines = lines_of(figure.axes[0])
+    assert len(lines) == 4
+    np.testing.assert_allclose(lines[2], flows.sel(flow="ore_smuggled").median(["chain", "draw"]))
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [name.split(",")[0] for name in names[:4]] == [
+        "World", "Land A", "Sold abroad", "Land A: metal used",
+    ]  # fmt: skip
 
 
 def test_bundled_mines_and_refineries_are_those_of_the_quantities() -> None:

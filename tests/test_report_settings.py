@@ -5,13 +5,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reebayes.errors import StudyError
 from reebayes.reporting.plan import Plan
+from reebayes.simulation.worlds import simulate_world
 from reebayes.study import Study, read_study
 from reebayes.study.header.report import FORMS, MEANINGS
-from tests.tiny import STUDY, write_tables
+from tests.tiny import QUANTITIES, STUDY, write_tables
 
 REPORT = """
 [report]
@@ -32,6 +34,9 @@ mined_hidden = [10, 20.5]
 
 [report.beside]
 mined_hidden = ["mined_registered"]
+
+[report.parts]
+mined = ["mined_registered", "mined_hidden"]
 """
 
 
@@ -96,6 +101,15 @@ CASES = [
     ("[10, 20.5]", '["10"]', "exceeds", "list of numbers"),
     ('["mined_registered"]', '["used"]', "beside.mined_hidden", "unknown quantity 'used'"),
     ('["mined_registered"]', '["share_hidden"]', "beside.mined_hidden", "no common unit"),
+    ('["mined_registered", "mined_hidden"]', '["mined_registered", "minedhidden"]', "parts.mined",
+     "Did you mean 'mined_hidden'?"),
+    ('["mined_registered", "mined_hidden"]', '["mined_registered"]', "parts", "two or more quant"),
+    ('["mined_registered", "mined_hidden"]', '["mined_registered", "share_hidden"]', "parts.mined",
+     "'share_hidden' is a ratio, and parts of ratios do not add up"),
+    ('["mined_registered", "mined_hidden"]', '["mined", "mined_hidden"]', "parts.mined",
+     "'mined' cannot be a part of itself"),
+    ('["mined_registered", "mined_hidden"]', '["mined_registered", "made"]', "parts.mined",
+     "they differ from it by -1 hidden_ore, +1 metal, and no balance"),
     ('at = "use_magnets"', 'at = "use_magnet"', "origins.1", "Did you mean 'use_magnets'?"),
     ('at = "made"', 'at = "share_hidden"', "origins.2", "is a ratio or subtracts flows"),
     ('at = "use_magnets"', 'at = "nature"', "origins.1", "nothing enters 'nature'"),
@@ -114,6 +128,39 @@ def test_faults_of_a_report(tmp_path: Path, old: str, new: str, key: str, fragme
     (fault,) = caught.value.faults
     assert (fault.table, fault.column) == ("study.toml", f"report.{key}")
     assert fragment in fault.message
+
+
+QUANTITIES_OF_ORE = """\
+used,num,ore_to_plant,1
+lost,num,plant_loss,1
+taken,num,ore_to_plant,1
+taken,num,scrap,1
+dug,num,ore,1
+"""
+"""More quantities of the tiny study: some are parts of one another by the balance of a process."""
+
+
+@pytest.mark.parametrize(
+    ("whole", "parts", "sound"),
+    [
+        ("mined", ["exported", "used"], True),  # the ore market takes nothing
+        ("taken", ["made", "lost"], True),  # nor does the plant
+        ("mined", ["exported", "made"], False),  # what the plant loses is missing
+        ("mined", ["exported", "made", "lost"], False),  # and so is the scrap that it takes
+        ("dug", ["mined_registered", "lost"], False),  # losses of another process
+        ("mined", ["exported", "used", "mined_hidden"], False),
+    ],
+)
+def test_parts_may_add_up_by_the_balance_of_processes(
+    tmp_path: Path, whole: str, parts: list[str], sound: bool
+) -> None:
+    text = f"{STUDY}[report.parts]\n{whole} = {json.dumps(parts)}\n"
+    folder = write_tables(tmp_path, study=text, quantities=QUANTITIES + QUANTITIES_OF_ORE)
+    if sound:
+        assert read_study(folder).report["parts"][whole] == tuple(parts)
+        return
+    with pytest.raises(StudyError, match="do not add up"):
+        read_study(folder)
 
 
 def test_every_fault_of_a_report_at_once(tmp_path: Path) -> None:
@@ -145,10 +192,31 @@ def test_a_plan_knows_every_key_of_a_report_and_the_pages_describe_it() -> None:
     assert set(FORMS) == set(MEANINGS)
 
 
+def test_bundled_parts_add_up_in_every_world() -> None:
+    """Year by year and over all years, in flows that are made apart from the model."""
+    study = read_study()
+    whole, (counted, rest) = next(iter(study.report["parts"].items()))
+    assert whole == "mined_CN_unregistered"
+    for seed in range(3):
+        found = simulate_world(study, seed=seed).quantities
+        parts = found.sel(quantity=[counted, rest]).sum("quantity")
+        np.testing.assert_allclose(parts, found.sel(quantity=whole), rtol=1e-9)
+        assert float(parts.sum()) == pytest.approx(float(found.sel(quantity=whole).sum()), rel=1e-9)
+        # official output counted some of it to 2009, and is the quota of what is registered after
+        official, registered = (
+            found.sel(quantity=f"mined_CN_{name}", drop=True) for name in ("official", "registered")
+        )
+        np.testing.assert_allclose(
+            official - registered, found.sel(quantity=counted, drop=True), atol=1e-9
+        )
+        assert float(found.sel(quantity=counted, year=slice(2010, None)).sum()) == 0
+
+
 def test_bundled_study_has_a_report_with_the_headline_quantities() -> None:
     report = read_study().report
     wanted = ("mined_CN_unregistered", "mined_RW_unregistered", "smuggled_CN")
     assert report["headline"] == wanted
     shown = {name for panel in report["panels"] for name in panel["quantities"]}
-    assert shown | set(wanted) == set(report["labels"])
+    parts = {name for names in report["parts"].values() for name in names}
+    assert shown | set(wanted) | parts == set(report["labels"])
     assert len(report["limits"]) >= 4

@@ -11,6 +11,7 @@ import xarray as xr
 from reebayes.answers.scores import compare
 from reebayes.errors import FitError, ResultError
 from reebayes.reporting.page import write_report
+from reebayes.reporting.pictures import band_text
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
 from reebayes.wording import format_band
@@ -180,6 +181,40 @@ def test_a_ratio_can_be_a_headline_but_is_not_added_up(tmp_path: Path) -> None:
     text = write_report(fit, tmp_path / "a.html").read_text(encoding="utf-8")
     assert "Probability that the sum" not in text
     assert "; sum " not in text
+
+
+def test_parts_of_a_headline_stand_under_it(tmp_path: Path) -> None:
+    """In the first table, its picture, the contraction and the pictures by year."""
+    settings = REPORT | {"parts": {"mined_A_hidden": ["net_export_A", "consumed_A"]}}
+    text = write_report(fake_fit(report=settings), tmp_path / "a.html").read_text("utf-8")
+    _Page(text)
+    first = text[text.index('id="headline"') : text.index('id="learnt"')]
+    heads = re.findall(r'<th scope="row"( class="part")?>([^<]*)<small>', first)
+    assert heads == [
+        ("", "Hidden mining in A"), (' class="part"', "– net_export_A"),
+        (' class="part"', "– consumed_A"), ("", "Smuggling from A to B"),
+    ]  # fmt: skip
+    sums = cumulative(quantity(fake_fit(), "consumed_A"))
+    row = first[first.index("– consumed_A") :]
+    assert f"<strong>{band_text(bands(sums))}</strong>" in row[: row.index("</tr>")]
+    contraction = text[text.index('id="learnt"') : text.index("Leave-one-out (PSIS) influence")]
+    assert contraction.count('class="part"') == 2
+    years = text[text.index('id="years"') : text.index('id="system"')]
+    pictures = re.findall(r'alt="([^"]*)"', years)
+    assert [words.split(",")[0] for words in pictures] == [
+        "Hidden mining in A", "net_export_A", "Smuggling from A to B", "mined_world",
+    ]  # fmt: skip
+
+
+def test_a_part_that_ended_has_a_dash(tmp_path: Path) -> None:
+    fit = fake_fit(report=REPORT | {"parts": {"mined_A_hidden": ["net_export_A", "consumed_A"]}})
+    for group in ("posterior", "prior"):
+        values = fit[group]["quantities"].values
+        values[:, :, -1, fit[group].indexes["quantity"].get_loc("consumed_A")] = 0.0
+    del fit["bands"]
+    text = write_report(fit, tmp_path / "a.html").read_text("utf-8")
+    row = text[text.index("– consumed_A<small>") :]
+    assert row[row.index("<td") : row.index("</tr>")].count("–") == 2
 
 
 def test_report_table_with_a_wrong_name_or_key_is_refused(tmp_path: Path) -> None:

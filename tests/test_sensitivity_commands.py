@@ -81,6 +81,7 @@ def test_slopes_are_printed_and_nothing_is_written(
     assert "total (kt REO): change of the mean if a prior's centre moves" in out
     assert "bias:office" in out
     assert "nan" not in out.lower()
+    assert "Prior-data conflict: 0 of 7 unknowns lie" in out
     assert sorted(file.parent.iterdir()) == before
 
 
@@ -93,7 +94,7 @@ def test_whole_tables_and_a_figure_are_written(
     names = {path.name for path in out.iterdir() if not path.name.startswith(".")}
     assert names >= {
         "sensitivity_total.csv", "budget_total.csv", "without_record_total.csv",
-        "fewest_total.csv", "tornado_total.png",
+        "fewest_total.csv", "tornado_total.png", "prior_conflict.csv",
     }  # fmt: skip
     assert not [name for name in names if name.endswith(".part")]
     slopes = pd.read_csv(out / "sensitivity_total.csv", comment=None)

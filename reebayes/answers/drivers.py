@@ -50,7 +50,8 @@ class Drivers:
     names : list of str
         The headline quantities.
     yearly, sums : Dataset or None
-        `learnt` of the headline quantities; None without prior draws, or where all are ratios.
+        `learnt` of the headline quantities, each followed by its parts; None without prior draws,
+        or where all are ratios.
     shares : dict
         Share of headline quantity-years by label.
     confounding : str
@@ -103,15 +104,16 @@ def gather_drivers(fit: Fit, names: Sequence[str] | None = None) -> Drivers:
     contents = contents_of(fit)
     names = list(names) if names is not None else contents.headline()
     spans = {name: _span(contents, name) for name in names}
-    summable = [name for name in names if spans[name] is None]
+    shown = contents.with_parts(names)
+    summable = [name for name in shown if name not in contents.ratios]
     has_prior = contents.has(PRIOR)
-    yearly = learnt(contents, names) if has_prior else None
+    yearly = learnt(contents, shown) if has_prior else None
     without = LeftOut.of(contents)
     return Drivers(
         names=names,
         yearly=yearly,
         sums=learnt(contents, summable, total=True) if has_prior and summable else None,
-        shares={} if yearly is None else label_shares(yearly),
+        shares={} if yearly is None else label_shares(yearly.sel({QUANTITY: names})),
         confounding=confounding_sentences(confounding(contents)) if has_prior else "",
         records=influences(contents, spans, left_out=without),
         disagreement=disagreement(contents, left_out=without)
@@ -120,8 +122,8 @@ def gather_drivers(fit: Fit, names: Sequence[str] | None = None) -> Drivers:
     )
 
 
-def _reporters(contents: Contents, names: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """`influence` of reporters on quantities."""
+def reporter_influence(contents: Contents, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return `influence` of reporters on quantities."""
     return influences(contents, {name: _span(contents, name) for name in names}, by=REPORTER)
 
 
@@ -150,7 +152,7 @@ def driver_tables(fit: Fit) -> dict[str, pd.DataFrame]:
     """
     contents = contents_of(fit)
     drivers = gather_drivers(contents)
-    reporters = _reporters(contents, drivers.names)
+    reporters = reporter_influence(contents, drivers.names)
     tables = {}
     if contents.has(PRIOR):
         yearly, sums = learnt(contents), learnt(contents, total=True)
@@ -201,7 +203,7 @@ def driver_text(fit: Fit) -> str:
     """
     contents = contents_of(fit)
     drivers = gather_drivers(contents)
-    reporters = _reporters(contents, drivers.names)
+    reporters = reporter_influence(contents, drivers.names)
     blocks = [_learnt_block(drivers)]
     if drivers.confounding:
         blocks.append(drivers.confounding)
@@ -216,7 +218,7 @@ def _learnt_block(drivers: Drivers) -> str:
     lines = [drivers.verdict]
     if drivers.yearly is None:
         return lines[0]
-    for name in drivers.names:
+    for name in drivers.yearly[QUANTITY].values.tolist():
         lines.append(f"{name}: {label_spans(drivers.yearly['label'].sel({QUANTITY: name}))}")
         if drivers.sums is not None and name in drivers.sums[QUANTITY].values:
             what = "sum over all years: " if drivers.yearly.sizes[YEAR] > 1 else ""
@@ -274,13 +276,15 @@ def pull_text(row: pd.Series) -> str:
 
 
 def z_text(row: pd.Series) -> str:
-    """Write the conflict of a record with the rest, and its method if not by weights."""
-    without = " (unreliable)" if pd.isna(row["stated"]) else " (closed form)"
+    """Write the conflict of a record with the rest, and its method if to first order."""
+    without = " (unreliable)" if pd.isna(row["stated"]) else " (first order)"
     return f"{row['z']:+.1f}" + ("" if row["reliable"] else without)
 
 
 def expected_text(row: pd.Series) -> str:
-    """Write the leave-one-out prediction of a record."""
+    """Write the leave-one-out prediction of a record; to first order it has no band."""
+    if not row["reliable"]:
+        return f"{format_value(row['expected'])} (first order)"
     return format_band(row["expected"], row["expected_lower"], row["expected_upper"])
 
 

@@ -121,7 +121,7 @@ def influences(
     contents = contents_of(fit)
     draws = {name: answer_draws(contents, name, span) for name, span in years.items()}
     known = left_out or LeftOut.of(contents, by)
-    return {name: _pulls(values, known).assign(unit=unit) for name, (values, unit) in draws.items()}
+    return {name: pulls(values, known).assign(unit=unit) for name, (values, unit) in draws.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,8 +161,8 @@ class LeftOut:
         return cls(terms, weights, table)
 
 
-def _pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
-    """Rows of `influence`, by the size of the pull."""
+def pulls(draws: Floats, known: LeftOut) -> pd.DataFrame:
+    """Return the rows of `influence` for any draws (draw), by the size of the pull."""
     first_order, first_order_error = covariances(draws, known.terms)
     shift, left_out_error = weighted_shifts(draws, known.weights)
     reliable = known.table["reliable"].to_numpy()
@@ -252,7 +252,7 @@ def disagreement(
             f"{LIKELIHOOD}; cut both alike."
         )
     kept = np.isfinite(replicates).all(axis=0)  # records that carry information
-    table = _observed(contents, known)
+    table = _observed(contents).join(known.table[["khat", "reliable"]])
     moments = _moments(replicates, known.weights)
     centre, spread = _rest(table, moments, _noise_variance(contents, table))
     # the probability that such a figure lies on the stated side, without the record
@@ -265,9 +265,35 @@ def disagreement(
     return found.sort_values("z", key=abs, ascending=False, kind="stable")
 
 
-def _observed(contents: Contents, known: LeftOut) -> pd.DataFrame:
-    """Records with the logs of what is compared, and what is known of their weights."""
-    table = contents.records.join(known.table[["khat", "reliable"]])
+def held_out_conflict(
+    fit: Fit, replicates: Mapping[str, Floats], inside: Mapping[str, float]
+) -> pd.DataFrame:
+    """Return the rows of `disagreement` of records that refits were not shown.
+
+    Parameters
+    ----------
+    fit : DataTree
+        The fit with all records.
+    replicates : mapping of record to array (draw)
+        Figures that the refit without a record expects of it, on the scale of its error.
+    inside : mapping of record to float
+        Mean likelihood of each record under its refit, which is the probability of the side that a
+        bound states.
+    """
+    contents = contents_of(fit)
+    names = list(replicates)
+    table = _observed(contents).loc[names]
+    centre = np.array([replicates[name].mean() for name in names])
+    spread = np.array([replicates[name].std(ddof=1) for name in names])
+    scores = _scores(table, centre, spread, np.array([inside[name] for name in names]))
+    scores |= _expected(table, centre, spread, CI_PROB)
+    found = table.assign(**scores)[[*scores, *_KEYS]]
+    return found.sort_values("z", key=abs, ascending=False, kind="stable")
+
+
+def _observed(contents: Contents) -> pd.DataFrame:
+    """Records with the logs of what is compared."""
+    table = contents.records.copy()
     table["stated"] = contents.group(OBSERVED)["value"].values
     table["other"] = on_scale(table["other"], table["kind"])
     return table

@@ -89,9 +89,11 @@ def unregistered_table(
     Returns
     -------
     DataFrame
-        One row a stage, region (``world`` for all) and year: ``stage, region, year, unit, median,
-        lower, upper`` of what no register counts, and ``share_median, share_lower, share_upper``
-        of it in all that is mined or refined there. Regions without any are left out.
+        One row a stage, region (``world`` for all) and year: ``stage, region, part, year, unit,
+        median, lower, upper`` of what no register counts, and ``share_median, share_lower,
+        share_upper`` of it in all that is mined or refined there. Regions without any are left
+        out. What the study's ``[report.parts]`` shows apart has rows of its own, with the name of
+        the quantity as ``part``, which is empty for the whole.
 
     Raises
     ------
@@ -101,37 +103,82 @@ def unregistered_table(
     contents = contents_of(fit)
     tables = []
     for stage in ("mining", "refining"):
-        for region, (hidden, share) in unregistered(contents, stage, refined).items():
-            found = bands(hidden, ci_prob=ci_prob)
-            part = bands(share, ci_prob=ci_prob)
-            columns = {"stage": stage, "region": region, "year": found[YEAR].values}
-            columns["unit"] = contents.unit
-            columns |= {end: found[end].values for end in ("median", "lower", "upper")}
-            columns |= {f"share_{end}": part[end].values for end in ("median", "lower", "upper")}
-            tables.append(pd.DataFrame(columns).assign(ci_prob=ci_prob))
+        parts = unregistered_parts(contents, stage, refined)
+        for region, pair in unregistered(contents, stage, refined).items():
+            for part, (hidden, share) in {"": pair, **parts.get(region, {})}.items():
+                about = {"stage": stage, "region": region, "part": part}
+                tables.append(_yearly_bands(contents, about, hidden, share, ci_prob))
     return pd.concat(tables, ignore_index=True)
+
+
+def _yearly_bands(
+    contents: Contents,
+    about: Mapping[str, str],
+    hidden: xr.DataArray,
+    share: xr.DataArray,
+    ci_prob: float,
+) -> pd.DataFrame:
+    """Rows of one amount and its share, by year."""
+    columns: dict[str, Any] = {**about, "year": hidden[YEAR].values, "unit": contents.unit}
+    for prefix, draws in (("", hidden), ("share_", share)):
+        found = bands(draws, ci_prob=ci_prob)
+        columns |= {f"{prefix}{end}": found[end].values for end in ("median", "lower", "upper")}
+    return pd.DataFrame(columns).assign(ci_prob=ci_prob)
 
 
 def unregistered(
     contents: Contents, stage: str, refined: str | None = None
 ) -> dict[str, tuple[xr.DataArray, xr.DataArray]]:
     """Draws (chain, draw, year) of what no register counts, and of its share, by region."""
+    return {
+        region: _amount_and_share(contents, dict.fromkeys(hidden, 1.0), names, stage, region)
+        for region, (hidden, names) in _hidden_flows(contents, stage, refined).items()
+    }
+
+
+def unregistered_parts(
+    contents: Contents, stage: str, refined: str | None = None
+) -> dict[str, dict[str, tuple[xr.DataArray, xr.DataArray]]]:
+    """Draws of the parts of what no register counts that the study's report shows, by region.
+
+    A quantity with parts is that of a region if it adds up the region's unregistered flows.
+    """
+    shown = contents.report.get("parts", {})
+    found = {}
+    for region, (hidden, names) in _hidden_flows(contents, stage, refined).items():
+        found[region] = {
+            part: _amount_and_share(contents, contents.terms[part][0], names, stage, part)
+            for whole, parts in shown.items()
+            if contents.terms[whole] == (dict.fromkeys(hidden, 1.0), {})
+            for part in parts
+        }
+    return found
+
+
+def _hidden_flows(
+    contents: Contents, stage: str, refined: str | None
+) -> dict[str, tuple[list[str], list[str]]]:
+    """Unregistered flows of a stage, and all of its flows, by region with any unregistered."""
     made = _mined(contents) if stage == "mining" else _refined(contents, refined)
     registered = contents.flows["registered"].astype(bool)
-    regions = [WORLD, *sorted({region for region in made.values() if region})]
     found = {}
-    for region in regions:
+    for region in (WORLD, *sorted({region for region in made.values() if region})):
         names = [name for name, of in made.items() if region in (WORLD, of)]
         hidden = [name for name in names if not registered[name]]
-        if not hidden:
-            continue
-        amount, whole = (flow_sum(contents, which) for which in (hidden, names))
-        share = np.where(whole > 0, amount / np.where(whole > 0, whole, 1.0), np.nan)
-        found[region] = (
-            named(contents, amount, f"unregistered {stage}, {region}", contents.unit),
-            named(contents, share, f"unregistered share of {stage}, {region}", "fraction"),
-        )
+        if hidden:
+            found[region] = (hidden, names)
     return found
+
+
+def _amount_and_share(
+    contents: Contents, weights: Mapping[str, float], names: Sequence[str], stage: str, of: str
+) -> tuple[xr.DataArray, xr.DataArray]:
+    amount, whole = flow_sum(contents, weights), flow_sum(contents, names)
+    share = np.where(whole > 0, amount / np.where(whole > 0, whole, 1.0), np.nan)
+    return (
+        named(contents, amount, f"unregistered {stage}, {of}", contents.unit),
+        named(contents, share, f"unregistered share of {stage}, {of}", "fraction"),
+    )
 
 
 def flow_sum(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST_SEED = 2**32 - 1
 MOST_DRAWS = 1_000_000
 
+REFITS = ".refits.json"
+"""Ending of the file beside a fit that holds the refits which a report shows."""
+
 RUN_AGAIN = "Interrupted. Files that were finished are whole and stay; run it again to go on."
 
 type Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"

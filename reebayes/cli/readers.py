@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from reebayes.cli.console import DONE, complain, say, say_written
 from reebayes.cli.options import (
+    REFITS,
     Adder,
     Commands,
     add_command,
@@ -27,7 +28,7 @@ from reebayes.cli.options import (
 if TYPE_CHECKING:
     from xarray import DataTree
 
-    from reebayes.answers.hangs import SensitivitySummary
+    from reebayes.answers.hangs import ReportRefits, SensitivitySummary
 
 
 def adders() -> dict[str, Adder]:
@@ -64,8 +65,10 @@ def report(
         fit, study = opened, study_as_now(data, extensions, recalled=recalled)
         if study is not None:
             fit = redescribed(opened, study)
-        written = write_report(fit, out, year=year, force=force, comparison=comparison,
-                               sensitivity=_hangs(fit, file))  # fmt: skip
+        written = write_report(
+            fit, out, year=year, force=force, comparison=comparison,
+            sensitivity=_hangs(fit, file), refits=_refits(fit, file),
+        )  # fmt: skip
         say(f"{written}: report written.")
     return DONE
 
@@ -87,6 +90,18 @@ def _hangs(fit: DataTree, file: Path) -> SensitivitySummary | None:
     except ResultError as error:
         complain(f"The page does not say what the answers hang on: {str(error).splitlines()[0]}")
         return None
+
+
+def _refits(fit: DataTree, file: Path) -> ReportRefits | None:
+    """Refits that were kept beside a fit; a word on those of another one, and nothing is fitted."""
+    from reebayes.answers.hangs import ReportRefits
+
+    path = file.with_suffix(REFITS)
+    found = ReportRefits.kept(path, fit)
+    if found is None and path.is_file():
+        complain(f"{path} is damaged or of another fit, and not shown: make it again with "
+                 f"`reebayes sensitivity {file} --refits`.")  # fmt: skip
+    return found
 
 
 def _add_report(commands: Commands) -> None:

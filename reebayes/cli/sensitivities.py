@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reebayes.cli.console import DONE, say, say_written
 from reebayes.cli.options import (
+    REFITS,
     Adder,
     Commands,
     add_command,
@@ -37,6 +38,9 @@ _SLOPES = ["slope", "error", "effect", "down", "up", "khat", "by"]
 _BUDGET = ["kind", "share", "error", "removed", "sd"]
 _LEFT_OUT = ["records", "without", "change", "error", "sd_ratio", "khat", "by"]
 _FEWEST = ["records", "share", "first_order", "refitted", "error", "verdict"]
+_WITHOUT = ["records", "median", "lower", "upper", "change", "error"]
+_HELD = ["stated", "expected", "expected_lower", "expected_upper", "z", "z_screen", "verdict"]
+_CONFLICTS = ["unknown", "year", "prior", "posterior", "shift", "years", "pulled_by"]
 _FIGURES = ["quantity", "years", "alone", "error", "together", "perfect", "after"]
 
 
@@ -54,6 +58,7 @@ def sensitivity(
     budget: bool,
     leave_out: str | None,
     fewest: bool,
+    refits: int | None,
     out: Path | None,
     seed: int,
     workers: int | None,
@@ -76,7 +81,37 @@ def sensitivity(
         )  # fmt: skip
         _tell(contents, years, tables, budget=budget, leave_out=leave_out, fewest=fewest,
               refitting=refitting, folder=folder)  # fmt: skip
+        if refits is not None:
+            kept = folder / "refits" if folder else file.with_name(f"{file.stem}_refits")
+            _refit_for_report(contents, years, file, refits, kept, refitting)
     return DONE
+
+
+def _refit_for_report(
+    contents: Contents,
+    years: Mapping[str, Span],
+    file: Path,
+    reporters: int,
+    kept: Path,
+    refitting: Mapping[str, Any],
+) -> None:
+    """Fit again what a report of a fit shows, tell it, and keep it beside the fit."""
+    from reebayes.experiments.reported import report_refits
+    from reebayes.files import make_folder, sole_writer
+
+    make_folder(kept)
+    with sole_writer(kept):
+        found = report_refits(contents, list(years), reporters=reporters, out=kept, progress=True,
+                              **refitting)  # fmt: skip
+    for name, table in found.without.items():
+        say(_headed(f"{name}: fitted again without each strong reporter",
+                    table[table["by"] == "refit"], _WITHOUT))  # fmt: skip
+    if len(found.conflicts):
+        say(_headed("Predictive conflict of records that a refit was not shown", found.conflicts,
+                    _HELD))  # fmt: skip
+    path = file.with_suffix(REFITS)
+    found.keep(path)
+    say_written([path])
 
 
 def _tell(
@@ -97,6 +132,7 @@ def _tell(
         say(_headed(f"{name} ({unit}): change of the mean if a prior's centre moves by one of its "
                     "standard deviations", table, _SLOPES))  # fmt: skip
         tables[f"sensitivity_{name}"] = table
+    tables["prior_conflict"] = _tell_conflicts(contents)
     if budget:
         from reebayes.experiments.budgets import uncertainty_budget
 
@@ -135,6 +171,18 @@ def _tell(
                 save = partial(figure.savefig, dpi=150, format="png")
                 paths.append(write_whole(folder / f"tornado_{name}.png", save))
         say_written(paths)
+
+
+def _tell_conflicts(contents: Contents) -> pd.DataFrame:
+    """Print what the records moved beyond what was assumed; return the whole table."""
+    from reebayes.experiments.conflicts import prior_conflict
+
+    table = prior_conflict(contents)
+    beyond = table[table["conflict"]]
+    title = (f"Prior-data conflict: {len(beyond)} of {len(table)} unknowns lie, in some year, more "
+             "than 1.5 standard deviations of their prior from its median")  # fmt: skip
+    say(_headed(title, beyond, _CONFLICTS) if len(beyond) else f"\n{title}")
+    return table
 
 
 def information(
@@ -196,6 +244,12 @@ def _add_sensitivity(commands: Commands) -> None:
     parser.add_argument(
         "--fewest", action="store_true",
         help="find the fewest records that move an answer by a standard deviation, and fit again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--refits", nargs="?", const=10, type=whole_number(1, 100), metavar="N",
+        help="fit again what a report shows: without each of the N reporters that move an answer "
+        "most (default: 10), and without each record in conflict with the rest; kept beside the "
+        "fit, where `reebayes report` finds it",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, metavar="DIR",

@@ -6,15 +6,17 @@ the records. The most influential records are looked for to first order, and alw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from reebayes.answers.leave_one_out import LeftOut, influence
+from reebayes.answers.leave_one_out import LeftOut, influence, pulls
 from reebayes.answers.montecarlo import mean_error, weighted_shifts
+from reebayes.conventions import CI_PROB
 from reebayes.errors import ResultError, StudyError
 from reebayes.experiments.sensitivities import REFIT, WEIGHTS, study_in
 from reebayes.results.reading import Fit, contents_of
@@ -24,6 +26,8 @@ from reebayes.study import Study
 if TYPE_CHECKING:
     from reebayes.experiments.refits import Refit, RefitSettings
 
+type Floats = NDArray[np.float64]
+
 
 def leave_out(
     fit: Fit,
@@ -31,6 +35,7 @@ def leave_out(
     years: Span = None,
     *,
     by: str = "source",
+    strongest: int | None = None,
     study: Study | None = None,
     out: str | Path | None = None,
     seed: int = 0,
@@ -51,6 +56,10 @@ def leave_out(
         One year, or first and last year of a sum; the sum over all years if left out.
     by : {"source", "reporter", "record", "kind"}
         What is left out at a time.
+    strongest : int, optional
+        Fit again without each of so many of the strongest, whatever their weights, and without no
+        other. They are those with the largest influence by weights or to first order, which is a
+        screen and no more: what it sees too small may be missed.
     study : Study, optional
         The study that was fitted; taken from the fit if left out.
     out : str or Path, optional
@@ -58,7 +67,8 @@ def leave_out(
     seed : int
         Seed of the refits.
     refit : bool
-        Whether to fit again where the weights fail; rows are empty there otherwise.
+        Whether to fit again where the weights fail, or without the strongest; rows are empty where
+        neither tells otherwise.
     progress : bool
         Tell on standard error how many refits are done.
     workers : int, optional
@@ -71,7 +81,8 @@ def leave_out(
     -------
     DataFrame
         One row each, the largest change first: ``records`` left out; ``without``: posterior mean
-        without them, ``change`` from the mean with all records and its standard ``error``, in
+        without them, and ``median, lower, upper`` of the 90 % band without them; ``change`` from
+        the mean with all records and its standard ``error``, in
         ``unit``; ``change_sd``: in posterior standard deviations; ``sd_ratio``: standard deviation
         without them over that with all; ``khat`` of the weights; ``by``: ``weights`` or ``refit``,
         empty where neither gave an answer; ``verdict`` of the refit, or why there is none.
@@ -80,14 +91,14 @@ def leave_out(
     ------
     ResultError
         If a name is unknown, the years are not those of the fit, a ratio is to be summed, the fit
-        is of another study, or `by` is none of the four.
+        is of another study, `by` is none of the four, or `strongest` is below 1.
 
     References
     ----------
     Vehtari, Gelman, Gabry (2017), Statistics and Computing 27, 1413-1432.
     """
-    tables = leaving_out(fit, {quantity: years}, by=by, study=study, out=out, seed=seed,
-                         refit=refit, progress=progress, workers=workers,
+    tables = leaving_out(fit, {quantity: years}, by=by, strongest=strongest, study=study,
+                         out=out, seed=seed, refit=refit, progress=progress, workers=workers,
                          scheduler=scheduler)  # fmt: skip
     return tables[quantity]
 
@@ -97,6 +108,7 @@ def leaving_out(
     years: Mapping[str, Span],
     *,
     by: str,
+    strongest: int | None = None,
     study: Study | None = None,
     out: str | Path | None = None,
     seed: int = 0,
@@ -114,7 +126,7 @@ def leaving_out(
         A fit as returned by `fit` or `open_fit`.
     years : mapping of quantity to years
         The years of each quantity, as in `leave_out`.
-    by, study, out, seed, refit, progress, workers, scheduler
+    by, strongest, study, out, seed, refit, progress, workers, scheduler
         As in `leave_out`.
     settings : RefitSettings, optional
 
@@ -127,14 +139,16 @@ def leaving_out(
     ResultError
         As `leave_out`.
     """
+    if strongest is not None and strongest < 1:
+        raise ResultError(f"strongest must be at least 1, not {strongest}.")
     contents = contents_of(fit)
     answers = {name: answer_draws(contents, name, span) for name, span in years.items()}
     left_out = LeftOut.of(contents, by)
-    sure = left_out.table["reliable"].to_numpy()
+    names = _to_refit(left_out, [draws for draws, _ in answers.values()], strongest)
     cases, why = {}, {}
-    if refit and not sure.all():
+    if refit and names:
         whole = study_in(contents, study)
-        for name in left_out.table.index[~sure]:
+        for name in names:
             try:
                 cases[str(name)] = _without(whole, by, str(name))
             except StudyError as error:
@@ -146,6 +160,15 @@ def leaving_out(
         name: _table(values, unit, name, left_out, found, why)
         for name, (values, unit) in answers.items()
     }
+
+
+def _to_refit(left_out: LeftOut, answers: Sequence[Floats], strongest: int | None) -> list[str]:
+    """Names without which to fit again: where weights fail, or those that move some answer most."""
+    table = left_out.table
+    if strongest is None:
+        return list(map(str, table.index[~table["reliable"]]))
+    screened = (pulls(draws, left_out).index[:strongest] for draws in answers)
+    return list(dict.fromkeys(str(name) for names in screened for name in names))
 
 
 def _refits(cases: Mapping[str, Study], *asked: Any, **options: Any) -> dict[str, Refit]:
@@ -185,26 +208,39 @@ def _table(
     counts = about["records"].tolist() if "records" in about else [1] * len(about)
     for n, key in enumerate(map(str, about.index)):
         row: dict[str, object] = {
-            "without": np.nan, "change": np.nan, "error": np.nan, "change_sd": np.nan,
-            "sd_ratio": np.nan, "records": counts[n], "khat": about["khat"].iloc[n], "by": "",
+            "without": np.nan, "median": np.nan, "lower": np.nan, "upper": np.nan,
+            "change": np.nan, "error": np.nan, "change_sd": np.nan, "sd_ratio": np.nan,
+            "records": counts[n], "khat": about["khat"].iloc[n], "by": "",
             "verdict": why.get(key, ""),
         }  # fmt: skip
-        if about["reliable"].iloc[n]:
-            row |= {"change": shift[n], "error": error[n], "by": WEIGHTS,
-                    "sd_ratio": float(np.sqrt(squares[n])) / sd}  # fmt: skip
-        elif key in found:
+        if key in found:
+            row["verdict"] = found[key].verdict
+        if key in found and found[key].passed:
             again = found[key]
-            row["verdict"] = again.verdict
-            if again.passed:
-                other, other_error = again.mean(name)
-                row |= {"change": other - mean, "error": float(np.hypot(own, other_error)),
-                        "by": REFIT, "sd_ratio": float(again.draws[name].std()) / sd}  # fmt: skip
+            other, other_error = again.mean(name)
+            row |= {"change": other - mean, "error": float(np.hypot(own, other_error)),
+                    "by": REFIT, "sd_ratio": float(again.draws[name].std()) / sd,
+                    **_band(again.draws[name].ravel())}  # fmt: skip
+        elif about["reliable"].iloc[n]:
+            row |= {"change": shift[n], "error": error[n], "by": WEIGHTS,
+                    "sd_ratio": float(np.sqrt(squares[n])) / sd,
+                    **_band(values, left_out.weights[:, n])}  # fmt: skip
         row["without"] = mean + float(row["change"])  # type: ignore[arg-type]
         row["change_sd"] = float(row["change"]) / sd  # type: ignore[arg-type]
         rows.append(row)
     table = pd.DataFrame(rows, index=about.index)
     table["unit"] = unit
     return table.sort_values("change", key=abs, ascending=False, kind="stable")
+
+
+def _band(draws: Floats, weights: Floats | None = None) -> dict[str, float]:
+    """Median and ends of the band of draws, each with its weight if they have any."""
+    levels = [0.5, (1 - CI_PROB) / 2, (1 + CI_PROB) / 2]
+    if weights is None:
+        ends = np.quantile(draws, levels)
+    else:  # of the methods, the one that takes weights
+        ends = np.quantile(draws, levels, weights=weights, method="inverted_cdf")
+    return dict(zip(("median", "lower", "upper"), map(float, ends), strict=True))
 
 
 def fewest_records(

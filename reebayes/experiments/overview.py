@@ -13,6 +13,7 @@ from reebayes.answers.information import values_of_information
 from reebayes.conventions import POSTERIOR, QUANTITY
 from reebayes.errors import ResultError
 from reebayes.experiments.budgets import uncertainty_budgets
+from reebayes.experiments.conflicts import prior_conflict
 from reebayes.experiments.sensitivities import sensitivities, study_in
 from reebayes.provenance import code_hash, digest_of
 from reebayes.results.reading import Contents, Fit, contents_of, require_known
@@ -38,8 +39,8 @@ def sensitivity_summary(
     Returns
     -------
     SensitivitySummary
-        Tables as of `sensitivity`, `uncertainty_budget` and `value_of_information`, which
-        `write_report` takes as ``sensitivity``.
+        Tables as of `sensitivity`, `uncertainty_budget`, `value_of_information` and
+        `prior_conflict`, which `write_report` takes as ``sensitivity``.
 
     Raises
     ------
@@ -52,7 +53,7 @@ def sensitivity_summary(
     """
     contents = contents_of(fit)
     study = study_in(contents, study)
-    years = _asked(contents, quantities)
+    years = asked_years(contents, quantities)
     require_known(years, contents.units.index, QUANTITY)
     moving = {name: span for name, span in years.items() if _moves(contents, name, span)}
     figures = {}
@@ -64,6 +65,7 @@ def sensitivity_summary(
         slopes=sensitivities(contents, moving, spreads=False, study=study) if moving else {},
         budgets=uncertainty_budgets(contents, moving, study=study) if moving else {},
         figures=figures,
+        conflicts=prior_conflict(contents, study=study),
         not_quantified=tuple(contents.report.get("limits", ())),
     )
 
@@ -84,7 +86,7 @@ def kept_summary(fit: Fit, path: Path, *, study: Study) -> SensitivitySummary:
     digest = contents.attrs.get("digest", "")
     # a fit from which draws were cut has the digest of the whole
     sizes = dict(contents.group(POSTERIOR).sizes)
-    asked = {"answers": _asked(contents, None), "sizes": sizes}
+    asked = {"answers": asked_years(contents, None), "sizes": sizes}
     # readers compute the answers, so their code counts too
     key = digest_of({"fit": digest, "code": code_hash(spared=()), **asked})
     if digest and (kept := SensitivitySummary.kept(path, key)):
@@ -95,8 +97,8 @@ def kept_summary(fit: Fit, path: Path, *, study: Study) -> SensitivitySummary:
     return made
 
 
-def _asked(contents: Contents, quantities: Sequence[str] | None) -> dict[str, Span]:
-    """Answers and their years: a ratio is of the last one, all others are sums."""
+def asked_years(contents: Contents, quantities: Sequence[str] | None) -> dict[str, Span]:
+    """Return answers and their years: a ratio is of the last one, all others are sums."""
     return {
         name: contents.years[-1] if name in contents.ratios else None
         for name in (contents.headline() if quantities is None else quantities)

@@ -257,12 +257,12 @@ def refit(
         If sampling cannot start.
     """
     layout = lay_out(study)
-    whitening = _coordinates(layout, starts, seed, cores)
+    whitening = coordinates(layout, starts, seed, cores)
     for second in (False, True):
         found, stats = draw(layout, settings.run(seed, second=second, cores=cores), whitening)
         yearly = {name: _by_year(layout, found["flows"], name) for name in years}
         arrays: dict[str, Any] = {f"{_DRAWS}{name}": values for name, values in yearly.items()}
-        arrays |= _figures(_answers(yearly, years, study.years), stats, settings.gate)
+        arrays |= gate_figures(_answers(yearly, years, study.years), stats, settings.gate)
         arrays["attempts"] = 1 + second
         if _refit_of(Outcome(arrays, 0.0), years, study.years, settings.gate).passed:
             break
@@ -294,7 +294,8 @@ class Starts:
         return start
 
 
-def _coordinates(layout: Layout, starts: Starts | None, seed: int, cores: int | None) -> Whitening:
+def coordinates(layout: Layout, starts: Starts | None, seed: int, cores: int | None) -> Whitening:
+    """Return coordinates over the draws of a related fit, or from a pilot without one."""
     if starts is None:
         return find_coordinates(layout, seed=seed, cores=cores)
     return over_draws(gradients(layout), layout, starts.of_layout(layout, seed))
@@ -313,8 +314,8 @@ def _answers(
             for name, span in years.items()}  # fmt: skip
 
 
-def _figures(answers: Mapping[str, Floats], stats: xr.Dataset, gate: Gate) -> dict[str, Any]:
-    """Figures of the gate, the worst of all answers."""
+def gate_figures(answers: Mapping[str, Floats], stats: xr.Dataset, gate: Gate) -> dict[str, Any]:
+    """Return the figures of the gate, the worst of all answers (chain, draw)."""
     stacked = np.ascontiguousarray(np.stack(list(answers.values()), axis=2))
     sizes = [ess_bulk(stacked), *([ess_tail(stacked)] if gate.tails else [])]
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from math import cos, pi, sin
 from textwrap import fill
 from typing import Any
@@ -22,6 +22,7 @@ from reebayes.answers.registers import (
     quota_table,
     region_labels,
     unregistered,
+    unregistered_parts,
 )
 from reebayes.conventions import CI_PROB, YEAR
 from reebayes.errors import ResultError
@@ -227,7 +228,8 @@ def plot_unregistered(fit: Fit, *, refined: str | None = None, ci_prob: float = 
     Returns
     -------
     Figure
-        Three panels; `unregistered_table` holds the numbers.
+        Three panels; `unregistered_table` holds the numbers. What the study's ``[report.parts]``
+        shows apart is drawn beside the whole, dashed and without a band.
 
     Raises
     ------
@@ -239,15 +241,22 @@ def plot_unregistered(fit: Fit, *, refined: str | None = None, ci_prob: float = 
     mined = unregistered(contents, "mining")
     made = unregistered(contents, "refining", refined)
     parted = {name: pair for name, pair in mined.items() if name != WORLD or len(mined) == 2}
+    parts = {
+        _label_of(contents, name): amount
+        for region, found in unregistered_parts(contents, "mining").items()
+        if region in parted
+        for name, (amount, _) in found.items()
+    }
+    mines = {labels[region]: amount for region, (amount, _) in parted.items()} | parts
     panels = (
-        ("Unregistered mining", {labels[r]: amount for r, (amount, _) in parted.items()}),
+        ("Unregistered mining", mines),
         ("Unregistered refining", {labels[r]: a for r, (a, _) in made.items() if r != WORLD}),
         ("Its share of refining", {labels[r]: share for r, (_, share) in made.items()}),
     )
     names = list(dict.fromkeys(name for _, lines in panels for name in lines))
     figure, axes = new_figure(1, 3, width=12, height=3.9)
     for (title, lines), ax in zip(panels, axes.flat, strict=True):
-        _draw_lines(ax, lines, names, ci_prob)
+        _draw_lines(ax, lines, names, ci_prob, parts)
         unit = next((str(line.attrs["units"]) for line in lines.values()), "")
         _finish(ax, title, unit)
     _legend(figure, names, ci_prob)
@@ -363,9 +372,16 @@ def _pairs(
 
 
 def _draw_lines(
-    ax: Axes, lines: Mapping[str, xr.DataArray], names: Sequence[str], ci_prob: float
+    ax: Axes,
+    lines: Mapping[str, xr.DataArray],
+    names: Sequence[str],
+    ci_prob: float,
+    parts: Container[str] = (),
 ) -> None:
-    """Draw medians with bands; a name has the same colour in every panel."""
+    """Draw medians with bands, and those of parts dashed and without.
+
+    A name has the same colour in every panel.
+    """
     for name, draws in lines.items():
         band = bands(draws, ci_prob=ci_prob)
         colour = COLOURS[names.index(name) % len(COLOURS)]
@@ -373,6 +389,9 @@ def _draw_lines(
         gap = (low == 0) & (high == 0)  # the flow does not exist
         low, middle, high = (np.where(gap, np.nan, values) for values in (low, middle, high))
         years = band[YEAR].values
+        if name in parts:
+            ax.plot(years, middle, "--", color=colour, linewidth=1.4)
+            continue
         ax.fill_between(years, low, high, color=colour, alpha=0.22, linewidth=0)
         ax.plot(years, middle, ".-", color=colour, linewidth=1.4, markersize=3)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,7 @@ import numpy as np
 from reebayes.inference.datatree import quantity_draws
 from reebayes.model.kernels import Equations, Steps, observe_draws, record_terms, states
 from reebayes.model.layout import Layout
-from reebayes.model.prior_rows import CONSTANT, MOVING, SCALE, PriorRow, shares_beside
+from reebayes.model.prior_rows import CONSTANT, FIXED, MOVING, SCALE, PriorRow, shares_beside
 from reebayes.model.unknowns import PERSISTENCE_CEILING, Floats, Integers
 from reebayes.study import Prior, Study
 from reebayes.study.edits import moved_prior
@@ -96,6 +96,27 @@ class PriorDraws:
         changed = self.layout.equations._replace(centres=centres._replace(mean=mean, sd=sd))
         moving = row.columns[row.columns < self.layout.unknowns.varying]
         return changed._replace(steps=_stretched(changed.steps, moving, row.years, stretch))
+
+    def standardised(self, row: PriorRow) -> Iterator[tuple[str, Integers, Floats]]:
+        """Iterate over the unknowns that a row governs, as deviations from its prior.
+
+        Each has its name, the positions of its years, and draws (year, draw) in standard deviations
+        of the prior from its median; what never changes has no years and one row of draws. Nothing
+        is known of rows without a spread.
+        """
+        unknowns, layout = self.layout.unknowns, self.layout
+        never = np.array([], dtype=np.int64)
+        if row.kind == SCALE:
+            for n in row.latents:
+                yield layout.latents[n], never, self.latents[:, n][None]
+        elif row.kind != FIXED:
+            for n in row.columns:
+                if n < unknowns.varying:
+                    if len(row.years):
+                        yield unknowns.columns[n], row.years, self._states[n, row.years]
+                elif n < unknowns.varying + unknowns.constant:
+                    at = unknowns.states + n - unknowns.varying
+                    yield unknowns.columns[n], never, self.latents[:, at][None]
 
     # --- weights ----------------------------------------------------------------------------------
 

@@ -11,16 +11,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reebayes.answers.hangs import SensitivitySummary
+from reebayes.answers.hangs import CONFLICT_FROM, SensitivitySummary
 from reebayes.errors import ResultError
 from reebayes.figures.tornado import plot_tornado
 from reebayes.reporting.pictures import embedded
 from reebayes.reporting.plan import Plan
 from reebayes.results.reading import Contents
-from reebayes.wording import format_value
+from reebayes.wording import format_band, format_value
 
 ROWS = 8
 """Rows of each tornado and of each budget."""
+
+CONFLICTS = 10
+"""Unknowns in conflict with their priors that are shown."""
 
 FIRST_ORDER = "slope"
 """How a change was found that has no error: its weights fail."""
@@ -60,6 +63,38 @@ def _block(
                                                figures.iterrows()],
         "before": "" if figures is None else format_value(float(figures["before"].iloc[0])),
     }  # fmt: skip
+
+
+# --- prior-data conflict --------------------------------------------------------------------------
+
+
+def conflict_block(contents: Contents, conflicts: pd.DataFrame) -> dict[str, Any]:
+    """Return the unknowns that the records moved furthest from their priors, and how many did."""
+    beyond = conflicts[conflicts["conflict"]]
+    rows = beyond.head(CONFLICTS).iterrows()
+    labels = contents.flows["label"]
+    return {
+        "count": len(beyond),
+        "all": len(conflicts),
+        "limit": f"{CONFLICT_FROM:g}",
+        "rows": [_conflict_row(str(row["unknown"]), str(name), row, labels) for name, row in rows],
+    }
+
+
+def _conflict_row(unknown: str, name: str, row: pd.Series, labels: pd.Series) -> dict[str, str]:
+    ends = {title: [row[title], row[f"{title}_lower"], row[f"{title}_upper"]]
+            for title in ("prior", "posterior")}  # fmt: skip
+    return {
+        "label": str(labels.get(unknown) or unknown),
+        "name": name if name.startswith(unknown) else f"{name}, {unknown}",
+        "source": str(row["source"]),
+        "unit": str(row["unit"]),
+        "year": str(row["year"]),
+        "years": str(row["years"]).replace(";", ", "),
+        "shift": f"{row['shift']:+.1f}".replace("-", "−"),
+        "pulled_by": str(row["pulled_by"]).replace("-0.", "−0.").replace("; ", ", "),
+        **{title: format_band(*map(float, values)) for title, values in ends.items()},
+    }
 
 
 # --- sensitivity ----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from reebayes.reporting.templating import environment
 from reebayes.results.reading import Fit, contents_of
 
 if TYPE_CHECKING:
-    from reebayes.answers.hangs import SensitivitySummary
+    from reebayes.answers.hangs import ReportRefits, SensitivitySummary
     from reebayes.answers.scores import Comparison
 
 
@@ -31,6 +31,7 @@ def write_report(
     force: bool = False,
     comparison: Comparison | None = None,
     sensitivity: SensitivitySummary | None = None,
+    refits: ReportRefits | None = None,
 ) -> Path:
     """Write a fit as one HTML page that needs neither network nor scripts.
 
@@ -48,6 +49,10 @@ def write_report(
         Scores of this fit and of variants of its study, as `compare` returns them.
     sensitivity : SensitivitySummary, optional
         What the headline quantities of this fit hang on, as `sensitivity_summary` returns it.
+    refits : ReportRefits, optional
+        What they become without reporters, and what the rest expects of records in conflict with
+        it, as `report_refits` returns it. A report fits nothing itself: without them it shows the
+        screens by weights and to first order, and says so.
 
     Returns
     -------
@@ -60,8 +65,8 @@ def write_report(
         If the fit did not converge and `force` is false.
     ResultError
         If the study's ``[report]`` table names an unknown quantity or key, the year is not in the
-        study, the comparison is of another study, the summary of another fit, or the file cannot
-        be written.
+        study, the comparison is of another study, the summary or refits are of another fit, or the
+        file cannot be written.
     """
     contents = contents_of(fit)
     if not contents.converged and not force:
@@ -71,7 +76,9 @@ def write_report(
         )
     if sensitivity is not None and sensitivity.digest != str(contents.attrs.get("digest", "")):
         raise ResultError("The sensitivity summary is of another fit.")
-    material = Material(contents, plan_of(contents, year), comparison, sensitivity)
+    if refits is not None and refits.digest != str(contents.attrs.get("digest", "")):
+        raise ResultError("The refits are of another fit.")
+    material = Material(contents, plan_of(contents, year), comparison, sensitivity, refits)
     page = _rendered(material).encode()
     return write_whole(Path(path), lambda temporary: temporary.write_bytes(page))
 

@@ -36,8 +36,8 @@ _NAMES = 2.0  # inches beside intervals, whose names stand there
 def totals_figure(
     contents: Contents, plan: Plan, sums: Mapping[str, xr.Dataset]
 ) -> dict[str, str] | None:
-    """Return the sums of the headline quantities as a picture; None if all are ratios."""
-    names = [name for name in plan.headline if name not in contents.ratios]
+    """Return sums of headline quantities and their parts as a picture; None if all are ratios."""
+    names = [name for name in contents.with_parts(plan.headline) if name not in contents.ratios]
     if not names:
         return None
     strips = {

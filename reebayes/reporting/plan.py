@@ -32,6 +32,8 @@ class Plan:
     beside : mapping of quantity to list of quantity
         Other quantities whose records are drawn, hollow, beside a headline quantity; larger totals
         of which it is a part always are.
+    parts : mapping of quantity to list of quantity
+        Quantities that add up to a headline quantity, shown under it.
     panels : list of {title, quantities}
         Small plots side by side (fallback: the other quantities that records observe).
     table, table_years : list
@@ -59,6 +61,7 @@ class Plan:
     labels: Mapping[str, str] = field(default_factory=dict)
     exceeds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     panels: Sequence[Mapping[str, Any]] = ()
     scenarios: Sequence[str] = ()
     indicators: Sequence[str] = ()
@@ -118,5 +121,6 @@ def _panels(
 def _named(plan: Plan) -> Iterable[str]:
     """Every quantity that a plan names."""
     lists = [plan.headline, plan.table, plan.labels, plan.exceeds, plan.beside]
-    lists += [*plan.beside.values(), *(panel["quantities"] for panel in plan.panels)]
+    lists += [plan.parts, *plan.parts.values(), *plan.beside.values()]
+    lists += [*(panel["quantities"] for panel in plan.panels)]
     return (name for names in lists for name in names)

@@ -17,12 +17,9 @@ from reebayes.answers.contraction import contraction_text, label_spans
 from reebayes.answers.drivers import (
     SHOWN,
     Drivers,
-    expected_text,
-    figure_text,
     gather_drivers,
     khat_text,
     pull_text,
-    z_text,
 )
 from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import draw_sankey
@@ -35,9 +32,10 @@ from reebayes.reporting.checking import (
     years_between,
 )
 from reebayes.reporting.dependence import indicator_block, origin_blocks
-from reebayes.reporting.hanging import first_sentences, hanging_blocks
+from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
+from reebayes.reporting.refitted import disagreements, without_reporters
 from reebayes.reporting.tables import record_table
 from reebayes.results.description import study_of
 from reebayes.results.intervals import bands_of
@@ -48,7 +46,7 @@ from reebayes.study.kinds import kind_of
 from reebayes.wording import format_band, format_value, without_per_year
 
 if TYPE_CHECKING:
-    from reebayes.answers.hangs import SensitivitySummary
+    from reebayes.answers.hangs import ReportRefits, SensitivitySummary
     from reebayes.answers.scores import Comparison
     from reebayes.study import Study
 
@@ -87,12 +85,15 @@ class Material:
         Scores of this fit and of variants of its study.
     sensitivity : SensitivitySummary, optional
         What the headline quantities hang on.
+    refits : ReportRefits, optional
+        What they become without reporters, and what refits expect of records.
     """
 
     contents: Contents
     plan: Plan
     comparison: Comparison | None = None
     sensitivity: SensitivitySummary | None = None
+    refits: ReportRefits | None = None
 
     @cached_property
     def records(self) -> pd.DataFrame:
@@ -176,6 +177,9 @@ def headline(material: Material) -> dict[str, Any]:
             if name not in contents.ratios
             for row in _exceeding(contents, plan, name)
         ],
+        "conflicts": None
+        if material.sensitivity is None
+        else conflict_block(contents, material.sensitivity.conflicts),
         "convergence": _convergence(contents),
     }
 
@@ -183,17 +187,24 @@ def headline(material: Material) -> dict[str, Any]:
 def _headline_rows(material: Material) -> list[dict[str, str]]:
     contents, plan = material.contents, material.plan
     rows = []
-    for name in plan.headline:
+    for name in contents.with_parts(plan.headline):
         unit, ratio = str(contents.units[name]), name in contents.ratios
         row = {"label": plan.label(name), "name": name, "unit": unit}
         row |= {"unit_total": "" if ratio else without_per_year(unit)}
+        row |= {"style": "" if name in plan.headline else "part"}
         row |= {"prior_total": "–", "prior_last": "–"}
         for group in contents.distributions:
             one = {QUANTITY: name}
-            row[f"{group}_total"] = "–" if ratio else band_text(material.sums[group].sel(one))
-            row[f"{group}_last"] = band_text(material.yearly[group].sel(one).isel({YEAR: -1}))
+            row[f"{group}_total"] = "–" if ratio else _band(material.sums[group].sel(one))
+            row[f"{group}_last"] = _band(material.yearly[group].sel(one).isel({YEAR: -1}))
         rows.append(row)
     return rows
+
+
+def _band(band: xr.Dataset) -> str:
+    """A median with its band; a dash where the quantity does not exist."""
+    exists = any(float(band[end]) != 0 for end in ("median", "lower", "upper"))
+    return band_text(band) if exists else "–"
 
 
 def _exceeding(contents: Contents, plan: Plan, name: str) -> Iterable[dict[str, str]]:
@@ -244,18 +255,21 @@ def learnt(material: Material) -> dict[str, Any]:
     """Gather posterior contraction, influence and leave-one-out predictive conflict."""
     drivers, plan = material.drivers, material.plan
     yearly = drivers.yearly
+    shown = material.contents.with_parts(drivers.names)
     return {
         "shares": drivers.verdict,
         "confounding": drivers.confounding,
         "rows": []
         if yearly is None
-        else [_learnt_row(yearly, drivers.sums, plan, name) for name in drivers.names],
+        else [_learnt_row(yearly, drivers.sums, plan, name) for name in shown],
         "moves": [
             row
             for name, table in drivers.records.items()
             for row in _moves(table, plan.label(name))
         ],
-        "disagreements": _disagreements(drivers.disagreement),
+        "refitted": material.refits is not None,
+        "without": without_reporters(material.contents, plan, material.refits, _whole(material)),
+        "disagreements": disagreements(drivers.disagreement, material.refits),
         "count": len(material.contents.records),
     }
 
@@ -269,6 +283,7 @@ def _learnt_row(
         (total,) = _learnt_cells(sums.sel({QUANTITY: [name]}))
     return {
         "label": plan.label(name),
+        "style": "" if name in plan.headline else "part",
         "cells": _learnt_cells(one),
         "total": total,
         "spans": label_spans(one["label"]),
@@ -296,18 +311,14 @@ def _moves(table: pd.DataFrame, label: str) -> Iterable[dict[str, str]]:
         }
 
 
-def _disagreements(table: pd.DataFrame) -> list[dict[str, str]]:
-    return [
-        {
-            "record": str(record),
-            "observes": f"{row['quantity']} {years_between(row['year'], row['year_end'])}",
-            "reporter": str(row["reporter"]),
-            "stated": figure_text(row),
-            "expected": expected_text(row),
-            "z": z_text(row),
-        }
-        for record, row in table.head(SHOWN).iterrows()
-    ]
+def _whole(material: Material) -> dict[str, str]:
+    """Median and band of each headline quantity: of the sum, or of the last year of a ratio."""
+    sums, yearly = material.sums[POSTERIOR], material.yearly[POSTERIOR].isel({YEAR: -1})
+    ratios = material.contents.ratios
+    return {
+        name: band_text((yearly if name in ratios else sums).sel({QUANTITY: name}))
+        for name in material.plan.headline
+    }
 
 
 def hangs(material: Material) -> dict[str, Any] | None:
@@ -328,8 +339,13 @@ def year_by_year(material: Material) -> dict[str, Any]:
     """Gather the headline quantities and the panels as figures over the years."""
     plan = material.plan
     beside = (material.contents, plan, material.yearly, material.records)
+    figures = []
+    for name in plan.headline:
+        figures.append(band_figure(*beside, [name], others=True))
+        if name in plan.parts:
+            figures.append(band_figure(*beside, plan.parts[name], others=False))
     return {
-        "headline_figures": [band_figure(*beside, [name], others=True) for name in plan.headline],
+        "headline_figures": figures,
         "panels": [
             {
                 "title": panel["title"],

@@ -310,6 +310,11 @@ class Contents:
         names = self.units.index[:fallback]
         return list(self.report.get("headline") or map(str, names))
 
+    def with_parts(self, names: Iterable[str]) -> list[str]:
+        """Return quantities, each followed by the parts that the study's report shows under it."""
+        parts = self.report.get("parts", {})
+        return list(dict.fromkeys(each for name in names for each in (name, *parts.get(name, ()))))
+
     @cached_property
     def log_likelihood(self) -> xr.DataArray:
         """Log-likelihoods (chain, draw, record) of all records, in the order of their table.

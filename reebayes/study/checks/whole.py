@@ -18,6 +18,7 @@ from reebayes.study.checks.context import (
 )
 from reebayes.study.checks.formulas import check_indicators, check_published_indicators
 from reebayes.study.checks.graph import check_graph
+from reebayes.study.checks.parts import check_parts
 from reebayes.study.checks.priors import check_priors
 from reebayes.study.checks.published import check_published
 from reebayes.study.checks.records import check_records
@@ -257,6 +258,7 @@ def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
         name = report["refined"]
         message = f"unknown product {quoted(name)}. {suggestion(name, dict.fromkeys(products))}"
         yield Fault(TABLE, None, "report.refined", name, message)
+    yield from check_parts(report.get("parts", {}), context)
     yield from _check_answers(draft, context)
     for name in report.get("exceeds", {}):
         if name in context.terms and context.is_ratio(name):

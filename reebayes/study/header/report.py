@@ -31,6 +31,10 @@ FORMS: Mapping[str, Form] = {
         "a table of quantity = list of quantities, each once",
         table_of(list_of(is_text)),
     ),
+    "parts": (
+        "a table of quantity = list of two or more quantities, each once",
+        table_of(lambda value: list_of(is_text)(value) and len(value) > 1),
+    ),
     "refined": ("a product, such as oxide", is_text),
     "scenarios": ("a list of scenarios, each once", list_of(is_text)),
     "indicators": ("a list of indicators, each once", list_of(is_text)),
@@ -56,6 +60,8 @@ MEANINGS: Mapping[str, str] = {
     "exceeds": "Thresholds x of the probability that the sum over all years (of a study of one "
     "year, its value) is above x. Left out: round numbers about the prior median.",
     "beside": "Other quantities whose records are drawn, hollow, beside a headline quantity.",
+    "parts": "Quantities that add up to a quantity, each shown under it wherever it is a headline. "
+    "Their terms must add up to its terms, or differ by the balance of markets and conversions.",
     "refined": "Product whose making counts as refining, where content is traced or counted.",
     "scenarios": "Scenarios whose effect is told.",
     "indicators": "Indicators of `indicators.csv` that are told, in the years of the table, beside "
@@ -74,10 +80,11 @@ def read_report(values: Mapping[str, Any], found: FaultList) -> dict[str, Any]:
 
 def named_quantities(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Iterate over every place in a report that names a quantity: its key and the name."""
-    for key in ("headline", "table", "labels", "exceeds", "beside"):
+    for key in ("headline", "table", "labels", "exceeds", "beside", "parts"):
         yield from ((key, name) for name in report.get(key, ()))
-    for name, others in report.get("beside", {}).items():
-        yield from ((f"beside.{name}", other) for other in others)
+    for key in ("beside", "parts"):
+        for name, others in report.get(key, {}).items():
+            yield from ((f"{key}.{name}", other) for other in others)
     for number, panel in enumerate(report.get("panels", ()), 1):
         yield from ((f"panels.{number}", name) for name in panel["quantities"])
 
