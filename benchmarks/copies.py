@@ -82,8 +82,17 @@ def _copied(table: str, rows: Sequence[Row], times: int) -> Iterator[Row]:
 
 def _renamed(column: str, text: str, copy: int) -> str:
     if column in _LISTS:
-        return ";".join(_own(name.strip(), copy) for name in text.split(";") if name.strip())
+        return ";".join(_shared(name.strip(), copy) for name in text.split(";") if name.strip())
     return _own(text, copy)
+
+
+def _shared(name: str, copy: int) -> str:
+    """A common error, or the bias of a reporter, that enters as it is or the other way round."""
+    plain, bias = name.removeprefix("-"), f"{BIAS}:"
+    sign = "-" if plain != name else ""
+    if plain.startswith(bias):
+        return f"{sign}{bias}{_own(plain.removeprefix(bias), copy)}"
+    return f"{sign}{_own(plain, copy)}"
 
 
 def _own(name: str, copy: int) -> str:
