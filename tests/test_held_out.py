@@ -22,7 +22,7 @@ from reebayes.experiments.runs import score_held_out
 from reebayes.figures.ranks import plot_pit
 from reebayes.inference.pit import HIGH, LOW, PIT, REPLICAS, REPLICATED, transforms
 from reebayes.inference.sampling import Run
-from reebayes.model.kernels import CERTAIN, EITHER, LOWER, POINT, RANGE, UPPER, Figures
+from reebayes.model.kernels import CERTAIN, EITHER, LOWER, PART, POINT, RANGE, UPPER, Figures
 from reebayes.reporting.page import write_report
 from reebayes.reporting.spreadsheets import write_csv
 from reebayes.results.reading import contents_of
@@ -73,11 +73,13 @@ def test_ends_are_those_of_the_normal_closed_form() -> None:
     assert (found[PIT][said] <= found[HIGH][said]).all()
 
 
-def test_heavy_tails_are_of_figures_and_not_of_bounds() -> None:
-    found = drawn(figures_of((POINT, UPPER), freedom=3.0))
+def test_heavy_tails_are_of_figures_and_not_of_bounds_or_parts() -> None:
+    found = drawn(Figures(np.array((POINT, UPPER, PART)), np.array((0.7, 0.0, 0.7)),
+                          np.array((0.0, 0.6, 0.0)), 3.0))  # fmt: skip
     even = stats.norm(0, SPREAD_OF_DRAWS).ppf((np.arange(4000) + 0.5) / 4000)
     assert found[LOW][0] == pytest.approx(stats.t(3).cdf((0.7 - even) / SCALE).mean(), abs=1e-3)
     assert found[HIGH][1] == pytest.approx(stats.norm(0, WIDE).cdf(0.6), abs=2e-3)
+    assert found[LOW][2] == pytest.approx(stats.norm(0, WIDE).cdf(0.7), abs=2e-3)
 
 
 @pytest.mark.parametrize("freedom", [0.0, 5.0])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.special import gammaln, ndtr, stdtr
 
-from reebayes.model.kernels import CERTAIN, EITHER, LOWER, PRINTED, UPPER, Figures
+from reebayes.model.kernels import CERTAIN, EITHER, LOWER, POINT, PRINTED, UPPER, Figures
 from reebayes.model.unknowns import Floats
 
 REPLICAS = 400
@@ -118,8 +118,11 @@ def _replicated(
 
 
 def _heavy(figure: Figures) -> float:
-    """Degrees of freedom of a record's error; 0 for a normal one, which bounds always have."""
-    return float(figure.freedom) if figure.kind in PRINTED else 0.0
+    """Degrees of freedom of a record's error; 0 for a normal one.
+
+    Bounds, and parts of compositions, always have that.
+    """
+    return float(figure.freedom) if figure.kind in (POINT, EITHER) else 0.0
 
 
 def _below(z: Floats, freedom: float) -> Floats:
