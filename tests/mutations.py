@@ -146,7 +146,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _added("what a variant adds is no part of the description", "study/study",
            "| added_rows(self.additions))", ")", "is_described"),
     _added("what a variant adds is not checked", "study/checks/whole",
-           "if grown or after.loaded != before.loaded:", "if grown:", "faults_of_what"),
+           "if grown or after.loaded != before.loaded:", "if False:", "faults_of_what"),
     _added("a variant takes extensions that contradict one another", "study/changes",
            "    for fault in grown.faults:", "    for fault in ():", "one_variant"),
     _added("a variant adds unverified records unasked", "study/study",
