@@ -304,16 +304,17 @@ def test_commands_are_functions_that_need_no_command_line(
     tiny_study: Path, tmp_path: Path, asked: dict[str, Any]
 ) -> None:
     out, tables = tmp_path / "fit.nc", tmp_path / "tables"
-    assert studies.check(directory=tiny_study, recalled=False, coverage=True) == 0
+    study = {"recalled": False, "extensions": []}
+    assert studies.check(directory=tiny_study, coverage=True, **study) == 0
     settings = {"seed": 7, "draws": 10, "tune": None, "chains": None, "target_accept": None}
-    assert fits.fit(data=tiny_study, recalled=False, out=out, **settings) == 0
+    assert fits.fit(data=tiny_study, out=out, **study, **settings) == 0
     assert (asked["seed"], asked["draws"]) == (7, 10)
     assert readers.export(file=out, verify=True, to="csv", out=tables) == 0
     assert (tables / "flows.csv").is_file()
     with pytest.raises(FitError, match="did not converge"):
         readers.report(
             file=save_fit(_unconverged(), out), verify=False, out=None, year=None, force=False,
-            compare=None, data=None, recalled=False,
+            compare=None, data=None, **study,
         )  # fmt: skip
 
 

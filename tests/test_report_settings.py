@@ -136,6 +136,7 @@ lost,num,plant_loss,1
 taken,num,ore_to_plant,1
 taken,num,scrap,1
 dug,num,ore,1
+returned,num,scrap,1
 """
 """More quantities of the tiny study: some are parts of one another by the balance of a process."""
 
@@ -149,6 +150,7 @@ dug,num,ore,1
         ("mined", ["exported", "made", "lost"], False),  # and so is the scrap that it takes
         ("dug", ["mined_registered", "lost"], False),  # losses of another process
         ("mined", ["exported", "used", "mined_hidden"], False),
+        ("made", ["returned", "used_other"], False),  # what is used goes nowhere, and is not zero
     ],
 )
 def test_parts_may_add_up_by_the_balance_of_processes(
