@@ -120,8 +120,8 @@ CELLS = [
     ("sources.csv", "ABR_2011", {"year": "1012"}, "year", "before there were such statistics"),
     # shares
     ("records.csv", CATALYSTS, {"unit": "ratio", "value": "2"}, "value", "is it a percentage?"),
-    ("records.csv", "share-us-glass-ceramics-2018-usgs-end-use", {"value": "0.98", "sd": "0.03"},
-     "value", "of 2018 add up to 1.13, more than the whole"),
+    ("records.csv", "share-cn-magnets-2015-roskill", {"value": "0.98", "sd": "0.03"},
+     "value", "of 2015 add up to 1.31, more than the whole"),
     # priors
     ("priors.csv", "concentrate_CN_registered", {"sd": "0.001"}, "sd", "known to 2 %"),
     ("priors.csv", "concentrate_CN_registered", {"sd": "5"}, "sd", "not within 0.01 to 3"),
