@@ -35,7 +35,10 @@ colour_of = KindReader(
         BETWEEN: "#a07400",
         SIGNED: "#7a3b12",
     },
-    {"quota": "#8a3f8f", "zero": "#35353a", "cumulative": "#00838f", "mean": "#5b4bb0"},
+    {
+        **{"quota": "#8a3f8f", "zero": "#35353a", "cumulative": "#00838f", "mean": "#5b4bb0"},
+        **{"mean_upper": "#a35600", "mean_lower": "#5f9e3a"},
+    },
 )
 
 SEVERAL_KINDS, SEVERAL_COLOUR = "several kinds", "#c2185b"
