@@ -14,14 +14,16 @@ DRAWN = ("market", "conversion", "use")
 
 
 def columns(study: Study) -> dict[str, int]:
-    """Column of every process: how many conversions lie before it; uses stand last."""
-    column = {process.process: 0 for process in study.processes}
+    """Column of every process: how many conversions lie before it at least; uses stand last."""
     kind = {process.process: process.kind for process in study.processes}
     inner = [f for f in study.flows if kind[f.source] in DRAWN and kind[f.target] in DRAWN]
+    fed = {flow.target for flow in inner}
+    column = {process.process: len(kind) if process.process in fed else 0
+              for process in study.processes}  # fmt: skip
     for _ in column:  # as often as the longest path may be
         for flow in inner:
             step = 1 if "conversion" in (kind[flow.source], kind[flow.target]) else 0
-            column[flow.target] = max(column[flow.target], column[flow.source] + step)
+            column[flow.target] = min(column[flow.target], column[flow.source] + step)
     last = 1 + max(column[name] for name in column if kind[name] == "market")
     return {name: last if kind[name] == "use" else place for name, place in column.items()}
 

@@ -75,8 +75,8 @@ mined_A_hidden,2011,2015,cumulative,1.0,,,kt REO,1.0,0.3,survey,book,
 mined_A_hidden,2013,2013,value,90.0,,,t gross,100000,0.1,police,evil,odd
 share_hidden,2013,2013,value,0.2,,,ratio,0.2,0.2,survey,book,
 net_export_A,2013,2013,signed,-0.2,,,t REO,-200,0.3,office,decree,
-share_hidden,2012,2014,mean_upper,,,0.4,ratio,,0.2,survey,book,
-smuggled,2013,2015,mean_lower,,0.01,,kt REO,,0.3,police,news,
+share_hidden,2011,2012,mean_upper,,,0.4,ratio,,0.2,survey,book,
+smuggled,2011,2012,mean_lower,,0.01,,kt REO,,0.3,police,news,
 """),
     dtype={"note": str},
 ).fillna({"note": ""})

@@ -155,7 +155,7 @@ def test_one_inflow_jumps_and_stays(bundled: Study) -> None:
             simulated(bundled, kind, number) for kind in (WELL_SPECIFIED, "structural_break")
         )
         change = {
-            target: (values - usual.world.unknowns[target]).fillna(0.0).values
+            target: (values - usual.world.unknowns[target]).dropna("year").values
             for target, values in broken.world.unknowns.items()
         }
         [jump] = [values for values in change.values() if np.abs(values).max() > 1e-9]
@@ -178,7 +178,10 @@ def test_nothing_is_smuggled_and_nobody_says_so(bundled: Study) -> None:
 
 def test_most_records_are_missing(bundled: Study) -> None:
     made = simulated(bundled, "missing", 0)
-    assert len(made.study.records) == round(KEPT * len(bundled.records))
+    kept = round(KEPT * len(bundled.records))
+    # the last part of a table of shares goes when all its others have gone
+    parts = len({record.composition for record in bundled.records if record.composition})
+    assert kept - parts <= len(made.study.records) <= kept
 
 
 def test_a_study_that_cannot_break_so_says_it(tiny: Study) -> None:

@@ -83,7 +83,7 @@ def test_recalled_records_are_kept_on_request(
     tmp_path: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_tables(tmp_path / "sharing", **shared_tables())
-    for options, count in (([], 14), (["--recalled"], 16)):
+    for options, count in (([], 16), (["--recalled"], 18)):
         assert main(["check", str(folder), *options]) == 0
         assert f" {count} records" in capsys.readouterr().out
         out = ["--out", str(tmp_path / f"{count}.nc")]

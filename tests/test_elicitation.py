@@ -127,7 +127,7 @@ def test_lacking_statements_are_printed(folder: Path, capsys: pytest.CaptureFixt
         ("\nsalt_US,,,share,", "\nsalt_US,,,shares,", "Did you mean 'share'?"),
         ("\nbias:us_customs,,,normal,0.952,1,1.05,,factor,",
          "\nbias:us_customs,,,normal,0.952,1,1.05,,log scale,", "factor, factor of odds"),
-        ("\nroute:US:CN,,,normal,0.32,1,3.2,1.78", "\nroute:US:CN,,,normal,0.32,1,3.2,0.9",
+        ("\nroute:US:RW,,,normal,0.32,1,3.2,1.78", "\nroute:US:RW,,,normal,0.32,1,3.2,0.9",
          "0.9 is not above 1"),
         ("\nsalt_US,,,share,0.798,0.9,0.953,,share,authors,",
          "\nsalt_US,,,share,0.798,0.9,0.953,,share,,", "cell is empty"),

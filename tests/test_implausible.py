@@ -50,8 +50,7 @@ def key_of(row: dict[str, str]) -> str:
 
 def told(folder: Path, table: str, change: Callable[[Rows], object]) -> tuple[Fault, ...]:
     """Return what is told of the bundled study with one table changed."""
-    for path in BUNDLED.path.glob("*.*"):  # its files; examples of other studies lie in folders
-        shutil.copy(path, folder)
+    shutil.copytree(BUNDLED.path, folder, dirs_exist_ok=True)
     rows = rows_of(table)
     change(rows)
     with (folder / table).open("w", encoding="utf-8", newline="") as file:
@@ -67,7 +66,7 @@ def told(folder: Path, table: str, change: Callable[[Rows], object]) -> tuple[Fa
 
 
 QUOTA = "mined-cn-registered-2015-china-mining-quota-quota"
-MAGNETS = "consumed-cn-magnets-2008-china-magnet-industry"
+MAGNETS = "magnet-feed-cn-2008-china-magnet-industry"
 COMPOUNDS = "exported-cn-us-compounds-registered-2014-china-customs-exports"
 METAL = "exported-cn-us-metal-registered-2014-china-customs-exports"
 CATALYSTS = "share-world-catalysts-2020-nkiawete"
@@ -370,14 +369,17 @@ def test_the_median_of_all_priors_is_that_of_the_simulation(name: str, tmp_path:
     for quantity in study.quantities:
         expected = exact.sel(quantity=quantity.quantity).values
         found = drawn.amounts[quantity.quantity][0]
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-9)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_draws_of_the_priors_spread_as_worlds_do() -> None:
     drawn = draw_flows(DRAFT, build_context(DRAFT))
     worlds = [simulate_world(BUNDLED, seed=seed).quantities for seed in range(60)]
     names = [q.quantity for q in BUNDLED.quantities if not np.isnan(drawn.centres[q.quantity][8])]
-    logs = np.log([world.sel(quantity=names, year=2008).values for world in worlds])
+    drawn_worlds = np.array([world.sel(quantity=names, year=2008).values for world in worlds])
+    positive = np.all(drawn_worlds > 0, axis=0)  # a change of stocks may be of either sign
+    names = [name for name, kept in zip(names, positive, strict=True) if kept]
+    logs = np.log(drawn_worlds[:, positive])
     spread = np.array([drawn.spreads[name][8] for name in names])
     centre = np.array([drawn.centres[name][8] for name in names])
     assert len(names) > 80

@@ -32,7 +32,7 @@ def of_one_year(report: dict[str, object] | None) -> xr.DataTree:
         if "year" in data.dims:
             data = data.sel(year=[YEAR])
         if "record" in data.dims:
-            data = data.sel(record=KEPT)
+            data = data.sel(record=[name for name in KEPT if name in data["record"]])
         fit[name] = xr.DataTree(data)
     return fit
 

@@ -189,7 +189,7 @@ def test_parts_that_stay_are_scored_without_the_held_out_parts(
     """The table of the fit is one of the parts that stay; those held out are scored beside them."""
     study = shares_study(tmp_path, rows())
     scores = score_held_out(study, ["a_2010", "c_2010"], RUN)
-    assert list(scores.index) == ["a_2010", "c_2010"]
+    assert list(scores.records.index) == ["a_2010", "c_2010"]
     (layout,) = sampler.layouts
     kinds = dict(zip(layout.records, layout.equations.figures.kind, strict=True))
     assert [name for name in kinds if kinds[name] == CERTAIN] == ["a_2010", "b_2010", "c_2010"]

@@ -145,7 +145,7 @@ def test_bundled_study() -> None:
 TOUCHED = {
     "mines of CN": ("mined_CN",),
     "mines of US": ("mined_US",),
-    "mines of RW": ("mined_RW",),
+    "mines of RW": ("mined_RW", "shipped_RW", "refined_RW_lynas"),
     "trade of CN": ("exported_CN", "imported_CN", "mirror_CN"),
     "trade of US": ("exported_US", "imported_US"),
     "trade of RW": ("exported_CN_RW", "imported_CN_from_RW", "mirror_CN_RW"),
@@ -221,7 +221,8 @@ def test_bundled_traps_are_in_the_model() -> None:
     assert not [r for r in records if r.quantity == "apparent_consumption_US"]
     # Official output to 2009 counts part of what was mined above quota; the quota counts none.
     ends = {r.quantity: r.year for r in records if r.reporter == "china_official_output"}
-    assert ends == {"mined_CN_official": 2009}
+    assert ends == {"mined_CN_official": 2009, "mined_CN": 2010}
+    assert records["mined-cn-2010-china-official-output-lower"].kind == "lower"
     quotas = [r.year for r in records if r.reporter == "china_mining_quota"]
     assert min(quotas) == 2010
 
@@ -292,7 +293,7 @@ def test_recalled_records_are_checked_all_the_same(sharing: Path) -> None:
 def test_copies_drop_shared_priors_that_are_left_over(sharing: Path) -> None:
     """A common error goes with the last record that has it."""
     study = read_study(sharing)
-    kept = study.with_records(r for r in study.records if "copied" not in r.shared)
+    kept = study.with_records(r for r in study.records if "copied" not in r.common_errors)
     assert kept.shared == ("grade",)
     assert not kept.priors.rows("shared:copied")
     assert kept.priors.rows("shared:grade")

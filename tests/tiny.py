@@ -150,7 +150,7 @@ def shared_tables() -> dict[str, str]:
     lines = [f"{row},{more.get(row.partition(',')[0], ',,,')}" for row in rows]
     extra += (
         "\nr_at_most,mined_hidden,2014,2015,mean_upper,,,4,kt REO,,0.5,journalist,article,,,,,"
-        "\nr_at_least,made,2011,2014,mean_lower,,3,,kt REO,,0.3,survey,yearbook,,bias:uncle,,,"
+        "\nr_at_least,made,2011,2014,mean_lower,,3,,kt REO,,0.3,survey,yearbook,,bias:customs,,,"
     )
     shared = "shared:{},,,normal,{},0.2,,log scale,judgement-reporters,\n"
     priors = PRIORS + "".join(

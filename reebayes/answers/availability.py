@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TRADE, USE = "trade", "use"
+
+LINE = 100
+"""Characters in a line of the key."""
 
 SEVERAL, ABSENT, IMPOSSIBLE = "*", ".", " "
 OWN, SHARED, PRIOR_ONLY, NEITHER = "o", "+", "p", "!"
@@ -288,7 +292,8 @@ def _quantity_block(study: Study, counted: xr.Dataset) -> str:
     legend += [f"{SEVERAL} several kinds", f"{ABSENT} none", "blank: cannot exist"]
     silent = len(study.quantities) - len(rows)
     below = f"{silent} of {len(study.quantities)} quantities have no record of their own."
-    return "\n".join([title, *_chart("quantity", study.years, rows), ", ".join(legend), below])
+    key = fill(", ".join(legend), LINE, break_on_hyphens=False)
+    return "\n".join([title, *_chart("quantity", study.years, rows), key, below])
 
 
 def _number_of(study: Study, quantity: str) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from reebayes.answers.predictive import ALL
 from reebayes.conventions import RECORD, REPORTER
@@ -126,6 +125,8 @@ def held_out_check(
     HeldOutCheck
     """
     table = about.reindex(places.index).join(places[["pit_low", "pit_high", "pit"]])
+    from scipy.stats import norm  # a page that shows a finished check does without
+
     table = table.assign(z=norm.ppf(table["pit"].clip(_EDGE, 1 - _EDGE)))
     figure = np.array([kind_of(kind).is_figure for kind in table["kind"]], dtype=bool)
     reporter = table[REPORTER].to_numpy(dtype=str)

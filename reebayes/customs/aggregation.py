@@ -16,7 +16,7 @@ from reebayes.study import Study
 
 COLUMNS = (
     *("record", "quantity", "year", "year_end", "kind", "value", "low", "high", "other", "unit"),
-    *("factor", "sd", "shared", "lag", "reporter", "source", "status", "note"),
+    *("factor", "sd", "shared", "lag", "reporter", "source", "status", "composition", "note"),
 )
 """The columns of ``records.csv``, in its order."""
 

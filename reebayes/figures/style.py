@@ -36,8 +36,12 @@ colour_of = KindReader(
         SIGNED: "#7a3b12",
     },
     {
-        **{"quota": "#8a3f8f", "zero": "#35353a", "cumulative": "#00838f", "mean": "#5b4bb0"},
-        **{"mean_upper": "#a35600", "mean_lower": "#5f9e3a"},
+        "quota": "#8a3f8f",
+        "zero": "#35353a",
+        "cumulative": "#00838f",
+        "mean": "#5b4bb0",
+        "mean_upper": "#a35600",
+        "mean_lower": "#5f9e3a",
     },
 )
 

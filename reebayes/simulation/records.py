@@ -31,6 +31,7 @@ from reebayes.study.kinds import (
     SIGNED,
     SUM,
     KindReader,
+    bound_of,
     kind_of,
 )
 
@@ -379,9 +380,10 @@ def _print_exactly(record: Record, log_figure: float, position: float) -> Record
     if kind.states in (AT_MOST, AT_LEAST) and not kind.is_zero:
         bound = record.high if kind.states == AT_MOST else record.low
         assert bound is not None
-        if log_figure <= math.log(bound * record.scale):
-            return replace(record, kind="upper", low=None, high=bound)
-        return replace(record, kind="lower", low=bound, high=None)
+        side = AT_MOST if log_figure <= math.log(bound * record.scale) else AT_LEAST
+        turned = replace(record, kind=bound_of(side, kind.years).name)
+        high, low = (bound, None) if side == AT_MOST else (None, bound)
+        return replace(turned, low=low, high=high)
     if record.other is not None and record.value is not None and position < 0.5:
         swapped = replace(record, value=record.other, other=record.value)
         printed = _print_record(swapped, log_figure, position)

@@ -44,7 +44,7 @@ class Extension:
     """
 
     name: str
-    folder: Path
+    folder: Path = field(compare=False)
     at: str
     tables: tuple[tuple[str, tuple[Entry[Any], ...]], ...] = ()
     header: Settings = field(default_factory=Settings)

@@ -136,6 +136,14 @@ ESTIMATE_KINDS = tuple(kind.name for kind in RECORD_KINDS.values() if kind.of_es
 """Kinds of published estimates."""
 
 
+def bound_of(states: str, years: str) -> RecordKind:
+    """Return the kind that bounds one year, or a sum or mean of several, on one side."""
+    return next(
+        kind for kind in RECORD_KINDS.values()
+        if (kind.states, kind.years, kind.is_zero) == (states, years, False)
+    )  # fmt: skip
+
+
 def kind_of(name: str) -> RecordKind:
     """Return a kind by its name.
 

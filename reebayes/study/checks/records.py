@@ -315,11 +315,13 @@ def _check_reporters(draft: Draft) -> Iterator[Fault]:
 
 def _check_shared(draft: Draft) -> Iterator[Fault]:
     """Yield common errors without a prior: their size is known from nowhere else."""
-    targets = (entry.item.about for entry in draft.priors)
+    targets = [entry.item.about for entry in draft.priors]
     known = [target.name for target in targets if target.group == SHARED]
     if not draft.priors:
         return
-    reporters = {entry.item.reporter for entry in draft.records}
+    # one whose own records a variant leaves out still has its bias in what was made of them
+    reporters = {target.name for target in targets if target.group == BIAS}
+    reporters |= {entry.item.reporter for entry in draft.records}
     for entry in draft.records:
         for name in entry.item.other_reporters:
             if name not in reporters or name == entry.item.reporter:
