@@ -6,6 +6,7 @@ from random import Random
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -17,7 +18,8 @@ import reebayes as rb
 from reebayes.cli.main import main
 from reebayes.errors import ResultError
 from reebayes.figures.canvas import Drawing, Line, Shape
-from reebayes.figures.folding import INPUT, LOSS, STOCK
+from reebayes.figures.columns import Link
+from reebayes.figures.folding import INPUT, LOSS, STOCK, System, columns_of
 from reebayes.figures.lettering import width_of, wrapped
 from reebayes.figures.sankey import COLOURS, sankey_drawing
 from tests.fakes import FLOWS, complete, fake_fit, save_fake
@@ -256,6 +258,18 @@ def test_what_is_given_to_stock_and_taken_from_it_is_drawn() -> None:
     assert by_flow["Flow build"].x0 == pytest.approx(frame(metal).x1)
     told = " ".join(line.text for line in drawing.lines)
     assert "to Store:" in told and "from Store:" in told
+
+
+def test_of_a_circle_within_a_region_the_smallest_flow_goes_back() -> None:
+    """Scrap that is passed on, and not converted, orders no column before what is made of it."""
+    names = ["oxide", "metal", "magnets"]
+    processes = pd.DataFrame({"kind": "market", "region": "A"}, index=names)
+    paths = [("reduced", "made"), ("sold",), ("scrap",)]
+    ends = [("oxide", "metal", 54.0), ("metal", "magnets", 35.0), ("magnets", "oxide", 9.0)]
+    system = System(names, processes, paths, [], {})
+    links = [Link(begin, end, size, size) for begin, end, size in ends]
+    column = columns_of(system, links)
+    assert column["oxide"] < column["metal"] < column["magnets"]
 
 
 def test_recycling_runs_back_below_or_above_the_boxes_between() -> None:

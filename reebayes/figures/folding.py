@@ -225,11 +225,13 @@ def columns_of(system: System, links: Sequence[Link]) -> dict[str, int]:
             trade[link.source].add(link.target)
     steps: dict[tuple[str, str], int] = {}
     onward: dict[str, set[str]] = defaultdict(set)
-    for number in sorted(converted, key=lambda n: (converted[n], -links[n].end)):
+    abroad = [region[link.source] != region[link.target] for link in links]
+    # Trade first, then the largest: of a circle within a region the smallest goes back.
+    passed = {number: done or not abroad[number] for number, done in converted.items()}
+    for number in sorted(converted, key=lambda n: (passed[n], -links[n].end)):
         link = links[number]
-        abroad = region[link.source] != region[link.target]
         there = not converted[number] and link.source in _reachable(link.target, trade)
-        mutual = abroad and there
+        mutual = abroad[number] and there
         # A step that would close a circle (recycling) is drawn, but cannot order the columns.
         if link.source not in _reachable(link.target, onward):
             onward[link.source].add(link.target)
