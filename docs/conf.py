@@ -24,7 +24,12 @@ html_theme = "furo"
 html_title = f"reebayes {release}"
 html_copy_source = False
 exclude_patterns = ["_build", "predicted_table.md", "priors_tables.md", "speed_tables.md"]
-exclude_patterns += ["claims_tables.md", "indicators_tables.md", "origins_tables.md"]
+exclude_patterns += [
+    "claims_tables.md",
+    "indicators_tables.md",
+    "origins_tables.md",
+    "scenarios_tables.md",
+]
 exclude_patterns += ["comparison_tables.md", "held_out_tables.md"]
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
