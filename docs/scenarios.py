@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import reebayes as rb
-from reebayes.wording import format_band
+from reebayes.wording import format_band, format_value
 
 HERE = Path(__file__).parent
 
@@ -66,7 +66,7 @@ def by_region(scenarios: Mapping[str, xr.DataTree]) -> str:
     names = ["use", *(f"use_{region}" for region in REGIONS)]
     found = {name: uses(scenarios[name]) for name in BY_REGION}
     was = found[BY_REGION[0]]["factual"]
-    rows = [["as it was", *(f"{was[name]:.3g}" for name in names)]]
+    rows = [["as it was", *(format_value(was[name]) for name in names)]]
     rows += [[f"`{name}`", *(difference(effect, use) for use in names)]
              for name, effect in found.items()]  # fmt: skip
     return table(("scenario", f"use in {YEAR}", *REGIONS.values()), rows)

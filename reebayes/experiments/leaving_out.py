@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from reebayes.answers.leave_one_out import LeftOut, influence, pulls
 from reebayes.answers.montecarlo import mean_error, weighted_shifts
@@ -25,8 +24,7 @@ from reebayes.study import Study
 
 if TYPE_CHECKING:
     from reebayes.experiments.refits import Refit, RefitSettings
-
-type Floats = NDArray[np.float64]
+    from reebayes.model.unknowns import Floats
 
 
 def leave_out(

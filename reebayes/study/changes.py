@@ -33,16 +33,11 @@ def changed(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
 def unheard(before: Iterable[Record], after: Iterable[Record]) -> set[str]:
     """Return the prior targets of reporters and common errors that have no record left."""
     before, after = list(before), list(after)
-    gone = _heard(before) - _heard(after)
+    gone = {name for record in before for name in record.reporters}
+    gone -= {name for record in after for name in record.reporters}
     unshared = {name for record in before for name in record.common_errors}
     unshared -= {name for record in after for name in record.common_errors}
     return {*targets_in(BIAS, gone), *targets_in(NOISE, gone), *targets_in(SHARED, unshared)}
-
-
-def _heard(records: Iterable[Record]) -> set[str]:
-    """Return the reporters whose bias some record holds."""
-    named = {name for record in records for name in record.other_reporters}
-    return named | {record.reporter for record in records}
 
 
 def verified_additions(draft: Draft) -> tuple[Extension, ...]:

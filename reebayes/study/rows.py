@@ -185,6 +185,11 @@ class Record:
         return self._common_in(SHARED)
 
     @property
+    def reporters(self) -> tuple[str, ...]:
+        """Everyone whose bias is in the record, its own reporter first."""
+        return (self.reporter, *self.other_reporters)
+
+    @property
     def other_reporters(self) -> tuple[str, ...]:
         """Reporters whose bias is in the record beside that of its own."""
         return self._common_in(BIAS)

@@ -122,8 +122,7 @@ class Study:
     @property
     def reporters(self) -> tuple[str, ...]:
         """Everyone who reports a record, or whose bias is in one, sorted."""
-        named = {name for record in self.records for name in record.other_reporters}
-        return tuple(sorted(named | {record.reporter for record in self.records}))
+        return tuple(sorted({name for record in self.records for name in record.reporters}))
 
     @property
     def headline(self) -> tuple[str, ...]:

@@ -61,8 +61,7 @@ class Believed:
 def check_priors(draft: Draft, context: Context) -> Iterator[Fault]:
     """Yield the faults of priors."""
     rows = _rows_by_target(draft, context)
-    reporters = frozenset(entry.item.reporter for entry in draft.records if entry.item.reporter)
-    reporters |= {name for entry in draft.records for name in entry.item.other_reporters}
+    reporters = frozenset(name for entry in draft.records for name in entry.item.reporters if name)
     shared = frozenset(name for entry in draft.records for name in entry.item.common_errors)
     believed = Believed(context, rows, reporters, shared, draft.header.unit, draft.header.years)
     sources = [entry.item.source for entry in draft.sources]
