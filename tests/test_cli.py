@@ -355,7 +355,7 @@ def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: N
         found.attrs |= {name: given[name] for name in ("seed", "draws", "tune", "chains")}
         return open_fit(save_fit(found, given["out"]))
 
-    def score(study: Study, held: list[str], run: object) -> HeldOut:
+    def score(study: Study, held: list[str], run: object, starts: object) -> HeldOut:
         return held_out(held, -1.0 - 0.1 * len(study.name))
 
     monkeypatch.setattr(refits, "fit", fit)

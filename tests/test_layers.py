@@ -106,7 +106,7 @@ ORDER = {
         *("folding", "sankey", "tornado", "panels"),
     ),
     "experiments": (
-        *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
+        *("prior_answers", "cases", "progress", "workers", "engine", "refits", "runs", "studies"),
         *("sensitivities", "budgets", "conflicts", "overview", "leaving_out", "reported"),
         *("calibration.datasets", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import xarray as xr
 import reebayes.experiments.runs as refits
 from reebayes.answers.scores import record_scores
 from reebayes.errors import FitError, ResultError
+from reebayes.experiments.refits import Starts
 from reebayes.experiments.runs import (
     RunStore,
     folds_at_random,
@@ -32,6 +34,7 @@ from reebayes.inference.sampling import Run
 from reebayes.model.kernels import CERTAIN
 from reebayes.model.layout import Layout, lay_out
 from reebayes.results.fitfile import open_fit, save_fit
+from reebayes.results.reading import contents_of
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
 from tests.shares import rows, shares_study
@@ -218,6 +221,61 @@ def test_a_refit_that_fails_at_every_try_has_no_score(tiny_study: Path, sampler:
     assert sorted(set(accepts)) == accepts
 
 
+STARTS = Starts((), np.empty((0, 0)))
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_a_refit_near_a_fit_is_short_unless_it_predicts_badly(
+    tiny_study: Path, sampler: Sampler, monkeypatch: pytest.MonkeyPatch, bad: int
+) -> None:
+    """It is asked of the held-out records alone, twice; then it is as long as without a fit."""
+    asked: list[list[str]] = []
+    near: list[Starts] = []
+
+    def figures(answers: dict[str, Any], stats: object, gate: object) -> dict[str, float]:
+        asked.append(list(answers))
+        rhat = 1.03 if len(asked) <= bad else 1.01
+        return {"rhat": rhat, "ess": 400, "divergences": 0, "bfmi": 1.0, "saturated": 0.0}
+
+    monkeypatch.setattr(refits, "gate_figures", figures)
+    monkeypatch.setattr(refits, "coordinates", lambda layout, starts, *_: near.append(starts))
+    found = score_held_out(read_study(tiny_study), ["r_value", "r_range"], RUN, STARTS)
+    assert near == [STARTS]
+    assert asked == [["r_value", "r_range"]] * min(bad + 1, 2)
+    assert [run.draws for run in sampler.runs] == [500] * min(bad + 1, 2) + [RUN.draws] * (bad == 2)
+    assert list(found.records.index) == ["r_value", "r_range"]
+    for layout in sampler.layouts:
+        kinds = dict(zip(layout.records, layout.equations.figures.kind, strict=True))
+        assert kinds["r_value"] == kinds["r_range"] == CERTAIN
+
+
+def test_folds_start_from_the_fit_of_their_variant_if_it_converged(
+    tmp_path: Path, sampler: Sampler, made: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+    study = study_with(tmp_path / "study")
+    variants = variants_of(study, ["quiet"])
+    shop = store(tmp_path / "out")
+    shop.fit({"base": study})
+
+    def score(study: Study, held: Any, run: Run, starts: Any) -> Any:
+        given[study.name] = starts
+        return score_held_out(study, held, run)
+
+    monkeypatch.setattr(refits, "score_held_out", score)
+    shop.score(variants, {"one": ["r_value"]})
+    fit = shop.fit({"base": study})["base"]
+    latents = fit["posterior"]["latents"]
+    assert given["Tiny: no journalist"] is None
+    assert given["Tiny"].names == tuple(latents["latent"].values)
+    # a fit of another seed is not the one whose folds these are
+    given.clear()
+    (tmp_path / "other").mkdir()
+    shop.fit({"base": study}).paths["base"].rename(tmp_path / "other" / "base.nc")
+    store(tmp_path / "other", replace(RUN, seed=6)).score({"base": study}, {"one": ["r_value"]})
+    assert given["Tiny"] is None
+
+
 def test_by_force_a_failed_fold_is_told_and_left_out(tmp_path: Path, sampler: Sampler) -> None:
     sampler.converged = False
     told: list[str] = []
@@ -314,9 +372,11 @@ def test_progress_is_told(tmp_path: Path, made: Counter[str]) -> None:
 def test_a_refit_agrees_with_importance_sampling_where_that_is_trusted(tiny_study: Path) -> None:
     """Leave a record out in earnest, and by reweighting the draws that saw it."""
     study = read_study(tiny_study)
-    scores = record_scores(sampling.fit(study, seed=1, draws=1000, progress=False))
+    near = sampling.fit(study, seed=1, draws=1000, progress=False)
+    scores = record_scores(near)
     trusted = scores[scores["trusted"] & (scores["elpd"] < -0.1)]
     held = trusted["pareto_k"].idxmin()
     run = Run(seed=2, draws=1000, tune=250, chains=4, progress=False)
-    exact = score_held_out(study, [held], run).records
-    assert exact["elpd"].item() == pytest.approx(trusted.loc[held, "elpd"], abs=0.1)
+    for starts in (None, Starts.of(contents_of(near))):
+        exact = score_held_out(study, [held], run, starts).records
+        assert exact["elpd"].item() == pytest.approx(trusted.loc[held, "elpd"], abs=0.1)

@@ -47,6 +47,7 @@ _START = 400
 """Draws of the related fit over which the coordinates are laid."""
 
 _DRAWS = "draws/"
+_FIGURES = ("rhat", "ess", "divergences", "bfmi", "saturated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +136,7 @@ class Refit:
     @property
     def passed(self) -> bool:
         """Whether it may be cited."""
-        return bool(
-            self.rhat <= self.gate.rhat_max and self.ess >= self.gate.ess_min
-            and not self.divergences and self.bfmi >= GATE["bfmi_min"][1]
-            and self.saturated < GATE["saturated_fraction"][1]
-        )  # fmt: skip
+        return passes({name: getattr(self, name) for name in _FIGURES}, self.gate)
 
     @property
     def verdict(self) -> str:
@@ -264,7 +261,7 @@ def refit(
         arrays: dict[str, Any] = {f"{_DRAWS}{name}": values for name, values in yearly.items()}
         arrays |= gate_figures(_answers(yearly, years, study.years), stats, settings.gate)
         arrays["attempts"] = 1 + second
-        if _refit_of(Outcome(arrays, 0.0), years, study.years, settings.gate).passed:
+        if passes(arrays, settings.gate):
             break
     return arrays
 
@@ -325,6 +322,15 @@ def gate_figures(answers: Mapping[str, Floats], stats: xr.Dataset, gate: Gate) -
         "bfmi": float(bfmi(stats["energy"].transpose("chain", "draw").values).min()),
         "saturated": float(stats["maxdepth_reached"].mean()),
     }
+
+
+def passes(figures: Mapping[str, Any], gate: Gate) -> bool:
+    """Return whether `gate_figures` are good enough."""
+    return bool(
+        figures["rhat"] <= gate.rhat_max and figures["ess"] >= gate.ess_min
+        and not figures["divergences"] and figures["bfmi"] >= GATE["bfmi_min"][1]
+        and figures["saturated"] < GATE["saturated_fraction"][1]
+    )  # fmt: skip
 
 
 def _refit_of(

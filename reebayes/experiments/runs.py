@@ -19,6 +19,13 @@ from reebayes.conventions import POSTERIOR, RECORD
 from reebayes.errors import FitError, ResultError
 from reebayes.experiments.cases import Arrays, Case
 from reebayes.experiments.engine import run_cases
+from reebayes.experiments.refits import (
+    RefitSettings,
+    Starts,
+    coordinates,
+    gate_figures,
+    passes,
+)
 from reebayes.inference.convergence import diagnose
 from reebayes.inference.datatree import draws_dataset, log_likelihood
 from reebayes.inference.pit import HIGH, LOW, PIT, REPLICATED, transforms
@@ -27,6 +34,7 @@ from reebayes.model.kernels import CERTAIN
 from reebayes.model.layout import Layout, lay_out
 from reebayes.provenance import asked_for, digest_of, is_asked_for
 from reebayes.results.fitfile import fit_attributes, open_fit
+from reebayes.results.reading import contents_of
 from reebayes.study import Record, Study
 
 BASE = "base"
@@ -36,8 +44,8 @@ type Folds = Mapping[str, Sequence[str]]
 """Names of folds, and the records that each leaves out."""
 
 TRIES = 3
-"""How often a refit without records is sampled before it counts as failed: one lost fold is lost to
-all variants."""
+"""How often a refit without records is sampled, as long as a fit, before it counts as failed: one
+lost fold is lost to all variants."""
 
 _COLUMNS = ("elpd", LOW, HIGH, PIT)
 
@@ -131,6 +139,8 @@ class RunStore:
     ) -> dict[str, HeldOut]:
         """Score records under refits that leave out one fold at a time, by variant.
 
+        Each starts from the fit of its variant where `fit` has made it.
+
         Parameters
         ----------
         variants : mapping of name to Study
@@ -166,13 +176,23 @@ class RunStore:
 
     def _without_folds(self, name: str, study: Study, folds: Folds) -> Iterator[Case]:
         known = set(study.records.names)
+        near, starts = self._start(name, study)
         for fold, records in folds.items():
             held = [record for record in records if record in known]
             if held:
-                asked = self._asked(study, held=sorted(held), variant=name)
+                asked = self._asked(study, held=sorted(held), variant=name, near=near)
                 place = f"{name}-{digest_of(asked)}"
-                arguments = (study, held, self.run)
+                arguments = (study, held, self.run, starts)
                 yield Case(f"{name} without {fold}", asked, held_out_scores, arguments, place)
+
+    def _start(self, name: str, study: Study) -> tuple[str | None, Starts | None]:
+        """Digest and draws of the fit of a variant, if there is one to start from."""
+        path = self.folder / f"{name}.nc"
+        found = fit_attributes(path)
+        if found.get("converged") != "yes" or not is_asked_for(found, self._asked(study)):
+            return None, None
+        with open_fit(path) as near:
+            return str(found.get("digest")), Starts.of(contents_of(near))
 
     def _asked(self, study: Study, **other: Any) -> dict[str, Any]:
         return asked_for(study.hash, **self._settings(), **other)
@@ -248,10 +268,10 @@ def future_fold(records: Sequence[Record], year: int) -> dict[str, list[str]]:
 
 
 def held_out_scores(
-    study: Study, held: Sequence[str], run: Run, *, cores: int | None
+    study: Study, held: Sequence[str], run: Run, starts: Starts | None, *, cores: int | None
 ) -> dict[str, Any]:
     """Do `score_held_out` as the work of a case."""
-    return score_held_out(study, held, replace(run, progress=False, cores=cores)).arrays
+    return score_held_out(study, held, replace(run, progress=False, cores=cores), starts).arrays
 
 
 def _together(parts: Sequence[HeldOut]) -> HeldOut:
@@ -265,7 +285,9 @@ def _together(parts: Sequence[HeldOut]) -> HeldOut:
     )
 
 
-def score_held_out(study: Study, held: Sequence[str], run: Run) -> HeldOut:
+def score_held_out(
+    study: Study, held: Sequence[str], run: Run, starts: Starts | None = None
+) -> HeldOut:
     """Fit a study as if some records had never been published, and score them.
 
     Parameters
@@ -278,6 +300,9 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> HeldOut:
     run : Run
         Settings of the sampler. If the fit does not converge it is sampled again, up to `TRIES`
         times in all, each with smaller steps and another seed.
+    starts : Starts, optional
+        Draws of a fit that saw the records. A short refit in coordinates over them is tried first,
+        twice; it counts if what it predicts of the records passes the gate of short refits.
 
     Returns
     -------
@@ -294,7 +319,7 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> HeldOut:
     layout = lay_out(study, last=frozenset(held))
     kind = layout.equations.figures.kind.copy()
     at = np.flatnonzero(np.isin(layout.records, list(held)) & (kind != CERTAIN))
-    draws = _draws_without(layout, at, study.unit, run)
+    draws = _draws_without(layout, at, study.unit, run, starts)
     size = (draws["location"][..., 0].size, at.size)
     terms = log_likelihood(layout, draws)[..., at].reshape(size)
     figures = layout.equations.figures
@@ -307,13 +332,17 @@ def score_held_out(study: Study, held: Sequence[str], run: Run) -> HeldOut:
     return HeldOut(pd.DataFrame(columns, index=names), places[REPLICATED])
 
 
-def _draws_without(layout: Layout, at: np.ndarray, unit: str, run: Run) -> dict[str, np.ndarray]:
+def _draws_without(
+    layout: Layout, at: np.ndarray, unit: str, run: Run, starts: Starts | None
+) -> dict[str, np.ndarray]:
     """Draws that did not see the records at some positions."""
     kind = layout.equations.figures.kind.copy()
     kind[at] = CERTAIN
     equations = layout.equations
     silent = equations._replace(figures=equations.figures._replace(kind=kind))
     without = replace(layout, equations=silent)
+    if starts is not None and (soon := _soon(without, at, run, starts)):
+        return soon
     whitening = find_coordinates(without, seed=run.seed, cores=run.cores)
     for _ in range(TRIES):
         draws, stats = draw(without, run, whitening)
@@ -323,3 +352,20 @@ def _draws_without(layout: Layout, at: np.ndarray, unit: str, run: Run) -> dict[
         run = run.second
     message = f"The fit without {len(at)} records failed {TRIES} times: {verdict['verdict']}"
     raise FitError(message)
+
+
+def _soon(
+    without: Layout, at: np.ndarray, run: Run, starts: Starts
+) -> dict[str, np.ndarray] | None:
+    """Draws of a short refit, if one of two tries predicts the records well enough."""
+    settings = RefitSettings(chains=run.chains)
+    whitening = coordinates(without, starts, run.seed, run.cores)
+    for second in (False, True):
+        brief = settings.run(run.seed, second=second, cores=run.cores)
+        draws, stats = draw(without, brief, whitening)
+        asked = {
+            name: draws["location"][..., n] for n, name in enumerate(without.records) if n in at
+        }
+        if passes(gate_figures(asked, stats, settings.gate), settings.gate):
+            return draws
+    return None
