@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -53,11 +55,14 @@ records.loc[records["quantity"] == "mined_CN_official", columns].head(12)
 # This takes a few minutes on two cores. The same seed gives the same numbers. The verdict of the
 # convergence gate travels with the fit; a fit that fails it should not be read any further.
 
-# %%
-fit = rb.fit(study, seed=2022)
-fit.attrs["verdict"]
+# %% tags=["parameters"]
+settings = {"seed": 2022}
 
 # %%
+fit = rb.fit(study, **settings)
+fit.attrs["verdict"]
+
+# %% tags=["whole"]
 assert fit.attrs["converged"] == "yes"
 
 # %% [markdown]

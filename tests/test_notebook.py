@@ -15,13 +15,19 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 
 SHORT = {
+    "first_fit": """\
+settings = {"seed": 2022, "draws": 100, "tune": 100, "chains": 2, "progress": False}
+""",
     "sensitivity": """\
 study = rb.read_study("tiny")
 answer, flow = "made", "metal"
 settings = {"draws": 150, "tune": 150, "chains": 2, "progress": False}
 """,
 }
-"""What stands in the cell of parameters of a notebook that runs on a small study here."""
+"""What stands in the cell of parameters of a notebook that runs on a small study here, or briefly.
+
+Cells that ask for a fit of full length, tagged ``whole``, are left out then.
+"""
 
 
 def _cells(path: Path) -> list[tuple[str, str]]:
@@ -54,21 +60,34 @@ def test_notebook_that_fits_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run(ROOT / "notebooks" / "first_fit.py", tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
+def test_notebook_that_fits_runs_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(ROOT / "notebooks" / "first_fit.py", tmp_path, monkeypatch, short=False)
+
+
 @pytest.mark.slow_ci
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
 def test_notebook_of_a_small_study_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(ROOT / "notebooks" / "sensitivity.py", tmp_path, monkeypatch)
 
 
-def run(script: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def run(
+    script: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *, short: bool = True
+) -> None:
     """Run every cell of a notebook in a folder."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     notebook = jupytext.read(script)
-    if short := SHORT.get(script.stem):
+    if short and (given := SHORT.get(script.stem)):
         write_tables(folder / "tiny")
-        (cell,) = (c for c in notebook.cells if "parameters" in c.metadata.get("tags", ()))
-        cell.source = short
+        (cell,) = (c for c in notebook.cells if "parameters" in _tags(c))
+        cell.source = given
+        notebook.cells = [c for c in notebook.cells if "whole" not in _tags(c)]
     client = NotebookClient(
         notebook,
         timeout=1800,
