@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from reebayes.errors import Fault, StudyError
 from reebayes.study.changes import changed, check_variants
+from reebayes.study.checks.assays import check_assays, check_materials, check_published_elements
 from reebayes.study.checks.compositions import check_compositions
 from reebayes.study.checks.context import (
     Context,
@@ -72,6 +73,9 @@ def _check_tables(draft: Draft, context: Context) -> list[Fault]:
     faults += check_published(draft, context)
     faults += check_indicators(draft, context)
     faults += check_published_indicators(draft)
+    faults += check_assays(draft)
+    faults += check_materials(draft, context)
+    faults += check_published_elements(draft, context)
     return faults
 
 
@@ -197,6 +201,7 @@ def _check_keys(draft: Draft) -> Iterator[Fault]:
     yield from _check_once("published_estimates.csv", draft.published, "name")
     yield from _check_once("published_indicators.csv", draft.published_indicators, "name")
     yield from _check_once("catalogue.csv", draft.labels, "quantity")
+    yield from _check_once("published_elements.csv", draft.published_elements, "name")
 
 
 def _check_once(table: str, entries: Sequence[Entry[Any]], key: str) -> Iterator[Fault]:
