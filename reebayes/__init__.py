@@ -25,6 +25,11 @@ Indicators and origins
     its quota, and what no register counts. `origins` and `destinations` trace content through the
     flows, `reliance` sets direct imports beside what was traced, and `origin_bounds` tells what
     holds if nothing is mixed.
+Elements
+    An `Assay` says what an ore or a good holds, and a `Material` of which of them a flow is;
+    `elements` carries that along the flows, `element_balance` sets supply beside what applications
+    are made of, and `beside_elements` sets figures that others printed (`PublishedElement`) beside
+    it.
 Tests of the model
     `predictive_check` runs a posterior predictive check; `compare` scores fits of several variants
     by held-out log predictive density, and `read_comparison` opens what ``reebayes compare``

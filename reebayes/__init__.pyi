@@ -1,5 +1,8 @@
 from .answers.availability import catalogue as catalogue
 from .answers.availability import coverage as coverage
+from .answers.contained import beside_elements as beside_elements
+from .answers.contained import element_balance as element_balance
+from .answers.contained import elements as elements
 from .answers.contraction import learnt as learnt
 from .answers.indices import beside_indicators as beside_indicators
 from .answers.indices import indicators as indicators
@@ -66,11 +69,14 @@ from .results.summaries import cumulative as cumulative
 from .results.summaries import probability_above as probability_above
 from .simulation.records import simulate_records as simulate_records
 from .simulation.worlds import simulate_world as simulate_world
+from .study import Assay as Assay
 from .study import Estimate as Estimate
 from .study import Flow as Flow
 from .study import Indicator as Indicator
+from .study import Material as Material
 from .study import Prior as Prior
 from .study import Process as Process
+from .study import PublishedElement as PublishedElement
 from .study import PublishedIndicator as PublishedIndicator
 from .study import Quantity as Quantity
 from .study import Record as Record

@@ -26,12 +26,15 @@ from reebayes.study.hashing import SHOWN_ONLY
 from reebayes.study.header.frozen import Settings
 from reebayes.study.rows import Label
 from reebayes.study.schema import (
+    ASSAYS,
     CATALOGUE,
     ESTIMATES,
     FLOWS,
     INDICATORS,
+    MATERIALS,
     PRIORS,
     PROCESSES,
+    PUBLISHED_ELEMENTS,
     PUBLISHED_INDICATORS,
     RECORDS,
     SOURCES,
@@ -51,6 +54,9 @@ TABLES = {
     "indicators": INDICATORS,
     "published_indicators": PUBLISHED_INDICATORS,
     "labels": CATALOGUE,
+    "assays": ASSAYS,
+    "materials": MATERIALS,
+    "published_elements": PUBLISHED_ELEMENTS,
 }
 ESTIMATE = """\
 name,quantity,year,year_end,kind,value,low,high,unit,source,note,why

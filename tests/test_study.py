@@ -169,6 +169,8 @@ def test_bundled_records_are_many_and_from_named_sources() -> None:
     tables = (everything.records, everything.priors, everything.published)
     used = {row.source for table in tables for row in table}
     used |= {row.source for row in everything.published_indicators}
+    told = (everything.assays, everything.materials, everything.published_elements)
+    used |= {row.source for table in told for row in table}
     used |= {row.reference for row in everything.indicators if row.reference}
     for name in ("hs_codes.csv", "unit_values.csv"):
         with (everything.path / name).open(encoding="utf-8") as rows:

@@ -255,7 +255,7 @@ def beside_indicators(
             **{key: getattr(item, key) for key in ("year", "year_end", "unit", "kind")},
             **{key: _figure(getattr(item, key)) for key in ("value", "low", "high")},
             **{key: float(band[key]) for key in ("median", "lower", "upper")},
-            "p": float(_agrees_of(item.kind)(draws.values, low, high)),
+            "p": float(agrees_of(item.kind)(draws.values, low, high)),
             "inside": bool(low <= float(band["upper"]) and high >= float(band["lower"])),
             "informed": item.source in evidence,
             **{key: getattr(item, key) for key in ("source", "definition", "note")},
@@ -263,7 +263,7 @@ def beside_indicators(
     return pd.DataFrame(rows, columns=None if rows else ["name"]).set_index("name")
 
 
-_agrees_of: KindReader[Callable[[Draws, float, float], Any]] = KindReader(
+agrees_of: KindReader[Callable[[Draws, float, float], Any]] = KindReader(
     "probability of what a published indicator states",
     {
         FIGURE: lambda draws, low, high: (draws >= low).mean(),

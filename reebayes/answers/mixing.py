@@ -76,6 +76,11 @@ class System:
         return cls._made(contents, found, labels if by == BY_SOURCE else {})
 
     @classmethod
+    def stopping(cls, contents: Contents, stops: Mapping[str, str]) -> System:
+        """Any flows as origins, by the names that they are to have."""
+        return cls._made(contents, stops, {})
+
+    @classmethod
     def borders(cls, contents: Contents, region: str) -> System:
         """What crosses the border of a region as origins, by where it comes from."""
         table, processes = contents.flows, contents.processes

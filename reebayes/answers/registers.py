@@ -159,7 +159,7 @@ def _hidden_flows(
     contents: Contents, stage: str, refined: str | None
 ) -> dict[str, tuple[list[str], list[str]]]:
     """Unregistered flows of a stage, and all of its flows, by region with any unregistered."""
-    made = _mined(contents) if stage == "mining" else _refined(contents, refined)
+    made = mine_output(contents) if stage == "mining" else refinery_output(contents, refined)
     registered = contents.flows["registered"].astype(bool)
     found = {}
     for region in (WORLD, *sorted({region for region in made.values() if region})):
@@ -231,7 +231,7 @@ def refined_product(contents: Contents, refined: str | None) -> str:
     return product
 
 
-def _mined(contents: Contents) -> dict[str, str]:
+def mine_output(contents: Contents) -> dict[str, str]:
     """Flows that mines put out, or that come straight out of the ground, by region."""
     table, processes = contents.flows, contents.processes
     kinds, regions = processes["kind"], processes["region"]
@@ -250,7 +250,7 @@ def _mined(contents: Contents) -> dict[str, str]:
     return found
 
 
-def _refined(contents: Contents, refined: str | None) -> dict[str, str]:
+def refinery_output(contents: Contents, refined: str | None) -> dict[str, str]:
     """Flows that refineries put out, by region."""
     product = refined_product(contents, refined)
     table, processes = contents.flows, contents.processes

@@ -236,8 +236,8 @@ def origin_bounds(
     contents = contents_of(fit)
     system = System.of(contents, by, refined)
     require_known([origin], system.names, ORIGIN)
-    weights = _weights(contents, at, "target")
-    flows, _ = _flow_draws(contents, POSTERIOR, years if years is not None else _all(contents))
+    weights = weights_at(contents, at, "target")
+    flows, _ = flow_draws(contents, POSTERIOR, years if years is not None else _all(contents))
     every = flows.reshape(-1, *flows.shape[2:])
     chosen = np.unique(np.linspace(0, len(every) - 1, draws).round().astype(int))
     programme = Programme.of(system, weights, system.names.index(origin))
@@ -261,7 +261,7 @@ def origin_bounds(
 # --- what is traced -------------------------------------------------------------------------------
 
 
-def _weights(contents: Contents, place: str, end: str) -> dict[str, float]:
+def weights_at(contents: Contents, place: str, end: str) -> dict[str, float]:
     """Flows that a place stands for: a flow, those of a quantity, or those at a process."""
     if place in contents.flows.index:
         return {place: 1.0}
@@ -292,7 +292,7 @@ def _traced(
     *,
     amounts: bool,
 ) -> xr.DataArray:
-    weights = _weights(contents, place, "target" if dim == ORIGIN else "source")
+    weights = weights_at(contents, place, "target" if dim == ORIGIN else "source")
     found = _mixed(contents, system, weights, dim, years, group, amounts=amounts)
     what = "amount" if amounts else "share"
     return found.assign_attrs(long_name=f"{what} by {dim} of {place}")
@@ -309,7 +309,7 @@ def _mixed(
     amounts: bool,
 ) -> xr.DataArray:
     """Shares or amounts by origin of a weighted sum of flows."""
-    flows, known = _flow_draws(contents, group, years)
+    flows, known = flow_draws(contents, group, years)
     found = system.amounts(flows.reshape(-1, flows.shape[-1]), weights)
     found = found.reshape(*flows.shape[:-1], -1)
     unit = contents.unit
@@ -336,7 +336,7 @@ def _all(contents: Contents) -> tuple[int, int]:
     return contents.years[0], contents.years[-1]
 
 
-def _flow_draws(contents: Contents, group: str, years: Span) -> tuple[Floats, list[int]]:
+def flow_draws(contents: Contents, group: str, years: Span) -> tuple[Floats, list[int]]:
     """Draws (chain, draw, year, flow) of all flows in some years, and these years."""
     known = contents.years
     first, last = (years, years) if isinstance(years, int) else years or _all(contents)

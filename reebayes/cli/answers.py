@@ -59,7 +59,7 @@ def indicators(
         contents = contents_of(fit)
         study = study_as_now(data, extensions) or study_of(contents)
         found = indices.indicators(
-            contents, list(names) or None, convention, years=_span(years), study=study
+            contents, list(names) or None, convention, years=span_of(years), study=study
         )
         table = indices.indicator_table(found)
         shown = contents.report.get("table_years") or contents.years[:: -(-23 // SHOWN)]
@@ -70,7 +70,7 @@ def indicators(
             say(_published_text(beside))
     if folder is not None:
         tables = {"indicators": table, "published_indicators": beside.reset_index()}
-        _write(folder, tables)
+        write_tables(folder, tables)
     return DONE
 
 
@@ -132,7 +132,7 @@ def origins(
     folder = named_folder(out) if out else None
     with closing(opened(file, verify=verify)) as kept:
         fit = _as_now(kept, data, extensions)
-        span = _span(years)
+        span = span_of(years)
         found = tracing.origins(fit, at, by, years=span, amounts=amounts, refined=refined)
         table = bands(found).to_dataframe().reset_index()
         shown = list(contents_of(fit).years) if span is None else None
@@ -146,7 +146,7 @@ def origins(
             tables["bounds"] = least.to_dataframe().reset_index()
             say(_bounds_text(tables["bounds"], bounds, at))
     if folder is not None:
-        _write(folder, tables)
+        write_tables(folder, tables)
     return DONE
 
 
@@ -188,20 +188,23 @@ def _as_now(fit: DataTree, data: Path | None, extensions: Sequence[str]) -> Data
     return fit if study is None else redescribed(fit, study)
 
 
-def _span(years: Sequence[int] | None) -> Span:
+def span_of(years: Sequence[int] | None) -> Span:
+    """Return the years that were typed, as answers take them."""
     if not years:
         return None
     return years[0] if len(years) == 1 else (years[0], years[1])
 
 
-def _add_years(parser: argparse.ArgumentParser) -> None:
+def add_years(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names years."""
     parser.add_argument(
         "--years", type=year_span, metavar="Y[-Y]",
         help="one year, or several taken together (default: every year by itself)",
     )  # fmt: skip
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a study as it is now."""
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
         help="take indicators and [report] from the study as it is now (default: as fitted)",
@@ -209,11 +212,13 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     add_with(parser)
 
 
-def _add_out(parser: argparse.ArgumentParser) -> None:
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names a directory for tables."""
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the whole tables there")
 
 
-def _write(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write tables as CSV files, and say where."""
     from reebayes.files import make_folder, sole_writer
     from reebayes.reporting.spreadsheets import write_csv
 
@@ -239,9 +244,9 @@ def _add_indicators(commands: Commands) -> None:
         help="usgs: stocks count, a net exporter has 0; eu: without stocks; physical: a net "
         "exporter is below 0 (default: usgs)",
     )  # fmt: skip
-    _add_years(parser)
-    _add_data(parser)
-    _add_out(parser)
+    add_years(parser)
+    add_data(parser)
+    add_out(parser)
 
 
 def _add_origins(commands: Commands) -> None:
@@ -259,7 +264,7 @@ def _add_origins(commands: Commands) -> None:
         "--by", choices=("source", "region", "registered", "refined_in"), default="source",
         help="how origins are told apart (default: source)",
     )  # fmt: skip
-    _add_years(parser)
+    add_years(parser)
     parser.add_argument("--amounts", action="store_true", help="amounts in place of shares")
     parser.add_argument(
         "--bounds", metavar="ORIGIN", help="bound the share of this origin without mixing"
@@ -273,5 +278,5 @@ def _add_origins(commands: Commands) -> None:
         metavar="PRODUCT",
         help="product whose making is refining (default: the study's)",
     )
-    _add_data(parser)
-    _add_out(parser)
+    add_data(parser)
+    add_out(parser)

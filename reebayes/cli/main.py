@@ -10,6 +10,7 @@ from typing import TextIO
 
 from reebayes.cli import (
     answers,
+    contained,
     experiments,
     figures,
     fits,
@@ -33,7 +34,10 @@ from reebayes.provenance import package_version
 # As the help lists them.
 COMMANDS = {
     name: add
-    for group in (fits, studies, readers, figures, answers, sensitivities, scenarios, experiments)
+    for group in (
+        *(fits, studies, readers, figures, answers, contained),
+        *(sensitivities, scenarios, experiments),
+    )
     for name, add in group.adders().items()
 }
 

@@ -12,12 +12,15 @@ from reebayes.study.header.settings import TABLE, Header, read_header
 from reebayes.study.reading.cells import Cells, Entry
 from reebayes.study.reading.csvfiles import FaultList, is_bare, read_lines
 from reebayes.study.rows import (
+    Assay,
     Estimate,
     Flow,
     Indicator,
     Label,
+    Material,
     Prior,
     Process,
+    PublishedElement,
     PublishedIndicator,
     Quantity,
     Record,
@@ -75,6 +78,9 @@ class Draft:
     indicators: list[Entry[Indicator]] = field(default_factory=list)
     published_indicators: list[Entry[PublishedIndicator]] = field(default_factory=list)
     labels: list[Entry[Label]] = field(default_factory=list)
+    assays: list[Entry[Assay]] = field(default_factory=list)
+    materials: list[Entry[Material]] = field(default_factory=list)
+    published_elements: list[Entry[PublishedElement]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     broken: set[tuple[str, int | None]] = field(default_factory=set)
     lacking: dict[str, frozenset[str]] = field(default_factory=dict)

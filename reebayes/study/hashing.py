@@ -7,12 +7,15 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from reebayes.study.schema import (
+    ASSAYS,
     CATALOGUE,
     ESTIMATES,
     FLOWS,
     INDICATORS,
+    MATERIALS,
     PRIORS,
     PROCESSES,
+    PUBLISHED_ELEMENTS,
     PUBLISHED_INDICATORS,
     RECORDS,
     SOURCES,
@@ -30,14 +33,21 @@ SCHEMAS: Mapping[str, TableSchema] = {
     "indicators": INDICATORS,
     "published_indicators": PUBLISHED_INDICATORS,
     "labels": CATALOGUE,
+    "assays": ASSAYS,
+    "materials": MATERIALS,
+    "published_elements": PUBLISHED_ELEMENTS,
 }
 """Columns of the tables of a study; those of its quantities are gathered from several rows."""
 
-SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators"})
+ELEMENTS = frozenset({"assays", "materials", "published_elements"})
+"""Tables that tell elements apart. Digests hold nothing of those that are empty: a study of a time
+before there were such tables keeps its description."""
+
+SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators"}) | ELEMENTS
 """Tables of which the posterior's digest holds nothing, not even that they are there: studies that
 were fitted before there were such tables keep their digest."""
 
-LATER = ("composition",)
+LATER = ("composition", "tied")
 """Columns of which digests hold nothing where a row leaves them empty: studies that were fitted
 before there were such columns keep their digest."""
 
@@ -69,6 +79,19 @@ def rows_of(study: Any, title: str, *, moving: bool) -> list[str]:
     rest = [column.name for column in schema.columns if not column.moves]
     names = schema.moving if moving else (*schema.key, *rest)
     return sorted(_canonical(row, names) for row in table) if names else []
+
+
+def moving_rows(study: Any) -> dict[str, list[str]]:
+    """Rows of every table on which the posterior depends."""
+    titles = (title for title in tables_of(study) if title not in SHOWN_ONLY)
+    return {title: rows_of(study, title, moving=True) for title in titles}
+
+
+def shown_rows(study: Any) -> dict[str, list[str]]:
+    """Rows of every table, with what does not move the posterior."""
+    tables = tables_of(study)
+    titles = (title for title in tables if tables[title] or title not in ELEMENTS)
+    return {title: rows_of(study, title, moving=False) for title in titles}
 
 
 def added_rows(extensions: Iterable[Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ RECALLED = "recalled"
 STATUSES = ("", RECALLED)
 DISTRIBUTIONS = ("lognormal", "share", "normal")
 PARTS = ("num", "den")
+DEPOSITS = ("these", "more", "another")
 
 RATIO, SHARE, PERCENT = "ratio", "share", "%"
 RATIO_UNITS = (RATIO, "fraction")
@@ -36,7 +37,8 @@ class Flow:
     """A stream between two processes, in the study's unit (kt of content a year).
 
     ``active`` holds the periods, first and last year included, in which the flow can exist;
-    outside them it is a structural zero.
+    outside them it is a structural zero. ``tied`` names the flow whose transfer coefficient it
+    has, where what it is part of moves as one mixture with something else; empty otherwise.
     """
 
     flow: str
@@ -46,6 +48,7 @@ class Flow:
     registered: bool
     active: tuple[tuple[int, int], ...]
     label: str
+    tied: str = ""
 
     def is_active(self, year: int) -> bool:
         """Return whether the flow can exist in `year`."""
@@ -278,6 +281,77 @@ class PublishedIndicator:
     source: str
     definition: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assay:
+    """The share of one element in one published analysis of a material, such as an ore.
+
+    Analyses of one ``deposit`` are of the same thing; deposits of one ``family`` are alike, so that
+    the spread between them can be learnt. ``share`` is of the whole, ``spread`` the standard error
+    of its log. Elements that an analysis does not report are unknown, and no zeros.
+    """
+
+    analysis: str
+    material: str
+    deposit: str
+    family: str
+    element: str
+    share: float
+    spread: float
+    assays: int | None
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A material that a flow holds: an ore that is mined, or what an application is made of.
+
+    ``share`` is its part of the flow, or of the part of it that the flow ``by`` is; shares are
+    scaled to add up to 1, and ``spread`` is the standard error of the log of each. ``deposits``
+    says of which deposits it is: ``these`` that were analysed, these and ``more``, or ``another``
+    of their family.
+    """
+
+    flow: str
+    material: str
+    by: str
+    year: int | None
+    year_end: int | None
+    deposits: str
+    share: float
+    spread: float
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedElement:
+    """A published figure about elements: set beside a fit, never used in one.
+
+    It is about the ``elements`` (such as ``Nd+Pr``) in ``at``, or their part of those in ``over``.
+    """
+
+    name: str
+    elements: str
+    at: str
+    over: str
+    year: int
+    year_end: int
+    kind: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    source: str
+    definition: str
+    note: str = ""
+
+    @property
+    def scale(self) -> float:
+        """Multiplier from the figure's unit to the study's."""
+        return 1.0 if self.unit in RATIO_UNITS else MASS_SCALES[self.unit.partition(" ")[0]]
 
 
 @dataclass(frozen=True, slots=True)

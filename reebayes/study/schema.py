@@ -11,6 +11,7 @@ from reebayes.study.formulas import CONVENTIONS, INDICATOR_KINDS
 from reebayes.study.kinds import ESTIMATE_KINDS, RECORD_KINDS
 from reebayes.study.reading.cells import Cells
 from reebayes.study.rows import (
+    DEPOSITS,
     DISTRIBUTIONS,
     MASS_SCALES,
     PARTS,
@@ -20,12 +21,15 @@ from reebayes.study.rows import (
     SHARE,
     STATUSES,
     STUDY_MASS,
+    Assay,
     Estimate,
     Flow,
     Indicator,
     Label,
+    Material,
     Prior,
     Process,
+    PublishedElement,
     PublishedIndicator,
     Record,
     Source,
@@ -226,6 +230,8 @@ FLOWS = TableSchema(
         Column("active", "Years in which it can exist, such as 2000-2002;2012.", Cells.spans,
                filled=True, constraint={"pattern": PERIODS}),
         _label(),
+        Column("tied", "Flow whose share (transfer coefficient) it has; empty if it has its own.",
+               _optional_key),
     ),
 )  # fmt: skip
 
@@ -394,11 +400,88 @@ PUBLISHED_INDICATORS = TableSchema(
     complete=_with_last_year,
 )  # fmt: skip
 
+ASSAYS = TableSchema(
+    "compositions.csv", Assay,
+    "Analyses of ores and other materials, element by element; no fit of flows depends on them.",
+    ("analysis", "element"), (
+        _told("analysis", "Name of the analysis.", read=Cells.identifier, filled=True),
+        _told("material", "Material that was analysed, such as an ore.", read=Cells.identifier,
+              filled=True),
+        _told("deposit", "Deposit that it is from; analyses of one deposit are of one thing.",
+              read=Cells.name, filled=True),
+        _told("family", "Deposits of one family are alike: the spread between them is learnt.",
+              read=Cells.identifier, filled=True),
+        _told("element", "Element or group, such as Nd.", read=Cells.identifier, filled=True),
+        _told("share", "Its share of the whole as printed, as oxide; what is not printed has no "
+              "row.", read=_number_or(0.5), filled=True),
+        _told("spread", "Standard error of the log of the share, as from rounding, beside what "
+              "analyses of one deposit differ by; 0 if none.", read=_number_or(0.1), filled=True,
+              constraint={"minimum": 0}),
+        _told("assays", "Number of assays, if known.", read=Cells.count),
+        _told("source", "Source that printed it.", read=Cells.name, filled=True,
+              refers=("sources", "source")),
+        _note(),
+    ),
+    optional=True,
+)  # fmt: skip
+
+MATERIALS = TableSchema(
+    "materials.csv", Material,
+    "Which materials of compositions.csv a flow out of the ground or into a use holds.",
+    ("flow", "material", "by", "year"), (
+        _told("flow", "Flow out of an environment, or into a use.", read=Cells.name, filled=True,
+              refers=("flows", "flow")),
+        _told("material", "Material that it holds.", read=Cells.name, filled=True),
+        _told("by", "Flow whose amount is the part of it in which the share holds; empty if in "
+              "all of it.", read=_optional_key),
+        _told("year", "First year for which it holds; empty for all.", read=Cells.year),
+        _told("year_end", "Last year for which it holds.", read=Cells.year),
+        _choice("deposits", "Whether it comes from these deposits that were analysed, these and "
+                "more, or another of their family.", DEPOSITS, moves=False),
+        _told("share", "Part of the flow, or of what `by` stands for; parts are scaled to 1.",
+              read=_number_or(0.5), filled=True),
+        _told("spread", "Standard error of the log of the share.", read=_number_or(0.1),
+              filled=True, constraint={"minimum": 0}),
+        _told("source", "Source or judgement that it rests on.", read=Cells.name, filled=True,
+              refers=("sources", "source")),
+        _note(),
+    ),
+    optional=True,
+)  # fmt: skip
+
+PUBLISHED_ELEMENTS = TableSchema(
+    "published_elements.csv", PublishedElement,
+    "Published figures about elements: set beside results, never used in a fit.", ("name",), (
+        _told("name", "Name of the figure.", read=Cells.identifier, filled=True),
+        _told("elements", "Element, or elements that are added, such as Nd+Pr.",
+              read=Cells.identifier, filled=True),
+        _told("at", "Process, flow, quantity or sum of them that holds them.", read=Cells.needed,
+              filled=True),
+        _told("over", "Where the whole is, of which it is a share; empty of an amount."),
+        _told("year", "Year, or the first of several.", read=_needed_year, filled=True),
+        _told("year_end", "Last year of several taken together.", read=Cells.year),
+        _choice("kind", "What the figure says.", ESTIMATE_KINDS, moves=False),
+        _told("value", "Figure as printed.", read=Cells.number),
+        _told("low", "Lower bound as printed.", read=Cells.number),
+        _told("high", "Upper bound as printed.", read=Cells.number),
+        _told("unit", "Unit: of a share `fraction`, of an amount as of a record.",
+              read=Cells.needed, filled=True),
+        _told("source", "Source that printed it.", read=Cells.name, filled=True,
+              refers=("sources", "source")),
+        _told("definition", "How its source defines it, where that makes it differ.",
+              read=Cells.needed, filled=True),
+        _note(),
+    ),
+    optional=True,
+    complete=_with_last_year,
+)  # fmt: skip
+
 SCHEMA: Mapping[str, TableSchema] = {
     table.file: table
     for table in (
         *(PROCESSES, FLOWS, QUANTITIES, CATALOGUE, RECORDS, PRIORS, SOURCES, ESTIMATES),
         *(INDICATORS, PUBLISHED_INDICATORS),
+        *(ASSAYS, MATERIALS, PUBLISHED_ELEMENTS),
     )
 }
 """The tables of a study by the name of their file, in the order in which they are read."""

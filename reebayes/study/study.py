@@ -23,18 +23,21 @@ from reebayes.study.drafts import Draft, Extension, draft_of
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
 from reebayes.study.examples import EXAMPLES, study_folder
 from reebayes.study.extensions import Given, read_extended
-from reebayes.study.hashing import SCHEMAS, SHOWN_ONLY, added_rows, digest, rows_of, tables_of
+from reebayes.study.hashing import SCHEMAS, added_rows, digest, moving_rows, shown_rows, tables_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, check_settings
 from reebayes.study.reading.csvfiles import FaultList
 from reebayes.study.rows import (
     RECALLED,
+    Assay,
     Estimate,
     Flow,
     Indicator,
     Label,
+    Material,
     Prior,
     Process,
+    PublishedElement,
     PublishedIndicator,
     Quantity,
     Record,
@@ -66,8 +69,9 @@ class Study:
     (thousand tonnes of content a year). ``settings``, ``report``, ``package``, ``variants`` and
     ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature
     estimates, ``labels`` readable names of quantities, ``indicators`` what is computed from the
-    draws of a fit, and ``published_indicators`` values of these that others printed; no fit and no
-    hash depends on them. ``extensions`` maps the names of extensions whose rows are in the tables
+    draws of a fit, ``published_indicators`` values of these that others printed, ``assays`` and
+    ``materials`` what ores hold, ``published_elements`` figures on it; no hash depends on them.
+    ``extensions`` maps the names of extensions whose rows are in the tables
     to their directories; ``additions`` are those that variants add.
     """
 
@@ -93,6 +97,11 @@ class Study:
     indicators: Table[Indicator] = field(default_factory=partial(Table, Indicator))
     published_indicators: Table[PublishedIndicator] = field(
         default_factory=partial(Table, PublishedIndicator)
+    )
+    assays: Table[Assay] = field(default_factory=partial(Table, Assay))
+    materials: Table[Material] = field(default_factory=partial(Table, Material))
+    published_elements: Table[PublishedElement] = field(
+        default_factory=partial(Table, PublishedElement)
     )
     extensions: Settings = field(default_factory=Settings)
     additions: tuple[Extension, ...] = ()
@@ -145,8 +154,7 @@ class Study:
             "years": [self.first_year, self.last_year],
             "settings": self.settings.plain,
         }
-        titles = (title for title in tables_of(self) if title not in SHOWN_ONLY)
-        return digest(content | {title: rows_of(self, title, moving=True) for title in titles})
+        return digest(content | moving_rows(self))
 
     @property
     def description_hash(self) -> str:
@@ -163,8 +171,7 @@ class Study:
             "variants": self.variants.plain,
             "scenarios": self.scenarios.plain,
         }
-        return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)}
-                      | added_rows(self.additions))  # fmt: skip
+        return digest(content | shown_rows(self) | added_rows(self.additions))
 
     @property
     def variance_floor(self) -> float:

@@ -8,10 +8,16 @@ from reebayes.study.checks.context import Context, unknown_name
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.kinds import kind_of
 from reebayes.study.reading.cells import Entry, table_fault
-from reebayes.study.rows import MASS_SCALES, RATIO_UNITS, Estimate, PublishedIndicator
+from reebayes.study.rows import (
+    MASS_SCALES,
+    RATIO_UNITS,
+    Estimate,
+    PublishedElement,
+    PublishedIndicator,
+)
 from reebayes.wording import quoted
 
-type Printed = Estimate | PublishedIndicator
+type Printed = Estimate | PublishedIndicator | PublishedElement
 
 TABLE = "published_estimates.csv"
 

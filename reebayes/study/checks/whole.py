@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from reebayes.errors import Fault, StudyError
 from reebayes.study.changes import changed, check_variants
+from reebayes.study.checks.assays import check_assays, check_materials, check_published_elements
 from reebayes.study.checks.compositions import check_compositions
 from reebayes.study.checks.context import (
     Context,
@@ -23,6 +24,7 @@ from reebayes.study.checks.priors import check_priors
 from reebayes.study.checks.published import check_published
 from reebayes.study.checks.records import check_records
 from reebayes.study.checks.scenarios import check_scenarios, sound_scenarios
+from reebayes.study.checks.ties import check_ties
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.extensions import placed
 from reebayes.study.formulas import USGS
@@ -64,6 +66,7 @@ def check_draft(draft: Draft) -> list[Fault]:
 def _check_tables(draft: Draft, context: Context) -> list[Fault]:
     faults = list(_check_keys(draft))
     faults += check_graph(draft, context)
+    faults += check_ties(draft, context)
     faults += _check_terms(draft, context)
     faults += _check_labels(draft, context)
     faults += check_records(draft, context)
@@ -72,6 +75,9 @@ def _check_tables(draft: Draft, context: Context) -> list[Fault]:
     faults += check_published(draft, context)
     faults += check_indicators(draft, context)
     faults += check_published_indicators(draft)
+    faults += check_assays(draft)
+    faults += check_materials(draft, context)
+    faults += check_published_elements(draft, context)
     return faults
 
 
@@ -197,6 +203,7 @@ def _check_keys(draft: Draft) -> Iterator[Fault]:
     yield from _check_once("published_estimates.csv", draft.published, "name")
     yield from _check_once("published_indicators.csv", draft.published_indicators, "name")
     yield from _check_once("catalogue.csv", draft.labels, "quantity")
+    yield from _check_once("published_elements.csv", draft.published_elements, "name")
 
 
 def _check_once(table: str, entries: Sequence[Entry[Any]], key: str) -> Iterator[Fault]:

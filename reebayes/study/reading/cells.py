@@ -14,6 +14,7 @@ from reebayes.wording import quoted, suggestion
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 YEAR = re.compile(r"[0-9]{4}")
+COUNT = re.compile(r"[1-9][0-9]{0,5}")
 PERIOD = re.compile(r"([0-9]{4})(?:\s*-\s*([0-9]{4}))?")
 LEAST, MOST = 1e-12, 1e12
 """Numbers beyond are slips: no flow, share or error is so small or so large, in any unit."""
@@ -154,6 +155,14 @@ class Cells:
         if number is None and column not in self.bad:
             self._refuse(column, "cell is empty; write a number", "")
         return stand_in if number is None else number
+
+    def count(self, column: str) -> int | None:
+        """Return a whole number from 1, None if the cell is empty (or unreadable: see `bad`)."""
+        text = self.text(column)
+        if text and not COUNT.fullmatch(text):
+            message = f"{quoted(text)} is not a number of things; write a whole number from 1"
+            self._refuse(column, message, text)
+        return int(text) if text and column not in self.bad else None
 
     def year(self, column: str) -> int | None:
         """Return a year of four digits, None if the cell is empty (or unreadable: see `bad`)."""
