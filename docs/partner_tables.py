@@ -34,6 +34,9 @@ MISBOOKED = 30.0  # t: error of any customs weight, whatever its size, as in the
 WIDEST = 0.9  # largest error on the log scale
 ESTIMATED = 0.5  # error of the part of a weight that an office estimated, as in the study
 
+REST = "RW"  # region that is parted
+REGIONS = ("CN", "US")  # partners that are regions of the study
+
 type Row = Mapping[str, str]
 
 
@@ -52,8 +55,8 @@ class Trade:
         self.regions = {one.process: one.region for one in study.processes}
         self.splits = read("splits.csv")
         self.labels = {row["partner"]: row["label"] for row in read("partners.csv")}
-        self.labels |= {row["part"]: row["label"] for row in read("parts.csv")}
-        self.whole = {row["part"]: row["partner"] for row in read("parts.csv")}
+        self.labels |= {row["part"]: row["label"] for row in read("within.csv")}
+        self.whole = {row["part"]: row["partner"] for row in read("within.csv")}
         self.years = study.years
 
     @cached_property
@@ -145,7 +148,12 @@ class Quantities:
         self.names: set[str] = set()
 
     def add(
-        self, name: str, flows: Iterable[str], label: str, description: str, *,
+        self,
+        name: str,
+        flows: Iterable[str],
+        label: str,
+        description: str,
+        *,
         below: Iterable[str] = (),
     ) -> None:
         """Add a sum of flows, or the ratio of two."""
@@ -214,7 +222,7 @@ def records(trade: Trade) -> list[Sequence[object]]:
         if float(row["tonnes"]) >= SMALLEST:
             tables[row["customs"], row["trade"], row["goods"], row["year"]].append(row)
     forms = {(row["customs"], row["goods"]): row for row in read("customs_forms.csv")}
-    for (customs, _, goods, year), rows in tables.items():
+    for (customs, _, goods, _), rows in tables.items():
         form = forms[customs, goods]
         known = {part for flow in form["of"].split("+") for part in trade.parts[flow]}
         rows = [row for row in rows if not form["composition"] or row["part"] in known]
@@ -254,6 +262,22 @@ def replaced() -> list[Sequence[object]]:
     return [tuple(row[name] for name in RECORD_COLUMNS) for row in read("replaced.csv")]
 
 
+def lanes() -> list[Sequence[object]]:
+    """What flows from one partner to another, for maps."""
+    partners = [row["partner"] for row in read("partners.csv")]
+    found: list[Sequence[object]] = []
+    for row in read("lane_forms.csv"):
+        origin, destination = row["trade"].split("_")
+        ends = {origin, destination} - {REST}
+        for part in [one for one in partners if one not in REGIONS] if len(ends) == 1 else [""]:
+            found.append((
+                row["quantity"].format(part=part), part if origin == REST else origin,
+                part if destination == REST else destination, row["goods"],
+                row["declared"].format(part=part),
+            ))  # fmt: skip
+    return found
+
+
 # --- tables ---------------------------------------------------------------------------------------
 
 HEADERS = {
@@ -261,6 +285,7 @@ HEADERS = {
     "flows.csv": ("flow", "source", "target", "product", "registered", "active", "label"),
     "quantities.csv": ("quantity", "part", "flow", "weight"),
     "catalogue.csv": ("quantity", "label", "description"),
+    "lanes.csv": ("quantity", "origin", "destination", "goods", "declared"),
     "records.csv": RECORD_COLUMNS,
     "priors.csv": tuple(field.name for field in fields(Prior)),
     "elicitation.csv": tuple(field.name for field in fields(Statement)),
@@ -275,6 +300,7 @@ def tables() -> dict[str, str]:
         **system(trade),
         "quantities.csv": sums.terms,
         "catalogue.csv": sums.about,
+        "lanes.csv": lanes(),
         "records.csv": [*records(trade), *replaced()],
         "priors.csv": map(astuple, believed),
         "elicitation.csv": (astuple(statement_of(prior)) for prior in believed),

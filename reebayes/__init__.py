@@ -25,6 +25,10 @@ Indicators and origins
     its quota, and what no register counts. `origins` and `destinations` trace content through the
     flows, `reliance` sets direct imports beside what was traced, and `origin_bounds` tells what
     holds if nothing is mixed.
+Partners
+    `trade_table` tells the trade between partners with bands, `mirror_table` what exporter and
+    importer recorded of it, `seen` which values records see at all; `draw_map` and `save_map` draw
+    it on a map.
 Tests of the model
     `predictive_check` runs a posterior predictive check; `compare` scores fits of several variants
     by held-out log predictive density, and `read_comparison` opens what ``reebayes compare``

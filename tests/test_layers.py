@@ -44,6 +44,7 @@ ORDER = {
         *("header.settings", "header.extension", "drafts", "scenarios"),
         *("edits", "extensions", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.parts", "checks.priors", "checks.published"),
+        "checks.partners",
         *("checks.formulas", "checks.records", "checks.compositions", "checks.scenarios"),
         *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
@@ -97,13 +98,13 @@ ORDER = {
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
         *("predictive", "uniformity", "scores_text", "scores"),
-        *("drivers", "information", "hangs", "indices"),
+        *("drivers", "information", "hangs", "indices", "seeing", "partners"),
         *("registers", "mixing", "tracing"),
         *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
     "figures": (
         *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
-        *("folding", "sankey", "tornado", "panels"),
+        *("folding", "sankey", "tornado", "panels", "maps"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
@@ -114,7 +115,7 @@ ORDER = {
     ),
     "reporting": (
         *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
-        *("dependence", "hanging", "refitted", "sections", "page"),
+        *("dependence", "partners", "hanging", "refitted", "sections", "page"),
     ),
     "cli": (
         "console",
@@ -125,6 +126,7 @@ ORDER = {
         "fits",
         "sensitivities",
         "scenarios",
+        "partners",
         "figures",
         "experiments",
         "main",

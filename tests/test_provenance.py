@@ -30,6 +30,8 @@ from reebayes.study.schema import (
     ESTIMATES,
     FLOWS,
     INDICATORS,
+    LANES,
+    PARTNERS,
     PRIORS,
     PROCESSES,
     PUBLISHED_INDICATORS,
@@ -51,6 +53,8 @@ TABLES = {
     "indicators": INDICATORS,
     "published_indicators": PUBLISHED_INDICATORS,
     "labels": CATALOGUE,
+    "partners": PARTNERS,
+    "lanes": LANES,
 }
 ESTIMATE = """\
 name,quantity,year,year_end,kind,value,low,high,unit,source,note,why

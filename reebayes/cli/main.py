@@ -13,6 +13,7 @@ from reebayes.cli import (
     experiments,
     figures,
     fits,
+    partners,
     readers,
     scenarios,
     sensitivities,
@@ -33,7 +34,17 @@ from reebayes.provenance import package_version
 # As the help lists them.
 COMMANDS = {
     name: add
-    for group in (fits, studies, readers, figures, answers, sensitivities, scenarios, experiments)
+    for group in (
+        fits,
+        studies,
+        readers,
+        figures,
+        partners,
+        answers,
+        sensitivities,
+        scenarios,
+        experiments,
+    )
     for name, add in group.adders().items()
 }
 

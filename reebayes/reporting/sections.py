@@ -505,6 +505,14 @@ def indicators(material: Material) -> dict[str, Any] | None:
     return indicator_block(material.contents, material.study, material.plan)
 
 
+def partners(material: Material) -> dict[str, Any] | None:
+    """Gather the trade between partners, where the study tells them apart."""
+    # Only now: it draws a map, which a report without partners does not need.
+    from reebayes.reporting.partners import partner_block
+
+    return partner_block(material.contents, material.study, material.plan)
+
+
 def origins(material: Material) -> dict[str, Any] | None:
     """Gather where content came from at the places that the study's report names."""
     return origin_blocks(material.contents, material.plan) if material.plan.origins else None
@@ -536,6 +544,7 @@ SECTIONS: Sequence[Section] = (
     Section("table", _titled("All quantities"), all_quantities),
     Section("indicators", _titled("Indicators"), indicators),
     Section("origins", _titled("Origins"), origins),
+    Section("partners", _titled("Trade by partner"), partners),
     Section("what_if", _titled("What if"), what_if),
     Section("checks", _titled("Model checking"), checks),
     Section("limits", _titled("Limitations"), limits),

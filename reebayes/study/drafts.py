@@ -16,6 +16,8 @@ from reebayes.study.rows import (
     Flow,
     Indicator,
     Label,
+    Lane,
+    Partner,
     Prior,
     Process,
     PublishedIndicator,
@@ -75,6 +77,8 @@ class Draft:
     indicators: list[Entry[Indicator]] = field(default_factory=list)
     published_indicators: list[Entry[PublishedIndicator]] = field(default_factory=list)
     labels: list[Entry[Label]] = field(default_factory=list)
+    partners: list[Entry[Partner]] = field(default_factory=list)
+    lanes: list[Entry[Lane]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     broken: set[tuple[str, int | None]] = field(default_factory=set)
     lacking: dict[str, frozenset[str]] = field(default_factory=dict)

@@ -11,6 +11,8 @@ from reebayes.study.schema import (
     ESTIMATES,
     FLOWS,
     INDICATORS,
+    LANES,
+    PARTNERS,
     PRIORS,
     PROCESSES,
     PUBLISHED_INDICATORS,
@@ -30,12 +32,17 @@ SCHEMAS: Mapping[str, TableSchema] = {
     "indicators": INDICATORS,
     "published_indicators": PUBLISHED_INDICATORS,
     "labels": CATALOGUE,
+    "partners": PARTNERS,
+    "lanes": LANES,
 }
 """Columns of the tables of a study; those of its quantities are gathered from several rows."""
 
-SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators"})
+SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators", "partners", "lanes"})
 """Tables of which the posterior's digest holds nothing, not even that they are there: studies that
 were fitted before there were such tables keep their digest."""
+
+LATER_TABLES = frozenset({"partners", "lanes"})
+"""Tables of which digests hold nothing where they are empty, for the same reason."""
 
 LATER = ("composition",)
 """Columns of which digests hold nothing where a row leaves them empty: studies that were fitted

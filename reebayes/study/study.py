@@ -23,7 +23,15 @@ from reebayes.study.drafts import Draft, Extension, draft_of
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
 from reebayes.study.examples import EXAMPLES, study_folder
 from reebayes.study.extensions import Given, read_extended
-from reebayes.study.hashing import SCHEMAS, SHOWN_ONLY, added_rows, digest, rows_of, tables_of
+from reebayes.study.hashing import (
+    LATER_TABLES,
+    SCHEMAS,
+    SHOWN_ONLY,
+    added_rows,
+    digest,
+    rows_of,
+    tables_of,
+)
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, check_settings
 from reebayes.study.reading.csvfiles import FaultList
@@ -33,6 +41,8 @@ from reebayes.study.rows import (
     Flow,
     Indicator,
     Label,
+    Lane,
+    Partner,
     Prior,
     Process,
     PublishedIndicator,
@@ -66,8 +76,8 @@ class Study:
     (thousand tonnes of content a year). ``settings``, ``report``, ``package``, ``variants`` and
     ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature
     estimates, ``labels`` readable names of quantities, ``indicators`` what is computed from the
-    draws of a fit, and ``published_indicators`` values of these that others printed; no fit and no
-    hash depends on them. ``extensions`` maps the names of extensions whose rows are in the tables
+    draws of a fit, and ``published_indicators`` values of these that others printed; ``partners`` and
+    ``lanes`` say what a map draws where. No fit and no hash depends on them. ``extensions`` maps the names of extensions whose rows are in the tables
     to their directories; ``additions`` are those that variants add.
     """
 
@@ -94,6 +104,8 @@ class Study:
     published_indicators: Table[PublishedIndicator] = field(
         default_factory=partial(Table, PublishedIndicator)
     )
+    partners: Table[Partner] = field(default_factory=partial(Table, Partner))
+    lanes: Table[Lane] = field(default_factory=partial(Table, Lane))
     extensions: Settings = field(default_factory=Settings)
     additions: tuple[Extension, ...] = ()
 
@@ -163,7 +175,8 @@ class Study:
             "variants": self.variants.plain,
             "scenarios": self.scenarios.plain,
         }
-        return digest(content | {t: rows_of(self, t, moving=False) for t in tables_of(self)}
+        titles = (t for t, rows in tables_of(self).items() if len(rows) or t not in LATER_TABLES)
+        return digest(content | {t: rows_of(self, t, moving=False) for t in titles}
                       | added_rows(self.additions))  # fmt: skip
 
     @property
