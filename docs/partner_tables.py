@@ -18,9 +18,9 @@ import io
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import reebayes as rb
@@ -292,20 +292,21 @@ HEADERS = {
 }
 
 
-def tables() -> dict[str, str]:
+def tables(leave_out: Container[str] = ()) -> dict[str, str]:
     """Return the text of every table that follows from those written by hand."""
     trade = Trade()
     sums, believed = quantities(trade), priors(trade)
-    rows: dict[str, Iterable[Sequence[object]]] = {
-        **system(trade),
-        "quantities.csv": sums.terms,
-        "catalogue.csv": sums.about,
-        "lanes.csv": lanes(),
-        "records.csv": [*records(trade), *replaced()],
-        "priors.csv": map(astuple, believed),
-        "elicitation.csv": (astuple(statement_of(prior)) for prior in believed),
+    rows: dict[str, Callable[[], Iterable[Sequence[object]]]] = {
+        **{name: partial(iter, lines) for name, lines in system(trade).items()},
+        "quantities.csv": lambda: sums.terms,
+        "catalogue.csv": lambda: sums.about,
+        "lanes.csv": lanes,
+        "records.csv": lambda: [*records(trade), *replaced()],
+        "priors.csv": lambda: map(astuple, believed),
+        "elicitation.csv": lambda: (astuple(statement_of(prior)) for prior in believed),
     }
-    return {name: _text(HEADERS[name], lines) for name, lines in rows.items()}
+    return {name: _text(HEADERS[name], make()) for name, make in rows.items()
+            if name not in leave_out}  # fmt: skip
 
 
 def _text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -57,18 +57,12 @@ def map(
         study = study_as_now(data, extensions) or study_of(contents)
         make_folder(folder)
         with sole_writer(folder):
-            paths = [
-                save_map(
-                    contents,
-                    folder / f"{_stem(year, name)}.{form}",
-                    year,
-                    product=name,
-                    study=study,
-                )  # fmt: skip
-                for name in dict.fromkeys(goods or [""])
-                for year in dict.fromkeys(years or contents.years)
-                for form in dict.fromkeys(format)
-            ]
+            paths = []
+            for name in dict.fromkeys(goods or [""]):
+                for year in dict.fromkeys(years or contents.years):
+                    for form in dict.fromkeys(format):
+                        path = folder / f"{_stem(year, name)}.{form}"
+                        paths.append(save_map(contents, path, year, product=name, study=study))
     say_written(paths)
     return DONE
 

@@ -14,8 +14,8 @@ from reebayes.study import Study
 from reebayes.wording import format_band
 
 
-def partner_block(contents: Contents, study: Study, plan: Plan) -> dict[str, Any] | None:
-    """Gather map and table of a study that tells partners apart; None if it does not.
+def partner_block(contents: Contents, study: Study, plan: Plan) -> dict[str, Any]:
+    """Gather map and table of a study that tells partners apart.
 
     Parameters
     ----------
@@ -25,8 +25,6 @@ def partner_block(contents: Contents, study: Study, plan: Plan) -> dict[str, Any
     plan : Plan
         What the report shows: the map is of the year of its Sankey diagram.
     """
-    if not len(study.lanes):
-        return None
     year = plan.sankey_year
     years = [one for one in plan.table_years if one in contents.years]
     labels = {one.partner: one.label for one in study.partners}

@@ -21,6 +21,7 @@ from reebayes.answers.drivers import (
     khat_text,
     pull_text,
 )
+from reebayes.answers.partners import has_lanes
 from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import draw_sankey
 from reebayes.reporting.checking import (
@@ -507,6 +508,8 @@ def indicators(material: Material) -> dict[str, Any] | None:
 
 def partners(material: Material) -> dict[str, Any] | None:
     """Gather the trade between partners, where the study tells them apart."""
+    if not has_lanes(material.contents):
+        return None
     # Only now: it draws a map, which a report without partners does not need.
     from reebayes.reporting.partners import partner_block
 

@@ -285,7 +285,8 @@ class Partner:
     """A partner in trade on a map: where its arrows end, and which countries it is.
 
     ``members`` are countries by their three letters (ISO 3166-1); a partner without any is every
-    country that no other has. ``label_lon`` and ``label_lat`` are where its label stands, if not there.
+    country that no other has. ``label_lon`` and ``label_lat`` are where its label stands, if not
+    there.
     """
 
     partner: str

@@ -76,9 +76,10 @@ class Study:
     (thousand tonnes of content a year). ``settings``, ``report``, ``package``, ``variants`` and
     ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature
     estimates, ``labels`` readable names of quantities, ``indicators`` what is computed from the
-    draws of a fit, and ``published_indicators`` values of these that others printed; ``partners`` and
-    ``lanes`` say what a map draws where. No fit and no hash depends on them. ``extensions`` maps the names of extensions whose rows are in the tables
-    to their directories; ``additions`` are those that variants add.
+    draws of a fit, and ``published_indicators`` values of these that others printed; ``partners``
+    and ``lanes`` say what a map draws where. No fit and no hash depends on them. ``extensions``
+    maps the names of extensions whose rows are in the tables to their directories;
+    ``additions`` are those that variants add.
     """
 
     path: Path
