@@ -30,6 +30,10 @@ Elements
     `elements` carries that along the flows, `element_balance` sets supply beside what applications
     are made of, and `beside_elements` sets figures that others printed (`PublishedElement`) beside
     it.
+Partners
+    `trade_table` tells the trade between partners with bands, `mirror_table` what exporter and
+    importer recorded of it, `seen` which values records see at all; `draw_map` and `save_map` draw
+    it on a map.
 Tests of the model
     `predictive_check` runs a posterior predictive check; `compare` scores fits of several variants
     by held-out log predictive density, and `read_comparison` opens what ``reebayes compare``

@@ -11,6 +11,8 @@ from .answers.information import value_of_information as value_of_information
 from .answers.leave_one_out import disagreement as disagreement
 from .answers.leave_one_out import influence as influence
 from .answers.literature import beside_published as beside_published
+from .answers.partners import mirror_table as mirror_table
+from .answers.partners import trade_table as trade_table
 from .answers.predictive import predictive_check as predictive_check
 from .answers.registers import quota_table as quota_table
 from .answers.registers import unregistered_table as unregistered_table
@@ -18,6 +20,7 @@ from .answers.scenarios.effects import effect as effect
 from .answers.scenarios.running import scenario as scenario
 from .answers.scores import compare as compare
 from .answers.scores import read_comparison as read_comparison
+from .answers.seeing import seen as seen
 from .answers.tracing import destinations as destinations
 from .answers.tracing import origin_bounds as origin_bounds
 from .answers.tracing import origins as origins
@@ -43,6 +46,8 @@ from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals
 from .figures.heatmaps import plot_coverage as plot_coverage
 from .figures.heatmaps import plot_learnt as plot_learnt
+from .figures.maps import draw_map as draw_map
+from .figures.maps import save_map as save_map
 from .figures.panels import plot_consumption as plot_consumption
 from .figures.panels import plot_net_exports as plot_net_exports
 from .figures.panels import plot_quotas as plot_quotas

@@ -283,6 +283,8 @@ SHORTEST = {
     "origins": ["origins", "FILE.nc", "--at", "use_A"],
     "scenario": ["scenario", "FILE.nc"],
     "figures": ["figures", "FILE.nc", "--sankey", "--out", "DIR"],
+    "map": ["map", "FILE.nc", "--out", "DIR"],
+    "partners": ["partners", "FILE.nc"],
     "export": ["export", "FILE.nc", "--to", "csv"],
     "study": ["study", "RUN.toml", "--out", "DIR"],
     "init": ["init", "DIR", "--years", "2015", "--unit", "kt Co/yr"],

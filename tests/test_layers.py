@@ -44,6 +44,7 @@ ORDER = {
         *("header.settings", "header.extension", "drafts", "scenarios"),
         *("edits", "extensions", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.parts", "checks.priors", "checks.published"),
+        "checks.partners",
         *("checks.formulas", "checks.records", "checks.compositions", "checks.scenarios"),
         *("checks.assays", "checks.ties"),
         *("checks.whole", "checks.prior_flows", "checks.limits"),
@@ -100,11 +101,13 @@ ORDER = {
         *("predictive", "uniformity", "scores_text", "scores"),
         *("drivers", "information", "hangs", "indices"),
         *("registers", "mixing", "tracing", "assaying", "contained"),
+        *("drivers", "information", "hangs", "indices", "seeing", "partners"),
+        *("registers", "mixing", "tracing"),
         *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
     "figures": (
         *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
-        *("folding", "sankey", "tornado", "panels"),
+        *("folding", "sankey", "tornado", "panels", "maps"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "refits", "runs", "studies"),
@@ -115,7 +118,7 @@ ORDER = {
     ),
     "reporting": (
         *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
-        *("dependence", "hanging", "refitted", "sections", "page"),
+        *("dependence", "partners", "hanging", "refitted", "sections", "page"),
     ),
     "cli": (
         "console",
@@ -127,6 +130,7 @@ ORDER = {
         "fits",
         "sensitivities",
         "scenarios",
+        "partners",
         "figures",
         "experiments",
         "main",

@@ -76,9 +76,7 @@ def _tags(cell: nbformat.NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def run(
-    script: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *, short: bool = True
-) -> None:
+def run(script: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *, short: bool = True) -> None:
     """Run every cell of a notebook in a folder."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")

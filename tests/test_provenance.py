@@ -24,14 +24,16 @@ from reebayes.simulation.worlds import simulate_world
 from reebayes.study import Quantity, Study, Table, read_study
 from reebayes.study.hashing import SHOWN_ONLY
 from reebayes.study.header.frozen import Settings
-from reebayes.study.rows import Label
+from reebayes.study.rows import Label, Lane, Partner
 from reebayes.study.schema import (
     ASSAYS,
     CATALOGUE,
     ESTIMATES,
     FLOWS,
     INDICATORS,
+    LANES,
     MATERIALS,
+    PARTNERS,
     PRIORS,
     PROCESSES,
     PUBLISHED_ELEMENTS,
@@ -57,6 +59,13 @@ TABLES = {
     "assays": ASSAYS,
     "materials": MATERIALS,
     "published_elements": PUBLISHED_ELEMENTS,
+    "partners": PARTNERS,
+    "lanes": LANES,
+}
+STAND_INS = {
+    "labels": Label("mined_US", "Mines", "All of them"),
+    "partners": Partner("US", "United States", -98.5, 39.5, -98.0, 50.0, ("USA",)),
+    "lanes": Lane("exported_CN_US", "CN", "US", "compounds", "exported_CN_US_registered"),
 }
 ESTIMATE = """\
 name,quantity,year,year_end,kind,value,low,high,unit,source,note,why
@@ -102,7 +111,7 @@ def changes(study: Study) -> Iterator[Any]:
 
 def changed(study: Study, title: str, column: str, row: int) -> Study:
     """A copy with one cell changed, unchecked: it is only asked for its hash."""
-    rows = list(getattr(study, title)) or [Label("mined_US", "Mines", "All of them")]
+    rows = list(getattr(study, title)) or [STAND_INS[title]]
     rows[row] = replace(rows[row], **{column: other(getattr(rows[row], column))})
     return replace(study, **{title: Table(type(rows[0]), rows)})
 

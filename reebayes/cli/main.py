@@ -14,6 +14,7 @@ from reebayes.cli import (
     experiments,
     figures,
     fits,
+    partners,
     readers,
     scenarios,
     sensitivities,
@@ -35,7 +36,7 @@ from reebayes.provenance import package_version
 COMMANDS = {
     name: add
     for group in (
-        *(fits, studies, readers, figures, answers, contained),
+        *(fits, studies, readers, figures, partners, answers, contained),
         *(sensitivities, scenarios, experiments),
     )
     for name, add in group.adders().items()

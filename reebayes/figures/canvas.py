@@ -80,6 +80,8 @@ class Drawing:
     shapes : sequence of Shape
         From the back.
     lines : sequence of Line
+    description : str
+        What it shows, in full sentences, for those who do not see it; none if empty.
     """
 
     width: float
@@ -87,6 +89,7 @@ class Drawing:
     title: str
     shapes: Sequence[Shape]
     lines: Sequence[Line]
+    description: str = ""
 
     def svg(self) -> str:
         """Return the drawing as an ``<svg>`` element, whose text stays text."""
@@ -98,6 +101,8 @@ class Drawing:
             f'{self.height:.0f}" role="img" aria-label="{escape(self.title)}" '
             'font-family="Arial, Helvetica, DejaVu Sans, sans-serif">'
         )
+        if self.description:
+            yield f"<title>{escape(self.title)}</title><desc>{escape(self.description)}</desc>"
         for shape in self.shapes:
             title = f"<title>{escape(shape.title)}</title>" if shape.title else ""
             faint = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""

@@ -65,9 +65,33 @@ def _flow_table(contents: Contents, draws: xr.DataArray, ci_prob: float) -> pd.D
     """Flows with their ends and labels, and what they carry in what is drawn."""
     band = bands(draws, ci_prob=ci_prob)
     table = contents.flows.reindex(draws[FLOW].values.astype(str))
+    kept = rejoined(table, contents.processes)
     columns = {name: band[name].values for name in ("median", "lower", "upper")}
     mean = draws.mean([dim for dim in draws.dims if dim != FLOW]).values
-    return table.assign(**columns, mean=mean)
+    return table.assign(**columns, mean=mean, target=kept["target"]).loc[kept.index]
+
+
+def rejoined(table: pd.DataFrame, processes: pd.DataFrame) -> pd.DataFrame:
+    """Return flows without those that part trade at a border and join again behind it.
+
+    What enters such a gate, its one inflow from another region, goes where all parts of it go.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Flows with ``source`` and ``target``.
+    processes : DataFrame
+        Processes with ``kind`` and ``region``.
+    """
+    target, parts = table["target"].copy(), set()
+    for gate in processes.index[processes["kind"] == "market"]:
+        into, out = table[table["target"] == gate], table[table["source"] == gate]
+        if len(into) != 1 or len(out) < 2 or out["target"].nunique() != 1:
+            continue
+        if processes["region"][into["source"].iloc[0]] != processes["region"][gate]:
+            target[into.index[0]] = out["target"].iloc[0]
+            parts |= {*out.index}
+    return table.assign(target=target).drop(index=list(parts))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from reebayes.answers.drivers import (
     khat_text,
     pull_text,
 )
+from reebayes.answers.partners import has_lanes
 from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import draw_sankey
 from reebayes.reporting.checking import (
@@ -505,6 +506,16 @@ def indicators(material: Material) -> dict[str, Any] | None:
     return indicator_block(material.contents, material.study, material.plan)
 
 
+def partners(material: Material) -> dict[str, Any] | None:
+    """Gather the trade between partners, where the study tells them apart."""
+    if not has_lanes(material.contents):
+        return None
+    # Only now: it draws a map, which a report without partners does not need.
+    from reebayes.reporting.partners import partner_block
+
+    return partner_block(material.contents, material.study, material.plan)
+
+
 def origins(material: Material) -> dict[str, Any] | None:
     """Gather where content came from at the places that the study's report names."""
     return origin_blocks(material.contents, material.plan) if material.plan.origins else None
@@ -536,6 +547,7 @@ SECTIONS: Sequence[Section] = (
     Section("table", _titled("All quantities"), all_quantities),
     Section("indicators", _titled("Indicators"), indicators),
     Section("origins", _titled("Origins"), origins),
+    Section("partners", _titled("Trade by partner"), partners),
     Section("what_if", _titled("What if"), what_if),
     Section("checks", _titled("Model checking"), checks),
     Section("limits", _titled("Limitations"), limits),

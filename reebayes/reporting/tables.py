@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from reebayes.answers.drivers import driver_tables
+from reebayes.answers.partners import has_lanes, mirror_table, trade_table
 from reebayes.conventions import (
     CI_PROB,
     FLOW,
@@ -12,6 +13,7 @@ from reebayes.conventions import (
     YEAR,
 )
 from reebayes.results.contents import PREDICTIVE
+from reebayes.results.description import study_of
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import Contents, Fit, contents_of, off_scale, stated_ends
 from reebayes.results.summaries import bands
@@ -71,7 +73,8 @@ def export_tables(fit: Fit, *, ci_prob: float = CI_PROB) -> dict[str, pd.DataFra
     dict of DataFrame
         ``quantities`` and ``flows`` (one row per name and year), ``cumulative`` (one row per
         quantity that can be added up), each with unit, posterior and prior median and band;
-        ``records`` and ``sources``; ``about`` (the attributes of the fit).
+        ``records`` and ``sources``; ``about`` (the attributes of the fit). Of a study that tells
+        partners apart also ``trade`` and ``mirror``, see `trade_table` and `mirror_table`.
     """
     contents = contents_of(fit)
     units = {
@@ -87,9 +90,23 @@ def export_tables(fit: Fit, *, ci_prob: float = CI_PROB) -> dict[str, pd.DataFra
         "flows": _band_table(contents, "flows", units[FLOW], ci_prob),
         "cumulative": totals,
         **driver_tables(contents),
+        **_partner_tables(contents, ci_prob),
         "records": record_table(contents, ci_prob=ci_prob).reset_index(),
         "sources": contents.sources.reset_index(),
         "about": pd.DataFrame(attributes),
+    }
+
+
+def _partner_tables(contents: Contents, ci_prob: float) -> dict[str, pd.DataFrame]:
+    """Trade between partners by year, where the study has lanes."""
+    if not has_lanes(contents):
+        return {}
+    study = study_of(contents)
+    goods = dict.fromkeys(lane.goods for lane in study.lanes)
+    tables = (trade_table(contents, None, one, study=study, ci_prob=ci_prob) for one in goods)
+    return {
+        "trade": pd.concat(tables, ignore_index=True),
+        "mirror": mirror_table(contents, study=study, ci_prob=ci_prob),
     }
 
 

@@ -17,7 +17,9 @@ from reebayes.study.rows import (
     Flow,
     Indicator,
     Label,
+    Lane,
     Material,
+    Partner,
     Prior,
     Process,
     PublishedElement,
@@ -81,6 +83,8 @@ class Draft:
     assays: list[Entry[Assay]] = field(default_factory=list)
     materials: list[Entry[Material]] = field(default_factory=list)
     published_elements: list[Entry[PublishedElement]] = field(default_factory=list)
+    partners: list[Entry[Partner]] = field(default_factory=list)
+    lanes: list[Entry[Lane]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     broken: set[tuple[str, int | None]] = field(default_factory=set)
     lacking: dict[str, frozenset[str]] = field(default_factory=dict)

@@ -12,7 +12,9 @@ from reebayes.study.schema import (
     ESTIMATES,
     FLOWS,
     INDICATORS,
+    LANES,
     MATERIALS,
+    PARTNERS,
     PRIORS,
     PROCESSES,
     PUBLISHED_ELEMENTS,
@@ -36,14 +38,16 @@ SCHEMAS: Mapping[str, TableSchema] = {
     "assays": ASSAYS,
     "materials": MATERIALS,
     "published_elements": PUBLISHED_ELEMENTS,
+    "partners": PARTNERS,
+    "lanes": LANES,
 }
 """Columns of the tables of a study; those of its quantities are gathered from several rows."""
 
-ELEMENTS = frozenset({"assays", "materials", "published_elements"})
-"""Tables that tell elements apart. Digests hold nothing of those that are empty: a study of a time
-before there were such tables keeps its description."""
+LATER_TABLES = frozenset({"assays", "materials", "published_elements", "partners", "lanes"})
+"""Tables of which digests hold nothing where they are empty: studies of a time before there were
+such tables keep their description."""
 
-SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators"}) | ELEMENTS
+SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators"}) | LATER_TABLES
 """Tables of which the posterior's digest holds nothing, not even that they are there: studies that
 were fitted before there were such tables keep their digest."""
 
@@ -90,7 +94,7 @@ def moving_rows(study: Any) -> dict[str, list[str]]:
 def shown_rows(study: Any) -> dict[str, list[str]]:
     """Rows of every table, with what does not move the posterior."""
     tables = tables_of(study)
-    titles = (title for title in tables if tables[title] or title not in ELEMENTS)
+    titles = (title for title in tables if tables[title] or title not in LATER_TABLES)
     return {title: rows_of(study, title, moving=False) for title in titles}
 
 

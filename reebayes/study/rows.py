@@ -355,6 +355,38 @@ class PublishedElement:
 
 
 @dataclass(frozen=True, slots=True)
+class Partner:
+    """A partner in trade on a map: where its arrows end, and which countries it is.
+
+    ``members`` are countries by their three letters (ISO 3166-1); a partner without any is every
+    country that no other has. ``label_lon`` and ``label_lat`` are where its label stands, if not
+    there.
+    """
+
+    partner: str
+    label: str
+    lon: float
+    lat: float
+    label_lon: float | None = None
+    label_lat: float | None = None
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What flows from one partner to another: the quantity that a map draws as an arrow.
+
+    ``declared`` is the quantity of the part that customs are meant to count, where that is another.
+    """
+
+    quantity: str
+    origin: str
+    destination: str
+    goods: str
+    declared: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Prior:
     """The prior of one target: what is assumed before the records, and whose assumption it is.
 

@@ -26,7 +26,9 @@ from reebayes.study.rows import (
     Flow,
     Indicator,
     Label,
+    Lane,
     Material,
+    Partner,
     Prior,
     Process,
     PublishedElement,
@@ -476,12 +478,46 @@ PUBLISHED_ELEMENTS = TableSchema(
     complete=_with_last_year,
 )  # fmt: skip
 
+PARTNERS = TableSchema(
+    "partners.csv", Partner, "Partners in trade, and where they lie on a map.", ("partner",), (
+        _told("partner", "Name of the partner.", read=Cells.identifier, filled=True),
+        _told("label", "Name for readers.", read=Cells.needed, filled=True),
+        _told("lon", "Degrees east at which its arrows end.", read=_number_or(0.0), filled=True,
+              constraint={"minimum": -180, "maximum": 180}),
+        _told("lat", "Degrees north at which its arrows end.", read=_number_or(0.0), filled=True,
+              constraint={"minimum": -90, "maximum": 90}),
+        _told("label_lon", "Degrees east of its label; empty if it stands where arrows end.",
+              read=Cells.number),
+        _told("label_lat", "Degrees north of its label.", read=Cells.number),
+        _told("members", "Countries by their three letters (ISO 3166-1), separated by semicolons; "
+              "empty if it is every country that no other partner has.", read=Cells.names),
+    ),
+    optional=True,
+)  # fmt: skip
+
+LANES = TableSchema(
+    "lanes.csv", Lane, "Trade between partners that a map draws as arrows.", ("quantity", "goods"),
+    (
+        _told("quantity", "Quantity that flows.", read=Cells.name, filled=True,
+              refers=("quantities", "quantity")),
+        _told("origin", "Partner that it leaves.", read=Cells.name, filled=True,
+              refers=("partners", "partner")),
+        _told("destination", "Partner that it enters.", read=Cells.name, filled=True,
+              refers=("partners", "partner")),
+        _told("goods", "Which goods these are; empty if all together.", read=_optional_key),
+        _told("declared", "Quantity of the part that customs are meant to count, if another.",
+              read=_optional_key, refers=("quantities", "quantity")),
+    ),
+    optional=True,
+)  # fmt: skip
+
 SCHEMA: Mapping[str, TableSchema] = {
     table.file: table
     for table in (
         *(PROCESSES, FLOWS, QUANTITIES, CATALOGUE, RECORDS, PRIORS, SOURCES, ESTIMATES),
         *(INDICATORS, PUBLISHED_INDICATORS),
         *(ASSAYS, MATERIALS, PUBLISHED_ELEMENTS),
+        *(PARTNERS, LANES),
     )
 }
 """The tables of a study by the name of their file, in the order in which they are read."""

@@ -34,7 +34,9 @@ from reebayes.study.rows import (
     Flow,
     Indicator,
     Label,
+    Lane,
     Material,
+    Partner,
     Prior,
     Process,
     PublishedElement,
@@ -70,9 +72,9 @@ class Study:
     ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature
     estimates, ``labels`` readable names of quantities, ``indicators`` what is computed from the
     draws of a fit, ``published_indicators`` values of these that others printed, ``assays`` and
-    ``materials`` what ores hold, ``published_elements`` figures on it; no hash depends on them.
-    ``extensions`` maps the names of extensions whose rows are in the tables
-    to their directories; ``additions`` are those that variants add.
+    ``materials`` what ores hold, ``published_elements`` figures on it, ``partners`` and ``lanes``
+    what a map draws where; no hash depends on them. ``extensions`` maps the names of extensions
+    whose rows are in the tables to their directories; ``additions`` are those that variants add.
     """
 
     path: Path
@@ -103,6 +105,8 @@ class Study:
     published_elements: Table[PublishedElement] = field(
         default_factory=partial(Table, PublishedElement)
     )
+    partners: Table[Partner] = field(default_factory=partial(Table, Partner))
+    lanes: Table[Lane] = field(default_factory=partial(Table, Lane))
     extensions: Settings = field(default_factory=Settings)
     additions: tuple[Extension, ...] = ()
 

@@ -19,6 +19,7 @@ from reebayes.study.checks.context import (
 )
 from reebayes.study.checks.formulas import check_indicators, check_published_indicators
 from reebayes.study.checks.graph import check_graph
+from reebayes.study.checks.partners import check_partners
 from reebayes.study.checks.parts import check_parts
 from reebayes.study.checks.priors import check_priors
 from reebayes.study.checks.published import check_published
@@ -78,6 +79,7 @@ def _check_tables(draft: Draft, context: Context) -> list[Fault]:
     faults += check_assays(draft)
     faults += check_materials(draft, context)
     faults += check_published_elements(draft, context)
+    faults += check_partners(draft, context)
     return faults
 
 
