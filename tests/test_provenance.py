@@ -27,13 +27,18 @@ from reebayes.study.header.frozen import Settings
 from reebayes.study.rows import Label
 from reebayes.study.schema import (
     CATALOGUE,
+    DEMAND_GROWTH,
     ESTIMATES,
     FLOWS,
     INDICATORS,
+    PLANNED_CASES,
     PRIORS,
     PROCESSES,
+    PROJECTIONS,
+    PROJECTS,
     PUBLISHED_INDICATORS,
     RECORDS,
+    RESERVES,
     SOURCES,
 )
 from tests.fakes import fake_fit
@@ -51,6 +56,11 @@ TABLES = {
     "indicators": INDICATORS,
     "published_indicators": PUBLISHED_INDICATORS,
     "labels": CATALOGUE,
+    "projects": PROJECTS,
+    "planned_cases": PLANNED_CASES,
+    "reserves": RESERVES,
+    "demand_growth": DEMAND_GROWTH,
+    "projections": PROJECTIONS,
 }
 ESTIMATE = """\
 name,quantity,year,year_end,kind,value,low,high,unit,source,note,why

@@ -6,6 +6,7 @@ from reebayes.study.extensions import is_study_file, own_priors, study_around
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import read_report
 from reebayes.study.header.settings import TABLE
+from reebayes.study.prospects import DemandGrowth, PlannedCase, Project, Projection, Reserve
 from reebayes.study.reading.cells import Cells
 from reebayes.study.reading.csvfiles import FaultList, Line, read_bytes, read_lines
 from reebayes.study.rows import (
@@ -34,16 +35,21 @@ __all__ = [
     "EXTENSIONS",
     "TABLE_FILES",
     "Cells",
+    "DemandGrowth",
     "Estimate",
     "FaultList",
     "Flow",
     "Indicator",
     "Line",
+    "PlannedCase",
     "Prior",
     "Process",
+    "Project",
+    "Projection",
     "PublishedIndicator",
     "Quantity",
     "Record",
+    "Reserve",
     "Settings",
     "Source",
     "Study",

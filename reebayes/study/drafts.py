@@ -9,6 +9,7 @@ from reebayes.errors import Fault
 from reebayes.study.hashing import SCHEMAS
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, read_header
+from reebayes.study.prospects import DemandGrowth, PlannedCase, Project, Projection, Reserve
 from reebayes.study.reading.cells import Cells, Entry
 from reebayes.study.reading.csvfiles import FaultList, is_bare, read_lines
 from reebayes.study.rows import (
@@ -75,6 +76,11 @@ class Draft:
     indicators: list[Entry[Indicator]] = field(default_factory=list)
     published_indicators: list[Entry[PublishedIndicator]] = field(default_factory=list)
     labels: list[Entry[Label]] = field(default_factory=list)
+    projects: list[Entry[Project]] = field(default_factory=list)
+    planned_cases: list[Entry[PlannedCase]] = field(default_factory=list)
+    reserves: list[Entry[Reserve]] = field(default_factory=list)
+    demand_growth: list[Entry[DemandGrowth]] = field(default_factory=list)
+    projections: list[Entry[Projection]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     broken: set[tuple[str, int | None]] = field(default_factory=set)
     lacking: dict[str, frozenset[str]] = field(default_factory=dict)

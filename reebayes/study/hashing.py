@@ -8,13 +8,18 @@ from typing import Any
 
 from reebayes.study.schema import (
     CATALOGUE,
+    DEMAND_GROWTH,
     ESTIMATES,
     FLOWS,
     INDICATORS,
+    PLANNED_CASES,
     PRIORS,
     PROCESSES,
+    PROJECTIONS,
+    PROJECTS,
     PUBLISHED_INDICATORS,
     RECORDS,
+    RESERVES,
     SOURCES,
     TableSchema,
 )
@@ -30,10 +35,18 @@ SCHEMAS: Mapping[str, TableSchema] = {
     "indicators": INDICATORS,
     "published_indicators": PUBLISHED_INDICATORS,
     "labels": CATALOGUE,
+    "projects": PROJECTS,
+    "planned_cases": PLANNED_CASES,
+    "reserves": RESERVES,
+    "demand_growth": DEMAND_GROWTH,
+    "projections": PROJECTIONS,
 }
 """Columns of the tables of a study; those of its quantities are gathered from several rows."""
 
-SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators"})
+PROSPECTS = ("projects", "planned_cases", "reserves", "demand_growth", "projections")
+"""Tables of what is to come, which an outlook reads."""
+
+SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators", *PROSPECTS})
 """Tables of which the posterior's digest holds nothing, not even that they are there: studies that
 were fitted before there were such tables keep their digest."""
 

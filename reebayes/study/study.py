@@ -26,6 +26,7 @@ from reebayes.study.extensions import Given, read_extended
 from reebayes.study.hashing import SCHEMAS, SHOWN_ONLY, added_rows, digest, rows_of, tables_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, check_settings
+from reebayes.study.prospects import DemandGrowth, PlannedCase, Project, Projection, Reserve
 from reebayes.study.reading.csvfiles import FaultList
 from reebayes.study.rows import (
     RECALLED,
@@ -66,9 +67,10 @@ class Study:
     (thousand tonnes of content a year). ``settings``, ``report``, ``package``, ``variants`` and
     ``scenarios`` are the tables of those names in ``study.toml``. ``published`` holds literature
     estimates, ``labels`` readable names of quantities, ``indicators`` what is computed from the
-    draws of a fit, and ``published_indicators`` values of these that others printed; no fit and no
-    hash depends on them. ``extensions`` maps the names of extensions whose rows are in the tables
-    to their directories; ``additions`` are those that variants add.
+    draws of a fit, and ``published_indicators`` values of these that others printed; ``projects``,
+    ``planned_cases``, ``reserves``, ``demand_growth`` and ``projections`` are about years to come;
+    no fit and no hash depends on them. ``extensions`` maps the names of extensions whose rows are
+    in the tables to their directories; ``additions`` are those that variants add.
     """
 
     path: Path
@@ -94,6 +96,11 @@ class Study:
     published_indicators: Table[PublishedIndicator] = field(
         default_factory=partial(Table, PublishedIndicator)
     )
+    projects: Table[Project] = field(default_factory=partial(Table, Project))
+    planned_cases: Table[PlannedCase] = field(default_factory=partial(Table, PlannedCase))
+    reserves: Table[Reserve] = field(default_factory=partial(Table, Reserve))
+    demand_growth: Table[DemandGrowth] = field(default_factory=partial(Table, DemandGrowth))
+    projections: Table[Projection] = field(default_factory=partial(Table, Projection))
     extensions: Settings = field(default_factory=Settings)
     additions: tuple[Extension, ...] = ()
 

@@ -20,6 +20,7 @@ from reebayes.study.checks.formulas import check_indicators, check_published_ind
 from reebayes.study.checks.graph import check_graph
 from reebayes.study.checks.parts import check_parts
 from reebayes.study.checks.priors import check_priors
+from reebayes.study.checks.prospects import check_prospects
 from reebayes.study.checks.published import check_published
 from reebayes.study.checks.records import check_records
 from reebayes.study.checks.scenarios import check_scenarios, sound_scenarios
@@ -72,6 +73,7 @@ def _check_tables(draft: Draft, context: Context) -> list[Fault]:
     faults += check_published(draft, context)
     faults += check_indicators(draft, context)
     faults += check_published_indicators(draft)
+    faults += check_prospects(draft, context)
     return faults
 
 
