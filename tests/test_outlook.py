@@ -388,6 +388,20 @@ def test_the_figure_has_history_outlook_and_projections() -> None:
     assert len(labels) == 3 + len({(one.source, one.vintage) for one in rows})
 
 
+def test_a_report_shows_an_outlook_that_it_is_given() -> None:
+    from reebayes.reporting.plan import plan_of
+    from reebayes.reporting.sections import Material, ahead
+
+    tree, contents = rb.outlook(fit(), 2018), contents_of(fit())
+    plan = plan_of(contents, None)
+    block = ahead(Material(contents, plan, outlook=(tree, rb.deficits(tree, 2018))))
+    assert block is not None and block["block"]["year"] == 2018
+    assert ahead(Material(contents, plan)) is None
+    rows = {row["region"] for row in block["block"]["lacking"] if row["by"] == "region"}
+    assert rows == {"World"}  # of one region there is no other
+    assert next(row["name"] for row in block["block"]["projects"]) in ("North", "South", "West")
+
+
 @pytest.fixture
 def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that is opened as the fit of this module."""
