@@ -69,7 +69,7 @@ def lacking(tree: xr.DataTree) -> str:
         for _, row in [*region.iterrows(), *magnets.iterrows()]:
             where = row["region"] if row["by"] == "region" else f"{row['name']}"
             band = format_band(row["deficit"], row["lower"], row["upper"])
-            rows.append([str(year), where, band, f"{row['x']:.1f}", f"{row['probability']:.2f}"])
+            rows.append([str(year), where, band, f"{row['x']:.2g}", f"{row['probability']:.2f}"])
     head = ["year", "where", "deficit", "x", "P(deficit > x)"]
     return table(head, rows)
 
@@ -132,7 +132,7 @@ def main(file: str) -> None:
         table(["edition", "stated, Mt", "of China", "of the world"], bayan),
     ]  # fmt: skip
     (HERE / "outlook_tables.md").write_text("\n\n".join(text) + "\n", "utf-8")
-    figure, axes = plt.subplots(1, 2, figsize=(14, 6.4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(13, 6.6), layout="constrained")
     for ax, name, demand in zip(axes, ("consumed_world", "mined_US + mined_RW"), (True, False),
                                 strict=True):  # fmt: skip
         rb.plot_outlook(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -75,8 +76,8 @@ def plot_outlook(
     shown = [one for one in projections if one.year <= last + 1]
     handles += _draw_projections(ax, shown)
     _finish(ax, history, ahead, shown)
-    ax.legend(handles=handles, fontsize=8, frameon=False, loc="upper left",
-              bbox_to_anchor=(0, -0.1), ncols=3)  # fmt: skip
+    ax.legend(handles=handles, fontsize=7.5, frameon=False, loc="upper left",
+              bbox_to_anchor=(0, -0.08), ncols=2)  # fmt: skip
     return ax
 
 
@@ -95,7 +96,8 @@ def _draw_projections(ax: Axes, shown: Iterable[Projection]) -> list[Line2D]:
         for row in rows:
             if len(row.stated) > 1:
                 ax.vlines(row.year, min(row.stated), max(row.stated), colors=colour, linewidth=2.4)
-        label = plain_text(f"{source.replace('_', ' ').title()}, {vintage}")
+        name = re.sub(r"_\d{4}$", "", source).replace("_", " ").title()
+        label = plain_text(f"{name}, {vintage}")
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle=":", markersize=4.5,
                               label=label))  # fmt: skip
     return handles
