@@ -2,8 +2,9 @@
 
 Writes the tables of the page on outlooks (hindcast_tables.md) and its figure (hindcast.png). FIT.nc
 is a fit of the bundled study, as `reebayes fit --out FIT.nc` saves it. FOLDER keeps the fits of the
-cut studies, `cut_2010.nc` and `cut_2015.nc`, which take a few minutes each and are not made again.
-How what is mined goes on was chosen on the cut of 2010 alone; that of 2015 was looked at once.
+cut studies, `cut_2010.nc` and `cut_2015.nc`, which take a few minutes each and are not made again;
+years after it ask for these cuts only. How what is mined goes on was chosen on the cut of 2010
+alone; that of 2015 was looked at once.
 """
 
 import sys
@@ -89,12 +90,15 @@ def by_course(scored: dict[str, pd.DataFrame]) -> str:
     return table(["course", "coverage", "CRPS", "ratio to the walk"], rows)
 
 
-def main(file: str, folder: str) -> None:
+def main(file: str, folder: str, *years: str) -> None:
     """Fit what is not there, score, and write tables and figure."""
-    truth, study = rb.open_fit(file), rb.read_study()
-    figure, axes = plt.subplots(len(CUTS), len(SHOWN), figsize=(13.5, 6.2), layout="constrained")
+    truth, study = rb.open_fit(file).isel(THINNED), rb.read_study()
+    cuts = [int(year) for year in years] or [*CUTS]
+    shape = (len(cuts), len(SHOWN))
+    figure, axes = plt.subplots(*shape, figsize=(13.5, 3.2 * len(cuts)), layout="constrained",
+                                squeeze=False)  # fmt: skip
     text = ["<!-- Made by docs/hindcast.py -->"]
-    for cut_at, row in zip(CUTS, axes, strict=True):
+    for cut_at, row in zip(cuts, axes, strict=True):
         shorter = rb.cut(study, cut_at)
         fit = cut_fit(shorter, Path(folder)).isel(THINNED)
         courses = COURSES if cut_at == CHOSEN_ON else dict(list(COURSES.items())[:1])
@@ -119,8 +123,8 @@ def main(file: str, folder: str) -> None:
             rb.plot_hindcast(scores[usual], name, ax=ax)
             ax.set_title(f"{QUANTITIES[name]}, from {cut_at}", fontsize=9, loc="left",
                          weight="bold")  # fmt: skip
-    axes[0, 0].set_ylabel(study.unit)
-    axes[1, 0].set_ylabel(study.unit)
+    for row in axes:
+        row[0].set_ylabel(study.unit)
     handles = {label: handle for ax in axes.ravel()
                for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}  # fmt: skip
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4,
@@ -130,4 +134,4 @@ def main(file: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:])

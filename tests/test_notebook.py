@@ -50,9 +50,7 @@ def test_notebook_of_a_fit_that_is_there_runs(
 
 
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
-def test_notebook_of_years_to_come_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_notebook_of_years_to_come_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In short form: of a few draws of the priors, with the unknowns that made them."""
     file = tmp_path / "results" / "fit.nc"
     file.parent.mkdir()

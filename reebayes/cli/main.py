@@ -34,8 +34,17 @@ from reebayes.provenance import package_version
 # As the help lists them.
 COMMANDS = {
     name: add
-    for group in (fits, studies, readers, figures, answers, sensitivities, scenarios, outlooks,
-                  experiments)
+    for group in (
+        fits,
+        studies,
+        readers,
+        figures,
+        answers,
+        sensitivities,
+        scenarios,
+        outlooks,
+        experiments,
+    )
     for name, add in group.adders().items()
 }
 

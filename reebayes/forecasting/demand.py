@@ -39,7 +39,7 @@ def rates(study: Study, uses: Sequence[str], draws: int, rng: np.random.Generato
     if lacking:
         raise ResultError(
             f"demand_growth.csv says nothing of {', '.join(lacking)}; add a row for them, or one "
-            "for all uses: use_*"
+            "for all uses such as use_*, and give the study as it is now"
         )
     named = {row.uses: row for row in rows.values() if row is not None}
     shared = np.sqrt(IN_COMMON) * rng.standard_normal(draws)

@@ -33,11 +33,13 @@ def newest(projects: Iterable[Project]) -> list[Project]:
 def taking_part(study: Study) -> list[Project]:
     """Return the projects of a study that may add to what its mines yielded in its last year.
 
-    Those that will operate, may be built or are; those that ran by then go on with the fit.
+    Those that will operate, may be built or are; those that ran by then go on with the fit. Where
+    a mine stood still in the last year nothing goes on, so that no project adds to it.
     """
     return [
         project for project in newest(study.projects)
-        if project.flow and project.output > 0
+        if project.flow and study.flows[project.flow].is_active(study.last_year)
+        and project.output > 0
         and (project.status in COMING
              or (project.status == OPERATING and (project.start or 0) > study.last_year))
     ]  # fmt: skip

@@ -62,7 +62,8 @@ def cut(study: Study, last: int) -> Study:
     )
     shown: Any = {name: Table(SCHEMAS[name].row) for name in _SHOWN}
     shorter = replace(
-        study, last_year=last, report=Settings(), variants=Settings(), scenarios=Settings(),
+        study, name=f"{study.name}, cut at {last}", last_year=last,
+        report=Settings(), variants=Settings(), scenarios=Settings(),
         additions=(), extensions=Settings(),
         processes=Table(Process, (p for p in study.processes if p.process in ends)),
         flows=Table(Flow, flows), quantities=Table(Quantity, quantities),
