@@ -55,6 +55,14 @@ Sensitivity to the assumptions
 What if
     `scenario` solves the balance of every draw again with what a scenario of the study changes;
     `effect` tells what that does, and `plot_effect` draws it.
+Years to come
+    `outlook` goes on with every draw: supply with projects against demand, in balance; `deficits`
+    tells what uses lack, and `plot_outlook` draws it. `cut` is a study as it stood in a past year;
+    `hindcast` and `hindcast_summary` score an outlook from there against what came, and
+    `plot_hindcast` draws that. `project_table` and `projects_by_country` list what is planned
+    (`Project`), `reserve_table`, `deposit_shares` and `reserve_years` what is called a reserve
+    (`Reserve`); an outlook learns from plans of the past (`PlannedCase`), takes growth from
+    `DemandGrowth`, and is set beside every published `Projection`.
 Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `save_sankey`, `write_report`; of a whole fit `plot_consumption`, `plot_net_exports`,

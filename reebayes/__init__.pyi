@@ -41,6 +41,8 @@ from .experiments.prior_answers import prior_of as prior_of
 from .experiments.reported import report_refits as report_refits
 from .experiments.sensitivities import sensitivity as sensitivity
 from .experiments.studies import run_studies as run_studies
+from .figures.ahead import plot_hindcast as plot_hindcast
+from .figures.ahead import plot_outlook as plot_outlook
 from .figures.changes import plot_effect as plot_effect
 from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals
@@ -57,6 +59,15 @@ from .figures.ranks import plot_predictive as plot_predictive
 from .figures.sankey import draw_sankey as draw_sankey
 from .figures.sankey import save_sankey as save_sankey
 from .figures.tornado import plot_tornado as plot_tornado
+from .forecasting.deposits import deposit_shares as deposit_shares
+from .forecasting.deposits import project_table as project_table
+from .forecasting.deposits import projects_by_country as projects_by_country
+from .forecasting.deposits import reserve_table as reserve_table
+from .forecasting.deposits import reserve_years as reserve_years
+from .forecasting.judging import hindcast as hindcast
+from .forecasting.judging import hindcast_summary as hindcast_summary
+from .forecasting.running import outlook as outlook
+from .forecasting.telling import deficits as deficits
 from .inference.identifiability import identify as identify
 from .inference.sampling import fit as fit
 from .model.graph import build_model as build_model
@@ -75,19 +86,25 @@ from .results.summaries import probability_above as probability_above
 from .simulation.records import simulate_records as simulate_records
 from .simulation.worlds import simulate_world as simulate_world
 from .study import Assay as Assay
+from .study import DemandGrowth as DemandGrowth
 from .study import Estimate as Estimate
 from .study import Flow as Flow
 from .study import Indicator as Indicator
 from .study import Material as Material
+from .study import PlannedCase as PlannedCase
 from .study import Prior as Prior
 from .study import Process as Process
+from .study import Project as Project
+from .study import Projection as Projection
 from .study import PublishedElement as PublishedElement
 from .study import PublishedIndicator as PublishedIndicator
 from .study import Quantity as Quantity
 from .study import Record as Record
+from .study import Reserve as Reserve
 from .study import Source as Source
 from .study import Study as Study
 from .study import Table as Table
 from .study import read_study as read_study
+from .study.periods import cut as cut
 
 __version__: str

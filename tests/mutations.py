@@ -87,6 +87,12 @@ BALANCING = "reebayes/answers/scenarios/balancing.py"
 SETUP = "reebayes/answers/scenarios/setup.py"
 SANKEY = "tests/test_sankey.py"
 SCENARIOS = "tests/test_scenarios.py"
+OUTLOOK = "tests/test_outlook.py"
+PROSPECTS = "tests/test_prospects.py"
+CONTINUATION = "reebayes/forecasting/continuation.py"
+LEARNING = "reebayes/forecasting/learning.py"
+PROJECTED = "reebayes/forecasting/projects.py"
+AHEAD = "reebayes/forecasting/running.py"
 HARMONISING, EXCLUSIONS = "reebayes/customs/harmonising.py", "reebayes/customs/exclusions.py"
 
 CHECKS = "reebayes/study/checks"
@@ -956,6 +962,64 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("imports drawn as exports", "reebayes/figures/panels.py",
          "assign(sign=-1.0,", "assign(sign=1.0,",
          ("tests/test_registers.py", "-k", "net_exports")),
+    # --- outlook ---
+    _bug("states of years to come forget their persistence", CONTINUATION,
+         "keeps if reverting else 1.0", "0.0",
+         (OUTLOOK, "-k", "own_persistence or first_year")),
+    _bug("states of years to come begin at their centre", CONTINUATION,
+         "states[n, 0] = kernels.states(latent, steps)[-1, at]", "states[n, 0] = 0.0",
+         (OUTLOOK, "-k", "first_year")),
+    _bug("growth of an input that is constant is forgotten", CONTINUATION,
+         "for name, values in (growth or {}).items():\n                mean",
+         "for name, values in [*(growth or {}).items()][:1]:\n                mean",
+         (OUTLOOK, "-k", "growth_multiplies")),
+    _bug("a case that is not yet due counts as failed", LEARNING,
+         "found *= 1.0 - CHANCES[:, None] * started_by(np.array(lag), DELAYS)",
+         "found *= 1.0 - CHANCES[:, None]",
+         (OUTLOOK, "-k", "not_yet_due")),
+    _bug("statuses learn nothing from one another", LEARNING,
+         "density *= prior_of.T @ likelihood", "density = density * 1.0",
+         (OUTLOOK, "-k", "from_one_another")),
+    _bug("what is reached forgets its prior", LEARNING,
+         "scale += 0.5 * REACHED_WEIGHT * count / weight * (mean - prior) ** 2", "pass",
+         (OUTLOOK, "-k", "inverse_gamma")),
+    _bug("a project yields more than its capacity", PROJECTED,
+         "np.minimum(reached, MOST_REACHED)", "reached",
+         (OUTLOOK, "-k", "no_more_than_their_capacity")),
+    _bug("a project that was seen idle keeps its chance", PROJECTED,
+         "lag = seen - stated", "lag = -99",
+         (OUTLOOK, "-k", "seen_idle or nothing_before")),
+    _bug("the oldest growth of a use holds", "reebayes/forecasting/demand.py",
+         "(row.as_of, len(", "(-row.as_of, len(",
+         (OUTLOOK, "-k", "newest_and_most")),
+    _bug("a scenario of years to come begins at once", AHEAD,
+         "if year < begin:", "if year < 0:",
+         (OUTLOOK, "-k", "holds_from_its_beginning")),
+    _bug("a change of years to come is whole in its first", AHEAD,
+         'if change.shape != "step" and year in moving:', "if False:",
+         (OUTLOOK, "-k", "takes_years")),
+    _bug("a surplus of one use is a deficit below nothing", "reebayes/forecasting/telling.py",
+         "np.maximum(demand - supplied, 0.0)", "demand - supplied",
+         (OUTLOOK, "-k", "deficits_are")),
+    _bug("the score of a hindcast forgets the spread", "reebayes/forecasting/judging.py",
+         "return float(np.mean(np.abs(ordered - truth))) - spread",
+         "return float(np.mean(np.abs(ordered - truth)))",
+         (OUTLOOK, "-k", "its_definition")),
+    _bug("projections made later count as of the time", "reebayes/forecasting/judging.py",
+         "one.vintage <= cut_at + LATE", "one.vintage <= 9999",
+         (OUTLOOK, "-k", "scores_what_came")),
+    _bug("a cut study knows cases that closed later", "reebayes/study/periods.py",
+         "if c.closed <= last", "if c.as_of <= last",
+         (PROSPECTS, "-k", "knows_nothing")),
+    _bug("a cut study keeps later periods of priors", "reebayes/study/periods.py",
+         "(prior.year or 0) > shorter.last_year", "(prior.year or 0) > 9999",
+         (PROSPECTS, "-k", "knows_nothing")),
+    _bug("projects are counted once for each look", "reebayes/forecasting/deposits.py",
+         "for project in newest(rows)", "for project in rows",
+         (PROSPECTS, "-k", "last_seen")),
+    _bug("reserves never jump", "reebayes/forecasting/deposits.py",
+         "bool(abs(change) > JUMP * before)", "False",
+         (PROSPECTS, "-k", "jump_between")),
     # --- scenarios ---
     _bug("flows of a scenario are copied", SETUP,
          "return Solved(found.flows, found.stranded", "return Solved(flows, found.stranded",

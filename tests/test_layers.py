@@ -20,7 +20,7 @@ LAYERS = (
     ("study",),
     ("customs", "simulation", "model", "results"),
     ("elicitation", "inference", "answers"),
-    ("figures", "experiments"),
+    ("figures", "experiments", "forecasting"),
     ("reporting",),
     ("cli",),
     ("__main__",),
@@ -35,6 +35,7 @@ ORDER = {
             "kinds",
             "targets",
             "rows",
+            "prospects",
             "compositions",
             "reading.csvfiles",
             "table",
@@ -45,11 +46,12 @@ ORDER = {
         *("edits", "extensions", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.parts", "checks.priors", "checks.published"),
         "checks.partners",
+        "checks.prospects",
         *("checks.formulas", "checks.records", "checks.compositions", "checks.scenarios"),
         *("checks.assays", "checks.ties"),
         *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
-        *("telling", "starting", "study", "runfile", "description"),
+        *("telling", "starting", "study", "runfile", "description", "periods"),
     ),
     "customs": (
         *("flows", "numerals", "periods", "areanames", "containers", "prices", "exclusions"),
@@ -108,6 +110,7 @@ ORDER = {
     "figures": (
         *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
         *("folding", "sankey", "tornado", "panels", "maps"),
+        *("folding", "sankey", "tornado", "panels", "ahead"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "refits", "runs", "studies"),
@@ -116,9 +119,14 @@ ORDER = {
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
+    "forecasting": (
+        *("learning", "projects", "demand", "continuation", "running", "telling"),
+        *("deposits", "judging"),
+    ),
     "reporting": (
         *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
         *("dependence", "partners", "hanging", "refitted", "sections", "page"),
+        *("outlooks", "dependence", "hanging", "refitted", "sections", "page"),
     ),
     "cli": (
         "console",
@@ -131,6 +139,7 @@ ORDER = {
         "sensitivities",
         "scenarios",
         "partners",
+        "outlooks",
         "figures",
         "experiments",
         "main",
@@ -142,6 +151,7 @@ DOORS = {
     "study": {
         *("study", "study.edits", "study.runfile", "study.formulas", "study.kinds"),
         *("study.targets", "study.schema", "study.scenarios", "study.compositions"),
+        *("study.periods", "study.prospects"),
     },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
@@ -157,9 +167,13 @@ DOORS = {
         *("experiments.studies", "experiments.overview", "experiments.conflicts"),
         "experiments.reported",
     },
+    "forecasting": {
+        *("forecasting.running", "forecasting.telling", "forecasting.deposits"),
+        "forecasting.judging",
+    },
     "reporting": {
         *("reporting.page", "reporting.tables", "reporting.spreadsheets"),
-        "reporting.scenarios",
+        *("reporting.scenarios", "reporting.outlooks"),
     },
     "cli": {"cli.main"},
 }

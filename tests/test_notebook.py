@@ -8,6 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 import reebayes as rb
+from tests.ahead import fit_of_priors
 from tests.tiny import write_tables
 from tests.worlds import fit_of_worlds
 
@@ -52,6 +53,15 @@ def test_notebook_of_a_fit_that_is_there_runs(
     file.parent.mkdir()
     rb.save_fit(fit_of_worlds(rb.read_study(), chains=2, draws=4), file)
     run(ROOT / "notebooks" / "what_if.py", tmp_path, monkeypatch)
+
+
+@pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
+def test_notebook_of_years_to_come_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In short form: of a few draws of the priors, with the unknowns that made them."""
+    file = tmp_path / "results" / "fit.nc"
+    file.parent.mkdir()
+    rb.save_fit(fit_of_priors(rb.read_study(), chains=2, draws=4), file)
+    run(ROOT / "notebooks" / "outlook.py", tmp_path, monkeypatch)
 
 
 @pytest.mark.slow_ci

@@ -28,17 +28,22 @@ from reebayes.study.rows import Label, Lane, Partner
 from reebayes.study.schema import (
     ASSAYS,
     CATALOGUE,
+    DEMAND_GROWTH,
     ESTIMATES,
     FLOWS,
     INDICATORS,
     LANES,
     MATERIALS,
     PARTNERS,
+    PLANNED_CASES,
     PRIORS,
     PROCESSES,
+    PROJECTIONS,
+    PROJECTS,
     PUBLISHED_ELEMENTS,
     PUBLISHED_INDICATORS,
     RECORDS,
+    RESERVES,
     SOURCES,
 )
 from tests.fakes import fake_fit
@@ -66,6 +71,11 @@ STAND_INS = {
     "labels": Label("mined_US", "Mines", "All of them"),
     "partners": Partner("US", "United States", -98.5, 39.5, -98.0, 50.0, ("USA",)),
     "lanes": Lane("exported_CN_US", "CN", "US", "compounds", "exported_CN_US_registered"),
+    "projects": PROJECTS,
+    "planned_cases": PLANNED_CASES,
+    "reserves": RESERVES,
+    "demand_growth": DEMAND_GROWTH,
+    "projections": PROJECTIONS,
 }
 ESTIMATE = """\
 name,quantity,year,year_end,kind,value,low,high,unit,source,note,why

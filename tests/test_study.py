@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from reebayes.errors import Fault, FitError, ReebayesError, ResultError, StudyError
 from reebayes.study import Flow, Prior, Quantity, Record, Source, Study, Table, read_study
+from reebayes.study.hashing import PROSPECTS
 from tests.tiny import PRIORS, RECORDS, TABLES, shared_tables, write_tables
 
 # Every example writes and reads a directory.
@@ -171,6 +172,8 @@ def test_bundled_records_are_many_and_from_named_sources() -> None:
     used |= {row.source for row in everything.published_indicators}
     told = (everything.assays, everything.materials, everything.published_elements)
     used |= {row.source for table in told for row in table}
+    used |= {row.source for name in PROSPECTS for row in getattr(everything, name)}
+    used |= {row.outcome_source for row in everything.planned_cases}
     used |= {row.reference for row in everything.indicators if row.reference}
     for name in ("hs_codes.csv", "unit_values.csv"):
         with (everything.path / name).open(encoding="utf-8") as rows:

@@ -14,6 +14,7 @@ from reebayes.cli import (
     experiments,
     figures,
     fits,
+    outlooks,
     partners,
     readers,
     scenarios,
@@ -37,7 +38,7 @@ COMMANDS = {
     name: add
     for group in (
         *(fits, studies, readers, figures, partners, answers, contained),
-        *(sensitivities, scenarios, experiments),
+        *(sensitivities, scenarios, outlooks, experiments),
     )
     for name, add in group.adders().items()
 }

@@ -26,6 +26,7 @@ from reebayes.cli.options import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     from xarray import DataTree
 
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
@@ -44,6 +45,7 @@ def report(
     year: int | None,
     force: bool,
     compare: Path | None,
+    outlook: int | None,
     data: Path | None,
     extensions: Sequence[str],
     recalled: bool,
@@ -68,9 +70,22 @@ def report(
         written = write_report(
             fit, out, year=year, force=force, comparison=comparison,
             sensitivity=_hangs(fit, file), refits=_refits(fit, file),
+            outlook=_ahead(fit, outlook),
         )  # fmt: skip
         say(f"{written}: report written.")
     return DONE
+
+
+def _ahead(fit: DataTree, to: int | None) -> tuple[DataTree, pd.DataFrame] | None:
+    """Years to come up to one, and what uses lack in it; nothing if none is asked for."""
+    if to is None:
+        return None
+    # imported here: the model is loaded for it, which a page needs for nothing else
+    from reebayes.forecasting.running import outlook
+    from reebayes.forecasting.telling import deficits
+
+    tree = outlook(fit, to)
+    return tree, deficits(tree, to)
 
 
 def _hangs(fit: DataTree, file: Path) -> SensitivitySummary | None:
@@ -126,6 +141,8 @@ def _add_report(commands: Commands) -> None:
     parser.add_argument(
         "--compare", type=Path, metavar="DIR", help="show the scores that `reebayes compare` wrote"
     )
+    parser.add_argument("--outlook", type=year_number, metavar="YEAR",
+                        help="show an outlook up to a year")  # fmt: skip
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
         help="take labels, notes and [report] from the study as it is now (default: as fitted)",

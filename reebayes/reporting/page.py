@@ -19,6 +19,9 @@ from reebayes.reporting.templating import environment
 from reebayes.results.reading import Fit, contents_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
     from reebayes.answers.scores import Comparison
 
@@ -32,6 +35,7 @@ def write_report(
     comparison: Comparison | None = None,
     sensitivity: SensitivitySummary | None = None,
     refits: ReportRefits | None = None,
+    outlook: tuple[xr.DataTree, pd.DataFrame] | None = None,
 ) -> Path:
     """Write a fit as one HTML page that needs neither network nor scripts.
 
@@ -53,6 +57,8 @@ def write_report(
         What they become without reporters, and what the rest expects of records in conflict with
         it, as `report_refits` returns it. A report fits nothing itself: without them it shows the
         screens by weights and to first order, and says so.
+    outlook : (DataTree, DataFrame), optional
+        Years to come as `outlook` returns them, and what uses lack as `deficits` does.
 
     Returns
     -------
@@ -65,8 +71,8 @@ def write_report(
         If the fit did not converge and `force` is false.
     ResultError
         If the study's ``[report]`` table names an unknown quantity or key, the year is not in the
-        study, the comparison is of another study, the summary or refits are of another fit, or the
-        file cannot be written.
+        study, the comparison or outlook is of another study, the summary or refits are of another
+        fit, or the file cannot be written.
     """
     contents = contents_of(fit)
     if not contents.converged and not force:
@@ -78,7 +84,10 @@ def write_report(
         raise ResultError("The sensitivity summary is of another fit.")
     if refits is not None and refits.digest != str(contents.attrs.get("digest", "")):
         raise ResultError("The refits are of another fit.")
-    material = Material(contents, plan_of(contents, year), comparison, sensitivity, refits)
+    if outlook and outlook[0].attrs.get("study_hash") != contents.attrs.get("study_hash"):
+        raise ResultError("The outlook is of another study.")
+    plan = plan_of(contents, year)
+    material = Material(contents, plan, comparison, sensitivity, refits, outlook)
     page = _rendered(material).encode()
     return write_whole(Path(path), lambda temporary: temporary.write_bytes(page))
 

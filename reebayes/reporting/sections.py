@@ -34,6 +34,7 @@ from reebayes.reporting.checking import (
 )
 from reebayes.reporting.dependence import indicator_block, origin_blocks
 from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
+from reebayes.reporting.outlooks import UNANSWERED, outlook_block
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
 from reebayes.reporting.refitted import disagreements, without_reporters
@@ -88,6 +89,8 @@ class Material:
         What the headline quantities hang on.
     refits : ReportRefits, optional
         What they become without reporters, and what refits expect of records.
+    outlook : (DataTree, DataFrame), optional
+        Years to come, and what uses lack in the last of them.
     """
 
     contents: Contents
@@ -95,6 +98,7 @@ class Material:
     comparison: Comparison | None = None
     sensitivity: SensitivitySummary | None = None
     refits: ReportRefits | None = None
+    outlook: tuple[xr.DataTree, pd.DataFrame] | None = None
 
     @cached_property
     def records(self) -> pd.DataFrame:
@@ -499,6 +503,14 @@ def what_if(material: Material) -> dict[str, Any] | None:
     return {"blocks": [scenario_block(contents, tree, whole=False) for tree in found]}
 
 
+def ahead(material: Material) -> dict[str, Any] | None:
+    """Gather what the outlook that the page was given says of years to come."""
+    if material.outlook is None:
+        return None
+    block = outlook_block(material.contents, material.study, *material.outlook)
+    return {"block": block, "unanswered": UNANSWERED}
+
+
 def indicators(material: Material) -> dict[str, Any] | None:
     """Gather the indicators that the study's report names."""
     if not material.plan.indicators:
@@ -549,6 +561,7 @@ SECTIONS: Sequence[Section] = (
     Section("origins", _titled("Origins"), origins),
     Section("partners", _titled("Trade by partner"), partners),
     Section("what_if", _titled("What if"), what_if),
+    Section("outlook", _titled("Outlook"), ahead),
     Section("checks", _titled("Model checking"), checks),
     Section("limits", _titled("Limitations"), limits),
     Section("records", _titled("Records"), records),

@@ -6,6 +6,7 @@ from reebayes.study.extensions import is_study_file, own_priors, study_around
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import read_report
 from reebayes.study.header.settings import TABLE
+from reebayes.study.prospects import DemandGrowth, PlannedCase, Project, Projection, Reserve
 from reebayes.study.reading.cells import Cells
 from reebayes.study.reading.csvfiles import FaultList, Line, read_bytes, read_lines
 from reebayes.study.rows import (
@@ -40,6 +41,7 @@ __all__ = [
     "TABLE_FILES",
     "Assay",
     "Cells",
+    "DemandGrowth",
     "Estimate",
     "FaultList",
     "Flow",
@@ -48,12 +50,16 @@ __all__ = [
     "Line",
     "Material",
     "Partner",
+    "PlannedCase",
     "Prior",
     "Process",
+    "Project",
+    "Projection",
     "PublishedElement",
     "PublishedIndicator",
     "Quantity",
     "Record",
+    "Reserve",
     "Settings",
     "Source",
     "Study",

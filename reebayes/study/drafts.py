@@ -9,6 +9,7 @@ from reebayes.errors import Fault
 from reebayes.study.hashing import SCHEMAS
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, read_header
+from reebayes.study.prospects import DemandGrowth, PlannedCase, Project, Projection, Reserve
 from reebayes.study.reading.cells import Cells, Entry
 from reebayes.study.reading.csvfiles import FaultList, is_bare, read_lines
 from reebayes.study.rows import (
@@ -85,6 +86,11 @@ class Draft:
     published_elements: list[Entry[PublishedElement]] = field(default_factory=list)
     partners: list[Entry[Partner]] = field(default_factory=list)
     lanes: list[Entry[Lane]] = field(default_factory=list)
+    projects: list[Entry[Project]] = field(default_factory=list)
+    planned_cases: list[Entry[PlannedCase]] = field(default_factory=list)
+    reserves: list[Entry[Reserve]] = field(default_factory=list)
+    demand_growth: list[Entry[DemandGrowth]] = field(default_factory=list)
+    projections: list[Entry[Projection]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     broken: set[tuple[str, int | None]] = field(default_factory=set)
     lacking: dict[str, frozenset[str]] = field(default_factory=dict)

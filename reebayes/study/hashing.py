@@ -9,17 +9,22 @@ from typing import Any
 from reebayes.study.schema import (
     ASSAYS,
     CATALOGUE,
+    DEMAND_GROWTH,
     ESTIMATES,
     FLOWS,
     INDICATORS,
     LANES,
     MATERIALS,
     PARTNERS,
+    PLANNED_CASES,
     PRIORS,
     PROCESSES,
+    PROJECTIONS,
+    PROJECTS,
     PUBLISHED_ELEMENTS,
     PUBLISHED_INDICATORS,
     RECORDS,
+    RESERVES,
     SOURCES,
     TableSchema,
 )
@@ -40,10 +45,18 @@ SCHEMAS: Mapping[str, TableSchema] = {
     "published_elements": PUBLISHED_ELEMENTS,
     "partners": PARTNERS,
     "lanes": LANES,
+    "projects": PROJECTS,
+    "planned_cases": PLANNED_CASES,
+    "reserves": RESERVES,
+    "demand_growth": DEMAND_GROWTH,
+    "projections": PROJECTIONS,
 }
 """Columns of the tables of a study; those of its quantities are gathered from several rows."""
 
-LATER_TABLES = frozenset({"assays", "materials", "published_elements", "partners", "lanes"})
+LATER_TABLES = frozenset({
+    *("assays", "materials", "published_elements", "partners", "lanes"),
+    *("projects", "planned_cases", "reserves", "demand_growth", "projections"),
+})  # fmt: skip
 """Tables of which digests hold nothing where they are empty: studies of a time before there were
 such tables keep their description."""
 

@@ -9,6 +9,15 @@ from typing import Any, get_type_hints
 
 from reebayes.study.formulas import CONVENTIONS, INDICATOR_KINDS
 from reebayes.study.kinds import ESTIMATE_KINDS, RECORD_KINDS
+from reebayes.study.prospects import (
+    PROJECT_STATUSES,
+    PROJECTED,
+    DemandGrowth,
+    PlannedCase,
+    Project,
+    Projection,
+    Reserve,
+)
 from reebayes.study.reading.cells import Cells
 from reebayes.study.rows import (
     DEPOSITS,
@@ -511,6 +520,112 @@ LANES = TableSchema(
     optional=True,
 )  # fmt: skip
 
+_source = partial(_told, name="source", meaning="Source that printed it.", read=Cells.name,
+                  filled=True, refers=("sources", "source"))  # fmt: skip
+_as_of = partial(_told, "as_of", read=_needed_year, filled=True)
+
+PROJECTS = TableSchema(
+    "projects.csv", Project,
+    "Mines and deposits as they stood in some year: used by an outlook, never in a fit.",
+    ("project", "as_of"), (
+        _told("project", "Name of the project.", read=Cells.key, filled=True),
+        _as_of(meaning="Year in which it stood like this."),
+        _told("country", "Country in which it lies.", read=Cells.key, filled=True),
+        _told("region", "Region of the study.", read=Cells.key, filled=True),
+        _told("flow", "Flow that its output adds to; empty if it takes no part in an outlook.",
+              read=_optional_key, refers=("flows", "flow")),
+        _told("ore_class", "Class of its ore."),
+        _choice("status", "How far it is.", PROJECT_STATUSES, moves=False),
+        _told("capacity", "What it can yield a year.", read=Cells.number),
+        _told("unit", "Unit of the capacity, such as `kt REO/yr`."),
+        _told("start", "Year in which it started, or is said to.", read=Cells.year),
+        _told("product", "What the capacity is of."),
+        _told("resource", "Content of the deposit, in Mt of what the study counts.",
+              read=Cells.number),
+        _told("latitude", "Degrees north.", read=Cells.number),
+        _told("longitude", "Degrees east.", read=Cells.number),
+        _source(),
+        _note(),
+    ),
+    optional=True,
+)  # fmt: skip
+
+PLANNED_CASES = TableSchema(
+    "planned_cases.csv", PlannedCase,
+    "Plans of the past and what became of them, from which an outlook learns.", ("case",), (
+        _told("case", "Name of the case.", read=Cells.identifier, filled=True),
+        _told("project", "Name of the project.", read=Cells.key, filled=True),
+        _as_of(meaning="Year of the plan."),
+        _choice("status", "How far it was then.", PROJECT_STATUSES, moves=False),
+        _told("planned_start", "Year in which it was to start.", read=_needed_year, filled=True),
+        _told("planned", "What it was to yield a year.", read=Cells.number),
+        _told("unit", "Unit of what was planned and reached, such as `kt REO/yr`."),
+        _told("started", "Year in which it started; empty if it had not.", read=Cells.year),
+        _told("reached", "What it yielded in some year.", read=Cells.number),
+        _told("reached_year", "That year.", read=Cells.year),
+        _told("observed", "Last year for which the outcome is known.", read=_needed_year,
+              filled=True),
+        _source(meaning="Source of the plan."),
+        _told("outcome_source", "Source of the outcome.", read=Cells.name, filled=True,
+              refers=("sources", "source")),
+        _note(),
+    ),
+    optional=True,
+)  # fmt: skip
+
+RESERVES = TableSchema(
+    "reserves.csv", Reserve, "Reserves by country and edition: shown, never used.",
+    ("country", "edition"), (
+        _told("country", "Country; `World`, or a deposit, with its country before a colon.",
+              read=Cells.key, filled=True),
+        _told("edition", "Year of the edition.", read=_needed_year, filled=True),
+        _told("value", "Figure as printed.", read=_number_or(1.0), filled=True),
+        _told("unit", "Unit as printed, such as `Mt REO`.", read=Cells.needed, filled=True),
+        _choice("status", "Empty, or recalled: not read in its source.", STATUSES, filled=False,
+                moves=False),
+        _source(),
+        _note(),
+    ),
+    optional=True,
+)  # fmt: skip
+
+DEMAND_GROWTH = TableSchema(
+    "demand_growth.csv", DemandGrowth,
+    "How fast uses are thought to grow: used by an outlook, never in a fit.", ("uses", "as_of"), (
+        _told("uses", "A use, or a pattern such as `use_*_magnets`.", read=Cells.key, filled=True),
+        _as_of(meaning="Year in which this could be thought."),
+        _told("low", "Growth a year that it exceeds with 95 %, as a fraction.",
+              read=_number_or(0.0), filled=True),
+        _told("middle", "Growth a year that it exceeds with 50 %.", read=_number_or(0.0),
+              filled=True),
+        _told("high", "Growth a year that it exceeds with 5 %.", read=_number_or(0.0),
+              filled=True),
+        _source(meaning="Judgement or source."),
+        _note(),
+    ),
+    optional=True,
+)  # fmt: skip
+
+PROJECTIONS = TableSchema(
+    "projections.csv", Projection,
+    "Published projections: set beside an outlook, never used in one.", ("projection",), (
+        _told("projection", "Name of the projection.", read=Cells.identifier, filled=True),
+        _choice("what", "What is projected.", PROJECTED, moves=False),
+        _told("scope", "What it counts, in words.", read=Cells.needed, filled=True),
+        _told("quantity", "Quantity of the study that it is about, or a sum such as `a + b`; empty "
+              "if none is alike.", read=_optional_key),
+        _told("vintage", "Year in which it was made.", read=_needed_year, filled=True),
+        _told("year", "Year that it is about.", read=_needed_year, filled=True),
+        _told("value", "Figure as printed.", read=Cells.number),
+        _told("low", "Lower end as printed.", read=Cells.number),
+        _told("high", "Upper end as printed.", read=Cells.number),
+        _told("unit", "Unit as printed, such as `t REO`.", read=Cells.needed, filled=True),
+        _source(),
+        _note(),
+    ),
+    optional=True,
+)  # fmt: skip
+
 SCHEMA: Mapping[str, TableSchema] = {
     table.file: table
     for table in (
@@ -518,6 +633,7 @@ SCHEMA: Mapping[str, TableSchema] = {
         *(INDICATORS, PUBLISHED_INDICATORS),
         *(ASSAYS, MATERIALS, PUBLISHED_ELEMENTS),
         *(PARTNERS, LANES),
+        *(PROJECTS, PLANNED_CASES, RESERVES, DEMAND_GROWTH, PROJECTIONS),
     )
 }
 """The tables of a study by the name of their file, in the order in which they are read."""

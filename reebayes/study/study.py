@@ -26,6 +26,7 @@ from reebayes.study.extensions import Given, read_extended
 from reebayes.study.hashing import SCHEMAS, added_rows, digest, moving_rows, shown_rows, tables_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, check_settings
+from reebayes.study.prospects import DemandGrowth, PlannedCase, Project, Projection, Reserve
 from reebayes.study.reading.csvfiles import FaultList
 from reebayes.study.rows import (
     RECALLED,
@@ -73,8 +74,10 @@ class Study:
     estimates, ``labels`` readable names of quantities, ``indicators`` what is computed from the
     draws of a fit, ``published_indicators`` values of these that others printed, ``assays`` and
     ``materials`` what ores hold, ``published_elements`` figures on it, ``partners`` and ``lanes``
-    what a map draws where; no hash depends on them. ``extensions`` maps the names of extensions
-    whose rows are in the tables to their directories; ``additions`` are those that variants add.
+    what a map draws where; ``projects``, ``planned_cases``, ``reserves``, ``demand_growth`` and
+    ``projections`` are about years to come; no fit and no hash depends on them. ``extensions`` maps
+    the names of extensions whose rows are in the tables to their directories; ``additions`` are
+    those that variants add.
     """
 
     path: Path
@@ -107,6 +110,11 @@ class Study:
     )
     partners: Table[Partner] = field(default_factory=partial(Table, Partner))
     lanes: Table[Lane] = field(default_factory=partial(Table, Lane))
+    projects: Table[Project] = field(default_factory=partial(Table, Project))
+    planned_cases: Table[PlannedCase] = field(default_factory=partial(Table, PlannedCase))
+    reserves: Table[Reserve] = field(default_factory=partial(Table, Reserve))
+    demand_growth: Table[DemandGrowth] = field(default_factory=partial(Table, DemandGrowth))
+    projections: Table[Projection] = field(default_factory=partial(Table, Projection))
     extensions: Settings = field(default_factory=Settings)
     additions: tuple[Extension, ...] = ()
 

@@ -22,6 +22,7 @@ from reebayes.study.checks.graph import check_graph
 from reebayes.study.checks.partners import check_partners
 from reebayes.study.checks.parts import check_parts
 from reebayes.study.checks.priors import check_priors
+from reebayes.study.checks.prospects import check_prospects
 from reebayes.study.checks.published import check_published
 from reebayes.study.checks.records import check_records
 from reebayes.study.checks.scenarios import check_scenarios, sound_scenarios
@@ -80,6 +81,7 @@ def _check_tables(draft: Draft, context: Context) -> list[Fault]:
     faults += check_materials(draft, context)
     faults += check_published_elements(draft, context)
     faults += check_partners(draft, context)
+    faults += check_prospects(draft, context)
     return faults
 
 

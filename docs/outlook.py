@@ -1,0 +1,150 @@
+"""Bands of the bundled outlook: python docs/outlook.py FIT.nc.
+
+Writes the tables of the page on outlooks (outlook_tables.md) and its figure (outlook.png): what is
+mined and used in years to come, what uses lack, what an alliance, a mine in Mongolia and a quota
+change, and what plans of the past taught. FIT.nc is a fit of the bundled study.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+
+import reebayes as rb
+from reebayes.wording import format_band
+
+HERE = Path(__file__).parent
+THINNED = {"draw": slice(None, None, 4)}
+"""Every fourth draw: bands move by less than their last digit."""
+
+YEARS = (2025, 2030, 2035)
+TO = YEARS[-1]
+QUANTITIES = {
+    "mined_US + mined_RW": "mining outside China",
+    "mined_CN": "mining in China",
+    "refined_US + refined_RW": "oxides made outside China",
+    "consumed_world": "use of the world",
+    "consumed_US + consumed_RW": "use outside China",
+    "consumed_CN": "use of China",
+}
+SCENARIOS = ("mongolia_alliance", "new_mine_separated", "half_quota_2022")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows as a table of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def told(draws: xr.DataArray) -> str:
+    """Median and 90 % band of one year."""
+    band = rb.bands(draws)
+    return format_band(*(float(band[end]) for end in ("median", "lower", "upper")))
+
+
+def bands_of(tree: xr.DataTree) -> str:
+    """Bands of all quantities by year."""
+    ahead = tree["outlook"]
+    rows = [[label, *(told(rb.quantity(ahead, name).sel(year=year)) for year in YEARS)]
+            for name, label in QUANTITIES.items()]  # fmt: skip
+    demand = tree["uses"]["demand"].sum("use")
+    rows.append(["asked for by uses of the world", *(told(demand.sel(year=y)) for y in YEARS)])
+    return table(["kt REO/yr", *map(str, YEARS)], rows)
+
+
+def lacking(tree: xr.DataTree) -> str:
+    """Probabilities of deficits by region and of magnets."""
+    rows = []
+    for year in YEARS[1:]:
+        found = rb.deficits(tree, year)
+        region = found[found["by"] == "region"]
+        magnets = found[(found["by"] == "application") & found["name"].str.contains("agnet")]
+        for _, row in [*region.iterrows(), *magnets.iterrows()]:
+            where = row["region"] if row["by"] == "region" else f"{row['name']}"
+            band = format_band(row["deficit"], row["lower"], row["upper"])
+            rows.append([str(year), where, band, f"{row['x']:.2g}", f"{row['probability']:.2f}"])
+    head = ["year", "where", "deficit", "x", "P(deficit > x)"]
+    return table(head, rows)
+
+
+def changed(plain: xr.DataTree, tree: xr.DataTree) -> list[str]:
+    """Difference that a scenario makes in 2030 and 2035, draw by draw."""
+    cells = []
+    for name in ("mined_US + mined_RW", "consumed_US + consumed_RW", "consumed_CN"):
+        after, before = (rb.quantity(one["outlook"], name) for one in (tree, plain))
+        cells += [told((after - before).sel(year=year)) for year in YEARS[1:]]
+    return cells
+
+
+def outside(tree: xr.DataTree, year: int) -> str:
+    """Probability of a deficit above a tenth of what is asked for outside China."""
+    found = rb.deficits(tree, year)
+    row = found[(found["by"] == "region") & (found["region"] == "outside CN")].iloc[0]
+    return f"{row['probability']:.2f}"
+
+
+def learnt(tree: xr.DataTree) -> str:
+    """What plans of the past taught."""
+    found = tree["learnt"].to_dataset()
+    rows = [[f"chance to start, {status}", told(found["chance"].sel(status=status))]
+            for status in found["status"].values.tolist()]  # fmt: skip
+    rows += [["mean delay of those that start, years", told(found["delay"])],
+             ["median part of a capacity that is reached", told(found["reached"])]]  # fmt: skip
+    added = tree["projects"]["output"].sum("project")
+    rows += [[f"all projects together in {year}, kt REO/yr", told(added.sel(year=year))]
+             for year in YEARS]  # fmt: skip
+    return table(["what", "median and 90 % band"], rows)
+
+
+def main(file: str) -> None:
+    """Work out outlooks and write tables and figure."""
+    fit, study = rb.open_fit(file).isel(THINNED), rb.read_study()
+    plain = rb.outlook(fit, TO, study)
+    trees = {name: rb.outlook(fit, TO, study, scenarios=[name], begin=2026) for name in SCENARIOS}
+    names = ("mining outside China", "use outside China", "use of China")
+    head = ["scenario, from 2026", *(f"{name} {year}" for name in names for year in YEARS[1:]),
+            *(f"P(deficit outside China) {year}" for year in YEARS[1:])]  # fmt: skip
+    rows = [["none", *[""] * 6, *(outside(plain, year) for year in YEARS[1:])]]
+    rows += [[f"`{name}`", *changed(plain, tree), *(outside(tree, year) for year in YEARS[1:])]
+             for name, tree in trees.items()]  # fmt: skip
+    history = "consumed_US"
+    years = rb.reserve_years(fit, study, "United States", used=history)
+    reserves = [[str(row.edition), f"{row.reserves:.2g}", format_band(row.median, row.lower,
+                 row.upper)] for row in years.itertuples()]  # fmt: skip
+    shares = rb.deposit_shares(study)
+    bayan = [[str(row.edition), f"{row.stated:.3g}", f"{100 * row.of_country:.0f} %",
+              "–" if np.isnan(row.of_world) else f"{100 * row.of_world:.0f} %"]
+             for row in shares.itertuples()]  # fmt: skip
+    text = [
+        "<!-- Made by docs/outlook.py -->", "### What is mined and used", bands_of(plain),
+        "### What uses lack", lacking(plain), "### What scenarios change", table(head, rows),
+        "### What plans of the past taught", learnt(plain),
+        "### Reserves of the United States over their use",
+        table(["edition", "reserves, Mt", "years of use"], reserves),
+        "### Bayan Obo in the reserves of China and of the world",
+        table(["edition", "stated, Mt", "of China", "of the world"], bayan),
+    ]  # fmt: skip
+    (HERE / "outlook_tables.md").write_text("\n\n".join(text) + "\n", "utf-8")
+    figure, axes = plt.subplots(1, 2, figsize=(13, 6.6), layout="constrained")
+    for ax, name, demand in zip(axes, ("consumed_world", "mined_US + mined_RW"), (True, False),
+                                strict=True):  # fmt: skip
+        rb.plot_outlook(
+            rb.quantity(fit, name), rb.quantity(plain["outlook"], name),
+            projections=[one for one in study.projections if one.quantity == name],
+            demand=plain["uses"]["demand"].sum("use") if demand else None, ax=ax,
+        )  # fmt: skip
+        ax.set_title(QUANTITIES[name][0].upper() + QUANTITIES[name][1:], fontsize=11, loc="left",
+                     weight="bold")  # fmt: skip
+        ax.set_ylabel(study.unit)
+    figure.savefig(HERE / "outlook.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

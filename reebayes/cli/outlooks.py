@@ -1,0 +1,279 @@
+"""``outlook``, ``hindcast`` and ``projects``: years to come, and what is planned for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reebayes.cli.console import DONE, say, say_written
+from reebayes.cli.options import (
+    Adder,
+    Commands,
+    add_command,
+    add_data,
+    add_fit_file,
+    add_recalled,
+    add_seed,
+    add_with,
+    comma_separated,
+    named_folder,
+    opened,
+    positive,
+    spare_folder,
+    study_as_now,
+    year_number,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from reebayes.study import Study
+
+PAGE = "outlook.html"
+"""Name of the page in the folder that is written."""
+
+
+def adders() -> dict[str, Adder]:
+    """Return what adds each of these commands, by name."""
+    return {"outlook": _add_outlook, "hindcast": _add_hindcast, "projects": _add_projects}
+
+
+def outlook(
+    *,
+    file: Path,
+    verify: bool,
+    to: int,
+    scenario: Sequence[str],
+    begin: int | None,
+    data: Path | None,
+    extensions: Sequence[str],
+    recalled: bool,
+    above: float | None,
+    out: Path | None,
+    seed: int,
+) -> int:
+    """Look ahead from a fit: supply with projects against demand, with bands."""
+    from reebayes.files import make_folder, sole_writer
+    from reebayes.forecasting.running import outlook as look_ahead
+    from reebayes.forecasting.telling import deficits
+    from reebayes.results.description import study_of
+
+    folder = named_folder(out) if out else None
+    if folder is not None:
+        spare_folder(folder, [file])
+    with closing(opened(file, verify=verify)) as fit:
+        study = study_as_now(data, extensions, recalled=recalled) or study_of(fit)
+        for name in scenario:  # all of them, before anything is worked out
+            study.scenario(name)
+        plain = look_ahead(fit, to, study, seed=seed)
+        trees = [plain]
+        if scenario:
+            names = list(dict.fromkeys(scenario))
+            trees.append(look_ahead(fit, to, study, scenarios=names, begin=begin, seed=seed))
+        for tree in trees:
+            say(_told(tree, to, above))
+        if folder is None:
+            return DONE
+        from reebayes.reporting.outlooks import outlook_tables, write_outlook
+        from reebayes.reporting.spreadsheets import write_csv
+
+        make_folder(folder)
+        with sole_writer(folder):
+            told = [deficits(tree, to, x=above) for tree in trees]
+            paths = [write_outlook(fit, study, trees, folder / PAGE, tables=told)]
+            for tree, table in zip(trees, told, strict=True):
+                paths += write_csv(outlook_tables(tree, table), folder)
+    say_written(paths)
+    return DONE
+
+
+def _told(tree: xr.DataTree, year: int, above: float | None) -> str:
+    """Bands of what is mined and used, and what uses lack, in words and rows."""
+    from reebayes.forecasting.telling import deficits, sentence
+
+    table = deficits(tree, year, x=above)
+    shown = table[table["by"] == "region"]
+    text = shown.drop(columns=["by", "name", "unit", "ci_prob"]).to_string(
+        index=False, float_format=lambda value: f"{value:.3g}"
+    )
+    return f"\n{sentence(tree, table)}\n{text}"
+
+
+def hindcast(
+    *,
+    file: Path,
+    verify: bool,
+    at: int,
+    quantities: Sequence[str],
+    data: Path | None,
+    extensions: Sequence[str],
+    recalled: bool,
+    out: Path,
+    seed: int,
+) -> int:
+    """Cut a study at a past year, fit that, look ahead from there, and score it by what came."""
+    from reebayes.files import make_folder, sole_writer
+    from reebayes.forecasting.judging import cut_fit, hindcast_summary
+    from reebayes.forecasting.judging import hindcast as score
+    from reebayes.forecasting.running import outlook as look_ahead
+    from reebayes.reporting.spreadsheets import write_csv
+    from reebayes.results.description import study_of
+    from reebayes.study.periods import cut
+
+    folder = named_folder(out)
+    spare_folder(folder, [file])
+    with closing(opened(file, verify=verify)) as truth:
+        study = study_as_now(data, extensions, recalled=recalled) or study_of(truth)
+        shorter = cut(study, at)
+        make_folder(folder)
+        with sole_writer(folder), closing(cut_fit(shorter, folder, seed=seed)) as fit:
+            ahead = look_ahead(fit, study.last_year, shorter, seed=seed)
+            names = list(quantities) or list(study.headline)
+            table = score(fit, ahead, truth, quantities=names, projections=study.projections)
+            found = hindcast_summary(table)
+            say(found.to_string(float_format=lambda value: f"{value:.3g}", na_rep="-"))
+            name = f"hindcast_{at}"
+            paths = write_csv({name: table, f"{name}_summary": found.reset_index()}, folder)
+    say_written(paths)
+    return DONE
+
+
+def projects(
+    *,
+    data: Path | None,
+    extensions: Sequence[str],
+    at: int | None,
+    out: Path | None,
+) -> int:
+    """Count projects by country and status, and list reserves by edition with their jumps."""
+    from reebayes.files import make_folder, sole_writer
+    from reebayes.forecasting.deposits import (
+        deposit_shares,
+        project_table,
+        projects_by_country,
+        reserve_table,
+    )
+    from reebayes.reporting.spreadsheets import write_csv
+    from reebayes.study import read_study
+
+    folder = named_folder(out) if out else None
+    if folder is not None:
+        spare_folder(folder)
+    study = read_study(data, extensions=extensions)
+    tables = {
+        "projects_by_country": projects_by_country(study, as_of=at).reset_index(),
+        "projects": project_table(study, as_of=at).reset_index(),
+        "reserves": reserve_table(study),
+        "deposit_shares": deposit_shares(study),
+    }
+    say(_counted(study, tables))
+    if folder is None:
+        return DONE
+    make_folder(folder)
+    with sole_writer(folder):
+        paths = write_csv(tables, folder)
+    say_written(paths)
+    return DONE
+
+
+def _counted(study: Study, tables: dict[str, pd.DataFrame]) -> str:
+    """Projects by country, jumps of reserves and shares of deposits, or that there are none."""
+    if not study.projects and not study.reserves:
+        return "The study has no projects.csv and no reserves.csv."
+    unit = study.unit
+    parts = [
+        f"Projects by country (capacity of those under construction or planned in {unit}, "
+        "resource in Mt; no reserve and no forecast)",
+        tables["projects_by_country"].to_string(index=False, float_format="{:.4g}".format),
+    ]
+    jumps = tables["reserves"][tables["reserves"]["jump"]]
+    if len(jumps):
+        columns = ["country", "edition", "before", "reserves", "recalled"]
+        parts += [
+            "\nJumps of reserves between editions (Mt): definitions, not depletion",
+            jumps[columns].to_string(index=False, float_format="{:.4g}".format),
+        ]
+    if len(tables["deposit_shares"]):
+        parts += [
+            "\nDeposits in the reserves of their country, by edition",
+            tables["deposit_shares"].to_string(index=False, float_format="{:.3g}".format),
+        ]
+    return "\n".join(parts)
+
+
+def _add_outlook(commands: Commands) -> None:
+    parser = add_command(
+        commands, outlook,
+        brief="look ahead: supply with projects against demand, with bands",
+        text="Let the states of every draw of a fit go on, add projects as plans of the past came "
+        "about,\nand set supply against demand by application, in balance. Nothing is fitted "
+        "again. Projects\nand growth written since the fit are read from --data.",
+        example="reebayes outlook results/fit.nc --to 2035 --scenario new_mine --out ahead",
+    )  # fmt: skip
+    add_fit_file(parser)
+    parser.add_argument("--to", type=year_number, default=2035, metavar="YEAR",
+                        help="last year (default: 2035)")  # fmt: skip
+    parser.add_argument(
+        "--scenario", action="append", default=[], metavar="NAME",
+        help="a scenario of the study on top; may be given several times",
+    )  # fmt: skip
+    parser.add_argument("--begin", type=year_number, metavar="YEAR",
+                        help="year in which scenarios begin (default: the first)")  # fmt: skip
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR",
+        help="take projects, growth and scenarios from the study as it is now (default: as fitted)",
+    )  # fmt: skip
+    add_with(parser)
+    add_recalled(parser)
+    parser.add_argument(
+        "--above", type=positive, metavar="X",
+        help="tell the probability of a deficit above X, in the unit (default: a tenth of demand)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write a page and the whole tables there"
+    )
+    add_seed(parser)
+
+
+def _add_hindcast(commands: Commands) -> None:
+    parser = add_command(
+        commands, hindcast,
+        brief="score an outlook from a past year against what came",
+        text="Cut a study at a year, as if nothing later were known, fit what is left (kept in "
+        "--out and not\nmade twice), look ahead from there, and score that against the fit of all "
+        "records: coverage, and\nranked probability scores beside a random walk with drift and "
+        "projections of the time.",
+        example="reebayes hindcast results/fit.nc --at 2015 --out hindcast mined_world",
+    )  # fmt: skip
+    add_fit_file(parser)
+    parser.add_argument("quantities", type=comma_separated, nargs="?", default=[],
+                        metavar="NAME,...",
+                        help="quantities or sums (default: those of the report)")  # fmt: skip
+    parser.add_argument("--at", type=year_number, required=True, metavar="YEAR",
+                        help="last year that is known")  # fmt: skip
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR",
+        help="take projects and projections from the study as it is now (default: as fitted)",
+    )  # fmt: skip
+    add_with(parser)
+    add_recalled(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
+                        help="write the fit of the cut study and the tables there")  # fmt: skip
+    add_seed(parser)
+
+
+def _add_projects(commands: Commands) -> None:
+    parser = add_command(
+        commands, projects,
+        brief="count projects by country and status, and list reserves by edition",
+        text="Count the projects of a study by country and status, and list reserves by edition "
+        "with their\njumps. What is in the ground is no forecast.",
+        example="reebayes projects --at 2015 --out ahead",
+    )  # fmt: skip
+    add_data(parser)
+    parser.add_argument("--at", type=year_number, metavar="YEAR",
+                        help="as known in a year (default: as known last)")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the tables there")

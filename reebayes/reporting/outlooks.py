@@ -1,0 +1,189 @@
+"""An outlook as a page of its own, and as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from reebayes.conventions import CI_PROB, QUANTITY, RATIO_UNITS, YEAR
+from reebayes.figures.ahead import plot_outlook
+from reebayes.files import write_whole
+from reebayes.reporting.pictures import embedded
+from reebayes.reporting.templating import environment
+from reebayes.results.reading import Contents, Fit, contents_of
+from reebayes.results.selection import quantity
+from reebayes.results.summaries import bands
+from reebayes.study import Study
+from reebayes.wording import format_band, format_value
+
+LEAD = (
+    "Years to come. Every draw of the fit goes on from where it stood, with projects that start, "
+    "are late or never come as plans of the past did, and with demand that grows as the study "
+    f"says. Every value is a median with its {100 * CI_PROB:g} % equal-tailed band, given all "
+    "that. No price stands in it, and nobody who would act on one."
+)
+UNANSWERED = (
+    "What is not answered: prices and their rise, what companies are worth, what research may "
+    "find, and how burdens on the environment move from place to place."
+)
+MOST_FIGURES = 4
+
+
+def write_outlook(
+    fit: Fit, study: Study, outlooks: Sequence[xr.DataTree], path: Path, *,
+    tables: Sequence[pd.DataFrame] = (),
+) -> Path:  # fmt: skip
+    """Write outlooks of a fit as one HTML page that needs neither network nor scripts.
+
+    Parameters
+    ----------
+    fit : DataTree
+    study : Study
+        With the published projections that are drawn beside.
+    outlooks : sequence of DataTree
+        As `outlook` returns them.
+    path : Path
+        The page to write.
+    tables : sequence of DataFrame
+        What uses lack in the last year of each, as `deficits` returns it.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    contents, templates = contents_of(fit), environment()
+    common = {
+        "study": f"{contents.attrs['study_name']}: outlook", "unit": contents.unit, "lead": LEAD,
+        "percent": f"{100 * CI_PROB:g} %", "converged": contents.converged,
+        "verdict": contents.attrs.get("verdict", ""), "unanswered": UNANSWERED,
+    }  # fmt: skip
+    sections = []
+    for number, (tree, table) in enumerate(zip(outlooks, tables, strict=True)):
+        block = outlook_block(contents, study, tree, table)
+        body = templates.get_template("outlook.html.j2").render(common | {"block": block})
+        title = block["title"]
+        sections.append({"name": f"outlook-{number}", "title": title, "body": Markup(body)})
+    page = templates.get_template("page.html.j2").render(common, sections=sections).encode()
+    return write_whole(path, lambda temporary: temporary.write_bytes(page))
+
+
+def outlook_block(
+    contents: Contents, study: Study, tree: xr.DataTree, table: pd.DataFrame
+) -> dict[str, Any]:
+    """Gather what a page shows of one outlook.
+
+    Parameters
+    ----------
+    contents : Contents
+        The fit.
+    study : Study
+    tree : DataTree
+    table : DataFrame
+        As `deficits` returns it.
+    """
+    labels = json.loads(str(tree.attrs["labels"]))
+    return {
+        "title": f"To {tree.attrs['to']}" + (f" with {'; '.join(labels)}" if labels else ""),
+        "figures": [_figure(contents, study, tree, name) for name in shown_quantities(study)],
+        "bands": _band_rows(contents, study, tree),
+        "lacking": [_lacking(row) for _, row in table.iterrows()],
+        "year": int(table.attrs["year"]),
+        "projects": _project_rows(tree),
+    }
+
+
+def shown_quantities(study: Study) -> list[str]:
+    """Return what of a study is projected most often, or what its report puts first."""
+    counts: dict[str, int] = {}
+    for one in study.projections:
+        if one.quantity:
+            counts[one.quantity] = counts.get(one.quantity, 0) + 1
+    most = sorted(counts, key=lambda name: -counts[name])[:MOST_FIGURES]
+    return most or list(study.headline)[:MOST_FIGURES]
+
+
+def _figure(contents: Contents, study: Study, tree: xr.DataTree, name: str) -> dict[str, str]:
+    was, ahead = quantity(contents, name), quantity(tree.children["outlook"], name)
+    figure = Figure(figsize=(9.0, 5.2), layout="constrained")
+    ax = plot_outlook(was, ahead, projections=[p for p in study.projections if p.quantity == name],
+                      ax=figure.subplots())  # fmt: skip
+    label = contents.report.get("labels", {}).get(name, name)
+    ax.set_title(label, fontsize=10, loc="left", weight="bold")
+    last = bands(ahead.isel({YEAR: -1}))
+    ends = (float(last[end]) for end in ("median", "lower", "upper"))
+    return embedded(figure, f"{label}, {tree.attrs['to']}: {format_band(*ends)} {contents.unit}")
+
+
+def _band_rows(contents: Contents, study: Study, tree: xr.DataTree) -> Mapping[str, Any]:
+    last = int(tree.attrs["to"])
+    years = [year for year in tree.children["outlook"].to_dataset()[YEAR].values.tolist()
+             if year == last or year % 5 == 0]  # fmt: skip
+    rows = []
+    for name in dict.fromkeys([*shown_quantities(study), *study.headline]):
+        if contents.units.get(name, "") in RATIO_UNITS:
+            continue
+        found = bands(quantity(tree.children["outlook"], name).sel({YEAR: years}))
+        cells = [
+            format_band(*(float(found[end].sel({YEAR: year})) for end in
+                          ("median", "lower", "upper"))) for year in years
+        ]  # fmt: skip
+        rows.append({"label": contents.report.get("labels", {}).get(name, name), "cells": cells})
+    return {"years": years, "rows": rows}
+
+
+def _lacking(row: pd.Series) -> dict[str, str]:
+    return {
+        "by": row["by"], "region": row["region"], "name": row["name"],
+        "demand": format_value(row["demand"]), "supplied": format_value(row["supplied"]),
+        "deficit": format_band(row["deficit"], row["lower"], row["upper"]),
+        "x": format_value(row["x"]), "probability": f"{row['probability']:.2f}",
+    }  # fmt: skip
+
+
+def _project_rows(tree: xr.DataTree) -> list[dict[str, str]]:
+    """Projects that take part, those first that add most in the last year."""
+    output = tree.children["projects"].to_dataset()["output"].isel({YEAR: -1})
+    if not output.sizes["project"]:
+        return []
+    band, chance = bands(output), (output > 0).mean(("chain", "draw"))
+    means = output.mean(("chain", "draw"))
+    rows = []
+    for name in means["project"].values[(-means.values).argsort()].tolist():
+        ends = (float(band[end].sel(project=name)) for end in ("median", "lower", "upper"))
+        about = output.sel(project=name)
+        rows.append({
+            "name": name, "country": str(about["country"].values),
+            "status": str(about["status"].values), "mean": format_value(float(about.mean())),
+            "band": format_band(*ends), "chance": f"{float(chance.sel(project=name)):.2f}",
+        })  # fmt: skip
+    return rows
+
+
+def outlook_tables(tree: xr.DataTree, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return bands by year and what uses lack as tables, by name of their files.
+
+    Parameters
+    ----------
+    tree : DataTree
+        As `outlook` returns it.
+    table : DataFrame
+        As `deficits` returns it.
+    """
+    names = json.loads(str(tree.attrs["scenarios"]))
+    suffix = "_".join(["", *names])
+    draws = tree.children["outlook"].to_dataset()["quantities"]
+    units = contents_of(tree.children["outlook"]).units
+    found = bands(draws).drop_attrs().to_dataframe(dim_order=[QUANTITY, YEAR]).reset_index()
+    found["unit"] = found[QUANTITY].astype(str).map(units)
+    found["ci_prob"] = CI_PROB
+    output = bands(tree.children["projects"].to_dataset()["output"]).drop_attrs()
+    projects = output.to_dataframe(dim_order=["project", YEAR]).reset_index()
+    return {f"outlook{suffix}": found, f"deficits{suffix}": table, f"added{suffix}": projects}
