@@ -284,6 +284,7 @@ SHORTEST = {
     "scenario": ["scenario", "FILE.nc"],
     "figures": ["figures", "FILE.nc", "--sankey", "--out", "DIR"],
     "export": ["export", "FILE.nc", "--to", "csv"],
+    "survey": ["survey", "FILE.csv"],
     "study": ["study", "RUN.toml", "--out", "DIR"],
     "init": ["init", "DIR", "--years", "2015", "--unit", "kt Co/yr"],
 }

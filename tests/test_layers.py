@@ -80,7 +80,10 @@ ORDER = {
         "fitfile",
         "stores",
     ),
-    "elicitation": ("quantiles", "rewriting", "__main__"),
+    "elicitation": (
+        *("quantiles", "rewriting", "__main__"),
+        *("proportions", "answersheets", "surveys"),
+    ),
     "inference": (
         *(
             "convergence",
@@ -103,7 +106,7 @@ ORDER = {
     ),
     "figures": (
         *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
-        *("folding", "sankey", "tornado", "panels"),
+        *("folding", "sankey", "tornado", "panels", "shares"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
@@ -127,6 +130,7 @@ ORDER = {
         "scenarios",
         "figures",
         "experiments",
+        "judgements",
         "main",
     ),
 }
@@ -141,7 +145,7 @@ DOORS = {
     "simulation": {"simulation.worlds", "simulation.records"},
     "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
     "results": {f"results.{name}" for name in ORDER["results"]},
-    "elicitation": set(),
+    "elicitation": {"elicitation.surveys", "elicitation.answersheets"},
     "inference": {f"inference.{name}" for name in ORDER["inference"]},
     "answers": {f"answers.{name}" for name in ORDER["answers"]},
     "figures": {f"figures.{name}" for name in ORDER["figures"]},

@@ -13,6 +13,7 @@ from reebayes.cli import (
     experiments,
     figures,
     fits,
+    judgements,
     readers,
     scenarios,
     sensitivities,
@@ -33,7 +34,10 @@ from reebayes.provenance import package_version
 # As the help lists them.
 COMMANDS = {
     name: add
-    for group in (fits, studies, readers, figures, answers, sensitivities, scenarios, experiments)
+    for group in (
+        *(fits, studies, readers, figures, answers, sensitivities, scenarios, experiments),
+        judgements,
+    )
     for name, add in group.adders().items()
 }
 
