@@ -21,6 +21,7 @@ from reebayes.wording import format_band
 
 HERE = Path(__file__).parent
 
+
 @dataclass(frozen=True)
 class Claim:
     """A number of the article, and what can be said of it.
@@ -166,6 +167,7 @@ CLAIMS = (
         "P is an upper bound of the probability. Of whose production, and when, is not said.",
     ),
 )
+
 
 def claims_text(asked: Asked) -> str:
     """Every claim with its definitions, bands and probabilities."""

@@ -203,7 +203,7 @@ def counted_band(
     """
     least = math.ceil(n * (share - rounding / 2) - 1e-9)
     most = math.floor(n * (share + rounding / 2) + 1e-9)
-    counts = np.arange(max(least, 0), min(most, n) + 1)
+    counts = np.arange(max(least, 0), min(most, n) + 1, dtype=np.float64)
     if not counts.size:
         return None
     # The probability of each count is that of the prior predictive, not that of the step.
