@@ -48,7 +48,8 @@ What if
     `effect` tells what that does, and `plot_effect` draws it.
 Surveys and judgements
     `survey` computes shares with bands from an answer sheet, or tells what printed percentages
-    without a number of respondents leave open; `plot_survey` draws either.
+    without a number of respondents leave open; `plot_survey` draws either. `write_form` writes a
+    form for experts, and `pool` joins what several judged into priors.
 Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `save_sankey`, `write_report`; of a whole fit `plot_consumption`, `plot_net_exports`,

@@ -20,6 +20,8 @@ from .answers.tracing import origin_bounds as origin_bounds
 from .answers.tracing import origins as origins
 from .answers.tracing import reliance as reliance
 from .customs import harmonise as harmonise
+from .elicitation.forms import write_form as write_form
+from .elicitation.pooling import pool as pool
 from .elicitation.surveys import survey as survey
 from .errors import FitError as FitError
 from .errors import ReebayesError as ReebayesError

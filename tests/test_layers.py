@@ -81,7 +81,7 @@ ORDER = {
         "stores",
     ),
     "elicitation": (
-        *("quantiles", "rewriting", "__main__"),
+        *("quantiles", "beliefs", "forms", "pooling", "rewriting", "panels", "__main__"),
         *("proportions", "answersheets", "surveys"),
     ),
     "inference": (
@@ -145,7 +145,10 @@ DOORS = {
     "simulation": {"simulation.worlds", "simulation.records"},
     "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
     "results": {f"results.{name}" for name in ORDER["results"]},
-    "elicitation": {"elicitation.surveys", "elicitation.answersheets"},
+    "elicitation": {
+        *("elicitation.surveys", "elicitation.answersheets", "elicitation.pooling"),
+        *("elicitation.forms", "elicitation.panels"),
+    },
     "inference": {f"inference.{name}" for name in ORDER["inference"]},
     "answers": {f"answers.{name}" for name in ORDER["answers"]},
     "figures": {f"figures.{name}" for name in ORDER["figures"]},

@@ -19,11 +19,11 @@ beside_published build_model calibrate catalogue compare coverage cumulative des
 disagreement draw_sankey effect export_tables fewest_records fit flow harmonise identify indicators
 influence learnt leave_out open_fit origin_bounds origins plot_bands plot_consumption plot_coverage
 plot_effect plot_learnt plot_net_exports plot_predictive plot_quotas plot_survey plot_tornado
-plot_totals plot_triangle plot_unregistered predictive_check prior_conflict prior_of
+plot_totals plot_triangle plot_unregistered pool predictive_check prior_conflict prior_of
 probability_above quantity quota_table ratio read_comparison read_study record_table reliance
 report_refits run_studies save_fit save_sankey scenario sensitivity sensitivity_summary
 simulate_records simulate_world source_table study_of survey uncertainty_budget unregistered_table
-value_of_information write_report
+value_of_information write_form write_report
 """.split()
 
 
