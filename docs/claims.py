@@ -5,9 +5,9 @@ indicators_tables.md, origins_tables.md). The fit is one of the bundled study, a
 `reebayes fit --out FIT.nc` saves it. Takes half a minute.
 """
 
-import math
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,6 @@ from reebayes.results.description import redescribed
 from reebayes.wording import format_band
 
 HERE = Path(__file__).parent
-
-MARGIN, NORMAL_90 = 0.05, 1.6449
-"""Half width of a band that a survey should reach, and the normal quantile of 90 %."""
 
 
 @dataclass(frozen=True)
@@ -171,16 +168,6 @@ CLAIMS = (
     ),
 )
 
-SURVEY = {
-    "strategic importance": 0.65,
-    "diversification of supply": 0.60,
-    "international collaboration": 0.50,
-    "sustainable practices": 0.70,
-    "emerging technologies": 0.70,
-    "research and development": 0.60,
-    "policy trade-offs": 0.60,
-}
-
 
 def claims_text(asked: Asked) -> str:
     """Every claim with its definitions, bands and probabilities."""
@@ -205,13 +192,15 @@ def survey_text() -> str:
         "| statement | printed | respondents that ± 5 points would need |",
         "|---|---|---|",
     ]
-    for name, share in SURVEY.items():
-        needed = math.ceil(share * (1 - share) * (NORMAL_90 / MARGIN) ** 2)
-        lines.append(f"| {name} | {100 * share:.0f} % | {needed} |")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rb.StudyWarning)  # the page says it
+        shares = rb.survey("reevolution").shares
+    for _, row in shares.iterrows():
+        lines.append(f"| {row['statement']} | {100 * row['share']:.0f} % | {row['needed']} |")
     lines.append(
         "\nCannot be answered: the article does not say how many were asked, nor how they were "
         "chosen, so no band can be given. The last column is\nthe number of a simple random sample "
-        "whose 90 % band would be 5 points wide to either side.\n"
+        "whose 90 % band would be 5 points wide to either side; [](survey.md) has the curve.\n"
     )
     return "\n".join(lines)
 

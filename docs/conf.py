@@ -30,6 +30,7 @@ exclude_patterns += [
     "origins_tables.md",
     "scenarios_tables.md",
 ]
+exclude_patterns += ["survey_tables.md", "survey_simulated.md", "elicitation_tables.md"]
 exclude_patterns += ["comparison_tables.md", "held_out_tables.md"]
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]

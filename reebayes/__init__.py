@@ -63,6 +63,10 @@ Years to come
     (`Project`), `reserve_table`, `deposit_shares` and `reserve_years` what is called a reserve
     (`Reserve`); an outlook learns from plans of the past (`PlannedCase`), takes growth from
     `DemandGrowth`, and is set beside every published `Projection`.
+Surveys and judgements
+    `survey` computes shares with bands from an answer sheet, or tells what printed percentages
+    without a number of respondents leave open; `plot_survey` draws either. `write_form` writes a
+    form for experts, and `pool` joins what several judged into priors.
 Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `save_sankey`, `write_report`; of a whole fit `plot_consumption`, `plot_net_exports`,

@@ -26,6 +26,9 @@ from .answers.tracing import origin_bounds as origin_bounds
 from .answers.tracing import origins as origins
 from .answers.tracing import reliance as reliance
 from .customs import harmonise as harmonise
+from .elicitation.forms import write_form as write_form
+from .elicitation.pooling import pool as pool
+from .elicitation.surveys import survey as survey
 from .errors import FitError as FitError
 from .errors import ReebayesError as ReebayesError
 from .errors import ResultError as ResultError
@@ -58,6 +61,7 @@ from .figures.panels import plot_unregistered as plot_unregistered
 from .figures.ranks import plot_predictive as plot_predictive
 from .figures.sankey import draw_sankey as draw_sankey
 from .figures.sankey import save_sankey as save_sankey
+from .figures.shares import plot_survey as plot_survey
 from .figures.tornado import plot_tornado as plot_tornado
 from .forecasting.deposits import deposit_shares as deposit_shares
 from .forecasting.deposits import project_table as project_table

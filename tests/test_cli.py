@@ -286,6 +286,7 @@ SHORTEST = {
     "map": ["map", "FILE.nc", "--out", "DIR"],
     "partners": ["partners", "FILE.nc"],
     "export": ["export", "FILE.nc", "--to", "csv"],
+    "survey": ["survey", "FILE.csv"],
     "study": ["study", "RUN.toml", "--out", "DIR"],
     "init": ["init", "DIR", "--years", "2015", "--unit", "kt Co/yr"],
 }

@@ -84,7 +84,10 @@ ORDER = {
         "fitfile",
         "stores",
     ),
-    "elicitation": ("quantiles", "rewriting", "__main__"),
+    "elicitation": (
+        *("quantiles", "beliefs", "forms", "pooling", "rewriting", "panels", "__main__"),
+        *("proportions", "answersheets", "surveys"),
+    ),
     "inference": (
         *(
             "convergence",
@@ -101,16 +104,13 @@ ORDER = {
     "answers": (
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
         *("predictive", "uniformity", "scores_text", "scores"),
-        *("drivers", "information", "hangs", "indices"),
-        *("registers", "mixing", "tracing", "assaying", "contained"),
         *("drivers", "information", "hangs", "indices", "seeing", "partners"),
-        *("registers", "mixing", "tracing"),
+        *("registers", "mixing", "tracing", "assaying", "contained"),
         *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
     "figures": (
         *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
-        *("folding", "sankey", "tornado", "panels", "maps"),
-        *("folding", "sankey", "tornado", "panels", "ahead"),
+        *("folding", "sankey", "tornado", "panels", "maps", "ahead", "shares"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "refits", "runs", "studies"),
@@ -125,8 +125,7 @@ ORDER = {
     ),
     "reporting": (
         *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
-        *("dependence", "partners", "hanging", "refitted", "sections", "page"),
-        *("outlooks", "dependence", "hanging", "refitted", "sections", "page"),
+        *("outlooks", "dependence", "partners", "hanging", "refitted", "sections", "page"),
     ),
     "cli": (
         "console",
@@ -142,6 +141,7 @@ ORDER = {
         "outlooks",
         "figures",
         "experiments",
+        "judgements",
         "main",
     ),
 }
@@ -157,7 +157,10 @@ DOORS = {
     "simulation": {"simulation.worlds", "simulation.records"},
     "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
     "results": {f"results.{name}" for name in ORDER["results"]},
-    "elicitation": set(),
+    "elicitation": {
+        *("elicitation.surveys", "elicitation.answersheets", "elicitation.pooling"),
+        *("elicitation.forms", "elicitation.panels"),
+    },
     "inference": {f"inference.{name}" for name in ORDER["inference"]},
     "answers": {f"answers.{name}" for name in ORDER["answers"]},
     "figures": {f"figures.{name}" for name in ORDER["figures"]},

@@ -14,6 +14,7 @@ from reebayes.cli import (
     experiments,
     figures,
     fits,
+    judgements,
     outlooks,
     partners,
     readers,
@@ -38,7 +39,7 @@ COMMANDS = {
     name: add
     for group in (
         *(fits, studies, readers, figures, partners, answers, contained),
-        *(sensitivities, scenarios, outlooks, experiments),
+        *(sensitivities, scenarios, outlooks, experiments, judgements),
     )
     for name, add in group.adders().items()
 }

@@ -5,13 +5,14 @@ below ``low``, ``middle`` and ``high`` with 5, 50 and 95 % probability, in ``uni
 route is a factor, of the figure or of the odds. ``change`` is the factor within which flow, odds
 or figure stay from one year to the next, nine times in ten; it is empty where nothing changes.
 The quantiles of a share hold while the flows beside it keep their proportions to one another.
+``expert`` names who judged where several did: the rows of one target and year are then pooled.
 
 Each row becomes a row of priors.csv: the normal distribution of maximum entropy with that median
 and 90 % between the outer quantiles, on the log scale, or on the log odds of a share.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,13 @@ class Statement:
     whose: str
     source: str
     note: str = ""
+    expert: str = ""
+
+
+EXPERT = "expert"
+"""Column that may be left out where every target has one judgement."""
+
+COLUMNS = tuple(field.name for field in fields(Statement) if field.name != EXPERT)
 
 
 # --- statements -----------------------------------------------------------------------------------
@@ -51,9 +59,10 @@ class Statement:
 def read_statements(path: Path) -> list[Statement]:
     """Read elicitation.csv, or raise every fault of it at once."""
     found = FaultList(path.name)
-    columns = [field.name for field in fields(Statement)]
-    lines = read_lines(path, columns, (), found)
-    statements = [_statement(line, found) for line in lines if not line.broken]
+    lines = [line for line in read_lines(path, COLUMNS, (EXPERT,), found) if not line.broken]
+    statements = [_statement(line, found) for line in lines]
+    if not found.faults:
+        tell_of_panels(list(zip((line.row for line in lines), statements, strict=True)), found)
     if found.faults:
         raise StudyError(sorted(found.faults, key=lambda fault: fault.row or 0))
     return statements
@@ -74,14 +83,61 @@ def _statement(line: Line, found: FaultList) -> Statement:
         whose=cells.needed("whose"),
         source=cells.name("source"),
         note=cells.text("note"),
+        expert=cells.key(EXPERT, needed=False),
     )
     if not cells.bad:
-        for column, message in _faults(stated):
+        for column, message in faults_of(stated):
             found.add(line.row, column, line.cells[column], message)
     return stated
 
 
-def _faults(stated: Statement) -> Iterable[tuple[str, str]]:
+def tell_of_panels(rows: Sequence[tuple[int, Statement]], found: FaultList) -> None:
+    """Note where judgements of one target and year cannot be pooled.
+
+    Parameters
+    ----------
+    rows : sequence of (int, Statement)
+        Statements with their line.
+    found : FaultList
+    """
+    panels: dict[tuple[str, int | None], list[tuple[int, Statement]]] = {}
+    for row, stated in rows:
+        panels.setdefault((stated.target, stated.year), []).append((row, stated))
+    for panel in panels.values():
+        (begun, first), *others = panel
+        if others and not all(stated.expert for _, stated in panel):
+            for row, stated in panel:
+                if not stated.expert:
+                    message = "several rows are about this target and year; name who judged each"
+                    found.add(row, EXPERT, "", message)
+        seen: dict[str, int] = {}
+        for row, stated in panel:
+            if stated.expert and stated.expert in seen:
+                message = (
+                    f"{stated.expert!r} judged this in row {seen[stated.expert]} too; keep one"
+                )
+                found.add(row, EXPERT, stated.expert, message)
+            seen.setdefault(stated.expert, row)
+            if others and stated.low == stated.high:
+                message = "a value that is known for certain cannot be pooled; write a band"
+                found.add(row, "low", f"{stated.low:g}", message)
+        for row, stated in others:
+            for column in ("year_end", "distribution", "unit", "source"):
+                new, old = getattr(stated, column), getattr(first, column)
+                if new != old:
+                    message = (
+                        f"{column} of the same target is {_said(old)} in row {begun}; all who "
+                        "judge one target write the same"
+                    )
+                    found.add(row, column, "" if new is None else str(new), message)
+
+
+def _said(value: object) -> str:
+    return "empty" if value in (None, "") else repr(value)
+
+
+def faults_of(stated: Statement) -> Iterable[tuple[str, str]]:
+    """Yield column and message of everything wrong with a statement."""
     low, middle, high = stated.low, stated.middle, stated.high
     known = low == middle == high
     if not known and not low < middle < high:
@@ -141,13 +197,18 @@ def scale_of(distribution: str) -> Callable[[float], float]:
     return _log_odds if distribution == "share" else math.log
 
 
+def value_of(distribution: str) -> Callable[[float], float]:
+    """Return what takes a number on the scale of the prior back to a quantile."""
+    return _share if distribution == "share" else math.exp
+
+
 def _log_odds(share: float) -> float:
     return math.log(share / (1 - share))
 
 
 def statement_of(prior: Prior) -> Statement:
     """Return a prior as quantiles, with as few digits as lead back to it."""
-    inverse = _share if prior.distribution == "share" else math.exp
+    inverse = value_of(prior.distribution)
     scale = scale_of(prior.distribution)
     middle = prior.median if prior.distribution == "normal" else scale(prior.median)
     exact = [inverse(middle + shift * prior.sd) for shift in (-NORMAL_95, 0, NORMAL_95)]

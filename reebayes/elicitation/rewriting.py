@@ -15,10 +15,12 @@ from dataclasses import astuple, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from reebayes.elicitation.beliefs import POOLS, Pool
+from reebayes.elicitation.pooling import pooled_priors
 from reebayes.elicitation.quantiles import (
+    COLUMNS,
     TABLE,
     Statement,
-    prior_of,
     read_statements,
     statement_of,
 )
@@ -84,24 +86,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--write", action="store_true", help="rewrite priors.csv whole")
     parser.add_argument("--missing", action="store_true", help="print statements that are lacking")
+    parser.add_argument(
+        "--pool", choices=POOLS, default=POOLS[0],
+        help=f"how several experts are joined (default: {POOLS[0]})",
+    )  # fmt: skip
     arguments = parser.parse_args(argv)
     try:
         folder = arguments.directory or read_study().path
         study = arguments.study or study_around(folder)
-        return _run(folder, write=arguments.write, lacking=arguments.missing, study=study)
+        return _run(
+            folder, write=arguments.write, lacking=arguments.missing, study=study,
+            how=arguments.pool,
+        )  # fmt: skip
     except ReebayesError as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
 
-def _run(folder: Path, *, write: bool, lacking: bool, study: Path | None = None) -> int:
+def _run(
+    folder: Path, *, write: bool, lacking: bool, study: Path | None = None, how: Pool = "linear"
+) -> int:
     path = folder / TABLE
     if lacking:
         statements = read_statements(path) if path.exists() else []
-        rows = [astuple(item) for item in missing(statements, _present(folder, study))]
-        sys.stdout.write(table_text([field.name for field in fields(Statement)], rows))
+        lacked = missing(statements, _present(folder, study))
+        rows = [[getattr(item, name) for name in COLUMNS] for item in lacked]
+        sys.stdout.write(table_text(COLUMNS, rows))
         return 0
-    priors = [prior_of(item) for item in read_statements(path)]
+    priors = pooled_priors(read_statements(path), how)
     try:
         found = differences(_present(folder, study), priors)
         sys.stdout.write("".join(f"{line}\n" for line in found) or "priors.csv agrees.\n")

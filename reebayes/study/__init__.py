@@ -1,6 +1,7 @@
 """The study directory: what it holds, how it is read, and everything that can be wrong with it."""
 
 from reebayes.study.description import describe_study
+from reebayes.study.examples import study_folder
 from reebayes.study.extensions import FOLDER as EXTENSIONS
 from reebayes.study.extensions import is_study_file, own_priors, study_around
 from reebayes.study.header.frozen import Settings
@@ -74,4 +75,5 @@ __all__ = [
     "read_study",
     "start_study",
     "study_around",
+    "study_folder",
 ]
