@@ -32,6 +32,7 @@ from reebayes.reporting.checking import (
     years_between,
 )
 from reebayes.reporting.dependence import indicator_block, origin_blocks
+from reebayes.reporting.glossary import glossary_rows
 from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
@@ -137,6 +138,7 @@ class Material:
             "one_year": len(contents.years) == 1,
             "years": contents.years,
             "percent": f"{100 * CI_PROB:g} %",
+            "notes": str(contents.attrs.get("notes", "")),
             "converged": contents.converged,
             "verdict": contents.attrs.get("verdict", ""),
             "compared": self.comparison is not None,
@@ -192,6 +194,7 @@ def _headline_rows(material: Material) -> list[dict[str, str]]:
         row = {"label": plan.label(name), "name": name, "unit": unit}
         row |= {"unit_total": "" if ratio else without_per_year(unit)}
         row |= {"style": "" if name in plan.headline else "part"}
+        row |= {"description": contents.descriptions.get(name, "")}
         row |= {"prior_total": "–", "prior_last": "–"}
         for group in contents.distributions:
             one = {QUANTITY: name}
@@ -372,6 +375,7 @@ def all_quantities(material: Material) -> dict[str, Any]:
         {
             "label": plan.label(name),
             "name": name,
+            "description": contents.descriptions.get(name, ""),
             "unit": str(contents.units[name]),
             "cells": [_cell(cell) for cell in row],
         }
@@ -469,6 +473,11 @@ def sources(material: Material) -> dict[str, Any]:
     }
 
 
+def glossary(material: Material) -> dict[str, Any]:
+    """Gather the words of the page."""
+    return {"rows": glossary_rows()}
+
+
 def provenance(material: Material) -> dict[str, Any]:
     """Gather what made the fit."""
     attrs = material.contents.attrs
@@ -541,6 +550,7 @@ SECTIONS: Sequence[Section] = (
     Section("limits", _titled("Limitations"), limits),
     Section("records", _titled("Records"), records),
     Section("sources", _titled("Sources"), sources),
+    Section("glossary", _titled("Glossary"), glossary),
     Section("provenance", _titled("Provenance"), provenance),
 )
 """The page, section by section."""
