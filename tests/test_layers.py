@@ -103,7 +103,7 @@ ORDER = {
     ),
     "figures": (
         *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
-        *("folding", "sankey", "tornado", "panels"),
+        *("folding", "sankey", "yearly", "tornado", "panels"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
@@ -113,8 +113,9 @@ ORDER = {
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
     "reporting": (
-        *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
-        *("dependence", "hanging", "refitted", "sections", "page"),
+        *("plan", "glossary", "templating", "spreadsheets", "tables", "checking", "vectors"),
+        *("pictures", "scenarios"),
+        *("dependence", "hanging", "refitted", "interactive", "sections", "page"),
     ),
     "cli": (
         "console",
