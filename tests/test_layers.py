@@ -110,7 +110,7 @@ ORDER = {
     ),
     "figures": (
         *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
-        *("folding", "sankey", "tornado", "panels", "maps", "ahead", "shares"),
+        *("folding", "sankey", "yearly", "tornado", "panels", "maps", "ahead", "shares"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "refits", "runs", "studies"),
@@ -124,8 +124,9 @@ ORDER = {
         *("deposits", "judging"),
     ),
     "reporting": (
-        *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
-        *("outlooks", "dependence", "partners", "hanging", "refitted", "sections", "page"),
+        *("plan", "glossary", "templating", "spreadsheets", "tables", "checking", "vectors"),
+        *("pictures", "scenarios", "outlooks", "dependence", "partners", "hanging", "refitted"),
+        *("interactive", "sections", "page"),
     ),
     "cli": (
         "console",

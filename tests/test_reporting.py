@@ -198,7 +198,7 @@ def test_parts_of_a_headline_stand_under_it(tmp_path: Path) -> None:
     sums = cumulative(quantity(fake_fit(), "consumed_A"))
     row = first[first.index("– consumed_A") :]
     assert f"<strong>{band_text(bands(sums))}</strong>" in row[: row.index("</tr>")]
-    contraction = text[text.index('id="learnt"') : text.index("Leave-one-out (PSIS) influence")]
+    contraction = text[text.index('id="learnt"') : text.index("Leave-one-out (PSIS) ")]
     assert contraction.count('class="part"') == 2
     years = text[text.index('id="years"') : text.index('id="system"')]
     pictures = re.findall(r'alt="([^"]*)"', years)

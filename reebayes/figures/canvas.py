@@ -107,7 +107,7 @@ class Drawing:
             title = f"<title>{escape(shape.title)}</title>" if shape.title else ""
             faint = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
             yield (
-                f'<path class="{shape.kind}" d="{_path_text(shape.path)}" fill="{shape.colour}"'
+                f'<path class="{shape.kind}" d="{outline_text(shape.path)}" fill="{shape.colour}"'
                 f"{faint}>{title}</path>"
             )
         for line in self.lines:
@@ -167,7 +167,8 @@ class Drawing:
             self.figure().savefig(path, format=form, dpi=dpi, metadata=about)
 
 
-def _path_text(path: Sequence[Step]) -> str:
+def outline_text(path: Sequence[Step]) -> str:
+    """Write an outline as SVG does."""
     steps = (
         code + " ".join(f"{_short(x)},{_short(y)}" for x, y in points) for code, points in path
     )

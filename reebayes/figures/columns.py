@@ -141,7 +141,7 @@ class Layout:
 # --- placing --------------------------------------------------------------------------------------
 
 
-def place(nodes: Sequence[Node], widest: Widths) -> Layout:
+def place(nodes: Sequence[Node], widest: Widths, filled: float = FILLED) -> Layout:
     """Place boxes and slots for ribbons that are as wide as they ever are.
 
     Parameters
@@ -150,6 +150,8 @@ def place(nodes: Sequence[Node], widest: Widths) -> Layout:
         In the order in which they stand in their columns, from above.
     widest : Widths
         Of each link and stub the largest value that is drawn.
+    filled : float
+        Height of the fullest column without labels.
     """
     known = {node.name: node for node in nodes}
     columns = range(max(node.column for node in nodes) + 1)
@@ -158,7 +160,7 @@ def place(nodes: Sequence[Node], widest: Widths) -> Layout:
         for number, link in enumerate(widest.links)
         for column in passed(known[link.source].column, known[link.target].column)
     }
-    scale = _scale(nodes, widest, passing)
+    scale = _scale(nodes, widest, passing, filled)
     beside = _labels_beside(nodes, widest, passing, len(columns) - 1)
     if beside:
         known = {
@@ -185,13 +187,15 @@ def passed(source: int, target: int) -> range:
     return range(source + 1, target) if target > source else range(target, source + 1)
 
 
-def _scale(nodes: Sequence[Node], widest: Widths, passing: set[tuple[int, int]]) -> float:
+def _scale(
+    nodes: Sequence[Node], widest: Widths, passing: set[tuple[int, int]], height: float
+) -> float:
     filled: dict[int, float] = defaultdict(float)
     for node in nodes:
         filled[node.column] += max(_sides(node.name, widest, lambda value: value))
     for number, column in passing:
         filled[column] += max(widest.links[number].start, widest.links[number].end)
-    return FILLED / max(filled.values())
+    return height / max(filled.values())
 
 
 def _sides(name: str, widths: Widths, of: object) -> tuple[float, float]:

@@ -172,8 +172,8 @@ def _drawn(parts: Sequence[Part], system: System, study: str, ci_prob: float) ->
     shown = {stub.node for stub in widest.stubs}
     shown |= {name for link in widest.links for name in (link.source, link.target)}
     nodes = [
-        _roomy(name, columns[name], [found[name] for found in labels])
-        for name in _ordered(system)
+        roomy(name, columns[name], [found[name] for found in labels])
+        for name in ordered_boxes(system)
         if name in shown
     ]
     layout = place(nodes, widest)
@@ -184,7 +184,7 @@ def _drawn(parts: Sequence[Part], system: System, study: str, ci_prob: float) ->
     return _sheet(panels, layout, study, ci_prob)
 
 
-def _roomy(name: str, column: int, variants: Sequence[Sequence[tuple[str, bool]]]) -> Node:
+def roomy(name: str, column: int, variants: Sequence[Sequence[tuple[str, bool]]]) -> Node:
     """A node whose label is as wide and as high as the largest of its variants."""
     longest = max(variants, key=len)
     widest = max(
@@ -194,7 +194,7 @@ def _roomy(name: str, column: int, variants: Sequence[Sequence[tuple[str, bool]]
     return Node(name, [widest, *longest[1:]], column)
 
 
-def _ordered(system: System) -> list[str]:
+def ordered_boxes(system: System) -> list[str]:
     """Boxes region by region, as the study's table names them."""
     regions = list(dict.fromkeys(system.processes["region"][name] for name in system.boxes))
     return sorted(system.boxes, key=lambda name: regions.index(system.processes["region"][name]))
@@ -215,22 +215,22 @@ def _panel(
             colour = COLOURS[REGISTERED if registered else UNREGISTERED]
             steps = ribbon(layout, number, widths, ends)
             touches = (link.source, link.target)
-            shapes.append(Shape("ribbon", steps, *colour, _told(part, path), touches))
+            shapes.append(Shape("ribbon", steps, *colour, told_of(part, path), touches))
     for number, stub in enumerate(widths.stubs):
         if stub.value > 0:
-            kind, flows = _arrow(system, kept.stubs[number])
+            kind, flows = arrow_of(system, kept.stubs[number])
             steps = stub_path(layout, number, widths, ends)
-            shapes.append(Shape("stub", steps, *COLOURS[kind], _told(part, flows), (stub.node,)))
+            shapes.append(Shape("stub", steps, *COLOURS[kind], told_of(part, flows), (stub.node,)))
     lines: list[Line] = []
     for name in layout.nodes:
         height = box_height(layout, name, widths)
         x, y = layout.box_left(name), layout.box_top(name)
-        shapes.append(Shape("box", _rectangle(x, y, BOX, height), "#333", touches=(name,)))
-        lines += _label(layout, name, labels[name], x, y)
+        shapes.append(Shape("box", rectangle(x, y, BOX, height), "#333", touches=(name,)))
+        lines += label_lines(layout, name, labels[name], x, y)
     return shapes, lines
 
 
-def _arrow(system: System, number: int) -> tuple[str, Sequence[str]]:
+def arrow_of(system: System, number: int) -> tuple[str, Sequence[str]]:
     """Kind and flows of an arrow."""
     if number < len(system.outside):
         _, _, kind, flow = system.outside[number]
@@ -238,14 +238,15 @@ def _arrow(system: System, number: int) -> tuple[str, Sequence[str]]:
     return LOSS, system.lost[number - len(system.outside)]
 
 
-def _told(part: Part, flows: Sequence[str]) -> str:
+def told_of(part: Part, flows: Sequence[str]) -> str:
+    """Labels of flows, with what each carries."""
     rows: list[Any] = [part.table.loc[flow] for flow in flows]
     return "; ".join(
         f"{row['label']}: {format_band(*(float(row[end]) for end in ENDS))}" for row in rows
     )
 
 
-def _label(
+def label_lines(
     layout: Layout, name: str, label: Sequence[tuple[str, bool]], x: float, y: float
 ) -> Iterator[Line]:
     """Lines above a box, the last just over it; or on the right of it."""
@@ -257,7 +258,8 @@ def _label(
         yield Line(x, first + LINE * number, text, LETTER, bold, of=name)
 
 
-def _rectangle(x: float, y: float, width: float, height: float) -> list[Any]:
+def rectangle(x: float, y: float, width: float, height: float) -> list[Any]:
+    """Outline of a box."""
     corners = [(x + width, y), (x + width, y + height), (x, y + height)]
     return [("M", [(x, y)]), *(("L", [corner]) for corner in corners)]
 
@@ -321,7 +323,7 @@ def _key(
         needed = 20.0 + width_of(name, SMALL)
         if x > EDGE and x + needed > width - EDGE:
             x, y = EDGE, y + SMALL + 5.0
-        shapes.append(Shape("key", _rectangle(x, y, 14.0, 10.0), *COLOURS[name]))
+        shapes.append(Shape("key", rectangle(x, y, 14.0, 10.0), *COLOURS[name]))
         lines.append(Line(x + 19.0, y + 9.0, name, SMALL))
         x += needed + 18.0
     return y + (SMALL if names else 0.0)

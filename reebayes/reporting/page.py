@@ -7,12 +7,13 @@ What the page shows beyond the generic parts comes from the study's ``[report]``
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from reebayes.errors import FitError, ResultError
 from reebayes.files import write_whole
+from reebayes.reporting.interactive import script, script_data, script_hash
 from reebayes.reporting.plan import plan_of
 from reebayes.reporting.sections import SECTIONS, Material
 from reebayes.reporting.templating import environment
@@ -102,4 +103,13 @@ def _rendered(material: Material) -> str:
             body = Markup(partial.render(common | context))
             title = section.title(material.plan)
             blocks.append({"name": section.name, "title": title, "body": body})
-    return templates.get_template("page.html.j2").render(common, sections=blocks)
+    context = common | {"sections": blocks, **_moving(material)}
+    return templates.get_template("page.html.j2").render(context)
+
+
+def _moving(material: Material) -> dict[str, Any]:
+    """What makes a page move, if it can."""
+    data = material.moving
+    if data is None:
+        return {}
+    return {"data": script_data(data), "script": script(), "script_hash": script_hash()}

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
@@ -16,10 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from reebayes.conventions import POSTERIOR, PRIOR, QUANTITY, YEAR
+from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, YEAR
 from reebayes.figures.curves import draw_bands, legend_columns, plot_totals, stated_values
 from reebayes.figures.style import plain_text
 from reebayes.reporting.plan import Plan
+from reebayes.reporting.vectors import slimmed
 from reebayes.results.reading import Contents
 from reebayes.wording import format_band, listed, without_per_year
 
@@ -51,7 +53,7 @@ def totals_figure(
     plot_totals(strips[POSTERIOR], strips.get(PRIOR), unit=unit, ax=axes[0])
     parts = (f"{label} {band_text(strip)}" for label, strip in strips[POSTERIOR].items())
     what = "Sums over all years" if len(contents.years) > 1 else f"Values of {contents.years[0]}"
-    return embedded(figure, f"{what} in {unit}: {'; '.join(parts)}.")
+    return embedded(figure, f"{what} in {unit}: {'; '.join(parts)}.") | {"unit": unit}
 
 
 def band_figure(
@@ -62,8 +64,8 @@ def band_figure(
     names: Sequence[str],
     *,
     others: bool,
-) -> dict[str, str]:
-    """Return quantities over the years as a picture, with notes on records beyond the scale."""
+) -> dict[str, Any]:
+    """Return quantities over the years as a picture, with its numbers and notes on records."""
     one_year = len(contents.years) == 1
     columns = min(2 if one_year else 3, len(names))
     rows = math.ceil(len(names) / columns)
@@ -90,7 +92,56 @@ def band_figure(
     for row in range(rows):
         placed = axes[row * columns : (row + 1) * columns]
         _place(placed, row, cell, beside=_NAMES if one_year else _BESIDE)
-    return embedded(figure, " ".join(alternatives)) | {"note": " ".join(notes)}
+    return embedded(figure, " ".join(alternatives)) | {
+        "title": listed([plan.label(name) for name in names]),
+        "words": _words(contents, yearly, records, names),
+        "note": " ".join(notes),
+        "data": _numbers(contents, plan, yearly, names),
+    }
+
+
+def _words(
+    contents: Contents,
+    yearly: Mapping[str, xr.Dataset],
+    records: pd.DataFrame,
+    names: Sequence[str],
+) -> str:
+    """What a picture shows, in which unit and with which probability."""
+    percent = f"{100 * CI_PROB:g} %"
+    units = listed(dict.fromkeys(str(contents.units[name]) for name in names))
+    prior = ", prior in grey" if PRIOR in yearly else ""
+    seen = int(records["quantity"].isin(names).sum())
+    told = f"{seen} {'record' if seen == 1 else 'records'}" if seen else "no record of its own"
+    return f"Posterior median and {percent} band in blue{prior}, in {units}; {told}."
+
+
+def _numbers(
+    contents: Contents, plan: Plan, yearly: Mapping[str, xr.Dataset], names: Sequence[str]
+) -> dict[str, Any]:
+    """Medians and bands of a picture as a table."""
+    groups = [group for group in (POSTERIOR, PRIOR) if group in yearly]
+    columns = [yearly[group].sel({QUANTITY: name}) for name in names for group in groups]
+    several = len(names) > 1
+    heads = [
+        (f"{plan.label(name)}, {group}" if several else group, str(contents.units[name]))
+        for name in names
+        for group in groups
+    ]
+    ends = [np.stack([one[end].values for end in ("median", "lower", "upper")], -1).tolist()
+            for one in columns]  # fmt: skip
+    rows = [
+        [str(year), *(_band_or_dash(column[n]) for column in ends)]
+        for n, year in enumerate(contents.years)
+    ]
+    return {
+        "caption": f"Median and {100 * CI_PROB:g} % band; a dash where there is nothing",
+        "heads": [("Year", ""), *heads],
+        "rows": rows,
+    }
+
+
+def _band_or_dash(band: Sequence[float]) -> str:
+    return format_band(*band) if any(band) and not math.isnan(band[0]) else "–"
 
 
 def _lines(
@@ -209,5 +260,6 @@ def embedded(figure: Figure, alternative: str) -> dict[str, str]:
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reebayes"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    data = base64.b64encode(buffer.getvalue()).decode()
+    picture = slimmed(buffer.getvalue().decode())
+    data = base64.b64encode(picture.encode()).decode()
     return {"address": f"data:image/svg+xml;base64,{data}", "alternative": alternative}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from markupsafe import Markup
@@ -195,7 +196,7 @@ def _effect_figure(table: pd.DataFrame, whats: Sequence[str]) -> dict[str, str]:
     return embedded(figure, str(table.attrs["sentence"]))
 
 
-def _years_figure(tree: xr.DataTree) -> dict[str, str] | None:
+def _years_figure(tree: xr.DataTree) -> dict[str, Any] | None:
     """Use by region over the years, as it was and in the scenario."""
     parts: Mapping[str, Contents] = {
         name: contents_of(tree.children[name]) for name in (FACTUAL, COUNTERFACTUAL)
@@ -207,11 +208,11 @@ def _years_figure(tree: xr.DataTree) -> dict[str, str] | None:
     if not regions:
         return None
     unit = parts[FACTUAL].unit
-    columns = min(REGION_COLUMNS, len(regions))
-    lines = -(-len(regions) // columns)
-    figure = Figure(figsize=(3.2 * columns, 2.6 * lines + 0.4), layout="constrained")
-    axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    told = []
+    across = min(REGION_COLUMNS, len(regions))
+    lines = -(-len(regions) // across)
+    figure = Figure(figsize=(3.2 * across, 2.6 * lines + 0.4), layout="constrained")
+    axes = figure.subplots(lines, across, squeeze=False).ravel()
+    told, heads, columns = [], [("Year", "")], [list(map(str, parts[FACTUAL].years))]
     for ax, name in zip(axes, regions, strict=False):
         names = list(into.index[region == name])
         before, after = (
@@ -222,8 +223,19 @@ def _years_figure(tree: xr.DataTree) -> dict[str, str] | None:
         year = int(after[YEAR].values[-1])
         ends = (float(after[end].values[-1]) for end in ("median", "lower", "upper"))
         told.append(f"{name} {year}: {format_band(*ends)}")
+        for words, band in (("as it was", before), ("scenario", after)):
+            heads.append((f"{name}, {words}".removeprefix(", "), unit))
+            stacked = np.stack([band[end].values for end in ("median", "lower", "upper")], -1)
+            columns.append([format_band(*row) for row in stacked.tolist()])
     for ax in axes[len(regions) :]:
         ax.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    return embedded(figure, f"Use in the scenario in {unit}: {'; '.join(told)}.")
+    numbers = {
+        "caption": f"Use by region, median and {100 * CI_PROB:g} % band",
+        "heads": heads,
+        "rows": [*map(list, zip(*columns, strict=True))],
+    }
+    return embedded(figure, f"Use in the scenario in {unit}: {'; '.join(told)}.") | {
+        "data": numbers
+    }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from markupsafe import Markup
 
 from reebayes.answers.contraction import contraction_text, label_spans
 from reebayes.answers.drivers import (
@@ -22,8 +23,9 @@ from reebayes.answers.drivers import (
     pull_text,
 )
 from reebayes.answers.partners import has_lanes
-from reebayes.conventions import CI_PROB, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
-from reebayes.figures.sankey import draw_sankey
+from reebayes.conventions import CI_PROB, FLOW, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
+from reebayes.figures.sankey import COLOURS, draw_sankey
+from reebayes.figures.yearly import YearlySankey, yearly_sankey
 from reebayes.reporting.checking import (
     places_block,
     predictive_block,
@@ -33,7 +35,9 @@ from reebayes.reporting.checking import (
     years_between,
 )
 from reebayes.reporting.dependence import indicator_block, origin_blocks
+from reebayes.reporting.glossary import glossary_rows
 from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
+from reebayes.reporting.interactive import page_data, quantities_of
 from reebayes.reporting.outlooks import UNANSWERED, outlook_block
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
@@ -121,6 +125,18 @@ class Material:
         }
 
     @cached_property
+    def sankey(self) -> YearlySankey | None:
+        """The diagrams of all years in one layout; None if there is none, or too much to move."""
+        return yearly_sankey(self.contents)
+
+    @property
+    def moving(self) -> dict[str, Any] | None:
+        """What the script of the page chooses from."""
+        if self.sankey is None:
+            return None
+        return page_data(self.contents, self.plan, self.sankey)
+
+    @cached_property
     def drivers(self) -> Drivers:
         """Contraction, influence and conflict of the headline quantities."""
         return gather_drivers(self.contents, self.plan.headline)
@@ -142,9 +158,12 @@ class Material:
             "one_year": len(contents.years) == 1,
             "years": contents.years,
             "percent": f"{100 * CI_PROB:g} %",
+            "notes": str(contents.attrs.get("notes", "")),
             "converged": contents.converged,
             "verdict": contents.attrs.get("verdict", ""),
             "compared": self.comparison is not None,
+            "moving": self.sankey is not None,
+            "start": contents.years.index(self.plan.sankey_year),
         }
 
 
@@ -197,6 +216,7 @@ def _headline_rows(material: Material) -> list[dict[str, str]]:
         row = {"label": plan.label(name), "name": name, "unit": unit}
         row |= {"unit_total": "" if ratio else without_per_year(unit)}
         row |= {"style": "" if name in plan.headline else "part"}
+        row |= {"description": contents.descriptions.get(name, "")}
         row |= {"prior_total": "–", "prior_last": "–"}
         for group in contents.distributions:
             one = {QUANTITY: name}
@@ -362,27 +382,61 @@ def year_by_year(material: Material) -> dict[str, Any]:
 
 
 def system(material: Material) -> dict[str, Any]:
-    """Gather the Sankey diagram of one year."""
-    year = material.plan.sankey_year
-    return {"sankey": draw_sankey(material.contents, year), "sankey_year": year}
+    """Gather the Sankey diagram of one year, and of others where they find room in a page."""
+    year, contents, drawn = material.plan.sankey_year, material.contents, material.sankey
+    found = {"sankey_year": year, "key": [], "flows": []}
+    if drawn is None:
+        return found | {"sankey": Markup(draw_sankey(contents, year))}
+    number = contents.years.index(year)
+    names = {str(name): n for n, name in enumerate(contents.flows.index)}
+    title = f"Sankey diagram of the flows of {year} in {contents.unit}"
+    kinds = drawn.kinds
+    return found | {
+        "sankey": Markup(drawn.svg(number, title, names)),
+        "key": [(name, *COLOURS[name]) for name in COLOURS if name in kinds],
+        "flows": _flow_rows(contents, year),
+    }
+
+
+def _flow_rows(contents: Contents, year: int) -> list[dict[str, Any]]:
+    """What each flow carries in a year, after and before the records."""
+    found = {
+        group: bands_of(contents, "flows", group).sel({YEAR: year})
+        for group in contents.distributions
+    }
+    return [
+        {
+            "label": row["label"], "product": row["product"], "registered": bool(row["registered"]),
+            "prior": "–",
+            **{group: _band(band.sel({FLOW: name})) for group, band in found.items()},
+        }
+        for name, row in contents.flows.iterrows()
+    ]  # fmt: skip
 
 
 def all_quantities(material: Material) -> dict[str, Any]:
     """Gather the table of yearly values."""
+    plan = material.plan
+    names, shown = quantities_of(material.contents, plan), len(dict.fromkeys(plan.table))
+    rows = _value_rows(material, names)
+    return {"rows": rows[:shown], "further": rows[shown:], "table_years": plan.table_years}
+
+
+def _value_rows(material: Material, names: Sequence[str]) -> list[dict[str, Any]]:
     contents, plan = material.contents, material.plan
-    chosen = {QUANTITY: list(plan.table), YEAR: list(plan.table_years)}
+    chosen = {QUANTITY: list(names), YEAR: list(plan.table_years)}
     band = material.yearly[POSTERIOR].sel(chosen).transpose(QUANTITY, YEAR)
     values = np.stack([band[name].values for name in ("median", "lower", "upper")], axis=-1)
-    rows = [
+    return [
         {
             "label": plan.label(name),
             "name": name,
+            "description": contents.descriptions.get(name, ""),
             "unit": str(contents.units[name]),
             "cells": [_cell(cell) for cell in row],
         }
-        for name, row in zip(plan.table, values.tolist(), strict=True)
+        for name, row in zip(names, values.tolist(), strict=True)
     ]
-    return {"rows": rows, "table_years": plan.table_years}
 
 
 def _cell(band: Sequence[float]) -> tuple[str, str]:
@@ -474,6 +528,11 @@ def sources(material: Material) -> dict[str, Any]:
     }
 
 
+def glossary(material: Material) -> dict[str, Any]:
+    """Gather the words of the page."""
+    return {"rows": glossary_rows()}
+
+
 def provenance(material: Material) -> dict[str, Any]:
     """Gather what made the fit."""
     attrs = material.contents.attrs
@@ -555,7 +614,7 @@ SECTIONS: Sequence[Section] = (
     Section("learnt", _titled("Posterior contraction and influence"), learnt),
     Section("hangs", _titled("What the answer hangs on"), hangs),
     Section("years", _years_title, year_by_year),
-    Section("system", lambda plan: f"The system in {plan.sankey_year}", system),
+    Section("system", _titled("The system"), system),
     Section("table", _titled("All quantities"), all_quantities),
     Section("indicators", _titled("Indicators"), indicators),
     Section("origins", _titled("Origins"), origins),
@@ -566,6 +625,7 @@ SECTIONS: Sequence[Section] = (
     Section("limits", _titled("Limitations"), limits),
     Section("records", _titled("Records"), records),
     Section("sources", _titled("Sources"), sources),
+    Section("glossary", _titled("Glossary"), glossary),
     Section("provenance", _titled("Provenance"), provenance),
 )
 """The page, section by section."""

@@ -2,13 +2,17 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from reebayes.reporting.glossary import term
+
 
 def environment() -> Environment:
     """Return where templates are found and how they are filled in."""
-    return Environment(
+    found = Environment(
         loader=PackageLoader("reebayes.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found.globals["term"] = term
+    return found

@@ -338,6 +338,8 @@ ATTRIBUTES: Mapping[str, tuple[type, str]] = {
     "ci_prob": (float, "Probability inside bands unless they say another."),
     "settings": (dict, "Settings of the model (JSON)."),
     "report": (dict, "What a report shows (JSON)."),
+    "notes": (str, "What the study says of itself."),
+    "descriptions": (dict, "What each quantity counts, by name (JSON)."),
     "seed": (int, "Seed of the draws."),
     "draws": (int, "Kept draws a chain."),
     "tune": (int, "Tuning transitions a chain."),

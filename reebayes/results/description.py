@@ -156,6 +156,10 @@ def descriptive_attributes(study: Study) -> dict[str, str]:
         "description_hash": study.description_hash,
         "extensions": json.dumps(list(study.extensions)),
         "report": json.dumps(_report(study)),
+        "notes": study.notes.strip(),
+        "descriptions": json.dumps(
+            {row.quantity: row.description for row in study.labels if row.description}
+        ),
     }
 
 

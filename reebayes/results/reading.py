@@ -283,6 +283,11 @@ class Contents:
         return settings
 
     @cached_property
+    def descriptions(self) -> dict[str, str]:
+        """What each quantity counts, by its name, where the study says it."""
+        return {name: str(text) for name, text in self._json_table("descriptions").items()}
+
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """The study's ``[settings]``."""
         return self._json_table("settings")

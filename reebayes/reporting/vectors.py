@@ -1,0 +1,93 @@
+"""Vector pictures as small as they can be without looking other than they did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+FONTS = "'DejaVu Sans',Verdana,Arial,sans-serif"
+DIGITS = 1  # of lengths behind the point: a tenth of a point is not seen at twice the size
+
+_NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+_USED = re.compile(r"#([^)\"']+)")
+_SIZES = ("d", "x", "y", "width", "height", "transform", "points", "viewBox", "cx", "cy", "r")
+_FAMILY = re.compile(r"font-family: [^;]*;? ?")
+_NO_TURN = re.compile(r"rotate\(-?0 [^)]*\)")
+
+
+def slimmed(text: str) -> str:
+    """Return an SVG document that matplotlib wrote, without what draws nothing.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        One line: no metadata, no names that nobody refers to, no groups that say nothing, the
+        fonts once, lengths to a tenth of a point.
+    """
+    root = ElementTree.fromstring(text)
+    for name in root.findall(f"{{{SVG}}}metadata"):
+        root.remove(name)
+    used = {name for element in root.iter() for name in _named(element)}
+    for element in root.iter():
+        _shorten(element, used)
+    _unwrap(root)
+    style = root.find(f".//{{{SVG}}}style")
+    if style is not None:
+        style.text = f"*{{stroke-linejoin:round;stroke-linecap:butt}}text{{font-family:{FONTS}}}"
+    ElementTree.register_namespace("", SVG)
+    ElementTree.register_namespace("xlink", LINK)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _named(element: Element) -> Iterator[str]:
+    """Names of others that an element refers to."""
+    for key, value in element.attrib.items():
+        if key in ("clip-path", "style", f"{{{LINK}}}href", "fill", "mask"):
+            yield from _USED.findall(value)
+
+
+def _shorten(element: Element, used: set[str]) -> None:
+    if element.get("id") not in used:
+        element.attrib.pop("id", None)
+    for name in _SIZES:
+        if name in element.attrib:
+            element.set(name, " ".join(_NUMBER.sub(_rounded, element.get(name, "")).split()))
+    if element.tag == f"{{{SVG}}}text" and _NO_TURN.fullmatch(element.get("transform", "")):
+        del element.attrib["transform"]
+    if "style" in element.attrib:
+        words = _FAMILY.sub("", element.get("style", "")).strip().rstrip(";")
+        element.set("style", words.replace("; ", ";").replace(": ", ":"))
+    if element.tag not in (f"{{{SVG}}}text", f"{{{SVG}}}tspan", f"{{{SVG}}}style"):
+        element.text = None
+    if element.tag != f"{{{SVG}}}tspan":
+        element.tail = None
+
+
+def _rounded(found: re.Match[str]) -> str:
+    text = f"{float(found[0]):.{DIGITS}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _unwrap(parent: Element) -> None:
+    """Put what stands in a group that says nothing in its place, and styles in common above."""
+    for child in list(parent):
+        _unwrap(child)
+        if child.tag != f"{{{SVG}}}g":
+            continue
+        styles = {one.get("style") for one in child}
+        if {one.tag for one in child} == {f"{{{SVG}}}use"} and len(child) > 1 and len(styles) == 1:
+            child.set("style", styles.pop() or "")
+            for one in child:
+                one.attrib.pop("style", None)
+        if not child.attrib:
+            place = list(parent).index(child)
+            parent.remove(child)
+            for number, one in enumerate(child):
+                parent.insert(place + number, one)

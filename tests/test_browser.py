@@ -1,0 +1,242 @@
+"""The page in a browser: what a reader does with it. Fails where there is no Chromium."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import reebayes as rb
+from reebayes.figures.canvas import outline_text
+from reebayes.figures.columns import box_height, ribbon, stub_path, touching
+from reebayes.figures.yearly import YearlySankey, yearly_sankey
+from reebayes.reporting.page import write_report
+from reebayes.results.reading import contents_of
+from tests.browser import Browser
+from tests.fakes import fake_fit
+from tests.standin import stand_in_fit
+from tests.test_hostile import hostile_fit
+from tests.test_one_year import of_one_year
+
+pytestmark = pytest.mark.slow
+
+MOST_BYTES = 1_500_000
+BUNDLED = "rare earths"
+
+
+def fit_of(name: str) -> rb.DataTree:
+    if name == BUNDLED:
+        return stand_in_fit(rb.read_study())
+    if name == "zinc":
+        return stand_in_fit(rb.read_study(rb.examples()["zinc"]))
+    return {"made up": fake_fit, "hostile": hostile_fit, "one year": lambda: of_one_year(None),
+            "not converged": lambda: fake_fit(converged=False)}[name]()  # fmt: skip
+
+
+class Opened:
+    """A page in a browser, with the diagram that it should show."""
+
+    def __init__(self, browser: Browser, path: Path, drawn: YearlySankey) -> None:
+        self.browser, self.path, self.drawn = browser, path, drawn
+
+    def moved(self, script: str) -> None:
+        self.browser.ask(f"(() => {{{script}}})()")
+
+
+@pytest.fixture(
+    scope="module", params=["made up", BUNDLED, "zinc", "one year", "hostile", "not converged"]
+)
+def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Opened]:  # fmt: skip
+    fit = fit_of(request.param)
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    write_report(fit, path, force=True)
+    drawn = yearly_sankey(contents_of(fit))
+    assert drawn is not None
+    with Browser() as browser:
+        browser.open(path)
+        yield Opened(browser, path, drawn)
+        asked = [url for url in browser.requests if not url.startswith("data:")]
+        assert asked == [path.resolve().as_uri()], "the page asked for something"
+        assert browser.complaints == []
+        print(f"\n{request.param}: {path.stat().st_size:,} bytes; asked for {len(asked)} file "
+              f"(itself) and {len(browser.requests) - 1} data addresses; no complaint.")  # fmt: skip
+
+
+def span(page: Opened) -> str:
+    return str(page.browser.ask("document.querySelector('#sankey .span').textContent"))
+
+
+def outlines(page: Opened) -> list[str]:
+    """What the browser shows, ribbons first."""
+    return list(page.browser.ask(
+        "[...document.querySelectorAll('.sankey .ribbon'), ...document.querySelectorAll('.sankey "
+        ".stub')].map(shape => shape.getAttribute('d'))"
+    ))  # fmt: skip
+
+
+def expected(drawn: YearlySankey, number: int) -> list[str]:
+    layout, widths = drawn.layouts[number], drawn.widths[number]
+    ends = touching(layout, widths)
+    return [
+        *(outline_text(ribbon(layout, n, widths, ends)) if max(link.start, link.end) > 0 else ""
+          for n, link in enumerate(widths.links)),
+        *(outline_text(stub_path(layout, n, widths, ends)) if stub.value > 0 else ""
+          for n, stub in enumerate(widths.stubs)),
+    ]  # fmt: skip
+
+
+def apart(one: str, other: str) -> float:
+    """How far two outlines of the same steps lie from one another."""
+    number = r"-?\d+\.?\d*"
+    assert re.sub(number, "", one) == re.sub(number, "", other)
+    pairs = zip(re.findall(number, one), re.findall(number, other), strict=True)
+    return max((abs(float(a) - float(b)) for a, b in pairs), default=0.0)
+
+
+def test_the_script_draws_every_year_as_python_does(opened: Opened) -> None:
+    """Each year and the sum: the same outlines, to a third of a pixel, and the same heights."""
+    for number in range(len(opened.drawn.parts)):
+        opened.moved(
+            "const all = document.querySelector('input.together'); if (!all) return;"
+            f"if (all.checked !== {str(number == len(opened.drawn.years)).lower()}) all.click();"
+            f"const s = document.querySelector('input.year'); if (all.checked) return;"
+            f"s.value = {number}; s.dispatchEvent(new Event('input'));"
+        )
+        shown, wanted = outlines(opened), expected(opened.drawn, number)
+        assert max(apart(*pair) for pair in zip(shown, wanted, strict=True)) < 0.35
+        heights = opened.browser.ask(
+            "[...document.querySelectorAll('.sankey .box')].map(box => +box.getAttribute('height'))"
+        )
+        layout, widths = opened.drawn.layouts[number], opened.drawn.widths[number]
+        told = [box_height(layout, name, widths) for name in layout.nodes]
+        assert heights == pytest.approx(told, abs=0.35)
+    opened.moved("const all = document.querySelector('input.together'); "
+                 "if (all && all.checked) all.click();")  # fmt: skip
+
+
+def test_the_slider_is_moved_by_the_keyboard(opened: Opened) -> None:
+    """Diagram, table of flows and table of quantities follow it."""
+    if len(opened.drawn.years) == 1:
+        pytest.skip("a study of one year has no slider")
+    browser, years = opened.browser, opened.drawn.years
+    browser.ask("document.querySelector('#year-system').focus()")
+    browser.press("Home", 36)
+    assert span(opened) == str(years[0])
+    before = outlines(opened)
+    browser.press("ArrowRight", 39)
+    assert span(opened) == str(years[1])
+    assert outlines(opened) != before
+    for place in ("#year-table", "#year-system"):
+        assert browser.ask(f"document.querySelector('{place}').value") == "1"
+        told = browser.ask(f"document.querySelector('{place}').getAttribute('aria-valuetext')")
+        assert told == str(years[1])
+    heads = "[...document.querySelectorAll('#quantities thead th')].map(head => head.textContent)"
+    assert browser.ask(heads)[1] == str(years[1])
+    browser.ask("document.querySelector('input.together').click()")
+    assert span(opened) == f"{years[0]}–{years[-1]} together"
+    unit = browser.ask("document.querySelector('#sankey .unit').textContent")
+    assert "/yr" not in unit
+    browser.ask("document.querySelector('input.together').click()")
+
+
+def test_a_flow_is_clicked(opened: Opened) -> None:
+    """Its band, its records and its rows: with the mouse, at the middle of a ribbon."""
+    browser = opened.browser
+    flows = json.loads(browser.ask("document.getElementById('data').textContent"))["flows"]
+    place = browser.ask("""(() => {
+      document.documentElement.style.scrollBehavior = 'auto';
+      document.querySelector('#sankey').scrollIntoView();
+      window.scrollBy(0, -80);
+      for (const shape of document.querySelectorAll('.sankey .ribbon')) {
+        if (!shape.getAttribute('d')) continue;
+        const r = shape.getBoundingClientRect();
+        for (let x = r.x; x < r.right; x += 7) for (let y = r.y; y < r.bottom; y += 3)
+          if (document.elementFromPoint(x, y) === shape) return [x, y, shape.dataset.flows];
+      }
+    })()""")
+    browser.click(place[0], place[1])
+    number = int(place[2].split()[0])
+    assert browser.ask("document.getElementById('detail').hidden") is False
+    told = browser.ask("document.getElementById('detail').textContent")
+    assert flows[number]["label"] in told
+    assert "Records" in told
+    assert browser.ask("document.activeElement.id") == "detail-title"
+    marked = browser.ask("[...document.querySelectorAll('tr.chosen')].map(row => row.id)")
+    assert f"flow-{number}" in marked
+    assert browser.ask("document.querySelectorAll('.sankey path.chosen').length") >= 1
+    band = browser.ask(f"document.getElementById('flow-{number}').cells[3].textContent")
+    assert band in told
+    if len(opened.drawn.years) > 1:
+        assert browser.ask("document.querySelectorAll('#detail .chart path').length") >= 2
+        rows = browser.ask("document.querySelectorAll('#detail details tbody tr').length")
+        assert rows >= 1
+    browser.press("Escape", 27)
+    assert browser.ask("document.getElementById('detail').hidden") is True
+    assert browser.ask("document.querySelectorAll('tr.chosen').length") == 0
+
+
+def test_records_of_what_is_chosen_are_shown_alone(opened: Opened) -> None:
+    browser = opened.browser
+    data = json.loads(browser.ask("document.getElementById('data').textContent"))
+    number = data["records"][0][0]
+    rows = sum(record[0] == number for record in data["records"])
+    browser.ask(f"document.querySelector('#quantity-{number} button').click()")
+    browser.ask("[...document.querySelectorAll('#detail button')].find(one => "
+                "one.textContent.startsWith('Show these')).click()")  # fmt: skip
+    shown = (
+        "[...document.querySelectorAll('#record-table tbody tr')].filter(row => !row.hidden).length"
+    )
+    assert browser.ask(shown) == rows
+    browser.ask("document.getElementById('all-records').click()")
+    assert browser.ask(shown) == len(data["records"])
+    browser.press("Escape", 27)
+
+
+def test_a_filter_is_typed(opened: Opened) -> None:
+    browser = opened.browser
+    browser.ask("document.getElementById('filter-quantities').focus()")
+    browser.type("share")
+    rows = "[...document.querySelectorAll('table.values tbody tr')]"
+    for shown, hidden in browser.ask(f"{rows}.map(row => [!row.hidden && row.textContent, "
+                                     "row.hidden && row.textContent])"):  # fmt: skip
+        assert not shown or "share" in shown.lower()
+        assert not hidden or "share" not in hidden.lower()
+    browser.ask("document.getElementById('filter-quantities').value = ''")
+    browser.type(" ")
+    assert browser.ask(f"{rows}.every(row => !row.hidden)")
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_the_page_is_as_wide_as_its_window(opened: Opened, width: int) -> None:
+    """Only regions that say so scroll sideways."""
+    opened.browser.resize(width, 900)
+    wide = opened.browser.ask("document.documentElement.scrollWidth")
+    opened.browser.resize(1400, 1000)
+    assert wide <= width + 1
+
+
+def test_nothing_of_the_tables_runs(opened: Opened) -> None:
+    assert opened.browser.ask("typeof globalThis.alerted") == "undefined"
+    assert opened.browser.ask("document.scripts.length") == 2
+
+
+def test_the_page_is_small(opened: Opened) -> None:
+    assert opened.path.stat().st_size <= MOST_BYTES
+
+
+def test_without_script_everything_is_there(opened: Opened) -> None:
+    """What the script moves is hidden without it, and no table or figure waits for it."""
+    with Browser() as browser:
+        browser.call("Emulation.setScriptExecutionDisabled", value=True)
+        browser.open(opened.path)
+        nodes = browser.call("DOM.getFlattenedDocument", depth=-1)["nodes"]
+        names = [node["nodeName"].lower() for node in nodes]
+        assert names.count("table") > 5
+        assert names.count("img") > 1
+        paths = [node for node in nodes if node["nodeName"] == "path" and "attributes" in node]
+        assert any("ribbon" in node["attributes"] for node in paths)
+        assert "th" in names
+        assert browser.complaints == []
