@@ -102,7 +102,8 @@ ORDER = {
         *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
     "figures": (
-        *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
+        *("style", "lettering", "composing"),
+        *("changes", "curves", "heatmaps", "ranks", "columns", "canvas"),
         *("folding", "sankey", "tornado", "panels"),
     ),
     "experiments": (
