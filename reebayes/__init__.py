@@ -19,6 +19,7 @@ Answers
     `quantity` and `flow` select draws, `ratio` divides them; `cumulative`, `bands` and
     `probability_above` summarise them; `record_table`, `source_table` and `export_tables` are data
     frames.
+    `latex_table` writes them for a manuscript, `iamc_table` for pyam.
 Indicators and origins
     `indicators` computes shares, concentration, import reliance and growth, and `beside_indicators`
     sets published values beside them; `quota_table` and `unregistered_table` tell what exceeded

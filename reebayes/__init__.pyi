@@ -52,6 +52,8 @@ from .figures.tornado import plot_tornado as plot_tornado
 from .inference.identifiability import identify as identify
 from .inference.sampling import fit as fit
 from .model.graph import build_model as build_model
+from .reporting.iamc import iamc_table as iamc_table
+from .reporting.latex import latex_table as latex_table
 from .reporting.page import write_report as write_report
 from .reporting.tables import export_tables as export_tables
 from .reporting.tables import record_table as record_table

@@ -114,7 +114,8 @@ ORDER = {
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
     "reporting": (
-        *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
+        *("plan", "latex", "iamc"),
+        *("templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
         *("dependence", "hanging", "refitted", "sections", "page"),
     ),
     "cli": (
@@ -154,6 +155,7 @@ DOORS = {
     },
     "reporting": {
         *("reporting.page", "reporting.tables", "reporting.spreadsheets"),
+        *("reporting.latex", "reporting.iamc"),
         "reporting.scenarios",
     },
     "cli": {"cli.main"},

@@ -16,8 +16,12 @@ NAMES = """
 Estimate FitError Flow Indicator Prior Process PublishedIndicator Quantity Record ReebayesError
 ResultError Source Study StudyError StudyWarning Table __version__ bands beside_indicators
 beside_published build_model calibrate catalogue compare coverage cumulative destinations
-disagreement draw_sankey effect export_tables fewest_records fit flow harmonise identify indicators
-influence learnt leave_out open_fit origin_bounds origins plot_bands plot_consumption plot_coverage
+disagreement draw_sankey effect export_tables fewest_records fit flow harmonise
+iamc_table
+identify indicators
+influence
+latex_table
+learnt leave_out open_fit origin_bounds origins plot_bands plot_consumption plot_coverage
 plot_effect plot_learnt plot_net_exports plot_predictive plot_quotas plot_tornado plot_totals
 plot_triangle plot_unregistered predictive_check prior_conflict prior_of probability_above quantity
 quota_table ratio read_comparison read_study record_table reliance report_refits run_studies
