@@ -38,6 +38,7 @@ from .experiments.studies import run_studies as run_studies
 from .figures.changes import plot_effect as plot_effect
 from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals
+from .figures.grids import plot_panel as plot_panel
 from .figures.heatmaps import plot_coverage as plot_coverage
 from .figures.heatmaps import plot_learnt as plot_learnt
 from .figures.panels import plot_consumption as plot_consumption
@@ -55,6 +56,7 @@ from .model.graph import build_model as build_model
 from .reporting.iamc import iamc_table as iamc_table
 from .reporting.latex import latex_table as latex_table
 from .reporting.page import write_report as write_report
+from .reporting.papers import save_figures as save_figures
 from .reporting.tables import export_tables as export_tables
 from .reporting.tables import record_table as record_table
 from .reporting.tables import source_table as source_table

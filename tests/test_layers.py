@@ -104,7 +104,7 @@ ORDER = {
     "figures": (
         *("style", "lettering", "composing"),
         *("changes", "curves", "heatmaps", "ranks", "columns", "canvas"),
-        *("folding", "sankey", "tornado", "panels"),
+        *("folding", "sankey", "tornado", "panels", "grids"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),
@@ -116,7 +116,7 @@ ORDER = {
     "reporting": (
         *("plan", "latex", "iamc"),
         *("templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
-        *("dependence", "hanging", "refitted", "sections", "page"),
+        *("dependence", "hanging", "refitted", "sections", "page", "papers"),
     ),
     "cli": (
         "console",
@@ -155,7 +155,7 @@ DOORS = {
     },
     "reporting": {
         *("reporting.page", "reporting.tables", "reporting.spreadsheets"),
-        *("reporting.latex", "reporting.iamc"),
+        *("reporting.latex", "reporting.iamc", "reporting.papers"),
         "reporting.scenarios",
     },
     "cli": {"cli.main"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -192,17 +191,14 @@ def _iamc(fit: DataTree, out: Path, probability: float) -> list[Path]:
 
 
 def _latex(fit: DataTree, out: Path, probability: float) -> list[Path]:
-    from reebayes.files import plain_file, write_whole
+    from reebayes.files import plain_file, write_text_whole
     from reebayes.reporting.latex import latex_tables
 
     found = latex_tables(fit, ci_prob=probability)
     paths = {out / f"{name}.tex": text for name, text in found.items()}
     for path in paths:
         plain_file(path)
-    return [
-        write_whole(path, partial(Path.write_text, data=text, encoding="utf-8"))
-        for path, text in paths.items()
-    ]
+    return [write_text_whole(path, text) for path, text in paths.items()]
 
 
 def _add_export(commands: Commands) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
 from reebayes.errors import ResultError
-from reebayes.figures.lettering import wrapped
+from reebayes.figures.lettering import width_of, wrapped
 from reebayes.figures.style import POSTERIOR_COLOUR, SOURCE_COLOURS, new_figure, plain_text
 
 CURVE_COLOURS = (
@@ -35,8 +36,8 @@ type Colours = str | Sequence[str] | Mapping[str, str]
 ARROW = r"$\uparrow$"
 ABOVE = "record above the axis"
 
-_SMALL, _TITLE = 8.0, 10.0  # points, of a legend and of a title
-_ENTRY = 2.2  # inches that an entry of a legend likes to have
+_SMALL, _TITLE = 0.8, 1.0  # of the size of letters, of a legend and of a title
+_ENTRY = 2.2  # inches that an entry of a legend in letters of 10 points likes to have
 _HANDLE, _GAP = 26.0, 12.0  # points of a handle, and between columns
 _ASIDE = 0.7  # inches of numbers and label on the left of axes
 _BELOW = 21.0  # points below axes at which what stands under them begins
@@ -148,21 +149,38 @@ def legend_below(
         old.remove()
     if not chosen or figure is None:
         return
-    inches = inches_of(ax)
-    columns = min(len(chosen), max(1, int(inches / _ENTRY)))
+    inches, size = inches_of(ax), _SMALL * float(mpl.rcParams["font.size"])
+    longest = max(width_of(str(h.get_label()), size) for h in chosen) + _HANDLE
+    fitting = int((72.0 * inches + _GAP) / (longest + _GAP))
+    columns = min(len(chosen), max(1, int(inches / (_ENTRY * size / 8.0)), fitting))
     room = max((72.0 * inches - _GAP * (columns - 1)) / columns - _HANDLE, 30.0)
     # a dollar sign is escaped already, and what is wrapped stays so
-    texts = ["\n".join(wrapped(str(h.get_label()), room, _SMALL)) for h in chosen]
-    down = ScaledTranslation(0, -(_BELOW + labelled * _LABELLED) / 72, figure.dpi_scale_trans)
+    texts = ["\n".join(wrapped(str(h.get_label()), room, size)) for h in chosen]
+    below = (_BELOW + labelled * _LABELLED) * (2.0 + size) / 10.0
+    down = ScaledTranslation(0, -below / 72, figure.dpi_scale_trans)
     ax.legend(
         handles=chosen, labels=texts, loc="upper left", bbox_to_anchor=(0, 0), frameon=False,
-        bbox_transform=ax.transAxes + down, fontsize=_SMALL, ncols=columns, borderaxespad=0.0,
+        bbox_transform=ax.transAxes + down, fontsize=size, ncols=columns, borderaxespad=0.0,
         borderpad=0.0, columnspacing=1.5,
     )  # fmt: skip
 
 
-def titled(ax: Axes, text: str, size: float = _TITLE) -> None:
+def legend_across(figure: Figure, handles: Sequence[Line2D | Patch]) -> None:
+    """Set a legend below all of a figure, in as many columns as it has room for."""
+    size = _SMALL * float(mpl.rcParams["font.size"])
+    needed = max((width_of(str(h.get_label()), size) for h in handles), default=0.0)
+    room = 72.0 * figure.bbox.width / figure.dpi
+    columns = min(len(handles), 5, max(1, int(room / (needed + _HANDLE + _GAP))))
+    if handles:
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=columns, fontsize=size,
+            frameon=False,
+        )  # fmt: skip
+
+
+def titled(ax: Axes, text: str) -> None:
     """Set the title of axes, in lines that are no wider than they are."""
+    size = _TITLE * float(mpl.rcParams["font.size"])
     lines = wrapped(text, max(72.0 * inches_of(ax), 60.0), size, bold=True)
     ax.set_title(plain_text("\n".join(lines)), fontsize=size, loc="left", weight="bold")
 

@@ -31,6 +31,7 @@ from reebayes.figures.composing import (
     Colours,
     colours_of,
     entries,
+    legend_across,
     legend_below,
     panels,
     titled,
@@ -51,7 +52,6 @@ COLOURS = (POSTERIOR_COLOUR, *SOURCE_COLOURS)
 
 QUOTA_COLOUR = "#8a3f8f"
 
-_SMALL = 8
 _WIDEST = 14.0  # points, of the arrow of the largest net flow
 
 
@@ -95,27 +95,36 @@ def plot_consumption(
         If a region is unknown, nothing is used, or another number of axes is given.
     """
     contents = contents_of(fit)
+    drawn = consumption_lines(contents, regions)
+    applications = list(dict.fromkeys(name for lines in drawn.values() for name in lines))
+    labels = region_labels(contents) | {WORLD: "World"}
+    figure, axes, new = panels(ax, len(drawn), width=4.1, height=3.9)
+    shades = colours_of(applications, color)
+    for (region, lines), one in zip(drawn.items(), axes, strict=True):
+        _draw_lines(one, lines, shades, ci_prob)
+        _finish(one, _headed(title, f"{labels.get(region, region)}: use", new), contents.unit)
+    _finish_all(figure, axes, _handles(shades, ci_prob), title, new=new, legend=legend)
+    return figure
+
+
+def consumption_lines(
+    contents: Contents, regions: Sequence[str] | None = None
+) -> dict[str, dict[str, xr.DataArray]]:
+    """Return use by region and application; see `plot_consumption`."""
     uses = contents.processes[contents.processes["kind"] == "use"]
     known = [WORLD, *dict.fromkeys(region for region in uses["region"] if region)]
     chosen = list(known if regions is None else regions)
     require_known(chosen, known, "region")
     if uses.empty:
         raise ResultError("The study has no uses.")
-    applications = _applications(uses)
-    labels = region_labels(contents) | {WORLD: "World"}
-    figure, axes, new = panels(ax, len(chosen), width=4.1, height=3.9)
-    shades = colours_of(list(applications), color)
-    for region, one in zip(chosen, axes, strict=True):
-        lines = {}
-        for name, members in applications.items():
+    found: dict[str, dict[str, xr.DataArray]] = {region: {} for region in chosen}
+    for region, lines in found.items():
+        for name, members in _applications(uses).items():
             there = [p for p in members if region in (WORLD, uses["region"][p])]
             flows = contents.flows.index[contents.flows["target"].isin(there)]
             if len(flows):
                 lines[name] = named(contents, flow_sum(contents, list(flows)), name, contents.unit)
-        _draw_lines(one, lines, shades, ci_prob)
-        _finish(one, _headed(title, f"{labels.get(region, region)}: use", new), contents.unit)
-    _finish_all(figure, axes, _handles(shades, ci_prob), title, new=new, legend=legend)
-    return figure
+    return found
 
 
 def plot_net_exports(
@@ -164,23 +173,9 @@ def plot_net_exports(
     """
     contents = contents_of(fit)
     labels = region_labels(contents)
-    require_known([region], labels, "region")
-    require_known([by], ("product", "partner"), "way of parting net exports")
-    crossing = _crossing(contents)
-    out = crossing[crossing["from"] == region].assign(sign=1.0, partner=lambda t: t["to"])
-    back = crossing[crossing["to"] == region].assign(sign=-1.0, partner=lambda t: t["from"])
-    rows = pd.concat([out, back])
+    lines = net_export_lines(contents, region, by)
     if ax is None:
         ax = new_axes(6, 3.8)
-    names = list(dict.fromkeys(rows[by]))
-    titles = {name: labels.get(name, name) for name in names}
-    lines = {
-        titles[name]: named(
-            contents, flow_sum(contents, rows["sign"][rows[by] == name].to_dict()), name,
-            contents.unit,
-        )
-        for name in names
-    }  # fmt: skip
     if label:
         lines = {f"{label}: {name}": line for name, line in lines.items()}
     shades = colours_of(list(lines), color)
@@ -195,6 +190,27 @@ def plot_net_exports(
     if legend:
         legend_below(ax)
     return ax
+
+
+def net_export_lines(
+    contents: Contents, region: str, by: str = "product"
+) -> dict[str, xr.DataArray]:
+    """Return net exports of a region by product or partner; see `plot_net_exports`."""
+    labels = region_labels(contents)
+    require_known([region], labels, "region")
+    require_known([by], ("product", "partner"), "way of parting net exports")
+    crossing = _crossing(contents)
+    out = crossing[crossing["from"] == region].assign(sign=1.0, partner=lambda t: t["to"])
+    back = crossing[crossing["to"] == region].assign(sign=-1.0, partner=lambda t: t["from"])
+    rows = pd.concat([out, back])
+    names = list(dict.fromkeys(rows[by]))
+    return {
+        labels.get(name, name): named(
+            contents, flow_sum(contents, rows["sign"][rows[by] == name].to_dict()), name,
+            contents.unit,
+        )
+        for name in names
+    }  # fmt: skip
 
 
 def plot_triangle(
@@ -238,16 +254,12 @@ def plot_triangle(
     """
     contents = contents_of(fit)
     positions = dict(zip(years, contents.positions(list(years)), strict=True))
-    crossing = _crossing(contents)
-    if product is not None:
-        require_known([product], crossing["product"], "traded product")
-        crossing = crossing[crossing["product"] == product]
-    if crossing.empty or not positions:
+    net = net_pairs(contents, product)
+    if not net or not positions:
         raise ResultError("Nothing crosses a border, or no year is given.")
     labels = region_labels(contents)
-    there = {*crossing["from"], *crossing["to"]}
+    there = {region for pair in net for region in pair}
     regions = [name for name in dict.fromkeys(contents.processes["region"]) if name in there]
-    net = {pair: flow_sum(contents, weights) for pair, weights in _pairs(crossing, regions).items()}
     widest = max(
         float(np.abs(np.median(values[..., list(positions.values())], axis=(0, 1))).max())
         for values in net.values()
@@ -262,6 +274,19 @@ def plot_triangle(
     if new:
         figure.suptitle(plain_text(said if title is None else title), fontsize=10)
     return figure
+
+
+def net_pairs(contents: Contents, product: str | None = None) -> dict[tuple[str, str], Any]:
+    """Return draws of the net flow from the first to the second of each two regions that trade."""
+    crossing = _crossing(contents)
+    if product is not None:
+        require_known([product], crossing["product"], "traded product")
+        crossing = crossing[crossing["product"] == product]
+    there = {*crossing["from"], *crossing["to"]}
+    regions = [name for name in dict.fromkeys(contents.processes["region"]) if name in there]
+    return {
+        pair: flow_sum(contents, weights) for pair, weights in _pairs(crossing, regions).items()
+    }
 
 
 def plot_unregistered(
@@ -399,7 +424,7 @@ def plot_quotas(
         _finish(above, _headed(title, _label_of(contents, name), new), unit)
         _draw_chances(below, rows, shades, both=whole != name)
     handles = [*_handles(shades, ci_prob), Patch(color=QUOTA_COLOUR, label="quota")]
-    _finish_all(figure, axes[len(chosen) :], handles, title, new=new, legend=legend)
+    _finish_all(figure, axes, handles, title, new=new, legend=legend, first=len(chosen))
     return figure
 
 
@@ -472,6 +497,9 @@ def _draw_lines(
         gap = (low == 0) & (high == 0)  # the flow does not exist
         low, middle, high = (np.where(gap, np.nan, values) for values in (low, middle, high))
         years = band[YEAR].values
+        if len(years) == 1:
+            years = years + 0.06 * number  # beside one another
+            ax.vlines(years, low, high, color=colour, linewidth=4, alpha=0.45)
         if name in parts:
             ax.plot(years, middle, "--", color=colour, linewidth=1.4, label=plain_text(name))
             continue
@@ -488,7 +516,7 @@ def _draw_chances(ax: Axes, rows: pd.DataFrame, shades: Mapping[str, str], *, bo
     if both:
         ax.bar(rows["year"] - shift, rows["p_true"], width, color=shades["all"])
     ax.set_ylim(0, 1)
-    ax.set_ylabel("P(exceeded)", fontsize=_SMALL)
+    ax.set_ylabel("P(exceeded)", fontsize="small")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -553,6 +581,9 @@ def _finish(ax: Axes, title: str, unit: str, *, floor: float | None = 0.0) -> No
     if floor is not None:
         ax.set_ylim(bottom=min(floor, ax.dataLim.y0) if np.isfinite(ax.dataLim.y0) else floor)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    if 0 <= ax.dataLim.width < 1:  # one year
+        ax.set_xticks([int(ax.dataLim.x0)])
+        ax.set_xlim(ax.dataLim.x0 - 0.3, ax.dataLim.x1 + 0.3)
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
@@ -578,18 +609,20 @@ def _headed(title: str, heading: str, new: bool) -> str:
 
 def _finish_all(
     figure: Figure, axes: Sequence[Axes], handles: Sequence[Line2D | Patch], title: str, *,
-    new: bool, legend: bool,
+    new: bool, legend: bool, first: int = 0,
 ) -> None:  # fmt: skip
-    """Set title and legend of several panels: of a new figure, or below the first of given axes."""
+    """Set title and legend of several panels.
+
+    A legend stands below the figure, and below the first of axes beside which it has others.
+    """
     if new and title:
         figure.suptitle(plain_text(title), fontsize=11)
     if legend and new:
-        figure.legend(
-            handles=list(handles), loc="outside lower center", ncols=min(5, len(handles)),
-            fontsize=_SMALL, frameon=False,
-        )  # fmt: skip
+        legend_across(figure, handles)
+    elif legend and {*figure.axes} == {*axes}:
+        legend_across(figure, handles)
     elif legend:
-        legend_below(axes[0], handles)
+        legend_below(axes[first], handles)
 
 
 def _percent(probability: float) -> str:

@@ -136,6 +136,8 @@ def _by_year(contents: Contents, years: Sequence[int], ci_prob: float) -> dict[s
 
 def _cell(band: xr.Dataset) -> str:
     values = [float(band[end]) for end in ("median", "lower", "upper")]
+    if values[1] == values[2] == 0:
+        return "0"  # it does not exist in that year
     return format_interval(*values) if all(map(math.isfinite, values)) else "\u2013"
 
 
