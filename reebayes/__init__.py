@@ -51,6 +51,7 @@ Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `save_sankey`, `write_report`; of a whole fit `plot_consumption`, `plot_net_exports`,
     `plot_triangle`, `plot_unregistered` and `plot_quotas`.
+    `draw_system` and `save_system` draw the system diagram of a study.
     `plot_panel` draws several quantities; `save_figures` writes all for a manuscript.
 Simulation
     `simulate_world` draws true flows and `simulate_records` their records, to test whether a fit

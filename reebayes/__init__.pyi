@@ -38,6 +38,8 @@ from .experiments.studies import run_studies as run_studies
 from .figures.changes import plot_effect as plot_effect
 from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals
+from .figures.flowsheets import draw_system as draw_system
+from .figures.flowsheets import save_system as save_system
 from .figures.grids import plot_panel as plot_panel
 from .figures.heatmaps import plot_coverage as plot_coverage
 from .figures.heatmaps import plot_learnt as plot_learnt

@@ -104,7 +104,7 @@ ORDER = {
     "figures": (
         *("style", "lettering", "composing"),
         *("changes", "curves", "heatmaps", "ranks", "columns", "canvas"),
-        *("folding", "sankey", "tornado", "panels", "grids"),
+        *("folding", "sankey", "tornado", "panels", "grids", "flowsheets"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "runs", "refits", "studies"),

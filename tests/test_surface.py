@@ -16,7 +16,9 @@ NAMES = """
 Estimate FitError Flow Indicator Prior Process PublishedIndicator Quantity Record ReebayesError
 ResultError Source Study StudyError StudyWarning Table __version__ bands beside_indicators
 beside_published build_model calibrate catalogue compare coverage cumulative destinations
-disagreement draw_sankey effect export_tables fewest_records fit flow harmonise
+disagreement draw_sankey
+draw_system
+effect export_tables fewest_records fit flow harmonise
 iamc_table
 identify indicators
 influence
@@ -28,7 +30,9 @@ plot_predictive plot_quotas plot_tornado plot_totals
 plot_triangle plot_unregistered predictive_check prior_conflict prior_of probability_above quantity
 quota_table ratio read_comparison read_study record_table reliance report_refits run_studies
 save_figures
-save_fit save_sankey scenario sensitivity sensitivity_summary simulate_records simulate_world
+save_fit save_sankey
+save_system
+scenario sensitivity sensitivity_summary simulate_records simulate_world
 source_table study_of uncertainty_budget unregistered_table value_of_information write_report
 """.split()
 

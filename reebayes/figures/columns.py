@@ -141,7 +141,7 @@ class Layout:
 # --- placing --------------------------------------------------------------------------------------
 
 
-def place(nodes: Sequence[Node], widest: Widths) -> Layout:
+def place(nodes: Sequence[Node], widest: Widths, *, scale: float | None = None) -> Layout:
     """Place boxes and slots for ribbons that are as wide as they ever are.
 
     Parameters
@@ -150,6 +150,8 @@ def place(nodes: Sequence[Node], widest: Widths) -> Layout:
         In the order in which they stand in their columns, from above.
     widest : Widths
         Of each link and stub the largest value that is drawn.
+    scale : float, optional
+        Pixels of a value of one; such that the fullest column fills the picture if left out.
     """
     known = {node.name: node for node in nodes}
     columns = range(max(node.column for node in nodes) + 1)
@@ -158,7 +160,7 @@ def place(nodes: Sequence[Node], widest: Widths) -> Layout:
         for number, link in enumerate(widest.links)
         for column in passed(known[link.source].column, known[link.target].column)
     }
-    scale = _scale(nodes, widest, passing)
+    scale = _scale(nodes, widest, passing) if scale is None else scale
     beside = _labels_beside(nodes, widest, passing, len(columns) - 1)
     if beside:
         known = {
