@@ -19,6 +19,7 @@ Answers
     `quantity` and `flow` select draws, `ratio` divides them; `cumulative`, `bands` and
     `probability_above` summarise them; `record_table`, `source_table` and `export_tables` are data
     frames.
+    `latex_table` writes them for a manuscript, `iamc_table` for pyam.
 Indicators and origins
     `indicators` computes shares, concentration, import reliance and growth, and `beside_indicators`
     sets published values beside them; `quota_table` and `unregistered_table` tell what exceeded
@@ -71,6 +72,8 @@ Figures and pages
     `plot_bands`, `plot_predictive`, `plot_totals`, `plot_coverage`, `plot_learnt`, `draw_sankey`,
     `save_sankey`, `write_report`; of a whole fit `plot_consumption`, `plot_net_exports`,
     `plot_triangle`, `plot_unregistered` and `plot_quotas`.
+    `draw_system` and `save_system` draw the system diagram of a study.
+    `plot_panel` draws several quantities; `save_figures` writes all for a manuscript.
 Simulation
     `simulate_world` draws true flows and `simulate_records` their records, to test whether a fit
     recovers them; `calibrate` is simulation-based calibration.

@@ -49,6 +49,9 @@ from .figures.ahead import plot_outlook as plot_outlook
 from .figures.changes import plot_effect as plot_effect
 from .figures.curves import plot_bands as plot_bands
 from .figures.curves import plot_totals as plot_totals
+from .figures.flowsheets import draw_system as draw_system
+from .figures.flowsheets import save_system as save_system
+from .figures.grids import plot_panel as plot_panel
 from .figures.heatmaps import plot_coverage as plot_coverage
 from .figures.heatmaps import plot_learnt as plot_learnt
 from .figures.maps import draw_map as draw_map
@@ -75,7 +78,10 @@ from .forecasting.telling import deficits as deficits
 from .inference.identifiability import identify as identify
 from .inference.sampling import fit as fit
 from .model.graph import build_model as build_model
+from .reporting.iamc import iamc_table as iamc_table
+from .reporting.latex import latex_table as latex_table
 from .reporting.page import write_report as write_report
+from .reporting.papers import save_figures as save_figures
 from .reporting.tables import export_tables as export_tables
 from .reporting.tables import record_table as record_table
 from .reporting.tables import source_table as source_table

@@ -69,6 +69,16 @@ def format_band(median: float, lower: float, upper: float) -> str:
     return f"{format_value(median)} ({format_value(lower)} to {format_value(upper)})"
 
 
+def format_interval(median: float, lower: float, upper: float) -> str:
+    """Write a median with its band as print has it: ``"845 (598\u20131,174)"``, by an en dash.
+
+    Where an end is negative it is ``"\u22120.2 (\u22121.9 to 2.2)"``, with minus signs.
+    """
+    signed = min(median, lower, upper) < 0
+    texts = [format_value(value).replace("-", "\u2212") for value in (median, lower, upper)]
+    return f"{texts[0]} ({texts[1]}{' to ' if signed else chr(0x2013)}{texts[2]})"
+
+
 def listed(names: Iterable[str]) -> str:
     """Join names for a sentence: ``"a"``, ``"a and b"``, ``"a, b and c"``."""
     *head, last = list(names) or [""]

@@ -414,7 +414,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "if path is not None and (name not in EXAMPLES or Path(path).exists()):",
          "if path is not None and name not in EXAMPLES:", ("tests/test_own_study.py",)),
     _bug("one year is drawn as a line", "reebayes/figures/curves.py",
-         "if band.sizes[YEAR] == 1:", "if False:", ("tests/test_one_year.py",)),
+         "if band.sizes[YEAR] == 1 and (", "if False and (", ("tests/test_one_year.py",)),
     _bug("a variance floor in the tables is not used", "reebayes/study/study.py",
          "return float(rows[0].median) if rows else VARIANCE_FLOOR", "return VARIANCE_FLOOR",
          ("tests/test_provenance.py",)),

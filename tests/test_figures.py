@@ -1,6 +1,7 @@
 """Figures and the Sankey drawing: what is drawn, not how it looks."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -8,10 +9,13 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+import reebayes as rb
 from reebayes.answers.contraction import contraction_text, learnt
 from reebayes.errors import ResultError
+from reebayes.figures.composing import AboveAxis
 from reebayes.figures.curves import plot_bands, plot_totals, stated_values
 from reebayes.figures.heatmaps import plot_learnt
 from reebayes.figures.sankey import draw_sankey
@@ -38,7 +42,7 @@ def _no_window() -> Iterator[None]:
 def _legend(axes: plt.Axes) -> list[str]:
     legend = axes.get_legend()
     assert legend is not None
-    return [text.get_text() for text in legend.get_texts()]
+    return [" ".join(text.get_text().split()) for text in legend.get_texts()]
 
 
 def test_plot_bands_draws_median_band_and_prior(fit: xr.DataTree) -> None:
@@ -61,8 +65,9 @@ def test_plot_bands_draws_every_kind_of_record(fit: xr.DataTree, name: str) -> N
     records = record_table(fit)
     records = records[records["quantity"] == name]
     axes = plot_bands(quantity(fit, name), records, ax=Figure().subplots())
-    seen = stated_values(records) <= axes.get_ylim()[1]
-    assert set(_legend(axes)[1:]) == set(records.loc[seen, "source"])
+    far = (stated_values(records) > axes.get_ylim()[1]).any()
+    told = {"record above the axis"} if far else set()
+    assert set(_legend(axes)[1:]) == set(records["source"]) | told
 
 
 def test_a_far_record_does_not_flatten_the_band(fit: xr.DataTree) -> None:
@@ -167,3 +172,157 @@ def test_plot_learnt_writes_every_contraction_and_names_the_colours(fit: xr.Data
     assert [text.get_text() for text in axes.texts] == texts[1:]
     assert _legend(axes) == ["learnt", "partly", "prior only", "absent"]
     assert plot_learnt(table, ax=Figure().subplots()).get_yticklabels()
+
+
+# --- figures that compose -------------------------------------------------------------------------
+
+
+def test_curves_in_one_axes_have_their_own_colours_and_none_is_cut(fit: xr.DataTree) -> None:
+    names = ["smuggled", "mined_world", "consumed_A"]
+    for order in (names, names[::-1]):
+        _, axes = plt.subplots()
+        for name in order:
+            rb.plot_bands(quantity(fit, name), label=name, ax=axes)
+        assert _legend(axes) == [f"{name}, median and 90 % band" for name in order]
+        assert len({line.get_color() for line in axes.lines}) == 3
+        low, high = axes.get_ylim()
+        for name in names:
+            band = bands(quantity(fit, name))
+            assert low <= float(band["lower"].min()) <= float(band["upper"].max()) <= high
+        assert axes.get_title(loc="left") == order[0]
+
+
+def test_what_is_asked_for_is_drawn(fit: xr.DataTree) -> None:
+    draws = quantity(fit, "smuggled")
+    axes = rb.plot_bands(draws, label="tried", color="#ff0000", title="Mine", legend=False)
+    assert axes.get_legend() is None
+    assert axes.get_title(loc="left") == "Mine"
+    assert axes.lines[0].get_color() == "#ff0000"
+    assert axes.get_legend_handles_labels()[1] == ["tried, median and 90 % band"]
+    rb.plot_bands(draws, color="#00ff00", ax=axes)
+    assert axes.get_title(loc="left") == "Mine"  # a further curve renames nothing
+    assert rb.plot_bands(draws, title="").get_title(loc="left") == ""
+
+
+def test_axes_that_share_their_scale_cut_nothing(fit: xr.DataTree) -> None:
+    _, (left, right) = plt.subplots(1, 2, sharey=True)
+    rb.plot_bands(quantity(fit, "mined_world"), ax=left)
+    rb.plot_bands(quantity(fit, "smuggled"), ax=right)
+    assert left.get_ylim()[1] >= float(bands(quantity(fit, "mined_world"))["upper"].max())
+
+
+def test_axes_hold_one_unit_and_years_or_intervals(fit: xr.DataTree) -> None:
+    axes = rb.plot_bands(quantity(fit, "smuggled"))
+    with pytest.raises(ResultError, match="show kt REO/yr; draw what is in ratio"):
+        rb.plot_bands(quantity(fit, "share_hidden"), ax=axes)
+    one = rb.plot_bands(quantity(fit, "smuggled").sel(year=[2013]))
+    rb.plot_bands(quantity(fit, "mined_world").sel(year=[2013]), label="more", ax=one)
+    assert [text.get_text() for text in one.get_yticklabels()] == [
+        "posterior, 90 %", "more, 90 %",
+    ]  # fmt: skip
+    assert one.get_xlim()[1] > float(bands(quantity(fit, "mined_world"))["upper"].sel(year=2013))
+    with pytest.raises(ResultError, match="intervals of one year"):
+        rb.plot_bands(quantity(fit, "smuggled"), ax=one)
+
+
+def _panel(draw: Callable[[plt.Axes], object], *, columns: int) -> list[plt.Axes]:
+    figure, grid = plt.subplots(2, columns, figsize=(7.2, 5), layout="constrained")
+    for axes in grid.flat:
+        draw(axes)
+    figure.canvas.draw()
+    return list(grid.flat)
+
+
+def test_legends_take_no_width_of_a_panel(fit: xr.DataTree) -> None:
+    """Six plots with every source keep the width that they have without legends."""
+    records = record_table(fit)
+    records = records[records["quantity"] == "smuggled"].assign(source="a source of a long name")
+
+    def draw(legend: bool) -> Callable[[plt.Axes], object]:
+        return lambda axes: rb.plot_bands(
+            quantity(fit, "smuggled"), records, legend=legend, ax=axes
+        )
+
+    bare = [axes.get_position().width for axes in _panel(draw(False), columns=3)]
+    full = _panel(draw(True), columns=3)
+    for axes, width in zip(full, bare, strict=True):
+        assert axes.get_position().width > 0.9 * width
+        legend = axes.get_legend()
+        assert legend is not None
+        assert legend.get_window_extent().x1 <= axes.figure.bbox.x1
+
+
+def test_arrows_tell_of_records_above_the_axis_as_it_is_then(fit: xr.DataTree) -> None:
+    records = record_table(fit)
+    records = records[records["quantity"] == "mined_A_hidden"]
+    axes = rb.plot_bands(quantity(fit, "mined_A_hidden"), records)
+    (marks,) = [artist for artist in axes.get_children() if isinstance(artist, AboveAxis)]
+    assert marks.above() == 1
+    axes.figure.canvas.draw()
+    assert np.asarray(marks.get_xdata()).tolist() == [2013.0]
+    assert "record above the axis" in _legend(axes)
+    axes.set_ylim(0, 200)
+    axes.figure.canvas.draw()
+    assert marks.above() == 0 == len(np.asarray(marks.get_xdata()))
+
+
+def test_records_that_have_no_mark_are_counted(fit: xr.DataTree) -> None:
+    records = record_table(fit)
+    records = records.assign(hollow=records["quantity"] != "smuggled")
+    draws = quantity(fit, "smuggled").sel(year=slice(2011, 2012))
+    axes = rb.plot_bands(draws, records)
+    told = _legend(axes)[-1]
+    inside = records[(records["year"] <= 2012) & (records["year_end"] >= 2011)]
+    far = int((stated_values(inside[inside["hollow"]]) > axes.get_ylim()[1]).sum())
+    other = len(records) - len(inside)
+    said = f"{far} of other quantities above the axis and {other} of other years"
+    assert " ".join(told.split()) == f"records not drawn: {said}"
+
+
+def test_totals_of_two_fits_share_their_lines(fit: xr.DataTree) -> None:
+    totals = {name: bands(cumulative(quantity(fit, name))) for name in ("smuggled", "mined_world")}
+    more = {"mined_world": totals["mined_world"] * 3, "both": totals["mined_world"]}
+    axes = rb.plot_totals(totals, unit="kt REO", label="as it is")
+    rb.plot_totals(more, label="as it might be", ax=axes)
+    lines = [text.get_text() for text in axes.get_yticklabels()]
+    assert lines == ["smuggled", "mined_world", "both"]
+    assert _legend(axes) == ["as it is band", "as it might be band"]
+    assert axes.get_xlim()[1] > float(more["mined_world"]["upper"])
+    assert len({to_hex(part.get_edgecolor()[0][:3]) for part in axes.collections}) == 2
+
+
+MANY: dict[str, Callable[[xr.DataTree, object], Figure]] = {
+    "consumption": lambda fit, ax: rb.plot_consumption(fit, ["A", "B"], ax=ax, title="T"),
+    "triangle": lambda fit, ax: rb.plot_triangle(fit, [2010, 2012], ax=ax, title="T"),
+    "quotas": lambda fit, ax: rb.plot_quotas(fit, ax=ax, title="T"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_several_panels_are_drawn_in_axes_of_a_caller(fit: xr.DataTree, name: str) -> None:
+    figure, axes = plt.subplots(1, 2)
+    assert MANY[name](fit, axes) is figure
+    assert len(figure.axes) == 2
+    assert len(figure.legends) <= 1  # across, as all axes are of the plot
+    assert axes[0].get_title(loc="left").startswith("T: ")
+    assert MANY[name](fit, None).get_suptitle() == "T"
+    with pytest.raises(ResultError, match="2 panels and needs as many axes, got 1"):
+        MANY[name](fit, axes[0])
+
+
+def test_every_plot_takes_title_and_place() -> None:
+    for name in rb.__all__:
+        if not name.startswith("plot_"):
+            continue
+        given = inspect.signature(getattr(rb, name)).parameters
+        assert {"title", "ax"} <= set(given), name
+        assert "legend" in given or name == "plot_triangle"  # its numbers stand at the arrows
+
+
+def test_net_exports_of_two_fits_have_colours_of_their_own(fit: xr.DataTree) -> None:
+    axes = rb.plot_net_exports(fit, "A", label="one")
+    rb.plot_net_exports(fit, "A", label="two", color={"two: metal": "#123456"}, ax=axes)
+    shown = axes.get_legend_handles_labels()[1]
+    assert [text.partition(":")[0] for text in shown].count("two") == len(shown) / 2
+    rb.plot_net_exports(fit, "A", label="three", ax=axes)
+    assert len(axes.get_legend_handles_labels()[1]) == 1.5 * len(shown)

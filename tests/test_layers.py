@@ -109,8 +109,10 @@ ORDER = {
         *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
     "figures": (
-        *("style", "changes", "curves", "heatmaps", "ranks", "lettering", "columns", "canvas"),
-        *("folding", "sankey", "yearly", "tornado", "panels", "maps", "ahead", "shares"),
+        *("style", "lettering", "composing"),
+        *("changes", "curves", "heatmaps", "ranks", "columns", "canvas"),
+        *("folding", "sankey", "yearly", "tornado", "panels", "grids", "flowsheets"),
+        *("maps", "ahead", "shares"),
     ),
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "refits", "runs", "studies"),
@@ -124,9 +126,9 @@ ORDER = {
         *("deposits", "judging"),
     ),
     "reporting": (
-        *("plan", "glossary", "templating", "spreadsheets", "tables", "checking", "vectors"),
-        *("pictures", "scenarios", "outlooks", "dependence", "partners", "hanging", "refitted"),
-        *("interactive", "sections", "page"),
+        *("plan", "latex", "iamc", "glossary", "templating", "spreadsheets", "tables", "checking"),
+        *("vectors", "pictures", "scenarios", "outlooks", "dependence", "partners", "hanging"),
+        *("refitted", "interactive", "sections", "page", "papers"),
     ),
     "cli": (
         "console",
@@ -178,6 +180,7 @@ DOORS = {
     "reporting": {
         *("reporting.page", "reporting.tables", "reporting.spreadsheets"),
         *("reporting.scenarios", "reporting.outlooks"),
+        *("reporting.latex", "reporting.iamc", "reporting.papers"),
     },
     "cli": {"cli.main"},
 }

@@ -350,7 +350,7 @@ def test_one_command_writes_every_year_and_all_together(
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, out = save_fake(tmp_path / "fit.nc"), str(tmp_path / "out")
     for words, fault in (
-        ([], "Say which figures to write: --sankey."),
+        (["--years", "2012"], "--scenario and --years are of Sankey diagrams: add --sankey."),
         (["--sankey", "--years", "1999"], "Year 1999 is not inside the study (2010 to 2015)"),
         (["--sankey", "--scenario", "no_trade"], "no scenario 'no_trade'"),
     ):

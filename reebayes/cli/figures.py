@@ -52,12 +52,14 @@ def figures(
     out: Path,
     seed: int,
 ) -> int:
-    """Write the figures of a saved fit that are asked for."""
+    """Write the figures of a saved fit for a manuscript, or its Sankey diagrams."""
     from reebayes.figures.sankey import save_sankey
     from reebayes.files import make_folder, sole_writer
+    from reebayes.reporting.papers import save_figures
+    from reebayes.results.description import redescribed
 
-    if not sankey:
-        raise ReebayesError("Say which figures to write: --sankey.")
+    if not sankey and (scenario or years):
+        raise ReebayesError("--scenario and --years are of Sankey diagrams: add --sankey.")
     folder = named_folder(out)
     spare_folder(folder, [file])
     with closing(opened(file, verify=verify)) as fit:
@@ -65,7 +67,10 @@ def figures(
         make_folder(folder)
         with sole_writer(folder):
             study = study_as_now(data, extensions, recalled=recalled)
-            for name, asked in _asked(fit, scenario, study, seed=seed):
+            if not sankey:
+                shown = fit if study is None else redescribed(fit, study)
+                paths += save_figures(shown, folder, formats=list(dict.fromkeys(format)))
+            for name, asked in _asked(fit, scenario, study, seed=seed) if sankey else ():
                 for span in _spans(asked, years):
                     stem = "_".join([*filter(None, ("sankey", name)), _span_text(span)])
                     paths += [
@@ -114,15 +119,15 @@ def _span_text(span: Sequence[int]) -> str:
 def _add_figures(commands: Commands) -> None:
     parser = add_command(
         commands, figures,
-        brief="write figures of a saved fit: Sankey diagrams of every year",
-        text="Write figures as files. --sankey draws the flows of every year and of all years "
-        "together, or of\nthose that --years names; with --scenario what was beside what would "
-        "have been, in one scale.",
-        example="reebayes figures results/fit.nc --sankey --out pictures --format svg png "
-        "--years 2010 2000-2022",
+        brief="write figures of a saved fit for a manuscript, or its Sankey diagrams",
+        text="Write figures as files, 89 or 183 mm wide, text kept as text, with the data (CSV) "
+        "and a caption beside\neach. --sankey draws Sankey diagrams in their place, of the flows "
+        "of every year and of all years together,\nor of those that --years names; with --scenario "
+        "what was beside what would have been, in one scale.",
+        example="reebayes figures results/fit.nc --out pictures --format svg pdf",
     )  # fmt: skip
     add_fit_file(parser)
-    parser.add_argument("--sankey", action="store_true", help="Sankey diagrams")
+    parser.add_argument("--sankey", action="store_true", help="Sankey diagrams alone")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--format", nargs="+", choices=FORMATS, default=["svg"], metavar="FORMAT",

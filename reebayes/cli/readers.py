@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import ArgumentTypeError
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from reebayes.cli.console import DONE, complain, say, say_written
 from reebayes.cli.options import (
@@ -24,12 +25,17 @@ from reebayes.cli.options import (
     study_as_now,
     year_number,
 )
+from reebayes.conventions import CI_PROB
 
 if TYPE_CHECKING:
     import pandas as pd
     from xarray import DataTree
 
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
+
+
+SINGLE = {"xlsx": ".xlsx", "iamc": "_iamc.csv"}
+"""Kinds of tables that are one file, and how its name ends; the others are folders."""
 
 
 def adders() -> dict[str, Adder]:
@@ -151,41 +157,101 @@ def _add_report(commands: Commands) -> None:
     add_recalled(parser)
 
 
-def export(*, file: Path, verify: bool, to: Literal["csv", "xlsx"], out: Path | None) -> int:
+def export(
+    *, file: Path, verify: bool, to: str, out: Path | None, probability: float = CI_PROB
+) -> int:
     """Write the bands of a saved fit as tables."""
     from reebayes.files import sole_writer
-    from reebayes.reporting.spreadsheets import write_csv, write_xlsx
     from reebayes.reporting.tables import export_tables
 
-    workbook = to == "xlsx"
-    beside = file.with_suffix(".xlsx") if workbook else file.with_name(f"{file.stem}_tables")
+    single = SINGLE.get(to)
+    beside = file.with_name(f"{file.stem}_tables")
+    if single is not None:
+        beside = file.with_name(f"{file.stem}{single}")
     out = out or beside
-    if workbook:
+    if single is not None:
         spare(out, [file])
     else:
         out = named_folder(out)
         spare_folder(out, [file])
     with closing(opened(file, verify=verify)) as fit, sole_writer(out):
-        tables = export_tables(fit)
-        paths = [write_xlsx(tables, out)] if workbook else write_csv(tables, out)
+        if to == "iamc":
+            paths = _iamc(fit, out, probability)
+        elif to == "latex":
+            paths = _latex(fit, out, probability)
+        else:
+            tables = export_tables(fit, ci_prob=probability, means=True)
+            paths = _written(tables, to, out)
     say_written(paths)
     return DONE
+
+
+def _written(tables: Mapping[str, pd.DataFrame], to: str, out: Path) -> list[Path]:
+    from reebayes.reporting.spreadsheets import write_csv, write_parquet, write_xlsx
+
+    if to == "xlsx":
+        return [write_xlsx(tables, out)]
+    return write_parquet(tables, out) if to == "parquet" else write_csv(tables, out)
+
+
+def _iamc(fit: DataTree, out: Path, probability: float) -> list[Path]:
+    """One table in the layout of the IAMC: a workbook, if the file's ending says so, or CSV."""
+    from reebayes.files import write_whole
+    from reebayes.reporting.iamc import iamc_table
+    from reebayes.reporting.spreadsheets import write_table, write_xlsx
+
+    table = iamc_table(fit, ci_prob=probability)
+    if out.suffix.lower() == ".xlsx":
+        return [write_xlsx({"data": table}, out)]  # the sheet that pyam looks for
+    return [write_whole(out, lambda path: write_table(table, path, digits=6))]
+
+
+def _latex(fit: DataTree, out: Path, probability: float) -> list[Path]:
+    from reebayes.files import plain_file, write_text_whole
+    from reebayes.reporting.latex import latex_tables
+
+    found = latex_tables(fit, ci_prob=probability)
+    paths = {out / f"{name}.tex": text for name, text in found.items()}
+    for path in paths:
+        plain_file(path)
+    return [write_text_whole(path, text) for path, text in paths.items()]
 
 
 def _add_export(commands: Commands) -> None:
     parser = add_command(
         commands, export,
         brief="write the bands of a saved fit as tables",
-        text="Write medians and bands of all quantities and flows, their sums over the years, "
-        "records and\nsources as CSV files in a folder or as one Excel workbook.",
+        text="Write means, medians and bands of all quantities and flows, their sums over the "
+        "years, records and\nsources as CSV or Parquet files in a folder or as one Excel "
+        "workbook. latex writes the headline\nquantities for a manuscript (booktabs), iamc one "
+        "table that pyam reads, with quantiles as variables.",
         example="reebayes export results/fit.nc --to xlsx --out bands.xlsx",
     )  # fmt: skip
     add_fit_file(parser)
-    parser.add_argument("--to", choices=("csv", "xlsx"), required=True, help="kind of table")
+    parser.add_argument(
+        "--to", choices=("csv", "xlsx", "parquet", "latex", "iamc"), required=True,
+        help="kind of table",
+    )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, metavar="PATH",
-        help="folder (csv) or workbook (xlsx) to write (default: beside the fit)",
+        help="folder (csv, parquet, latex), workbook (xlsx) or file (iamc, .csv or .xlsx) to write "
+        "(default: beside the fit)",
     )  # fmt: skip
+    parser.add_argument(
+        "--probability", type=_probability, default=CI_PROB, metavar="P",
+        help="probability inside the bands (default: 0.9)",
+    )  # fmt: skip
+
+
+def _probability(text: str) -> float:
+    """Read a probability between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise ArgumentTypeError(f"{text!r} is no probability between 0 and 1, such as 0.9")
+    return value
 
 
 def learnt(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from reebayes.conventions import CI_PROB, YEAR
 from reebayes.errors import ResultError
+from reebayes.figures.composing import legend_below, next_colour, rows_for, titled
 from reebayes.figures.style import POSTERIOR_COLOUR, PRIOR_COLOUR, new_axes, plain_text
 
 LESS_COLOUR, MORE_COLOUR = "#b5482a", POSTERIOR_COLOUR
@@ -17,8 +18,19 @@ GAP_COLOUR = "#7a6a8f"
 WHATS = {"use": "change of use", "stranded": "stranded", "lost": "lost", "shortage": "short"}
 
 
-def plot_effect(table: pd.DataFrame, *, what: str = "use", ax: Axes | None = None) -> Axes:
+def plot_effect(
+    table: pd.DataFrame,
+    *,
+    what: str = "use",
+    label: str = "",
+    color: str | None = None,
+    legend: bool = True,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the differences that a scenario makes, with their bands.
+
+    Several calls may draw into the same axes, such as of two scenarios: a row keeps its line.
 
     Parameters
     ----------
@@ -26,6 +38,14 @@ def plot_effect(table: pd.DataFrame, *, what: str = "use", ax: Axes | None = Non
         As `effect` returns it.
     what : str
         ``use``, by region and application; or ``stranded``, ``lost`` or ``shortage``, by process.
+    label : str
+        Name of the scenario in the legend; none if left out.
+    color : str, optional
+        If left out, of one scenario by what is less and what is more, and of one with a name the
+        first that nothing in the axes has.
+    legend : bool
+        Whether a legend stands below the axes, where something has a name.
+    title : str
     ax : Axes, optional
         Axes to draw in; a new figure if left out.
 
@@ -46,16 +66,20 @@ def plot_effect(table: pd.DataFrame, *, what: str = "use", ax: Axes | None = Non
         raise ResultError(f"Nothing of this scenario is {what}.")
     if ax is None:
         ax = new_axes(7.2, 0.9 + 0.27 * len(rows))
-    at = np.arange(len(rows))
+    names, at = rows_for(ax, [str(text) for text in rows["label"]])
+    at = at + 0.22 * sum(isinstance(part, LineCollection) for part in ax.collections)
     middle = rows["difference"].to_numpy(dtype=float)
     low, high = (rows[end].to_numpy(dtype=float) for end in ("lower", "upper"))
     colours = [GAP_COLOUR if what != "use" else LESS_COLOUR if value < 0 else MORE_COLOUR
                for value in middle]  # fmt: skip
-    ax.hlines(at, low, high, colors=colours, linewidth=5, alpha=0.45)
+    if color or label:
+        colours = [color or next_colour(ax)] * len(rows)
+    ax.hlines(at, low, high, colors=colours, linewidth=5, alpha=0.45,
+              label=plain_text(label))  # fmt: skip
     ax.scatter(middle, at, marker="|", s=110, linewidths=2, c=colours)
     ax.axvline(0.0, color="#1c1f23", linewidth=0.8)
-    ax.set_yticks(at, [plain_text(label) for label in rows["label"]], fontsize=8)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_yticks(range(len(names)), names, fontsize=8)
+    ax.set_ylim(len(names) - 0.5, -0.5)
     percent = f"{100 * float(rows['ci_prob'].iloc[0]):g} %"
     unit = plain_text(rows["unit"].iloc[0])
     ax.set_xlabel(f"{WHATS[what]}, {unit}: median and {percent} band", fontsize=8)
@@ -64,6 +88,10 @@ def plot_effect(table: pd.DataFrame, *, what: str = "use", ax: Axes | None = Non
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right", "left"]].set_visible(False)
+    if title:
+        titled(ax, title)
+    if legend:
+        legend_below(ax, labelled=True)
     return ax
 
 

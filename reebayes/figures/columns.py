@@ -141,7 +141,9 @@ class Layout:
 # --- placing --------------------------------------------------------------------------------------
 
 
-def place(nodes: Sequence[Node], widest: Widths, filled: float = FILLED) -> Layout:
+def place(
+    nodes: Sequence[Node], widest: Widths, *, filled: float = FILLED, scale: float | None = None
+) -> Layout:
     """Place boxes and slots for ribbons that are as wide as they ever are.
 
     Parameters
@@ -152,6 +154,8 @@ def place(nodes: Sequence[Node], widest: Widths, filled: float = FILLED) -> Layo
         Of each link and stub the largest value that is drawn.
     filled : float
         Height of the fullest column without labels.
+    scale : float, optional
+        Pixels of a value of one; such that the fullest column is filled if left out.
     """
     known = {node.name: node for node in nodes}
     columns = range(max(node.column for node in nodes) + 1)
@@ -160,7 +164,7 @@ def place(nodes: Sequence[Node], widest: Widths, filled: float = FILLED) -> Layo
         for number, link in enumerate(widest.links)
         for column in passed(known[link.source].column, known[link.target].column)
     }
-    scale = _scale(nodes, widest, passing, filled)
+    scale = _scale(nodes, widest, passing, filled) if scale is None else scale
     beside = _labels_beside(nodes, widest, passing, len(columns) - 1)
     if beside:
         known = {

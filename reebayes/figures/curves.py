@@ -16,6 +16,19 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 from numpy.typing import NDArray
 
 from reebayes.conventions import CI_PROB, RATIO_UNITS, YEAR
+from reebayes.errors import ResultError
+from reebayes.figures.composing import (
+    ABOVE,
+    ARROW,
+    AboveAxis,
+    entries,
+    is_fresh,
+    legend_below,
+    next_colour,
+    reach,
+    rows_for,
+    titled,
+)
 from reebayes.figures.style import (
     POSTERIOR_COLOUR,
     PRIOR_COLOUR,
@@ -36,6 +49,7 @@ from reebayes.study.kinds import (
     kind_of,
     stated_columns,
 )
+from reebayes.wording import format_value, listed
 
 NORMAL_90 = 1.6449  # standard normal quantile that leaves 5 % in each tail
 
@@ -46,11 +60,17 @@ def plot_bands(
     *,
     prior: xr.DataArray | xr.Dataset | None = None,
     ci_prob: float = CI_PROB,
+    label: str | None = None,
+    color: str | None = None,
+    legend: bool = True,
+    title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a quantity over the years as median and credible band, beside its records.
 
     Of one year it draws intervals instead: the posterior, the prior, and each record below.
+    Several calls may draw into the same axes: each curve has a colour of its own, the axis widens
+    to hold all of them, and the legend names them all.
 
     Parameters
     ----------
@@ -65,30 +85,98 @@ def plot_bands(
         The same quantity before the records, drawn in grey behind.
     ci_prob : float
         Probability inside the bands, where `da` or `prior` are draws.
+    label : str, optional
+        Name of the curve in the legend; "posterior" if left out, and in axes with a curve of that
+        name the name of the quantity.
+    color : str, optional
+        Colour of the curve; the first that no curve in the axes has if left out.
+    legend : bool
+        Whether a legend stands below the axes; it is no wider than they are. ``ax.legend()`` and
+        ``figure.legend()`` know the same names.
+    title : str, optional
+        The name of the quantity if left out; none if empty.
     ax : Axes, optional
         Axes to draw in; a new figure if left out.
 
     Returns
     -------
     Axes
-        The axes drawn in.
+        The axes drawn in. Arrows at its upper edge stand for records above it.
+
+    Raises
+    ------
+    ResultError
+        If the axes show another unit, or one year and not several.
     """
     if ax is None:
         ax = new_axes(7, 3.8)
+    band = _as_bands(da, ci_prob)
     before = None if prior is None else _as_bands(prior, ci_prob)
-    handles = draw_bands(ax, _as_bands(da, ci_prob), records, before)
-    if not handles:
-        return ax
-    inches = ax.get_position().width * _width(ax)
-    ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, -0.09), fontsize=8, frameon=False,
-        ncols=legend_columns(inches),
-    )  # fmt: skip
+    fresh = not ax.has_data()
+    if not fresh:
+        _require_alike(ax, band)
+    colour = color or next_colour(ax)
+    named = ax.get_legend_handles_labels()[1]
+    named += [text.get_text() for text in ax.get_yticklabels()]
+    taken = any(name.startswith("posterior, ") for name in named)
+    name = label or (str(band.attrs.get("long_name", "")) if taken else "") or "posterior"
+    inside, elsewhere = _of_years(records, band)
+    draw_bands(ax, band, inside, before, label=name, colour=colour)
+    _tell_missing(ax, inside, elsewhere)
+    if title is not None or fresh:
+        titled(ax, str(band.attrs.get("long_name", "")) if title is None else title)
+    if legend and not ax.yaxis_inverted():  # intervals are named beside them
+        legend_below(ax)
     return ax
 
 
+def _of_years(records: pd.DataFrame | None, band: xr.Dataset) -> tuple[pd.DataFrame | None, int]:
+    """Records of the years that are drawn, and how many there are of others."""
+    if records is None or records.empty:
+        return records, 0
+    first, last = int(band[YEAR].min()), int(band[YEAR].max())
+    there = (records["year"] <= last) & (records["year_end"] >= first)
+    return records[there], int((~there).sum())
+
+
+def _tell_missing(ax: Axes, records: pd.DataFrame | None, elsewhere: int) -> None:
+    """Name in the legend what is not drawn and has no arrow."""
+    if records is None:
+        return
+    hollow = records[_hollow(records)]
+    end = (ax.get_xlim() if ax.yaxis_inverted() else ax.get_ylim())[1]
+    above = int((stated_values(hollow) > end).sum()) if len(hollow) else 0
+    parts = [f"{above} of other quantities above the axis"] if above else []
+    parts += [f"{elsewhere} of other years"] if elsewhere else []
+    if not parts:
+        return
+    text = f"records not drawn: {listed(parts)}"
+    if ax.yaxis_inverted():
+        ax.set_xlabel(f"{ax.get_xlabel()}\n{text}")
+    else:
+        ax.plot([], [], linestyle="none", label=text)
+
+
+def _require_alike(ax: Axes, band: xr.Dataset) -> None:
+    """Raise if axes that hold something show another unit, or intervals beside years."""
+    unit = plain_text(band.attrs.get("units", ""))
+    one_year = ax.yaxis_inverted()
+    shown = ax.get_xlabel().partition("\n")[0] if one_year else ax.get_ylabel()
+    shown = shown.rpartition(", ")[0] if one_year else shown
+    if shown and unit and shown != unit:
+        raise ResultError(f"The axes show {shown}; draw what is in {unit} in axes of its own.")
+    if one_year and band.sizes[YEAR] > 1:
+        raise ResultError("The axes show intervals of one year; draw years in axes of their own.")
+
+
 def draw_bands(
-    ax: Axes, band: xr.Dataset, records: pd.DataFrame | None, before: xr.Dataset | None
+    ax: Axes,
+    band: xr.Dataset,
+    records: pd.DataFrame | None,
+    before: xr.Dataset | None,
+    *,
+    label: str = "posterior",
+    colour: str = POSTERIOR_COLOUR,
 ) -> list[Line2D | Patch]:
     """Draw what `plot_bands` draws, except for the legend; return what belongs into that.
 
@@ -101,19 +189,23 @@ def draw_bands(
         Bands of a quantity, after and before the records.
     records : DataFrame, optional
         As in `plot_bands`. A column ``stated`` holds their `stated_values`, if known already.
+    label, colour : str
+        Of the curve.
     """
-    shown, top = _in_view(records, band, before)
-    if band.sizes[YEAR] == 1:
-        _draw_intervals(ax, band, shown, before, top)
+    shown, far, top = _in_view(records, band, before)
+    if band.sizes[YEAR] == 1 and (ax.yaxis_inverted() or not ax.has_data()):
+        drawn = shown if shown is None or far is None else pd.concat([shown, far])
+        _draw_intervals(ax, band, drawn, before, top, label, colour)
         return []
-    handles: list[Line2D | Patch] = []
+    fresh = is_fresh(ax), is_fresh(ax, "x")
     if before is not None:
-        handles.append(_draw_band(ax, before, PRIOR_COLOUR, 0.18, "prior"))
-    handles.append(_draw_band(ax, band, POSTERIOR_COLOUR, 0.30, "posterior"))
+        _draw_band(ax, before, PRIOR_COLOUR, 0.18, "prior")
+    _draw_band(ax, band, colour, 0.30, label)
     if shown is not None:
-        handles += _draw_records(ax, shown)
-    _finish(ax, band, top, shown)
-    return handles
+        _draw_records(ax, shown, pd.concat([shown, far]))
+        _mark_above(ax, shown, far, band)
+    _finish(ax, band, top, shown, fresh)
+    return entries(ax)
 
 
 def legend_columns(inches: float) -> int:
@@ -121,16 +213,10 @@ def legend_columns(inches: float) -> int:
     return max(2, round(inches / 2.2))
 
 
-def _width(ax: Axes) -> float:
-    """Width in inches of the figure that axes are in."""
-    figure = ax.get_figure(root=True)
-    return 0.0 if figure is None else float(figure.get_size_inches()[0])
-
-
 def _in_view(
     records: pd.DataFrame | None, band: xr.Dataset, prior: xr.Dataset | None
-) -> tuple[pd.DataFrame | None, float]:
-    """Upper end of the axis, and the records below it.
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None, float]:
+    """Records below the upper end of the axis, those of the quantity above it, and that end.
 
     A wide prior or a far record must not flatten the band, and records of other quantities are
     shown only where they fit.
@@ -139,14 +225,14 @@ def _in_view(
     if prior is not None:
         tops.append(min(float(prior["upper"].max()), 2.5 * tops[0]))
     if records is None or records.empty:
-        return None, _above(max(tops))
+        return None, None, _above(max(tops))
     if "stated" not in records:
         records = records.assign(stated=stated_values(records))
     stated = records["stated"].to_numpy(dtype=float)
-    direct = stated[~_hollow(records)]
-    tops.append(min(float(np.max(direct, initial=0.0)), 2.5 * max(tops)))
+    hollow = _hollow(records)
+    tops.append(min(float(np.max(stated[~hollow], initial=0.0)), 2.5 * max(tops)))
     top = _above(max(tops))
-    return records[stated <= top], top
+    return records[stated <= top], records[(stated > top) & ~hollow], top
 
 
 def _above(highest: float) -> float:
@@ -175,9 +261,15 @@ def plot_totals(
     prior: Mapping[str, xr.Dataset] | None = None,
     *,
     unit: str = "",
+    label: str = "posterior",
+    color: str | None = None,
+    legend: bool = True,
+    title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw one horizontal band for each of several totals, posterior above prior.
+
+    Several calls may draw into the same axes: totals of one name share a line.
 
     Parameters
     ----------
@@ -187,6 +279,13 @@ def plot_totals(
         The same labels before the records.
     unit : str
         Unit for the axis.
+    label : str
+        Name of these bands in the legend.
+    color : str, optional
+        Their colour; the first that nothing in the axes has if left out.
+    legend : bool
+        Whether a legend stands below the axes.
+    title : str
     ax : Axes, optional
         Axes to draw in; a new figure if left out.
 
@@ -196,15 +295,23 @@ def plot_totals(
         The axes drawn in.
     """
     if ax is None:
-        ax = new_axes(7, 0.8 + 0.5 * len(posterior))
-    rows = np.arange(len(posterior))
+        ax = new_axes(7, 0.9 + 0.5 * len(posterior))
+    fresh, number = not ax.has_data(), len(ax.get_legend_handles_labels()[0])
+    names, rows = rows_for(ax, list(posterior))
+    colour = color or next_colour(ax)
     if prior:
-        _draw_strips(ax, rows + 0.2, [prior[label] for label in posterior], PRIOR_COLOUR, "prior")
-    _draw_strips(ax, rows - 0.1, list(posterior.values()), POSTERIOR_COLOUR, "posterior")
-    ax.set_yticks(rows, [plain_text(label) for label in posterior])
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+        strips = [prior[name] for name in posterior]
+        _draw_strips(ax, rows + _ASIDE[(number + 1) % 4], strips, PRIOR_COLOUR, "prior")
+    place = rows + _ASIDE[number % 4]
+    _draw_strips(ax, place, list(posterior.values()), colour, plain_text(label))
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
     medians = [float(band["median"]) for band in posterior.values()]
-    if min(medians) > 0 and max(medians) > 10 * min(medians):
+    if not fresh:
+        ax.autoscale(axis="x")
+    if not fresh and (ax.get_xscale() == "log" or not unit):
+        unit = ax.get_xlabel()
+    elif min(medians) > 0 and max(medians) > 10 * min(medians):
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
@@ -217,26 +324,37 @@ def plot_totals(
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    if title:
+        titled(ax, title)
+    if legend:
+        legend_below(ax, labelled=bool(unit))
     return ax
+
+
+_ASIDE = (-0.1, 0.2, -0.3, 0.35)
+"""Where in their line the bands of one call stand, and those of the next."""
 
 
 def _as_bands(da: xr.DataArray | xr.Dataset, ci_prob: float) -> xr.Dataset:
     return da if isinstance(da, xr.Dataset) else bands(da, ci_prob=ci_prob)
 
 
-def _draw_band(ax: Axes, band: xr.Dataset, colour: str, alpha: float, label: str) -> Patch:
+def _draw_band(ax: Axes, band: xr.Dataset, colour: str, alpha: float, label: str) -> None:
     years = band[YEAR].values
     # A year in which every draw is zero is a year in which the flow does not exist: leave a gap.
     gap = (band["lower"].values == 0) & (band["upper"].values == 0)
     lower, median, upper = (
         np.where(gap, np.nan, band[name].values) for name in ("lower", "median", "upper")
     )
-    ax.fill_between(years, lower, upper, color=colour, alpha=alpha, linewidth=0)
+    percent = f"{100 * band.attrs.get('ci_prob', CI_PROB):g} %"
+    ax.fill_between(
+        years, lower, upper, color=colour, alpha=alpha, linewidth=0,
+        label=plain_text(f"{label}, median and {percent} band"),
+    )  # fmt: skip
     style = "--" if label == "prior" else ".-"
     ax.plot(years, median, style, color=colour, linewidth=1.6, markersize=3)
-    percent = f"{100 * band.attrs.get('ci_prob', CI_PROB):g} %"
-    return Patch(color=colour, alpha=0.6, label=f"{label}, median and {percent} band")
+    if len(years) == 1:  # beside curves of several years
+        ax.vlines(years, lower, upper, color=colour, alpha=0.6, linewidth=3)
 
 
 type _Rows = Mapping[str, NDArray[Any]]
@@ -245,11 +363,9 @@ type _Rows = Mapping[str, NDArray[Any]]
 _DRAWN = ("year", "year_end", "value", "low", "high", "sd", "stated")
 
 
-def _draw_records(ax: Axes, records: pd.DataFrame) -> list[Line2D | Patch]:
-    colours = {
-        source: SOURCE_COLOURS[number % len(SOURCE_COLOURS)]
-        for number, source in enumerate(dict.fromkeys(records["source"]))
-    }
+def _draw_records(ax: Axes, records: pd.DataFrame, named: pd.DataFrame) -> None:
+    """Draw records, and name their sources and those of what lies above the axis."""
+    colours = _source_colours(ax, named["source"])
     columns = {name: records[name].to_numpy(dtype=float) for name in _DRAWN}
     columns["whole"] = _wholes(records)
     alike: dict[tuple[str, bool, str], list[int]] = {}
@@ -262,10 +378,33 @@ def _draw_records(ax: Axes, records: pd.DataFrame) -> list[Line2D | Patch]:
         chosen = alike[source, hollow, kind]
         rows = {name: values[chosen] for name, values in columns.items()}
         _draw_alike(ax, rows, kind, colours[source], hollow=hollow)
-    return [
-        Line2D([], [], color=colour, marker="o", markersize=4, label=plain_text(source))
-        for source, colour in colours.items()
-    ]
+
+
+def _source_colours(ax: Axes, sources: pd.Series) -> dict[str, str]:
+    """Colour of every source: that which it has in the axes, or one that is free; names them."""
+    known = {str(handle.get_label()): handle for handle in entries(ax)}
+    found: dict[str, str] = {}
+    for source in dict.fromkeys(sources):
+        there = known.get(plain_text(source))
+        if isinstance(there, Line2D):
+            found[source] = str(there.get_color())
+            continue
+        found[source] = next_colour(ax, SOURCE_COLOURS)
+        ax.plot([], [], "o-", color=found[source], markersize=4, label=plain_text(source))
+    return found
+
+
+def _mark_above(ax: Axes, shown: pd.DataFrame, far: pd.DataFrame | None, band: xr.Dataset) -> None:
+    """Set an arrow for every record of the quantity that lies above the axis."""
+    if far is None:
+        return
+    colours = _source_colours(ax, far["source"])
+    first, last = float(band[YEAR].min()), float(band[YEAR].max())
+    for source, rows in far.groupby("source", sort=False):
+        middle = (rows["year"] + rows["year_end"]) / 2
+        AboveAxis(ax, middle.clip(first, last), rows["stated"], colours[str(source)])
+    if len(far) and ABOVE not in {handle.get_label() for handle in entries(ax)}:
+        ax.plot([], [], marker=ARROW, linestyle="none", color="#35353a", label=ABOVE)
 
 
 def _draw_alike(ax: Axes, rows: _Rows, name: str, colour: str, *, hollow: bool) -> None:
@@ -355,25 +494,30 @@ def _wholes(records: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _draw_intervals(
-    ax: Axes, band: xr.Dataset, records: pd.DataFrame | None, before: xr.Dataset | None, top: float
+    ax: Axes,
+    band: xr.Dataset,
+    records: pd.DataFrame | None,
+    before: xr.Dataset | None,
+    top: float,
+    label: str,
+    colour: str,
 ) -> None:
     """Draw one year from left to right: posterior, prior and every record, in a line each."""
     percent = f"{100 * band.attrs.get('ci_prob', CI_PROB):g} %"
-    strips = [(f"posterior, {percent}", band, POSTERIOR_COLOUR)]
+    strips = [(f"{label}, {percent}", band, colour)]
     strips += [] if before is None else [(f"prior, {percent}", before, PRIOR_COLOUR)]
-    for row, (_, strip, colour) in enumerate(strips):
-        _draw_strips(ax, np.array([row]), [strip.isel({YEAR: 0})], colour, "")
-    labels = [label for label, _, _ in strips]
+    fresh = not ax.has_data()
+    labels = [] if fresh else [text.get_text() for text in ax.get_yticklabels()]
+    for name, strip, shade in strips:
+        _draw_strips(ax, np.array([len(labels)]), [strip.isel({YEAR: 0})], shade, "")
+        labels.append(plain_text(name))
     if records is not None:
-        _draw_stated(ax, records, len(labels))
-        labels += [f"{row.kind}: {row.source}" for row in _rows_of(records)]
-    ax.set_yticks(range(len(labels)), [plain_text(label) for label in labels], fontsize=8)
+        _draw_stated(ax, records, len(labels), top)
+        labels += [plain_text(f"{row.kind}: {row.source}") for row in _rows_of(records)]
+    ax.set_yticks(range(len(labels)), labels, fontsize=8)
     ax.set_ylim(len(labels) - 0.5, -0.5)
     if np.isfinite(top):
-        ax.set_xlim(_bottom(band, records), top)
-    ax.set_title(
-        plain_text(band.attrs.get("long_name", "")), fontsize=10, loc="left", weight="bold"
-    )
+        reach(ax, "x", _bottom(band, records), top, fresh=fresh)
     ax.set_xlabel(plain_text(f"{band.attrs.get('units', '')}, {int(band[YEAR].values[0])}"))
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
@@ -385,8 +529,8 @@ def _rows_of(records: pd.DataFrame) -> list[Any]:
     return list(records.itertuples())
 
 
-def _draw_stated(ax: Axes, records: pd.DataFrame, first: int) -> None:
-    """Draw what each record states, from some row on downwards."""
+def _draw_stated(ax: Axes, records: pd.DataFrame, first: int, top: float) -> None:
+    """Draw what each record states, from some row on downwards; beyond the axis as a number."""
     sources = list(dict.fromkeys(records["source"]))
     hollow, wholes = _hollow(records), _wholes(records)
     for number, record in enumerate(_rows_of(records)):
@@ -405,6 +549,11 @@ def _draw_stated(ax: Axes, records: pd.DataFrame, first: int) -> None:
             at = low if np.isnan(high) else high
             face = "white" if hollow[number] else colour
             ax.plot(at, row, mark, color=colour, markerfacecolor=face, markersize=4.5)
+        if record.stated > top:
+            ax.text(
+                1, row, f"{format_value(record.stated)} \u2192", fontsize=8, color=colour,
+                transform=ax.get_yaxis_transform(), ha="right", va="center",
+            )  # fmt: skip
 
 
 def _bottom(band: xr.Dataset, records: pd.DataFrame | None) -> float:
@@ -416,15 +565,15 @@ def _bottom(band: xr.Dataset, records: pd.DataFrame | None) -> float:
     return 1.1 * least if least < 0 else 0.0
 
 
-def _finish(ax: Axes, band: xr.Dataset, top: float, records: pd.DataFrame | None) -> None:
+def _finish(
+    ax: Axes, band: xr.Dataset, top: float, records: pd.DataFrame | None, fresh: tuple[bool, bool]
+) -> None:
     bottom = _bottom(band, records)
     if np.isfinite(top) and top > bottom:
-        ax.set_ylim(bottom, top)
-    ax.set_xlim(float(band[YEAR].min()) - 0.7, float(band[YEAR].max()) + 0.7)
+        reach(ax, "y", bottom, top, fresh=fresh[0])
+    first, last = float(band[YEAR].min()), float(band[YEAR].max())
+    reach(ax, "x", first - 0.7, last + 0.7, fresh=fresh[1])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    ax.set_title(
-        plain_text(band.attrs.get("long_name", "")), fontsize=10, loc="left", weight="bold"
-    )
     ax.set_ylabel(plain_text(band.attrs.get("units", "")))
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from reebayes.answers.availability import STAGE_MARKS, coverage, stage_marks
 from reebayes.answers.contraction import contraction_text
 from reebayes.conventions import KIND, QUANTITY, YEAR
+from reebayes.figures.composing import panels
 from reebayes.figures.style import (
     LABEL_COLOURS,
     LABEL_INK,
@@ -34,12 +35,20 @@ _AVAILABILITY_COLOURS = {
 _EMPTY, _IMPOSSIBLE, _EDGE = "#ececec", "white", "#bbbbbb"
 
 
-def plot_coverage(study: Study) -> Figure:
+def plot_coverage(
+    study: Study, *, legend: bool = True, title: str = "", ax: Sequence[Axes] | None = None
+) -> Figure:
     """Draw the data availability of a study, by quantity and by stage of each region.
 
     Parameters
     ----------
     study : Study
+    legend : bool
+        Whether each map has a key on its right.
+    title : str
+        Of the whole.
+    ax : sequence of Axes, optional
+        Two axes to draw in; a new figure if left out.
 
     Returns
     -------
@@ -48,14 +57,26 @@ def plot_coverage(study: Study) -> Figure:
         its records, with their number where there are several. Below, one row for each stage of
         each region: a record, a record that covers other stages or regions too, a sourced prior
         only, or neither. Years in which a quantity or stage cannot exist are blank.
+
+    Raises
+    ------
+    ResultError
+        If another number of axes is given.
     """
     counted = coverage(study)
     records = counted["records"]
     marks = stage_marks(counted)
     rows = (records.sizes[QUANTITY], len(marks))
-    figure = Figure(figsize=(9, 1.8 + 0.17 * sum(rows)), layout="constrained")
-    upper, lower = figure.subplots(2, 1, height_ratios=rows, sharex=True)
-    _draw_map(upper, counted[YEAR].values, _kind_cells(counted), f"{len(study.records)} records")
+    if ax is None:
+        figure = Figure(figsize=(9, 1.8 + 0.17 * sum(rows)), layout="constrained")
+        upper, lower = figure.subplots(2, 1, height_ratios=rows, sharex=True)
+        figure.suptitle(plain_text(title), fontsize=11)
+        head = ""
+    else:
+        figure, (upper, lower), _ = panels(ax, 2, width=0.0, height=0.0)
+        head = f"{title}: " if title else ""
+    heading = plain_text(f"{head}{len(study.records)} records")
+    _draw_map(upper, counted[YEAR].values, _kind_cells(counted), heading)
     for row, column in np.argwhere(records.sum(KIND).values > 1):
         number = int(records[row, column].sum())
         upper.text(
@@ -65,8 +86,9 @@ def plot_coverage(study: Study) -> Figure:
     _draw_map(lower, counted[YEAR].values, _availability_cells(marks), "Stages of each region")
     kinds = {name: colour_of(name) for name in counted[KIND].values.tolist()}
     kinds[SEVERAL_KINDS] = SEVERAL_COLOUR
-    _add_key(upper, {**kinds, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
-    _add_key(lower, {**_AVAILABILITY_COLOURS, "cannot exist": _IMPOSSIBLE})
+    if legend:
+        _add_key(upper, {**kinds, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
+        _add_key(lower, {**_AVAILABILITY_COLOURS, "cannot exist": _IMPOSSIBLE})
     return figure
 
 
@@ -117,7 +139,12 @@ def _add_key(ax: Axes, colours: Mapping[str, str]) -> None:
 
 
 def plot_learnt(
-    table: xr.Dataset, *, labels: Mapping[str, str] | None = None, ax: Axes | None = None
+    table: xr.Dataset,
+    *,
+    labels: Mapping[str, str] | None = None,
+    legend: bool = True,
+    title: str = "Posterior contraction, %",
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw the posterior contraction of each quantity and year.
 
@@ -127,6 +154,9 @@ def plot_learnt(
         As `learnt` returns it.
     labels : mapping of quantity to text, optional
         Readable names.
+    legend : bool
+        Whether the colours are named on the right.
+    title : str
     ax : Axes, optional
         Axes to draw in; a new figure if left out.
 
@@ -148,12 +178,13 @@ def plot_learnt(
         name: [LABEL_COLOURS[mark] for mark in row]
         for name, row in zip(readable, marks, strict=True)
     }
-    _draw_map(ax, table[YEAR].values, cells, "Posterior contraction, %")
+    _draw_map(ax, table[YEAR].values, cells, plain_text(title))
     for row, column in np.argwhere(np.isfinite(contraction)):
         text = contraction_text(contraction[row, column], shift[row, column])
         ax.text(
             float(table[YEAR][column]), row, text, fontsize=6, color=LABEL_INK[marks[row, column]],
             ha="center", va="center",
         )  # fmt: skip
-    _add_key(ax, LABEL_COLOURS)
+    if legend:
+        _add_key(ax, LABEL_COLOURS)
     return ax

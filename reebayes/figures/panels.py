@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from math import cos, pi, sin
-from textwrap import fill
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Patch
 from matplotlib.ticker import MaxNLocator
 
@@ -26,6 +27,15 @@ from reebayes.answers.registers import (
 )
 from reebayes.conventions import CI_PROB, YEAR
 from reebayes.errors import ResultError
+from reebayes.figures.composing import (
+    Colours,
+    colours_of,
+    entries,
+    legend_across,
+    legend_below,
+    panels,
+    titled,
+)
 from reebayes.figures.style import (
     POSTERIOR_COLOUR,
     SOURCE_COLOURS,
@@ -40,13 +50,20 @@ from reebayes.wording import format_value
 
 COLOURS = (POSTERIOR_COLOUR, *SOURCE_COLOURS)
 
-_SMALL = 8
-_LETTERS = 38  # in a line of a title, so that it stays above its own panel
+QUOTA_COLOUR = "#8a3f8f"
+
 _WIDEST = 14.0  # points, of the arrow of the largest net flow
 
 
 def plot_consumption(
-    fit: Fit, regions: Sequence[str] | None = None, *, ci_prob: float = CI_PROB
+    fit: Fit,
+    regions: Sequence[str] | None = None,
+    *,
+    ci_prob: float = CI_PROB,
+    color: Colours | None = None,
+    legend: bool = True,
+    title: str = "",
+    ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
     """Draw use by application over the years, a panel a region.
 
@@ -58,6 +75,13 @@ def plot_consumption(
         Regions, and ``"world"`` for all of them together; the world and every region if left out.
     ci_prob : float
         Probability inside the bands.
+    color : str, sequence or mapping of name to colour, optional
+    legend : bool
+        Whether a legend stands below.
+    title : str
+        Above a new figure; in axes that are given, before the title of each.
+    ax : Axes or sequence of Axes, optional
+        Axes to draw in, one a panel; a new figure if left out.
 
     Returns
     -------
@@ -68,29 +92,39 @@ def plot_consumption(
     Raises
     ------
     ResultError
-        If a region is unknown, or nothing is used.
+        If a region is unknown, nothing is used, or another number of axes is given.
     """
     contents = contents_of(fit)
+    drawn = consumption_lines(contents, regions)
+    applications = list(dict.fromkeys(name for lines in drawn.values() for name in lines))
+    labels = region_labels(contents) | {WORLD: "World"}
+    figure, axes, new = panels(ax, len(drawn), width=4.1, height=3.9)
+    shades = colours_of(applications, color)
+    for (region, lines), one in zip(drawn.items(), axes, strict=True):
+        _draw_lines(one, lines, shades, ci_prob)
+        _finish(one, _headed(title, f"{labels.get(region, region)}: use", new), contents.unit)
+    _finish_all(figure, axes, _handles(shades, ci_prob), title, new=new, legend=legend)
+    return figure
+
+
+def consumption_lines(
+    contents: Contents, regions: Sequence[str] | None = None
+) -> dict[str, dict[str, xr.DataArray]]:
+    """Return use by region and application; see `plot_consumption`."""
     uses = contents.processes[contents.processes["kind"] == "use"]
     known = [WORLD, *dict.fromkeys(region for region in uses["region"] if region)]
     chosen = list(known if regions is None else regions)
     require_known(chosen, known, "region")
     if uses.empty:
         raise ResultError("The study has no uses.")
-    applications = _applications(uses)
-    labels = region_labels(contents) | {WORLD: "World"}
-    figure, axes = new_figure(1, len(chosen), width=4.1 * len(chosen), height=3.9)
-    for region, ax in zip(chosen, axes.flat, strict=True):
-        lines = {}
-        for name, members in applications.items():
+    found: dict[str, dict[str, xr.DataArray]] = {region: {} for region in chosen}
+    for region, lines in found.items():
+        for name, members in _applications(uses).items():
             there = [p for p in members if region in (WORLD, uses["region"][p])]
             flows = contents.flows.index[contents.flows["target"].isin(there)]
             if len(flows):
                 lines[name] = named(contents, flow_sum(contents, list(flows)), name, contents.unit)
-        _draw_lines(ax, lines, list(applications), ci_prob)
-        _finish(ax, f"{labels.get(region, region)}: use", contents.unit)
-    _legend(figure, list(applications), ci_prob)
-    return figure
+    return found
 
 
 def plot_net_exports(
@@ -99,6 +133,10 @@ def plot_net_exports(
     by: str = "product",
     *,
     ci_prob: float = CI_PROB,
+    label: str = "",
+    color: Colours | None = None,
+    legend: bool = True,
+    title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the net exports of a region over the years, by product or by partner.
@@ -112,6 +150,14 @@ def plot_net_exports(
         ``"product"`` or ``"partner"``.
     ci_prob : float
         Probability inside the bands.
+    label : str
+        What stands before every name in the legend, such as that of a fit.
+    color : str, sequence or mapping of name to colour, optional
+        In axes with other curves, the first that none of them has if left out.
+    legend : bool
+        Whether a legend stands below the axes.
+    title : str, optional
+        Region and way of parting if left out.
     ax : Axes, optional
         Axes to draw in; a new figure if left out.
 
@@ -127,31 +173,44 @@ def plot_net_exports(
     """
     contents = contents_of(fit)
     labels = region_labels(contents)
+    lines = net_export_lines(contents, region, by)
+    if ax is None:
+        ax = new_axes(6, 3.8)
+    if label:
+        lines = {f"{label}: {name}": line for name, line in lines.items()}
+    shades = colours_of(list(lines), color)
+    if color is None and ax.has_data():
+        taken = [handle.get_facecolor() for handle in entries(ax) if isinstance(handle, Patch)]
+        free = [c for c in COLOURS if to_rgb(c) not in [to_rgb(shade) for shade in taken]]
+        shades = colours_of(list(lines), free or COLOURS)
+    _draw_lines(ax, lines, shades, ci_prob)
+    ax.axhline(0, color="#35353a", linewidth=0.8)
+    named_ = f"{labels[region]}: net exports by {by}" if title is None else title
+    _finish(ax, named_, contents.unit, floor=None)
+    if legend:
+        legend_below(ax)
+    return ax
+
+
+def net_export_lines(
+    contents: Contents, region: str, by: str = "product"
+) -> dict[str, xr.DataArray]:
+    """Return net exports of a region by product or partner; see `plot_net_exports`."""
+    labels = region_labels(contents)
     require_known([region], labels, "region")
     require_known([by], ("product", "partner"), "way of parting net exports")
     crossing = _crossing(contents)
     out = crossing[crossing["from"] == region].assign(sign=1.0, partner=lambda t: t["to"])
     back = crossing[crossing["to"] == region].assign(sign=-1.0, partner=lambda t: t["from"])
     rows = pd.concat([out, back])
-    if ax is None:
-        ax = new_axes(6, 3.8)
     names = list(dict.fromkeys(rows[by]))
-    titles = {name: labels.get(name, name) for name in names}
-    lines = {
-        titles[name]: named(
+    return {
+        labels.get(name, name): named(
             contents, flow_sum(contents, rows["sign"][rows[by] == name].to_dict()), name,
             contents.unit,
         )
         for name in names
     }  # fmt: skip
-    _draw_lines(ax, lines, list(lines), ci_prob)
-    ax.axhline(0, color="#35353a", linewidth=0.8)
-    _finish(ax, f"{labels[region]}: net exports by {by}", contents.unit, floor=None)
-    ax.legend(
-        handles=_handles(list(lines), ci_prob), fontsize=_SMALL, frameon=False,
-        loc="upper left", bbox_to_anchor=(0, -0.09), ncols=2,
-    )  # fmt: skip
-    return ax
 
 
 def plot_triangle(
@@ -160,6 +219,9 @@ def plot_triangle(
     product: str | None = None,
     *,
     ci_prob: float = CI_PROB,
+    color: str = POSTERIOR_COLOUR,
+    title: str | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
     """Draw net flows between the regions as arrows, a panel a year.
 
@@ -172,6 +234,11 @@ def plot_triangle(
         Product that is traded; all together if left out.
     ci_prob : float
         Probability inside the bands.
+    color : str
+    title : str, optional
+        Above a new figure; product, unit and probability if left out.
+    ax : Axes or sequence of Axes, optional
+        Axes to draw in, one a year; a new figure if left out.
 
     Returns
     -------
@@ -182,38 +249,56 @@ def plot_triangle(
     Raises
     ------
     ResultError
-        If a year or product is unknown, or nothing crosses a border.
+        If a year or product is unknown, nothing crosses a border, or another number of axes is
+        given.
     """
     contents = contents_of(fit)
     positions = dict(zip(years, contents.positions(list(years)), strict=True))
-    crossing = _crossing(contents)
-    if product is not None:
-        require_known([product], crossing["product"], "traded product")
-        crossing = crossing[crossing["product"] == product]
-    if crossing.empty or not positions:
+    net = net_pairs(contents, product)
+    if not net or not positions:
         raise ResultError("Nothing crosses a border, or no year is given.")
     labels = region_labels(contents)
-    there = {*crossing["from"], *crossing["to"]}
+    there = {region for pair in net for region in pair}
     regions = [name for name in dict.fromkeys(contents.processes["region"]) if name in there]
-    net = {pair: flow_sum(contents, weights) for pair, weights in _pairs(crossing, regions).items()}
     widest = max(
         float(np.abs(np.median(values[..., list(positions.values())], axis=(0, 1))).max())
         for values in net.values()
     )
-    figure, axes = new_figure(1, len(positions), width=3.9 * len(positions), height=3.9)
-    for (year, position), ax in zip(positions.items(), axes.flat, strict=True):
-        arrows = {pair: values[..., position] for pair, values in net.items()}
-        _draw_triangle(ax, regions, labels, arrows, widest, ci_prob)
-        ax.set_title(str(year), fontsize=10, loc="left", weight="bold")
+    figure, axes, new = panels(ax, len(positions), width=3.9, height=3.9)
     what = "all products" if product is None else product
-    figure.suptitle(
-        plain_text(f"Net flows between regions, {what}, {contents.unit}; {_percent(ci_prob)} band"),
-        fontsize=10,
-    )
+    said = f"Net flows between regions, {what}, {contents.unit}; {_percent(ci_prob)} band"
+    for (year, position), one in zip(positions.items(), axes, strict=True):
+        arrows = {pair: values[..., position] for pair, values in net.items()}
+        _draw_triangle(one, regions, labels, arrows, widest, ci_prob, color)
+        titled(one, str(year) if new else f"{said if title is None else title}: {year}")
+    if new:
+        figure.suptitle(plain_text(said if title is None else title), fontsize=10)
     return figure
 
 
-def plot_unregistered(fit: Fit, *, refined: str | None = None, ci_prob: float = CI_PROB) -> Figure:
+def net_pairs(contents: Contents, product: str | None = None) -> dict[tuple[str, str], Any]:
+    """Return draws of the net flow from the first to the second of each two regions that trade."""
+    crossing = _crossing(contents)
+    if product is not None:
+        require_known([product], crossing["product"], "traded product")
+        crossing = crossing[crossing["product"] == product]
+    there = {*crossing["from"], *crossing["to"]}
+    regions = [name for name in dict.fromkeys(contents.processes["region"]) if name in there]
+    return {
+        pair: flow_sum(contents, weights) for pair, weights in _pairs(crossing, regions).items()
+    }
+
+
+def plot_unregistered(
+    fit: Fit,
+    *,
+    refined: str | None = None,
+    ci_prob: float = CI_PROB,
+    color: Colours | None = None,
+    legend: bool = True,
+    title: str = "",
+    ax: Sequence[Axes] | None = None,
+) -> Figure:
     """Draw unregistered mining by region, unregistered refining, and its share of refining.
 
     Parameters
@@ -224,6 +309,13 @@ def plot_unregistered(fit: Fit, *, refined: str | None = None, ci_prob: float = 
         Product whose making counts as refining; ``[report].refined`` of the study if left out.
     ci_prob : float
         Probability inside the bands.
+    color : str, sequence or mapping of name to colour, optional
+    legend : bool
+        Whether a legend stands below.
+    title : str
+        Above a new figure; in axes that are given, before the title of each.
+    ax : sequence of Axes, optional
+        Axes to draw in, three; a new figure if left out.
 
     Returns
     -------
@@ -234,7 +326,7 @@ def plot_unregistered(fit: Fit, *, refined: str | None = None, ci_prob: float = 
     Raises
     ------
     ResultError
-        If no product of the study counts as refined.
+        If no product of the study counts as refined, or another number of axes is given.
     """
     contents = contents_of(fit)
     labels = region_labels(contents) | {WORLD: "World"}
@@ -248,23 +340,31 @@ def plot_unregistered(fit: Fit, *, refined: str | None = None, ci_prob: float = 
         for name, (amount, _) in found.items()
     }
     mines = {labels[region]: amount for region, (amount, _) in parted.items()} | parts
-    panels = (
+    shown = (
         ("Unregistered mining", mines),
         ("Unregistered refining", {labels[r]: a for r, (a, _) in made.items() if r != WORLD}),
         ("Its share of refining", {labels[r]: share for r, (_, share) in made.items()}),
     )
-    names = list(dict.fromkeys(name for _, lines in panels for name in lines))
-    figure, axes = new_figure(1, 3, width=12, height=3.9)
-    for (title, lines), ax in zip(panels, axes.flat, strict=True):
-        _draw_lines(ax, lines, names, ci_prob, parts)
+    names = list(dict.fromkeys(name for _, lines in shown for name in lines))
+    shades = colours_of(names, color)
+    figure, axes, new = panels(ax, 3, width=4.0, height=3.9)
+    for (heading, lines), one in zip(shown, axes, strict=True):
+        _draw_lines(one, lines, shades, ci_prob, parts)
         unit = next((str(line.attrs["units"]) for line in lines.values()), "")
-        _finish(ax, title, unit)
-    _legend(figure, names, ci_prob)
+        _finish(one, _headed(title, heading, new), unit)
+    _finish_all(figure, axes, _handles(shades, ci_prob), title, new=new, legend=legend)
     return figure
 
 
 def plot_quotas(
-    fit: Fit, quantities: Sequence[str] | None = None, *, ci_prob: float = CI_PROB
+    fit: Fit,
+    quantities: Sequence[str] | None = None,
+    *,
+    ci_prob: float = CI_PROB,
+    color: Colours | None = None,
+    legend: bool = True,
+    title: str = "",
+    ax: Sequence[Axes] | None = None,
 ) -> Figure:
     """Draw quotas against declared and true flows, with the probability that they were exceeded.
 
@@ -276,6 +376,13 @@ def plot_quotas(
         Quantities that have quotas; all of them if left out.
     ci_prob : float
         Probability inside the bands.
+    color : str, sequence or mapping of name to colour, optional
+    legend : bool
+        Whether a legend stands below.
+    title : str
+        Above a new figure; in axes that are given, before the title of each.
+    ax : sequence of Axes, optional
+        Axes to draw in, the upper ones first; a new figure if left out.
 
     Returns
     -------
@@ -287,7 +394,7 @@ def plot_quotas(
     Raises
     ------
     ResultError
-        If a quantity has no quota.
+        If a quantity has no quota, or another number of axes is given.
     """
     contents = contents_of(fit)
     table = quota_table(contents, ci_prob=ci_prob)
@@ -296,26 +403,28 @@ def plot_quotas(
     require_known(chosen, known, "quantity with a quota")
     if not chosen:
         raise ResultError("The fit has no quota.")
-    figure, axes = new_figure(
-        2, len(chosen), width=4.1 * len(chosen), height=5.0, heights=(3, 1), sharex="col"
-    )
+    shades = colours_of(["declared", "all"], color)
+    if new := ax is None:
+        figure, grid = new_figure(
+            2, len(chosen), width=4.1 * len(chosen), height=5.0, heights=(3, 1), sharex="col"
+        )
+        axes = list(grid.flat)
+    else:
+        figure, axes, _ = panels(ax, 2 * len(chosen), width=0.0, height=0.0)
     for column, name in enumerate(chosen):
         rows = table[table["quantity"] == name]
-        above, below = axes[0, column], axes[1, column]
+        above, below = axes[column], axes[len(chosen) + column]
         lines = {"declared": quantity(contents, name)}
         whole = str(rows["true_quantity"].iloc[0])
         if whole != name:
             lines["all"] = quantity(contents, whole)
-        _draw_lines(above, lines, ["declared", "all"], ci_prob)
-        above.plot(rows["year"], rows["quota"], "D", color="#8a3f8f", markersize=4.5)
-        _finish(above, _label_of(contents, name), str(rows["unit"].iloc[0]))
-        _draw_chances(below, rows, both=whole != name)
-    handles = [
-        *_handles(["declared", "all"], ci_prob),
-        Patch(color="#8a3f8f", label="quota"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=_SMALL,
-                  frameon=False)  # fmt: skip
+        _draw_lines(above, lines, shades, ci_prob)
+        above.plot(rows["year"], rows["quota"], "D", color=QUOTA_COLOUR, markersize=4.5)
+        unit = str(rows["unit"].iloc[0])
+        _finish(above, _headed(title, _label_of(contents, name), new), unit)
+        _draw_chances(below, rows, shades, both=whole != name)
+    handles = [*_handles(shades, ci_prob), Patch(color=QUOTA_COLOUR, label="quota")]
+    _finish_all(figure, axes, handles, title, new=new, legend=legend, first=len(chosen))
     return figure
 
 
@@ -374,7 +483,7 @@ def _pairs(
 def _draw_lines(
     ax: Axes,
     lines: Mapping[str, xr.DataArray],
-    names: Sequence[str],
+    shades: Mapping[str, str],
     ci_prob: float,
     parts: Container[str] = (),
 ) -> None:
@@ -382,29 +491,32 @@ def _draw_lines(
 
     A name has the same colour in every panel.
     """
-    for name, draws in lines.items():
-        band = bands(draws, ci_prob=ci_prob)
-        colour = COLOURS[names.index(name) % len(COLOURS)]
+    for number, (name, draws) in enumerate(lines.items()):
+        band, colour = bands(draws, ci_prob=ci_prob), shades[name]
         low, middle, high = (band[end].values for end in ("lower", "median", "upper"))
         gap = (low == 0) & (high == 0)  # the flow does not exist
         low, middle, high = (np.where(gap, np.nan, values) for values in (low, middle, high))
         years = band[YEAR].values
+        if len(years) == 1:
+            years = years + 0.06 * number  # beside one another
+            ax.vlines(years, low, high, color=colour, linewidth=4, alpha=0.45)
         if name in parts:
-            ax.plot(years, middle, "--", color=colour, linewidth=1.4)
+            ax.plot(years, middle, "--", color=colour, linewidth=1.4, label=plain_text(name))
             continue
-        ax.fill_between(years, low, high, color=colour, alpha=0.22, linewidth=0)
+        ax.fill_between(years, low, high, color=colour, alpha=0.22, linewidth=0,
+                        label=_entry(name, number, ci_prob))  # fmt: skip
         ax.plot(years, middle, ".-", color=colour, linewidth=1.4, markersize=3)
 
 
-def _draw_chances(ax: Axes, rows: pd.DataFrame, *, both: bool) -> None:
+def _draw_chances(ax: Axes, rows: pd.DataFrame, shades: Mapping[str, str], *, both: bool) -> None:
     """Draw the probabilities that declared and true flows exceeded the quota of their year."""
     width = 0.4 if both else 0.8
     shift = -width / 2 if both else 0.0
-    ax.bar(rows["year"] + shift, rows["p_declared"], width, color=COLOURS[0])
+    ax.bar(rows["year"] + shift, rows["p_declared"], width, color=shades["declared"])
     if both:
-        ax.bar(rows["year"] - shift, rows["p_true"], width, color=COLOURS[1])
+        ax.bar(rows["year"] - shift, rows["p_true"], width, color=shades["all"])
     ax.set_ylim(0, 1)
-    ax.set_ylabel("P(exceeded)", fontsize=_SMALL)
+    ax.set_ylabel("P(exceeded)", fontsize="small")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -416,6 +528,7 @@ def _draw_triangle(
     arrows: Mapping[tuple[str, str], Any],
     widest: float,
     ci_prob: float,
+    colour: str,
 ) -> None:
     step, turn = 2 * pi / len(regions), pi / 2
     places = {
@@ -435,7 +548,7 @@ def _draw_triangle(
             _between(places[start], places[end], 0.24), _between(places[start], places[end], 0.76),
             arrowstyle=f"simple,head_length={0.5 * width + 6},head_width={width + 7},"
             f"tail_width={width}",
-            color=POSTERIOR_COLOUR, alpha=0.55, linewidth=0,
+            color=colour, alpha=0.55, linewidth=0,
         ))  # fmt: skip
         x, y = _between(places[start], places[end], 0.5)
         text = (
@@ -462,34 +575,54 @@ def _between(
 
 
 def _finish(ax: Axes, title: str, unit: str, *, floor: float | None = 0.0) -> None:
-    ax.set_title(plain_text(fill(title, _LETTERS)), fontsize=10, loc="left", weight="bold")
+    titled(ax, title)
     ax.set_ylabel(plain_text(unit))
+    ax.autoscale(axis="y")  # over all that is drawn, also by an earlier plot
     if floor is not None:
-        ax.set_ylim(bottom=floor)
+        ax.set_ylim(bottom=min(floor, ax.dataLim.y0) if np.isfinite(ax.dataLim.y0) else floor)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    if 0 <= ax.dataLim.width < 1:  # one year
+        ax.set_xticks([int(ax.dataLim.x0)])
+        ax.set_xlim(ax.dataLim.x0 - 0.3, ax.dataLim.x1 + 0.3)
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _handles(names: Iterable[str], ci_prob: float) -> list[Patch]:
-    """Entries of a legend; the first says what line and band are."""
-    said = f", median and {_percent(ci_prob)} band"
+def _entry(name: str, number: int, ci_prob: float) -> str:
+    """Name of a curve in a legend; that of the first says what line and band are."""
+    return plain_text(name if number else f"{name}, median and {_percent(ci_prob)} band")
+
+
+def _handles(shades: Mapping[str, str], ci_prob: float) -> list[Line2D | Patch]:
+    """Entries of a legend of several panels."""
     return [
-        Patch(
-            color=COLOURS[number % len(COLOURS)],
-            alpha=0.7,
-            label=plain_text(name if number else f"{name}{said}"),
-        )
-        for number, name in enumerate(names)
+        Patch(color=colour, alpha=0.7, label=_entry(name, number, ci_prob))
+        for number, (name, colour) in enumerate(shades.items())
     ]
 
 
-def _legend(figure: Figure, names: Sequence[str], ci_prob: float) -> None:
-    figure.legend(
-        handles=_handles(names, ci_prob), loc="outside lower center", ncols=min(5, len(names)),
-        fontsize=_SMALL, frameon=False,
-    )  # fmt: skip
+def _headed(title: str, heading: str, new: bool) -> str:
+    """Title of a panel, which in axes of a caller holds that of the whole."""
+    return heading if new or not title else f"{title}: {heading}"
+
+
+def _finish_all(
+    figure: Figure, axes: Sequence[Axes], handles: Sequence[Line2D | Patch], title: str, *,
+    new: bool, legend: bool, first: int = 0,
+) -> None:  # fmt: skip
+    """Set title and legend of several panels.
+
+    A legend stands below the figure, and below the first of axes beside which it has others.
+    """
+    if new and title:
+        figure.suptitle(plain_text(title), fontsize=11)
+    if legend and new:
+        legend_across(figure, handles)
+    elif legend and {*figure.axes} == {*axes}:
+        legend_across(figure, handles)
+    elif legend:
+        legend_below(axes[first], handles)
 
 
 def _percent(probability: float) -> str:

@@ -6,14 +6,27 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from reebayes.answers.uniformity import FIGURE_ROWS, HeldOutCheck
 from reebayes.conventions import REPORTER
+from reebayes.figures.composing import legend_below, next_colour, rows_for, titled
 from reebayes.figures.style import POSTERIOR_COLOUR, SOURCE_COLOURS, new_axes, plain_text
 
 
-def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = None) -> Axes:
+def plot_predictive(
+    records: pd.DataFrame,
+    *,
+    least: int = 3,
+    label: str = "",
+    color: str | None = None,
+    legend: bool = True,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
     """Draw a posterior predictive check: ranks of printed figures among replicates, by reporter.
+
+    Several calls may draw into the same axes, such as of two fits: a reporter keeps its line.
 
     Parameters
     ----------
@@ -22,6 +35,13 @@ def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = 
         figures below the printed one. Bounds and ranges have none and are not drawn.
     least : int
         Reporters with fewer figures share one line.
+    label : str
+        Name in the legend; none if left out.
+    color : str, optional
+        The first that nothing in the axes has if left out.
+    legend : bool
+        Whether a legend stands below the axes, where something has a name.
+    title : str
     ax : Axes, optional
         Axes to draw in; a new figure if left out.
 
@@ -38,17 +58,24 @@ def plot_predictive(records: pd.DataFrame, *, least: int = 3, ax: Axes | None = 
     if ax is None:
         ax = new_axes(7, 1.2 + 0.22 * len(order))
     for low, high, shade in ((0.05, 0.95, 0.10), (0.25, 0.75, 0.14)):
-        ax.axvspan(low, high, color=POSTERIOR_COLOUR, alpha=shade, linewidth=0)
-    rows = names.map({name: row for row, name in enumerate(order)})
-    ax.plot(shown["pit"], rows, "|", color=SOURCE_COLOURS[0], markersize=9, markeredgewidth=1.4)
-    ax.set_yticks(
-        range(len(order)), [f"{plain_text(name)} ({int((names == name).sum())})" for name in order]
-    )
-    ax.set_ylim(len(order) - 0.4, -0.6)
+        if not any(isinstance(line, Line2D) for line in ax.get_lines()):
+            ax.axvspan(low, high, color=POSTERIOR_COLOUR, alpha=shade, linewidth=0)
+    colour, beside = color or next_colour(ax, SOURCE_COLOURS), 0.18 * len(ax.get_lines())
+    counted = [f"{name} ({int((names == name).sum())})" for name in order]
+    lines, places = rows_for(ax, counted)
+    rows = names.map(dict(zip(order, places + beside, strict=True)))
+    ax.plot(shown["pit"], rows, "|", color=colour, markersize=9, markeredgewidth=1.4,
+            label=plain_text(label) if label else None)  # fmt: skip
+    ax.set_yticks(range(len(lines)), lines)
+    ax.set_ylim(len(lines) - 0.4, -0.6)
     ax.set_xlim(-0.01, 1.01)
     ax.set_xlabel("share of replicated figures below the printed one; shaded: 50 and 90 %")
     ax.tick_params(axis="y", length=0, labelsize=8)
     ax.spines[["top", "right", "left"]].set_visible(False)
+    if title:
+        titled(ax, title)
+    if legend:
+        legend_below(ax, labelled=True)
     return ax
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reebayes.errors import ResultError
+from reebayes.figures.composing import legend_below, titled
 from reebayes.figures.style import POSTERIOR_COLOUR, plain_text
 
 if TYPE_CHECKING:
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
 
 DOWN_COLOUR, UP_COLOUR = "#e07b00", POSTERIOR_COLOUR
 FIRST_ORDER_HATCH = "////"
-_BELOW = 0.7
-"""Inches below the axes at which the legend stands."""
 
 
 def plot_tornado(
-    table: pd.DataFrame, *, count: int = 12, title: str | None = None, ax: Axes | None = None
+    table: pd.DataFrame,
+    *,
+    count: int = 12,
+    color: tuple[str, str] = (DOWN_COLOUR, UP_COLOUR),
+    legend: bool = True,
+    title: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw how far an answer moves if the centre of each prior moves by its standard deviation.
 
@@ -30,6 +35,10 @@ def plot_tornado(
         As `sensitivity` returns it.
     count : int
         Rows to draw, those that move the answer most.
+    color : (str, str)
+        Of a lower and of a higher centre.
+    legend : bool
+        Whether a legend stands below the axes.
     title : str, optional
     ax : Axes, optional
         Where to draw; a new figure if left out.
@@ -57,7 +66,7 @@ def plot_tornado(
 
         _, ax = plt.subplots(figsize=(7.2, 1.2 + 0.3 * len(rows)), layout="constrained")
     for place, (_, row) in enumerate(rows.iterrows()):
-        for end, colour in (("down", DOWN_COLOUR), ("up", UP_COLOUR)):
+        for end, colour in zip(("down", "up"), color, strict=True):
             hatch = FIRST_ORDER_HATCH if row["by"] == "slope" else None
             ax.barh(
                 place, row[end], height=0.72, color=colour, alpha=0.85, hatch=hatch,
@@ -76,8 +85,8 @@ def plot_tornado(
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
     handles = [
-        Patch(color=DOWN_COLOUR, alpha=0.85, label="centre 1 prior sd lower"),
-        Patch(color=UP_COLOUR, alpha=0.85, label="centre 1 prior sd higher"),
+        Patch(color=color[0], alpha=0.85, label="centre 1 prior sd lower"),
+        Patch(color=color[1], alpha=0.85, label="centre 1 prior sd higher"),
     ]
     if (rows["by"] == "slope").any():
         handles.append(
@@ -88,11 +97,8 @@ def plot_tornado(
                 label="first order only",
             )
         )
-    below = _BELOW * ax.figure.dpi / ax.figure.bbox.height
-    ax.legend(
-        handles=handles, fontsize=8, frameon=False, ncols=3, loc="upper center",
-        bbox_to_anchor=(0.5, -below),
-    )  # fmt: skip
+    if legend:
+        legend_below(ax, handles, labelled=True)
     if title:
-        ax.set_title(plain_text(title), fontsize=10)
+        titled(ax, title)
     return ax

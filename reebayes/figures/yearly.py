@@ -277,7 +277,7 @@ def yearly_sankey(contents: Contents, *, ci_prob: float = CI_PROB) -> YearlySank
         roomy(name, columns[name], [found[name] for found in labels])
         for name in ordered_boxes(system)
     ]
-    return YearlySankey(years, parts, system, place(nodes, widest, TALLEST), widths, labels)
+    return YearlySankey(years, parts, system, place(nodes, widest, filled=TALLEST), widths, labels)
 
 
 def widest_of(widths: Sequence[Widths]) -> Widths:

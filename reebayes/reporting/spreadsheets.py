@@ -53,6 +53,44 @@ def write_csv(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> list[Pa
     ]
 
 
+def write_parquet(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> list[Path]:
+    """Write each table to ``<name>.parquet`` in a folder; a column keeps its type.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        Such as `export_tables` returns. A column that mixes text and numbers becomes text.
+    folder : str or Path
+        Made if missing.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be written.
+    """
+    paths = {name: Path(folder) / f"{name}.parquet" for name in tables}
+    for path in paths.values():
+        plain_file(path)  # all of them, before the first is written
+    return [
+        write_whole(path, partial(_one_type_each(tables[name]).to_parquet, index=False))
+        for name, path in paths.items()
+    ]
+
+
+def _one_type_each(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with every column of several types written as text."""
+    mixed = [
+        name for name in table
+        if table[name].dtype == object and table[name].dropna().map(type).nunique() > 1
+    ]  # fmt: skip
+    return table.assign(**{name: table[name].map(str) for name in mixed})
+
+
 def write_table(table: pd.DataFrame, path: Path, *, digits: int | None = None) -> None:
     """Write one table as a CSV file; text that a spreadsheet would run gets an apostrophe.
 

@@ -10,6 +10,7 @@ from reebayes.conventions import (
     FLOW,
     POSTERIOR,
     QUANTITY,
+    SAMPLE_DIMS,
     YEAR,
 )
 from reebayes.results.contents import PREDICTIVE
@@ -18,6 +19,8 @@ from reebayes.results.intervals import bands_of
 from reebayes.results.reading import Contents, Fit, contents_of, off_scale, stated_ends
 from reebayes.results.summaries import bands
 from reebayes.wording import without_per_year
+
+FLOW_COLUMNS = ["source", "target", "product", "registered", "label"]
 
 
 def record_table(fit: Fit, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
@@ -58,7 +61,9 @@ def _predicted(contents: Contents, ci_prob: float) -> pd.DataFrame:
     return band
 
 
-def export_tables(fit: Fit, *, ci_prob: float = CI_PROB) -> dict[str, pd.DataFrame]:
+def export_tables(
+    fit: Fit, *, ci_prob: float = CI_PROB, means: bool = False
+) -> dict[str, pd.DataFrame]:
     """Return the results of a fit as tidy tables.
 
     Parameters
@@ -67,12 +72,16 @@ def export_tables(fit: Fit, *, ci_prob: float = CI_PROB) -> dict[str, pd.DataFra
         A fit as returned by `fit` or `open_fit`.
     ci_prob : float
         Probability inside every band.
+    means : bool
+        Whether posterior means stand beside the medians, for which all draws are read. Means
+        balance exactly, as medians do not.
 
     Returns
     -------
     dict of DataFrame
         ``quantities`` and ``flows`` (one row per name and year), ``cumulative`` (one row per
-        quantity that can be added up), each with unit, posterior and prior median and band;
+        quantity that can be added up) and ``flow_sums``, each with label, unit, posterior and prior
+        median and band; flows with ``source``, ``target``, ``product`` and ``registered`` as well;
         ``records`` and ``sources``; ``about`` (the attributes of the fit). Of a study that tells
         partners apart also ``trade`` and ``mirror``, see `trade_table` and `mirror_table`.
     """
@@ -81,14 +90,19 @@ def export_tables(fit: Fit, *, ci_prob: float = CI_PROB) -> dict[str, pd.DataFra
         QUANTITY: contents.units,
         FLOW: pd.Series(contents.unit, index=contents.flows.index),
     }
-    totals = _band_table(contents, "quantities", units[QUANTITY], ci_prob, total=True)
-    totals.insert(1, "first_year", contents.years[0])
-    totals.insert(2, "last_year", contents.years[-1])
+    totals = {
+        what: _band_table(contents, what, units[dim], ci_prob, total=True, means=means)
+        for what, dim in (("quantities", QUANTITY), ("flows", FLOW))
+    }
+    for total in totals.values():
+        total.insert(1, "first_year", contents.years[0])
+        total.insert(2, "last_year", contents.years[-1])
     attributes = {"key": list(contents.attrs), "value": list(contents.attrs.values())}
     return {
-        "quantities": _band_table(contents, "quantities", units[QUANTITY], ci_prob),
-        "flows": _band_table(contents, "flows", units[FLOW], ci_prob),
-        "cumulative": totals,
+        "quantities": _band_table(contents, "quantities", units[QUANTITY], ci_prob, means=means),
+        "flows": _band_table(contents, "flows", units[FLOW], ci_prob, means=means),
+        "cumulative": totals["quantities"],
+        "flow_sums": totals["flows"],
         **driver_tables(contents),
         **_partner_tables(contents, ci_prob),
         "records": record_table(contents, ci_prob=ci_prob).reset_index(),
@@ -116,8 +130,9 @@ def source_table(fit: Fit) -> pd.DataFrame:
 
 
 def _band_table(
-    contents: Contents, what: str, units: pd.Series, ci_prob: float, *, total: bool = False
-) -> pd.DataFrame:
+    contents: Contents, what: str, units: pd.Series, ci_prob: float, *, total: bool = False,
+    means: bool = False,
+) -> pd.DataFrame:  # fmt: skip
     """Median and band of everything, posterior and prior side by side."""
     tables = []
     for group in contents.distributions:
@@ -127,7 +142,30 @@ def _band_table(
         table = band.to_dataframe(dim_order=order)[["median", "lower", "upper"]]
         tables.append(table if group == POSTERIOR else table.add_prefix(f"{group}_"))
     tables[0].insert(3, "ci_prob", ci_prob)
+    if means:
+        tables[0].insert(0, "mean", _means(contents, what, tables[0].index, total=total))
     joined = pd.concat(tables, axis=1).reset_index()
     unit = joined[dim].astype(str).map(units.map(without_per_year) if total else units)
-    joined.insert(list(joined.columns).index("median"), "unit", unit)
-    return joined
+    joined.insert(list(joined.columns).index("mean" if means else "median"), "unit", unit)
+    about = contents.flows[FLOW_COLUMNS] if what == "flows" else _labels(contents)
+    return joined.join(about, on=dim)
+
+
+def _labels(contents: Contents) -> pd.DataFrame:
+    """Names of quantities for readers; empty where the study has none."""
+    labels = contents.report.get("labels", {})
+    names = [str(name) for name in contents.units.index]
+    return pd.DataFrame({"label": [labels.get(name, "") for name in names]}, index=names)
+
+
+def _means(contents: Contents, what: str, index: pd.Index, *, total: bool) -> np.ndarray:
+    """Posterior means of everything of one sort, read a year at a time."""
+    draws = contents.group(POSTERIOR)[what]
+    years = [
+        draws.isel({YEAR: number}).mean(SAMPLE_DIMS).values for number in range(draws.sizes[YEAR])
+    ]
+    dim = str(draws.dims[-1])
+    found = pd.DataFrame(np.array(years).T, index=[str(name) for name in draws[dim].values])
+    names = list(dict.fromkeys(index if total else index.get_level_values(dim)))
+    chosen = found.loc[[str(name) for name in names]]
+    return chosen.sum(axis=1).to_numpy() if total else chosen.to_numpy().ravel()
