@@ -66,16 +66,16 @@ TABLES = {
     "published_elements": PUBLISHED_ELEMENTS,
     "partners": PARTNERS,
     "lanes": LANES,
-}
-STAND_INS = {
-    "labels": Label("mined_US", "Mines", "All of them"),
-    "partners": Partner("US", "United States", -98.5, 39.5, -98.0, 50.0, ("USA",)),
-    "lanes": Lane("exported_CN_US", "CN", "US", "compounds", "exported_CN_US_registered"),
     "projects": PROJECTS,
     "planned_cases": PLANNED_CASES,
     "reserves": RESERVES,
     "demand_growth": DEMAND_GROWTH,
     "projections": PROJECTIONS,
+}
+STAND_INS = {
+    "labels": Label("mined_US", "Mines", "All of them"),
+    "partners": Partner("US", "United States", -98.5, 39.5, -98.0, 50.0, ("USA",)),
+    "lanes": Lane("exported_CN_US", "CN", "US", "compounds", "exported_CN_US_registered"),
 }
 ESTIMATE = """\
 name,quantity,year,year_end,kind,value,low,high,unit,source,note,why

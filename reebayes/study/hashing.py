@@ -53,10 +53,12 @@ SCHEMAS: Mapping[str, TableSchema] = {
 }
 """Columns of the tables of a study; those of its quantities are gathered from several rows."""
 
-LATER_TABLES = frozenset({
-    *("assays", "materials", "published_elements", "partners", "lanes"),
-    *("projects", "planned_cases", "reserves", "demand_growth", "projections"),
-})  # fmt: skip
+PROSPECTS = ("projects", "planned_cases", "reserves", "demand_growth", "projections")
+"""Tables of what is to come, which an outlook reads."""
+
+LATER_TABLES = frozenset(
+    {"assays", "materials", "published_elements", "partners", "lanes", *PROSPECTS}
+)
 """Tables of which digests hold nothing where they are empty: studies of a time before there were
 such tables keep their description."""
 
