@@ -16,9 +16,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from reebayes.errors import ReebayesError, StudyError
 from reebayes.study import DISTRIBUTIONS, Cells, FaultList, Line, Prior, read_lines
+
+type Pool = Literal["linear", "log"]
+
+POOLS: tuple[Pool, ...] = ("linear", "log")
+"""How several experts are joined, the default first."""
 
 TABLE = "elicitation.csv"
 FACTORS = {"factor": "log scale", "factor of odds": "log odds"}
