@@ -11,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import reebayes as rb
-from reebayes.elicitation.beliefs import POOLS
-from reebayes.elicitation.pooling import FEEDBACK
+from reebayes.elicitation.pooling import FEEDBACK, THE_POOL, THE_PRIOR
+from reebayes.elicitation.quantiles import POOLS
 from reebayes.wording import format_value
 
 HERE = Path(__file__).parent
@@ -63,15 +63,18 @@ def form_of(expert: str) -> Path:
 
 
 def pool_text(how: str) -> str:
-    """What each expert, the pool and the prior say, and what is lost."""
+    """What each expert, the pool and the prior say, and what is lost; experts are told once."""
     result = rb.pool([form_of(expert) for expert in ANSWERS], how)
     lines = [
-        f"#### {how} pool\n",
+        f"### {how.capitalize()} pool\n",
         "| target | whose | " + " | ".join(f"{100 * p:.0f} %" for p in FEEDBACK)
         + " | prior holds of the 90 % band |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for _, row in result.feedback.iterrows():
+    told = result.feedback
+    if how != POOLS[0]:
+        told = told[told["whose"].isin([THE_POOL, THE_PRIOR])]
+    for _, row in told.iterrows():
         cells = [format_value(row[f"p{round(100 * p):02}"]) for p in FEEDBACK]
         held = "" if row["held"] != row["held"] else f"{100 * row['held']:.0f} %"
         about = f"`{row['target']}`, {row['unit']}"

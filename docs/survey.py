@@ -76,32 +76,29 @@ def truth_of(statement: str, answer: str) -> float:
 
 def printed_text(result: object, fit: object, study: rb.Study) -> str:
     """Printed shares by heading, each with what the fit says of the same subject."""
-    labels = {row.indicator: row.label for row in study.indicators}
-    lines = [
-        "| statement | printed | band | respondents that ± 5 points would need | indicator, "
-        "2022 unless said |",
-        "|---|---|---|---|---|",
-    ]
+    lines = []
     for heading, rows in result.shares.groupby("heading", sort=False):
-        lines.append(f"| **{heading}** | | | | |")
+        lines.append(f"\n**{heading}**\n")
         for _, row in rows.iterrows():
-            names = [name for name in row["indicators"].split("; ") if name]
-            told = [f"`{name}` {labels[name]}: {value_of(fit, study, name)}" for name in names]
-            said = "; ".join([*told, row["note"]] if row["note"] else told)
             lines.append(
-                f"| {row['statement']} | {100 * row['share']:.0f} % | none: n is not known | "
-                f"{row['needed']} | {said} |"
+                f"- *{row['statement']}*: {100 * row['share']:.0f} % printed, no band: n is not "
+                f"known (± 5 points would need {row['needed']})"
             )
+            names = [name for name in row["indicators"].split("; ") if name]
+            lines += [f"  - {value_of(fit, study, name)}" for name in names]
+            lines += [f"  - {row['note']}"] if row["note"] else []
     return "\n".join([*lines, ""])
 
 
 def value_of(fit: object, study: rb.Study, name: str) -> str:
-    """Return the band of an indicator, in 2022 or from 2010 to 2022."""
+    """Return name, label and band of an indicator, in 2022 or from 2010 to 2022."""
     grows = name.startswith(("growth_", "ramp_"))
     found = rb.indicators(fit, name, years=(2010, 2022) if grows else 2022, study=study)
-    band = rb.bands(found["value"].isel(indicator=0))
+    one = found["value"].isel(indicator=0)
+    band = rb.bands(one)
     text = format_band(*(float(band[end]) for end in ("median", "lower", "upper")))
-    return f"{text} (2010-2022)" if grows else text
+    when = "2010-2022" if grows else "2022"
+    return f"`{name}`, {when}: {text}. {one['label'].item()}."
 
 
 def simulated_text(result: object) -> str:

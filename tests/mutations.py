@@ -96,6 +96,7 @@ AHEAD = "reebayes/forecasting/running.py"
 HARMONISING, EXCLUSIONS = "reebayes/customs/harmonising.py", "reebayes/customs/exclusions.py"
 
 CHECKS = "reebayes/study/checks"
+SURVEY, POOLING = "tests/test_survey.py", "tests/test_pooling.py"
 
 
 def _unseen(name: str, file: str, old: str, new: str, words: str) -> Mutation:
@@ -109,6 +110,11 @@ def _added(
     """Return a bug in what extensions add to a study."""
     tests = (EXTENSIONS, "-k", words)
     return _bug(name, f"reebayes/{file}.py", old, new, tests, compiled=compiled)
+
+
+def _judged(name: str, file: str, old: str, new: str, tests: str, words: str) -> Mutation:
+    """Return a bug in surveys and in judgements of several experts."""
+    return _bug(name, f"reebayes/elicitation/{file}.py", old, new, (tests, "-k", words))
 
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -1161,6 +1167,39 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("a sampler that was interrupted returns what it has", "reebayes/inference/sampling.py",
          "        sampler.cancel()\n        raise\n", "        return sampler.abort()\n",
          ("tests/test_sampler_calls.py",), compiled=True),
+    # --- surveys and judgements ---
+    _judged("every weight counts as one answer", "proportions",
+            "float(weights.sum() ** 2 / (weights**2).sum())", "float(weights.size)",
+            SURVEY, "effective"),
+    _judged("common shares are not weighed by the answers", "proportions",
+            "log_likelihood(counts, common, spread) - drawn)", "-drawn * np.ones(size))",
+            SURVEY, "integration"),
+    _judged("groups differ less than their spread says", "proportions",
+            "    strength = 1 / spread**2 - 1\n", "    strength = 1 / spread**4 - 1\n",
+            SURVEY, "urns"),
+    _judged("the population is not heard", "surveys",
+            "sizes = population or {", "sizes = (population and None) or {", SURVEY, "weighs"),
+    _judged("who says the same of two statements speaks for the second", "surveys",
+            "weights[sign < 0]", "weights[sign <= 0]", SURVEY, "answered_both"),
+    _judged("the curve forgets the rounding", "proportions",
+            "rounding * (np.arange(21) / 20 - 0.5)", "0 * (np.arange(21) / 20 - 0.5)",
+            SURVEY, "rounding"),
+    _judged("a printed share without n has a band of a made-up n", "surveys",
+            "None if one.n is None else counted_band(one.share, one.n,",
+            "counted_band(one.share, one.n or 100,", SURVEY, "without_n"),
+    _judged("a linear pool is the boldest of the experts", "beliefs",
+            "share @ each)", "each.max(axis=0))", POOLING, "mixture"),
+    _judged("a log pool multiplies beliefs without weights", "beliefs",
+            "log = share @ np.array", "log = np.ones(len(share)) @ np.array",
+            POOLING, "precisions or lopsided"),
+    _judged("nothing is lost by the form of a prior", "beliefs",
+            "np.interp(grid, self.x, self.p) - p", "0 * grid", POOLING, "loss"),
+    _judged("chips of a bin lie above its upper edge", "forms",
+            "edges.append((high, below / total))",
+            "edges.append((high, (below - chips / 2) / total))", POOLING, "lognormal"),
+    _judged("experts who mean other units are pooled", "quantiles",
+            '("year_end", "distribution", "unit", "source")', '("year_end",)',
+            POOLING, "cannot_be_pooled"),
 )  # fmt: skip
 
 

@@ -8,9 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize, stats
 
-from reebayes.elicitation.quantiles import prior_of, read_statements, spread, statement_of
+from reebayes.elicitation.quantiles import (
+    _only_spread,
+    prior_of,
+    read_statements,
+    spread,
+    statement_of,
+)
 from reebayes.elicitation.rewriting import _run, main
 from reebayes.errors import StudyError
 from reebayes.study import Prior, read_study
@@ -81,6 +89,22 @@ def test_a_lopsided_statement_keeps_its_median_and_its_mass() -> None:
     normal = stats.norm(LOG_ODDS(0.92), found)
     assert normal.cdf(LOG_ODDS(0.95)) - normal.cdf(LOG_ODDS(0.70)) == pytest.approx(0.9, abs=1e-3)
     assert prior_of(statement).median == 0.92
+
+
+@given(below=st.floats(0.02, 4), above=st.floats(0.02, 4))
+@settings(max_examples=25, deadline=None)
+def test_however_lopsided_the_mass_is_kept(below: float, above: float) -> None:
+    """The one spread with that mass, by SciPy; also where the search of the library fails."""
+    stated = replace(
+        statement_of(MINE), low=10 * np.exp(-below), middle=10, high=10 * np.exp(above)
+    )
+
+    def missing(sd: float) -> float:
+        return float(stats.norm.cdf(above / sd) - stats.norm.cdf(-below / sd)) - 0.9
+
+    wanted = optimize.brentq(missing, 1e-4, 50)
+    assert spread(stated) == pytest.approx(wanted, rel=2e-3)
+    assert _only_spread(-below, above) == pytest.approx(wanted, rel=1e-6)
 
 
 def test_a_yearly_change_is_nine_tenths_of_the_steps() -> None:

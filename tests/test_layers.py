@@ -162,7 +162,7 @@ DOORS = {
     "results": {f"results.{name}" for name in ORDER["results"]},
     "elicitation": {
         *("elicitation.surveys", "elicitation.answersheets", "elicitation.pooling"),
-        *("elicitation.forms", "elicitation.panels"),
+        *("elicitation.forms", "elicitation.panels", "elicitation.quantiles"),
     },
     "inference": {f"inference.{name}" for name in ORDER["inference"]},
     "answers": {f"answers.{name}" for name in ORDER["answers"]},

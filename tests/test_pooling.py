@@ -17,10 +17,10 @@ from scipy import integrate, stats
 
 import reebayes as rb
 from reebayes.cli.main import main
-from reebayes.elicitation.beliefs import POOLS, Belief, Pool, pooled
+from reebayes.elicitation.beliefs import Belief, pooled
 from reebayes.elicitation.forms import COLUMNS, quantiles_of_chips, question_of
 from reebayes.elicitation.pooling import pool_statements
-from reebayes.elicitation.quantiles import Statement, prior_of, read_statements
+from reebayes.elicitation.quantiles import POOLS, Pool, Statement, prior_of, read_statements
 from reebayes.elicitation.rewriting import main as rewrite
 
 ROOT = Path(__file__).parents[1]

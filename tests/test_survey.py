@@ -249,6 +249,16 @@ def test_a_group_that_nobody_asked_is_as_wide_as_groups_differ(tmp_path: Path) -
     assert wide["median"] == pytest.approx(0.5, abs=0.05)
 
 
+def test_one_group_says_little_of_others_that_nobody_asked(tmp_path: Path) -> None:
+    rows = [(f"r{i}", "a", "s", "yes" if i % 2 else "no", 1) for i in range(2_000)]
+    path = sheet(tmp_path / "a.csv", rows)
+    alone = row_of(asked(path, sheet(tmp_path / "p.csv", [("a", 1)], "group,count")), "s")
+    population = sheet(tmp_path / "p.csv", [("a", 1), ("b", 99)], "group,count")
+    wide = row_of(asked(path, population), "s")
+    assert alone["upper"] - alone["lower"] < 0.04
+    assert wide["upper"] - wide["lower"] > 0.2
+
+
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=30))
 def test_an_effective_number_is_at_most_the_number(weights: list[float]) -> None:
     found = effective_size(np.array(weights))
@@ -440,6 +450,13 @@ def test_what_is_hardly_meant_is_told(tmp_path: Path) -> None:
     assert "group 'b' has 1 respondent;" in text
 
 
+def test_a_scale_of_numbers_is_a_single_choice(tmp_path: Path) -> None:
+    rows = [(f"r{i}", "g", "s", i % 5, 1) for i in range(50)]
+    shares = asked(sheet(tmp_path / "a.csv", rows)).shares
+    assert list(shares["answer"]) == ["0", "1", "2", "3", "4"]
+    assert shares["median"].sum() == pytest.approx(1, abs=0.05)
+
+
 def test_an_empty_answer_is_none(tmp_path: Path) -> None:
     rows = [(f"r{i}", "g", "s", ("yes", "no", "")[i % 3], 1) for i in range(30)]
     assert row_of(asked(sheet(tmp_path / "a.csv", rows)), "s")["n"] == 20
@@ -512,5 +529,10 @@ def close() -> Callable[[Any], None]:
 
 def test_the_page_shows_what_its_tables_hold() -> None:
     text = (ROOT / "docs" / "survey_tables.md").read_text("utf-8")
-    assert text.count("none: n is not known") == 7
-    assert re.search(r"\| strategic importance of rare earths \| 65 % \|", text)
+    assert text.count("no band: n is not known") == 7
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rb.StudyWarning)
+        shares = rb.survey("reevolution").shares
+    for _, row in shares.iterrows():
+        assert f"*{row['statement']}*: {100 * row['share']:.0f} % printed" in text
+        assert f"would need {row['needed']})" in text

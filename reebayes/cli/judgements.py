@@ -22,6 +22,7 @@ from reebayes.cli.options import (
     spare_folder,
     study_files,
 )
+from reebayes.elicitation.quantiles import POOLS, Pool
 from reebayes.errors import ReebayesError
 from reebayes.study import read_study
 
@@ -90,15 +91,13 @@ def _add_survey(commands: Commands) -> None:
 
 # --- elicit ---------------------------------------------------------------------------------------
 
-POOLS = ("linear", "log")
-
 
 def elicit(
     *,
     files: Sequence[Path],
     form: Path | None,
     targets: Sequence[str],
-    pool: str,
+    pool: Pool,
     weight: Sequence[tuple[str, float]],
     data: Path | None,
     extensions: Sequence[str],
@@ -116,7 +115,7 @@ def elicit(
     folder = named_folder(out) if out else None
     if folder is not None:
         spare_folder(folder, files)
-    result = pool_of(files, pool, weights=dict(weight))  # type: ignore[arg-type]
+    result = pool_of(files, pool, weights=dict(weight))
     say(result.summary)
     if folder is None:
         return DONE

@@ -137,9 +137,9 @@ def _tell_mixed_words(rows: Sequence[tuple[int, Answer]], found: FaultList) -> N
         if answer.answer:
             of[answer.statement].append((row, answer.answer))
     for given in of.values():
-        affirmed = [text.casefold() in AFFIRMED for _, text in given]
-        if all(affirmed):
+        if all(text.casefold() in AFFIRMED for _, text in given):
             continue
+        affirmed = [text.casefold() in AFFIRMED and not text.isdigit() for _, text in given]
         for (row, text), is_yes_or_no in zip(given, affirmed, strict=True):
             if any(affirmed) and (not is_yes_or_no) == (sum(affirmed) * 2 >= len(given)):
                 message = (

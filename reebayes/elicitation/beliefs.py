@@ -12,18 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from reebayes.elicitation.quantiles import NORMAL_95, Statement, scale_of
+from reebayes.elicitation.quantiles import NORMAL_95, Pool, Statement, scale_of
 
 type Floats = NDArray[np.float64]
-type Pool = Literal["linear", "log"]
 
-POOLS: tuple[Pool, ...] = get_args(Pool.__value__)
 _FINE, _EDGE = 6001, 1e-9
 
 

@@ -9,9 +9,8 @@ from tempfile import TemporaryDirectory
 
 import tomli_w
 
-from reebayes.elicitation.beliefs import POOLS
 from reebayes.elicitation.pooling import POOL_NAMES, Pooled, pool_statements, variant_of
-from reebayes.elicitation.quantiles import COLUMNS, EXPERT, TABLE
+from reebayes.elicitation.quantiles import COLUMNS, EXPERT, POOLS, TABLE
 from reebayes.elicitation.rewriting import PRIOR_COLUMNS, table_text
 from reebayes.errors import StudyError
 from reebayes.files import write_text_whole

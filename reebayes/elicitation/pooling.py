@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reebayes.elicitation.beliefs import POOLS, Belief, Mixed, Pool, belief_of, pooled
+from reebayes.elicitation.beliefs import Belief, Mixed, belief_of, pooled
 from reebayes.elicitation.forms import read_forms
 from reebayes.elicitation.quantiles import (
     NORMAL_95,
+    POOLS,
     TABLE,
+    Pool,
     Statement,
     prior_of,
     read_statements,

@@ -65,7 +65,9 @@ def effective_size(weights: Floats) -> float:
     return float(weights.sum() ** 2 / (weights**2).sum()) if weights.size else 0.0
 
 
-def pooled_shares(counts: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Shares:
+def pooled_shares(
+    counts: Floats, rng: np.random.Generator, draws: int = DRAWS, *, others: bool = False
+) -> Shares:
     """Draw the shares of every group and answer.
 
     Parameters
@@ -74,12 +76,14 @@ def pooled_shares(counts: Floats, rng: np.random.Generator, draws: int = DRAWS) 
         Answers, or effective numbers of them, which need not be whole.
     rng : Generator
     draws : int
+    others : bool
+        Whether there are groups that nobody asked, so that one group is not all there is.
 
     Returns
     -------
     Shares
     """
-    if len(counts) == 1:
+    if len(counts) == 1 and not others:
         alone = _dirichlet(np.broadcast_to(counts[0] + JEFFREYS, (draws, counts.shape[1])), rng)
         return Shares(alone[:, np.newaxis], alone, float(draws))
     spreads = _spread_grid()

@@ -12,19 +12,30 @@ and 90 % between the outer quantiles, on the log scale, or on the log odds of a 
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from statistics import NormalDist
+from typing import Literal
 
 from reebayes.errors import ReebayesError, StudyError
 from reebayes.study import DISTRIBUTIONS, Cells, FaultList, Line, Prior, read_lines
+
+type Pool = Literal["linear", "log"]
+
+POOLS: tuple[Pool, ...] = ("linear", "log")
+"""How several experts are joined, the default first."""
 
 TABLE = "elicitation.csv"
 FACTORS = {"factor": "log scale", "factor of odds": "log odds"}
 """Units of statements about factors, and those of their logarithms in priors.csv."""
 
 MASS = 0.9
+MISSED = 1e-4
+"""How far a fitted distribution may miss the mass."""
+
 NORMAL_95 = 1.6449  # standard normal quantile of 95 %
 
 
@@ -188,8 +199,34 @@ def _fitted_spread(low: float, middle: float, high: float) -> float:
             "Quantiles need a library; install it with: pip install 'reebayes[elicitation]'"
         ) from error
     # The median is given as a parameter: maxent's fixed_stat only penalises it, and may miss it.
-    fitted = pz.maxent(pz.Normal(mu=middle), lower=low, upper=high, mass=MASS, plot=False)
-    return float(fitted.sigma)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of steps that its search tries and leaves
+            fitted = pz.maxent(pz.Normal(mu=middle), lower=low, upper=high, mass=MASS, plot=False)
+        found = float(fitted.sigma)
+    except IndexError:  # no step of its search succeeded
+        found = math.nan
+    missed = abs(_inside(found, low - middle, high - middle) - MASS)
+    return found if missed < MISSED else _only_spread(low - middle, high - middle)
+
+
+def _inside(spread: float, below: float, above: float) -> float:
+    """Return the probability of a normal distribution between two distances from its mean."""
+    if not spread > 0:
+        return math.nan
+    return NormalDist(0, spread).cdf(above) - NormalDist(0, spread).cdf(below)
+
+
+def _only_spread(below: float, above: float) -> float:
+    """Return the one spread with the wanted mass; the search of the library can miss it.
+
+    The mass falls as the spread grows, so halving finds it.
+    """
+    least, most = 0.0, 10 * max(-below, above)
+    for _ in range(80):
+        spread = (least + most) / 2
+        least, most = (spread, most) if _inside(spread, below, above) > MASS else (least, spread)
+    return (least + most) / 2
 
 
 def scale_of(distribution: str) -> Callable[[float], float]:

@@ -15,11 +15,12 @@ from dataclasses import astuple, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reebayes.elicitation.beliefs import POOLS, Pool
 from reebayes.elicitation.pooling import pooled_priors
 from reebayes.elicitation.quantiles import (
     COLUMNS,
+    POOLS,
     TABLE,
+    Pool,
     Statement,
     read_statements,
     statement_of,

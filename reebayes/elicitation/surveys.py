@@ -234,9 +234,9 @@ def _share_rows(
     importance = _importance(one.rows, groups, population)
     # Drawn by the name of the statement, so that others beside it change nothing.
     rng = np.random.default_rng([seed, zlib.crc32(one.name.encode())])
-    drawn = pooled_shares(np.array(counts), rng, DRAWS)
     asked = np.array([importance[group] for group in groups])
     unasked = [share for group, share in importance.items() if group not in groups]
+    drawn = pooled_shares(np.array(counts), rng, DRAWS, others=bool(unasked))
     together = np.tensordot(drawn.groups, asked, axes=(1, 0)) + drawn.other * sum(unasked)
     found = np.array([c / s for c, s in zip(counts, sizes, strict=True)])
     overall = asked @ found / asked.sum()
