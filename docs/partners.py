@@ -33,8 +33,8 @@ def _exports(fit: Fit) -> Iterator[str]:
         cells = []
         for row in rows.itertuples():
             band = format_band(row.arrived_median, row.arrived_lower, row.arrived_upper)
-            told = [f"{who} {value:.2f}" for who, value in
-                    (("China", row.exporter), ("partner", row.importer)) if value == value]  # fmt: skip
+            sides = {"China": row.exporter, "partner": row.importer}
+            told = [f"{who} {value:.2f}" for who, value in sides.items() if value == value]
             cells.append(f"{band}; {', '.join(told) or row.seen}")
         yield f"| {labels[str(partner)]} | " + " | ".join(cells) + " |"
 
