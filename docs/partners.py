@@ -45,7 +45,7 @@ def _headline(fit: Fit, alone: Fit) -> Iterator[str]:
     for name in rb.study_of(fit).headline:
         cells = []
         for one in (alone, fit):
-            band = rb.bands(rb.cumulative(one, name))
+            band = rb.bands(rb.cumulative(rb.quantity(one, name)))
             cells.append(format_band(*(float(band[end]) for end in ("median", "lower", "upper"))))
         yield f"| `{name}` | " + " | ".join(cells) + " |"
 
