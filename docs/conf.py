@@ -32,6 +32,7 @@ exclude_patterns += [
 ]
 exclude_patterns += ["survey_tables.md", "survey_simulated.md", "elicitation_tables.md"]
 exclude_patterns += ["comparison_tables.md", "held_out_tables.md"]
+exclude_patterns += ["partners_tables.md"]
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 myst_heading_anchors = 2

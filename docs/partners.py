@@ -33,8 +33,8 @@ def _exports(fit: Fit) -> Iterator[str]:
         cells = []
         for row in rows.itertuples():
             band = format_band(row.arrived_median, row.arrived_lower, row.arrived_upper)
-            told = [f"{who} {value:.2f}" for who, value in
-                    (("China", row.exporter), ("partner", row.importer)) if value == value]  # fmt: skip
+            sides = {"China": row.exporter, "partner": row.importer}
+            told = [f"{who} {value:.2f}" for who, value in sides.items() if value == value]
             cells.append(f"{band}; {', '.join(told) or row.seen}")
         yield f"| {labels[str(partner)]} | " + " | ".join(cells) + " |"
 
@@ -45,7 +45,7 @@ def _headline(fit: Fit, alone: Fit) -> Iterator[str]:
     for name in rb.study_of(fit).headline:
         cells = []
         for one in (alone, fit):
-            band = rb.bands(rb.cumulative(one, name))
+            band = rb.bands(rb.cumulative(rb.quantity(one, name)))
             cells.append(format_band(*(float(band[end]) for end in ("median", "lower", "upper"))))
         yield f"| `{name}` | " + " | ".join(cells) + " |"
 
