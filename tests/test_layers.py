@@ -45,7 +45,7 @@ ORDER = {
         *("edits", "extensions", "writing", "changes"),
         *("checks.context", "checks.graph", "checks.parts", "checks.priors", "checks.published"),
         *("checks.formulas", "checks.records", "checks.compositions", "checks.scenarios"),
-        "checks.assays",
+        *("checks.assays", "checks.ties"),
         *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
         *("telling", "starting", "study", "runfile", "description"),

@@ -15,11 +15,15 @@ from reebayes.study import Study
 
 
 def graph_of(study: Study, columns: Sequence[str]) -> Graph:
-    """Return who flows where, in stage order; a flow that a product drives has its column."""
+    """Return who flows where, in stage order; a flow that a product drives has its column.
+
+    A flow that is tied to another has its column, too, or is a reference category like it.
+    """
     position = {process.process: n for n, process in enumerate(study.processes)}
     column = {name: n for n, name in enumerate(columns)}
     for inflow, product in drivers_of(study).items():
         column[inflow] = column.pop(product)
+    column |= {f.flow: column[f.tied] for f in study.flows if f.tied in column}
     source = np.array([position[flow.source] for flow in study.flows], dtype=np.int64)
     target = np.array([position[flow.target] for flow in study.flows], dtype=np.int64)
     exogenous = np.array([is_exogenous(study, flow) for flow in study.flows])

@@ -37,7 +37,8 @@ class Flow:
     """A stream between two processes, in the study's unit (kt of content a year).
 
     ``active`` holds the periods, first and last year included, in which the flow can exist;
-    outside them it is a structural zero.
+    outside them it is a structural zero. ``tied`` names the flow whose transfer coefficient it
+    has, where what it is part of moves as one mixture with something else; empty otherwise.
     """
 
     flow: str
@@ -47,6 +48,7 @@ class Flow:
     registered: bool
     active: tuple[tuple[int, int], ...]
     label: str
+    tied: str = ""
 
     def is_active(self, year: int) -> bool:
         """Return whether the flow can exist in `year`."""

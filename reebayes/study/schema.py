@@ -230,6 +230,8 @@ FLOWS = TableSchema(
         Column("active", "Years in which it can exist, such as 2000-2002;2012.", Cells.spans,
                filled=True, constraint={"pattern": PERIODS}),
         _label(),
+        Column("tied", "Flow whose share (transfer coefficient) it has; empty if it has its own.",
+               _optional_key),
     ),
 )  # fmt: skip
 

@@ -310,7 +310,9 @@ def _check_splits(believed: Believed) -> Iterator[Fault]:
                     message = f"flow {edge.name!r} leaves {process!r} and needs a lognormal prior"
                     yield Fault(TABLE, None, "target", edge.name, message)
         elif kind in ("market", "conversion"):
-            yield from _check_split(process, outflows, believed)
+            # what is tied has the shares of another process, as checks.ties sees to
+            free = [edge for edge in outflows if not edge.entry.item.tied]
+            yield from _check_split(process, free, believed)
 
 
 def _driver(process: str, believed: Believed) -> str | None:

@@ -24,6 +24,7 @@ from reebayes.study.checks.priors import check_priors
 from reebayes.study.checks.published import check_published
 from reebayes.study.checks.records import check_records
 from reebayes.study.checks.scenarios import check_scenarios, sound_scenarios
+from reebayes.study.checks.ties import check_ties
 from reebayes.study.drafts import Draft, unreadable
 from reebayes.study.extensions import placed
 from reebayes.study.formulas import USGS
@@ -65,6 +66,7 @@ def check_draft(draft: Draft) -> list[Fault]:
 def _check_tables(draft: Draft, context: Context) -> list[Fault]:
     faults = list(_check_keys(draft))
     faults += check_graph(draft, context)
+    faults += check_ties(draft, context)
     faults += _check_terms(draft, context)
     faults += _check_labels(draft, context)
     faults += check_records(draft, context)
