@@ -118,6 +118,18 @@ def _judged(name: str, file: str, old: str, new: str, tests: str, words: str) ->
 
 
 MUTATIONS: tuple[Mutation, ...] = (
+    # --- ties ---
+    _bug("a tied flow takes the reference share", "reebayes/model/network.py",
+         "column |= {f.flow: column[f.tied] for f in study.flows if f.tied in column}",
+         "column |= {f.flow: column[f.flow] for f in study.flows if f.flow in column}",
+         ("tests/test_ties.py", "-k", "written_apart or one_layer")),
+    _bug("the world written apart forgets ties", "reebayes/simulation/flows.py",
+         "            shares[:, column] = shares[:, place[flow.tied]]\n",
+         "            shares[:, column] = shares[:, column]\n",
+         ("tests/test_ties.py", "-k", "written_apart")),
+    _bug("flows of a process may stay untied", "reebayes/study/checks/ties.py",
+         "    if free:\n        message = (", "    if False:\n        message = (",
+         ("tests/test_ties.py", "-k", "bad_tie")),
     # --- elements ---
     _bug("small shares are known as well as large ones", "reebayes/answers/assaying.py",
          "return float(share ** (2 * GROWTH))", "return float(share ** (0 * GROWTH))",

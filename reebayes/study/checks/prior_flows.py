@@ -85,6 +85,9 @@ def draw_flows(draft: Draft, context: Context, *, draws: int = DRAWS) -> PriorFl
     for edge in edges:
         if _drives(edge.name, edge.source, rows, context):
             _set_inflow(levels, edge.name, edge.source, context, position)
+    for edge in edges:
+        if edge.entry.item.tied:
+            levels[position[edge.name]] = levels[position[edge.entry.item.tied]]
     weights = (levels * active[:, None, :]).reshape(shape[0], -1)
     inputs = np.where(inward[:, None], weights, 0.0)
     flows = _passed_on(inputs, np.where(inward[:, None], 0.0, weights), context)

@@ -45,10 +45,8 @@ def _fault(edge: Edge, message: str) -> Fault:
 def _check_tie(edge: Edge, other: Edge, context: Context) -> Iterator[Fault]:
     """Yield the faults of one tie."""
     if other.entry.item.tied:
-        yield _fault(
-            edge,
-            f"{other.name!r} is tied itself; write {other.entry.item.tied!r}, whose share both have",
-        )
+        message = f"{other.name!r} is tied itself; write {other.entry.item.tied!r}, as it has it"
+        yield _fault(edge, message)
         return
     if edge.source == other.source:
         yield _fault(
