@@ -107,7 +107,7 @@ rb.bands(change.sel(year=[2026, 2030, 2035])).to_dataframe()[["median", "lower",
 #
 # A cut study knows nothing of later years. Fitted, it gives the outlook of that time, and
 # `hindcast` scores it against what came; that takes another fit, so here is only what would be
-# left. The page on outlooks has the scores of 2010 and 2015.
+# left. The page on outlooks has the scores.
 
 # %%
 rb.cut(study, 2015)
