@@ -154,11 +154,15 @@ def test_a_flow_is_clicked(opened: Opened) -> None:
       document.documentElement.style.scrollBehavior = 'auto';
       document.querySelector('#sankey').scrollIntoView();
       window.scrollBy(0, -80);
-      for (const shape of document.querySelectorAll('.sankey .ribbon')) {
-        if (!shape.getAttribute('d')) continue;
-        const r = shape.getBoundingClientRect();
-        for (let x = r.x; x < r.right; x += 7) for (let y = r.y; y < r.bottom; y += 3)
-          if (document.elementFromPoint(x, y) === shape) return [x, y, shape.dataset.flows];
+      const shapes = [...document.querySelectorAll('.sankey .ribbon')]
+        .filter(one => one.getAttribute('d'));
+      const area = one => (box => box.width * box.height)(one.getBoundingClientRect());
+      for (const shape of shapes.sort((a, b) => area(b) - area(a))) {
+        const box = shape.getBoundingClientRect();
+        const at = (x, y) => document.elementFromPoint(x, y) === shape;
+        for (let x = Math.ceil(box.x) + 2; x < box.right; x += 5)
+          for (let y = Math.ceil(box.y); y < box.bottom; y += 1)
+            if (at(x, y) && at(x - 1, y) && at(x + 1, y)) return [x, y, shape.dataset.flows];
       }
     })()""")
     browser.click(place[0], place[1])
