@@ -62,7 +62,7 @@ class Browser:
         attached = self.call("Target.attachToTarget", session="", targetId=page["targetId"],
                              flatten=True)  # fmt: skip
         self._session = attached["sessionId"]
-        for domain in ("Network", "Runtime", "Log", "Page", "Accessibility"):
+        for domain in ("Network", "Runtime", "Log", "Page", "DOM"):
             self.call(f"{domain}.enable")
         return self
 

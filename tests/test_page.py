@@ -16,6 +16,7 @@ import pytest
 import xarray as xr
 
 import reebayes as rb
+from reebayes.figures.canvas import outline_text
 from reebayes.figures.columns import ribbon, stub_path, touching
 from reebayes.figures.yearly import yearly_sankey
 from reebayes.reporting.interactive import script_data
@@ -424,6 +425,22 @@ def test_boxes_stand_still_and_nothing_overlaps_in_any_year(make: Any) -> None:
             if stub.value > 0:
                 stub_path(layout, n, widths, ends)
     assert outline  # the geometry of one drawing is tested in test_sankey
+
+
+def test_the_picture_without_script_is_of_the_year_that_is_asked_for(tmp_path: Path) -> None:
+    fit = fake_fit()
+    path = write_report(fit, tmp_path / "page.html", year=2012)
+    page = Tree(path.read_text("utf-8")).root
+    drawn = yearly_sankey(contents_of(fit))
+    assert drawn is not None
+    layout, widths = drawn.layouts[2], drawn.widths[2]
+    ends = touching(layout, widths)
+    shown = [one.attrs["d"] for one in page.walk() if one.attrs.get("class") == "ribbon"]
+    assert shown == [
+        outline_text(ribbon(layout, n, widths, ends)) if max(link.start, link.end) > 0 else ""
+        for n, link in enumerate(widths.links)
+    ]
+    assert data_of(page)["start"] == 2
 
 
 def test_every_flow_is_in_the_diagram(usual: Element) -> None:

@@ -212,7 +212,8 @@ def _years_figure(tree: xr.DataTree) -> dict[str, Any] | None:
     lines = -(-len(regions) // across)
     figure = Figure(figsize=(3.2 * across, 2.6 * lines + 0.4), layout="constrained")
     axes = figure.subplots(lines, across, squeeze=False).ravel()
-    told, heads, columns = [], [("Year", "")], [list(map(str, parts[FACTUAL].years))]
+    told = []
+    heads, columns = [("Year", "")], [list(map(str, parts[FACTUAL].years))]
     for ax, name in zip(axes, regions, strict=False):
         names = list(into.index[region == name])
         before, after = (
