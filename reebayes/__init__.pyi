@@ -59,13 +59,13 @@ from .figures.maps import save_map as save_map
 from .figures.panels import plot_consumption as plot_consumption
 from .figures.panels import plot_net_exports as plot_net_exports
 from .figures.panels import plot_quotas as plot_quotas
-from .figures.panels import plot_triangle as plot_triangle
 from .figures.panels import plot_unregistered as plot_unregistered
 from .figures.ranks import plot_predictive as plot_predictive
 from .figures.sankey import draw_sankey as draw_sankey
 from .figures.sankey import save_sankey as save_sankey
 from .figures.shares import plot_survey as plot_survey
 from .figures.tornado import plot_tornado as plot_tornado
+from .figures.triangle import plot_triangle as plot_triangle
 from .forecasting.deposits import deposit_shares as deposit_shares
 from .forecasting.deposits import project_table as project_table
 from .forecasting.deposits import projects_by_country as projects_by_country

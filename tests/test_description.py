@@ -13,7 +13,8 @@ from frictionless import Package
 from reebayes.cli.main import main
 from reebayes.errors import StudyError
 from reebayes.study import describe_study, read_study
-from reebayes.study.schema import SCHEMA, TableSchema
+from reebayes.study.columns import TableSchema
+from reebayes.study.schema import SCHEMA
 from tests.tiny import STUDY, TABLES, write_tables
 
 ROOT = Path(__file__).parents[1]

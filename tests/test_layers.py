@@ -40,7 +40,7 @@ ORDER = {
             "reading.csvfiles",
             "table",
         ),
-        *("reading.cells", "schema", "hashing", "examples", "header.forms"),
+        *("reading.cells", "columns", "schema", "hashing", "examples", "header.forms"),
         *("header.package", "header.report", "header.variants", "header.scenarios"),
         *("header.settings", "header.extension", "drafts", "scenarios"),
         *("edits", "extensions", "writing", "changes"),
@@ -111,7 +111,7 @@ ORDER = {
     "figures": (
         *("style", "lettering", "composing"),
         *("changes", "curves", "heatmaps", "ranks", "columns", "canvas"),
-        *("folding", "sankey", "yearly", "tornado", "panels", "grids", "flowsheets"),
+        *("folding", "sankey", "yearly", "tornado", "panels", "triangle", "grids", "flowsheets"),
         *("maps", "ahead", "shares"),
     ),
     "experiments": (
@@ -128,7 +128,7 @@ ORDER = {
     "reporting": (
         *("plan", "latex", "iamc", "glossary", "templating", "spreadsheets", "tables", "checking"),
         *("vectors", "pictures", "scenarios", "outlooks", "dependence", "partners", "hanging"),
-        *("refitted", "interactive", "sections", "page", "papers"),
+        *("refitted", "interactive", "material", "sections", "page", "papers"),
     ),
     "cli": (
         "console",

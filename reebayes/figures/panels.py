@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from math import cos, pi, sin
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch, Patch
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from reebayes.answers.registers import (
@@ -46,13 +44,10 @@ from reebayes.figures.style import (
 from reebayes.results.reading import Contents, Fit, contents_of, require_known
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands
-from reebayes.wording import format_value
 
 COLOURS = (POSTERIOR_COLOUR, *SOURCE_COLOURS)
 
 QUOTA_COLOUR = "#8a3f8f"
-
-_WIDEST = 14.0  # points, of the arrow of the largest net flow
 
 
 def plot_consumption(
@@ -199,9 +194,9 @@ def net_export_lines(
     labels = region_labels(contents)
     require_known([region], labels, "region")
     require_known([by], ("product", "partner"), "way of parting net exports")
-    crossing = _crossing(contents)
-    out = crossing[crossing["from"] == region].assign(sign=1.0, partner=lambda t: t["to"])
-    back = crossing[crossing["to"] == region].assign(sign=-1.0, partner=lambda t: t["from"])
+    traded = crossing(contents)
+    out = traded[traded["from"] == region].assign(sign=1.0, partner=lambda t: t["to"])
+    back = traded[traded["to"] == region].assign(sign=-1.0, partner=lambda t: t["from"])
     rows = pd.concat([out, back])
     names = list(dict.fromkeys(rows[by]))
     return {
@@ -211,82 +206,6 @@ def net_export_lines(
         )
         for name in names
     }  # fmt: skip
-
-
-def plot_triangle(
-    fit: Fit,
-    years: Sequence[int],
-    product: str | None = None,
-    *,
-    ci_prob: float = CI_PROB,
-    color: str = POSTERIOR_COLOUR,
-    title: str | None = None,
-    ax: Axes | Sequence[Axes] | None = None,
-) -> Figure:
-    """Draw net flows between the regions as arrows, a panel a year.
-
-    Parameters
-    ----------
-    fit : DataTree
-        A fit as returned by `fit` or `open_fit`.
-    years : sequence of int
-    product : str, optional
-        Product that is traded; all together if left out.
-    ci_prob : float
-        Probability inside the bands.
-    color : str
-    title : str, optional
-        Above a new figure; product, unit and probability if left out.
-    ax : Axes or sequence of Axes, optional
-        Axes to draw in, one a year; a new figure if left out.
-
-    Returns
-    -------
-    Figure
-        Each arrow points the way of the median net flow and is as wide as it; beside it stand
-        median, band, and the probability that it went that way.
-
-    Raises
-    ------
-    ResultError
-        If a year or product is unknown, nothing crosses a border, or another number of axes is
-        given.
-    """
-    contents = contents_of(fit)
-    positions = dict(zip(years, contents.positions(list(years)), strict=True))
-    net = net_pairs(contents, product)
-    if not net or not positions:
-        raise ResultError("Nothing crosses a border, or no year is given.")
-    labels = region_labels(contents)
-    there = {region for pair in net for region in pair}
-    regions = [name for name in dict.fromkeys(contents.processes["region"]) if name in there]
-    widest = max(
-        float(np.abs(np.median(values[..., list(positions.values())], axis=(0, 1))).max())
-        for values in net.values()
-    )
-    figure, axes, new = panels(ax, len(positions), width=3.9, height=3.9)
-    what = "all products" if product is None else product
-    said = f"Net flows between regions, {what}, {contents.unit}; {_percent(ci_prob)} band"
-    for (year, position), one in zip(positions.items(), axes, strict=True):
-        arrows = {pair: values[..., position] for pair, values in net.items()}
-        _draw_triangle(one, regions, labels, arrows, widest, ci_prob, color)
-        titled(one, str(year) if new else f"{said if title is None else title}: {year}")
-    if new:
-        figure.suptitle(plain_text(said if title is None else title), fontsize=10)
-    return figure
-
-
-def net_pairs(contents: Contents, product: str | None = None) -> dict[tuple[str, str], Any]:
-    """Return draws of the net flow from the first to the second of each two regions that trade."""
-    crossing = _crossing(contents)
-    if product is not None:
-        require_known([product], crossing["product"], "traded product")
-        crossing = crossing[crossing["product"] == product]
-    there = {*crossing["from"], *crossing["to"]}
-    regions = [name for name in dict.fromkeys(contents.processes["region"]) if name in there]
-    return {
-        pair: flow_sum(contents, weights) for pair, weights in _pairs(crossing, regions).items()
-    }
 
 
 def plot_unregistered(
@@ -450,7 +369,7 @@ def _applications(uses: pd.DataFrame) -> dict[str, list[str]]:
     return found
 
 
-def _crossing(contents: Contents) -> pd.DataFrame:
+def crossing(contents: Contents) -> pd.DataFrame:
     """Flows from one region into another, with both and what is traded."""
     table, processes = contents.flows, contents.processes
     ends = {
@@ -464,17 +383,17 @@ def _crossing(contents: Contents) -> pd.DataFrame:
     return table.assign(**ends)[traded]
 
 
-def _pairs(
-    crossing: pd.DataFrame, regions: Sequence[str]
+def pairs_of(
+    traded: pd.DataFrame, regions: Sequence[str]
 ) -> dict[tuple[str, str], dict[str, float]]:
     """Flows between each two regions with the sign of their direction."""
     found = {}
     for number, one in enumerate(regions):
         for other in regions[number + 1 :]:
-            out = (crossing["from"] == one) & (crossing["to"] == other)
-            back = (crossing["from"] == other) & (crossing["to"] == one)
-            weights = dict.fromkeys(map(str, crossing.index[out]), 1.0)
-            weights |= dict.fromkeys(map(str, crossing.index[back]), -1.0)
+            out = (traded["from"] == one) & (traded["to"] == other)
+            back = (traded["from"] == other) & (traded["to"] == one)
+            weights = dict.fromkeys(map(str, traded.index[out]), 1.0)
+            weights |= dict.fromkeys(map(str, traded.index[back]), -1.0)
             if weights:
                 found[one, other] = weights
     return found
@@ -521,59 +440,6 @@ def _draw_chances(ax: Axes, rows: pd.DataFrame, shades: Mapping[str, str], *, bo
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_triangle(
-    ax: Axes,
-    regions: Sequence[str],
-    labels: Mapping[str, str],
-    arrows: Mapping[tuple[str, str], Any],
-    widest: float,
-    ci_prob: float,
-    colour: str,
-) -> None:
-    step, turn = 2 * pi / len(regions), pi / 2
-    places = {
-        region: (cos(turn - step * n), sin(turn - step * n)) for n, region in enumerate(regions)
-    }
-    tail = (1 - ci_prob) / 2
-    for (one, other), values in arrows.items():
-        low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail])
-        if low == high == 0:
-            continue
-        start, end, chance = one, other, float((values > 0).mean())
-        if middle < 0:
-            start, end, chance = other, one, float((values < 0).mean())
-            low, middle, high = -high, -middle, -low
-        width = max(0.8, _WIDEST * middle / widest) if widest else 0.8
-        ax.add_patch(FancyArrowPatch(
-            _between(places[start], places[end], 0.24), _between(places[start], places[end], 0.76),
-            arrowstyle=f"simple,head_length={0.5 * width + 6},head_width={width + 7},"
-            f"tail_width={width}",
-            color=colour, alpha=0.55, linewidth=0,
-        ))  # fmt: skip
-        x, y = _between(places[start], places[end], 0.5)
-        text = (
-            f"{format_value(middle)}\n({format_value(low)} to {format_value(high)})\nP {chance:.2f}"
-        )
-        ax.text(x, y, text, ha="center", va="center", fontsize=7, color="#1c1f23",
-                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1})  # fmt: skip
-    for region, (x, y) in places.items():
-        ax.text(x, y, plain_text(labels.get(region, region).replace(" ", "\n", 1)), ha="center",
-                va="center", fontsize=9, weight="bold")  # fmt: skip
-    ax.set_xlim(-1.35, 1.35)
-    ax.set_ylim(-0.95, 1.25)
-    ax.set_aspect("equal")
-    ax.axis("off")
-
-
-def _between(
-    start: tuple[float, float], end: tuple[float, float], part: float
-) -> tuple[float, float]:
-    return (
-        start[0] + part * (end[0] - start[0]),
-        start[1] + part * (end[1] - start[1]),
-    )
-
-
 def _finish(ax: Axes, title: str, unit: str, *, floor: float | None = 0.0) -> None:
     titled(ax, title)
     ax.set_ylabel(plain_text(unit))
@@ -591,7 +457,7 @@ def _finish(ax: Axes, title: str, unit: str, *, floor: float | None = 0.0) -> No
 
 def _entry(name: str, number: int, ci_prob: float) -> str:
     """Name of a curve in a legend; that of the first says what line and band are."""
-    return plain_text(name if number else f"{name}, median and {_percent(ci_prob)} band")
+    return plain_text(name if number else f"{name}, median and {percent(ci_prob)} band")
 
 
 def _handles(shades: Mapping[str, str], ci_prob: float) -> list[Line2D | Patch]:
@@ -625,5 +491,6 @@ def _finish_all(
         legend_below(axes[first], handles)
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
+    """Write a probability in per cent."""
     return f"{100 * probability:g} %"

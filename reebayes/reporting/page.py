@@ -14,8 +14,9 @@ from markupsafe import Markup
 from reebayes.errors import FitError, ResultError
 from reebayes.files import write_whole
 from reebayes.reporting.interactive import script, script_data, script_hash
+from reebayes.reporting.material import Material
 from reebayes.reporting.plan import plan_of
-from reebayes.reporting.sections import SECTIONS, Material
+from reebayes.reporting.sections import SECTIONS
 from reebayes.reporting.templating import environment
 from reebayes.results.reading import Fit, contents_of
 

@@ -22,14 +22,13 @@ from reebayes.figures.grids import COLUMN_MM, MM, PAGE_MM, label_of, plot_panel
 from reebayes.figures.panels import (
     consumption_lines,
     net_export_lines,
-    net_pairs,
     plot_consumption,
     plot_net_exports,
     plot_quotas,
-    plot_triangle,
     plot_unregistered,
 )
 from reebayes.figures.style import new_axes, new_figure
+from reebayes.figures.triangle import net_pairs, plot_triangle
 from reebayes.files import make_folder, plain_file, write_text_whole, write_whole
 from reebayes.provenance import package_version
 from reebayes.reporting.plan import plan_of
@@ -40,7 +39,7 @@ from reebayes.results.summaries import bands
 from reebayes.wording import without_per_year
 
 FORMATS = ("svg", "pdf", "png")
-PAPER: Mapping[str, Any] = {
+PAPER: dict[Any, Any] = {
     "font.size": 7.0, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "axes.labelsize": 7.0,
     "axes.linewidth": 0.6, "svg.fonttype": "none", "svg.hashsalt": "reebayes", "pdf.fonttype": 42,
 }  # fmt: skip

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +16,12 @@ from markupsafe import Markup
 from reebayes.answers.contraction import contraction_text, label_spans
 from reebayes.answers.drivers import (
     SHOWN,
-    Drivers,
-    gather_drivers,
     khat_text,
     pull_text,
 )
 from reebayes.answers.partners import has_lanes
-from reebayes.conventions import CI_PROB, FLOW, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
+from reebayes.conventions import FLOW, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import COLOURS, draw_sankey
-from reebayes.figures.yearly import YearlySankey, yearly_sankey
 from reebayes.reporting.checking import (
     places_block,
     predictive_block,
@@ -37,13 +33,12 @@ from reebayes.reporting.checking import (
 from reebayes.reporting.dependence import indicator_block, origin_blocks
 from reebayes.reporting.glossary import glossary_rows
 from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
-from reebayes.reporting.interactive import page_data, quantities_of
+from reebayes.reporting.interactive import quantities_of
+from reebayes.reporting.material import Material
 from reebayes.reporting.outlooks import UNANSWERED, outlook_block
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
 from reebayes.reporting.plan import Plan
 from reebayes.reporting.refitted import disagreements, without_reporters
-from reebayes.reporting.tables import record_table
-from reebayes.results.description import study_of
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import Contents
 from reebayes.results.selection import quantity
@@ -52,9 +47,7 @@ from reebayes.study.kinds import kind_of
 from reebayes.wording import format_band, format_value, without_per_year
 
 if TYPE_CHECKING:
-    from reebayes.answers.hangs import ReportRefits, SensitivitySummary
-    from reebayes.answers.scores import Comparison
-    from reebayes.study import Study
+    pass
 
 GATE_LABELS = {
     "rhat_max": "Largest R-hat",
@@ -77,94 +70,6 @@ PROVENANCE_LABELS = {
     "tune": "Tuning draws a chain",
     "gradients_per_draw": "Gradients a draw",
 }
-
-
-@dataclass(frozen=True)
-class Material:
-    """What sections are made of, each part computed once.
-
-    Parameters
-    ----------
-    contents : Contents
-    plan : Plan
-    comparison : Comparison, optional
-        Scores of this fit and of variants of its study.
-    sensitivity : SensitivitySummary, optional
-        What the headline quantities hang on.
-    refits : ReportRefits, optional
-        What they become without reporters, and what refits expect of records.
-    outlook : (DataTree, DataFrame), optional
-        Years to come, and what uses lack in the last of them.
-    """
-
-    contents: Contents
-    plan: Plan
-    comparison: Comparison | None = None
-    sensitivity: SensitivitySummary | None = None
-    refits: ReportRefits | None = None
-    outlook: tuple[xr.DataTree, pd.DataFrame] | None = None
-
-    @cached_property
-    def records(self) -> pd.DataFrame:
-        """Records beside their posterior predictive bands."""
-        return record_table(self.contents)
-
-    @cached_property
-    def yearly(self) -> dict[str, xr.Dataset]:
-        """Bands of every quantity by year, of the posterior and of the prior."""
-        contents = self.contents
-        return {group: bands_of(contents, "quantities", group) for group in contents.distributions}
-
-    @cached_property
-    def sums(self) -> dict[str, xr.Dataset]:
-        """Bands of the sums over all years of every quantity that can be added up."""
-        contents = self.contents
-        return {
-            group: bands_of(contents, "quantities", group, total=True)
-            for group in contents.distributions
-        }
-
-    @cached_property
-    def sankey(self) -> YearlySankey | None:
-        """The diagrams of all years in one layout; None if there is none, or too much to move."""
-        return yearly_sankey(self.contents)
-
-    @property
-    def moving(self) -> dict[str, Any] | None:
-        """What the script of the page chooses from."""
-        if self.sankey is None:
-            return None
-        return page_data(self.contents, self.plan, self.sankey)
-
-    @cached_property
-    def drivers(self) -> Drivers:
-        """Contraction, influence and conflict of the headline quantities."""
-        return gather_drivers(self.contents, self.plan.headline)
-
-    @cached_property
-    def study(self) -> Study:
-        """The study that travels with the fit."""
-        return study_of(self.contents)
-
-    @property
-    def common(self) -> dict[str, Any]:
-        """What every section may name."""
-        contents = self.contents
-        return {
-            "study": contents.attrs["study_name"],
-            "unit": contents.unit,
-            "span": _span(contents.years),
-            "last": contents.years[-1],
-            "one_year": len(contents.years) == 1,
-            "years": contents.years,
-            "percent": f"{100 * CI_PROB:g} %",
-            "notes": str(contents.attrs.get("notes", "")),
-            "converged": contents.converged,
-            "verdict": contents.attrs.get("verdict", ""),
-            "compared": self.comparison is not None,
-            "moving": self.sankey is not None,
-            "start": contents.years.index(self.plan.sankey_year),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -594,11 +499,6 @@ def origins(material: Material) -> dict[str, Any] | None:
 
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _span(years: Sequence[int]) -> str:
-    """First and last year, or the only one."""
-    return f"{years[0]}–{years[-1]}" if len(years) > 1 else str(years[0])
 
 
 def _titled(text: str) -> Callable[[Plan], str]:

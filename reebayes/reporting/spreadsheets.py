@@ -85,7 +85,7 @@ def write_parquet(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> lis
 def _one_type_each(table: pd.DataFrame) -> pd.DataFrame:
     """The table with every column of several types written as text."""
     mixed = [
-        name for name in table
+        str(name) for name in table
         if table[name].dtype == object and table[name].dropna().map(type).nunique() > 1
     ]  # fmt: skip
     return table.assign(**{name: table[name].map(str) for name in mixed})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reebayes.errors import Fault
+from reebayes.study.columns import TableSchema, read_row
 from reebayes.study.hashing import SCHEMAS
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, read_header
@@ -31,7 +32,7 @@ from reebayes.study.rows import (
     Term,
     quantities_of,
 )
-from reebayes.study.schema import SCHEMA, TableSchema, read_row
+from reebayes.study.schema import SCHEMA
 from reebayes.study.table import Table
 
 FIELDS: Mapping[str, str] = {

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from reebayes.errors import Fault, StudyError
@@ -55,6 +56,12 @@ def read_extended(folder: Path, given: Given = ()) -> Draft:
     added = {name for one in draft.header.variants.values() for name in one.get("extensions", ())}
     read_additions(folder, added, draft)
     return draft
+
+
+def folders_of(draft: Draft, known: Mapping[str, Path] = MappingProxyType({})) -> Settings:
+    """Directories of the extensions whose rows are in a draft, by name, sorted."""
+    found = {**known, **{one.name: one.folder for one in draft.loaded}}
+    return Settings({name: found[name] for name in sorted(found)})
 
 
 def names_in(folder: Path) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from reebayes.study.columns import TableSchema
 from reebayes.study.schema import (
     ASSAYS,
     CATALOGUE,
@@ -26,7 +27,6 @@ from reebayes.study.schema import (
     RECORDS,
     RESERVES,
     SOURCES,
-    TableSchema,
 )
 from reebayes.study.table import Table
 

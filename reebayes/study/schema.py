@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, get_type_hints
+from typing import Any
 
+from reebayes.study.columns import (
+    Column,
+    TableSchema,
+    choice,
+    label,
+    needed_year,
+    note,
+    number_or,
+    optional_key,
+    told,
+)
 from reebayes.study.formulas import CONVENTIONS, INDICATOR_KINDS
 from reebayes.study.kinds import ESTIMATE_KINDS, RECORD_KINDS
 from reebayes.study.prospects import (
@@ -47,8 +57,6 @@ from reebayes.study.rows import (
     Term,
 )
 
-type Reader = Callable[[Cells, str], Any]
-
 UNITS = (
     "Unit as printed: `t`, `kt` or `Mt` of what the study counts, such as `t REO`, or of gross "
     "weight, such as `t gross`; of a ratio `ratio`, `fraction` (at most 1) or `%`."
@@ -57,121 +65,11 @@ UNITS = (
 PERIODS = r"[0-9]{4}( *- *[0-9]{4})?( *; *[0-9]{4}( *- *[0-9]{4})?)*"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table.
-
-    Parameters
-    ----------
-    name : str
-    meaning : str
-        What a cell holds, as a sentence for readers.
-    read : callable
-        Takes the cells of a row and the name of the column; returns the value.
-    filled : bool
-        Whether no cell may be empty. A column whose cells may be empty may be left out.
-    moves : bool
-        Whether the posterior depends on it. Labels, notes and citations move nothing.
-    choices : sequence of str
-        What a cell may hold, where it is one of a few words.
-    constraint : mapping
-        Further constraints in the words of Table Schema.
-    refers : (str, str), optional
-        Table and column of which a cell names a row.
-    """
-
-    name: str
-    meaning: str
-    read: Reader
-    filled: bool = False
-    moves: bool = True
-    choices: Sequence[str] = ()
-    constraint: Mapping[str, Any] = field(default_factory=dict)
-    refers: tuple[str, str] | None = None
-
-    @property
-    def optional(self) -> bool:
-        """Whether the column may be left out of the file: whether all its cells may be empty."""
-        return not self.filled
-
-
-@dataclass(frozen=True, slots=True)
-class TableSchema:
-    """One table of a study.
-
-    Parameters
-    ----------
-    file : str
-        Its name in a study directory.
-    row : type
-        Class of a row; its fields are the columns.
-    contents : str
-        What the table holds, as a sentence.
-    key : sequence of str
-        Columns that identify a row.
-    columns : sequence of Column
-    optional : bool
-        Whether the file may be left out.
-    complete : callable
-        Fills in, from the values of a row, those that follow from others.
-    """
-
-    file: str
-    row: type
-    contents: str
-    key: Sequence[str]
-    columns: Sequence[Column]
-    optional: bool = False
-    complete: Callable[[dict[str, Any]], dict[str, Any]] = dict
-
-    @property
-    def needed(self) -> tuple[str, ...]:
-        """Columns that the file must have."""
-        return tuple(column.name for column in self.columns if not column.optional)
-
-    @property
-    def extra(self) -> tuple[str, ...]:
-        """Columns that may be left out."""
-        return tuple(column.name for column in self.columns if column.optional)
-
-    @property
-    def moving(self) -> tuple[str, ...]:
-        """Columns on which the posterior depends."""
-        return tuple(column.name for column in self.columns if column.moves)
-
-    def column(self, name: str) -> Column | None:
-        """Return a column by its name; None if the table has no such column."""
-        return next((column for column in self.columns if column.name == name), None)
-
-    def type_of(self, name: str) -> str:
-        """Return what cells of a column hold, in the words of Table Schema."""
-        annotation = get_type_hints(self.row).get(name, str)
-        if annotation is bool:
-            return "boolean"
-        if annotation in (int, int | None):
-            return "year"
-        return "number" if annotation in (float, float | None) else "string"
-
-
 # --- how cells are read ---------------------------------------------------------------------------
-
-
-def _optional_key(cells: Cells, column: str) -> str:
-    return cells.key(column, needed=False)
-
-
-def _number_or(stand_in: float) -> Reader:
-    """Read a number that may not be empty; where it cannot be read, a stand-in goes on."""
-    return lambda cells, column: cells.needed_number(column, stand_in)
 
 
 def _lag(cells: Cells, column: str) -> float:
     return cells.number(column) or 0.0
-
-
-def _needed_year(cells: Cells, column: str) -> int:
-    cells.needed(column)
-    return cells.year(column) or 0
 
 
 def _with_last_year(values: dict[str, Any]) -> dict[str, Any]:
@@ -199,33 +97,13 @@ def _in_units_of_studies(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _choice(name: str, meaning: str, choices: Sequence[str], **other: Any) -> Column:
-    """Return a column whose cells hold one of a few words."""
-    filled = other.get("filled", True)
-
-    def read(cells: Cells, column: str) -> str:
-        return cells.choice(column, choices, needed=filled)
-
-    known = tuple(choice for choice in choices if choice)
-    constraint = {"enum": list(known)} if filled else {}
-    return Column(
-        name, meaning, read, **{"filled": True, **other}, choices=known, constraint=constraint
-    )
-
-
-_told = partial(Column, read=Cells.text, moves=False)
-"""A column of text for readers, which moves nothing."""
-
-_note = partial(_told, "note", "What a reader must know.")
-_label = partial(_told, "label", "Name for readers.")
-
 # --- the tables -----------------------------------------------------------------------------------
 
 PROCESSES = TableSchema("processes.csv", Process, "Nodes of the system.", ("process",), (
     Column("process", "Name of the process.", Cells.identifier, filled=True),
-    _choice("kind", "What the process does with what enters it.", PROCESS_KINDS),
-    Column("region", "Region in which it lies; empty if in none.", _optional_key),
-    _label(),
+    choice("kind", "What the process does with what enters it.", PROCESS_KINDS),
+    Column("region", "Region in which it lies; empty if in none.", optional_key),
+    label(),
 ))  # fmt: skip
 
 FLOWS = TableSchema(
@@ -240,9 +118,9 @@ FLOWS = TableSchema(
         Column("registered", "Whether a register is meant to count it.", Cells.truth, filled=True),
         Column("active", "Years in which it can exist, such as 2000-2002;2012.", Cells.spans,
                filled=True, constraint={"pattern": PERIODS}),
-        _label(),
+        label(),
         Column("tied", "Flow whose share (transfer coefficient) it has; empty if it has its own.",
-               _optional_key),
+               optional_key),
     ),
 )  # fmt: skip
 
@@ -250,9 +128,9 @@ QUANTITIES = TableSchema(
     "quantities.csv", Term, "Terms of named sums of flows, and of ratios of two sums.",
     ("quantity", "part", "flow"), (
         Column("quantity", "Name of the quantity.", Cells.identifier, filled=True),
-        _choice("part", "Whether the term belongs to the numerator or the denominator.", PARTS),
+        choice("part", "Whether the term belongs to the numerator or the denominator.", PARTS),
         Column("flow", "Flow that is added.", Cells.name, filled=True, refers=("flows", "flow")),
-        Column("weight", "Factor of the flow.", _number_or(1.0), filled=True),
+        Column("weight", "Factor of the flow.", number_or(1.0), filled=True),
     ),
 )  # fmt: skip
 
@@ -262,22 +140,22 @@ RECORDS = TableSchema(
         Column("record", "Name of the record.", Cells.name, filled=True),
         Column("quantity", "Quantity that it observes.", Cells.name, filled=True,
                refers=("quantities", "quantity")),
-        Column("year", "Year, or the first of several.", _needed_year, filled=True),
+        Column("year", "Year, or the first of several.", needed_year, filled=True),
         Column("year_end", "Last year, if there are several.", Cells.year),
-        _choice("kind", "What the figure says of the quantity.", tuple(RECORD_KINDS)),
+        choice("kind", "What the figure says of the quantity.", tuple(RECORD_KINDS)),
         Column("value", "Figure as printed.", Cells.number),
         Column("low", "Lower bound as printed.", Cells.number),
         Column("high", "Upper bound as printed; of a zero, what would still print as zero.",
                Cells.number),
         Column("unit", UNITS, Cells.needed, filled=True),
         Column("sd", "Standard error on the log scale: 0.1 is 10 %. Of kind `signed`, in the unit "
-               "of the figure.", _number_or(0.1), filled=True,
+               "of the figure.", number_or(0.1), filled=True,
                constraint={"minimum": 0}),
         Column("reporter", "Series of one definition; bias and noise are estimated for each.",
                Cells.name, filled=True),
         Column("source", "Source that printed it.", Cells.name, filled=True, moves=False,
                refers=("sources", "source")),
-        _note(),
+        note(),
         Column("factor", "Content of a gross tonne, where the unit is gross.", Cells.number),
         Column("shared",
                "Systematic errors that the record has in common with others, beside reporter bias; "
@@ -288,8 +166,8 @@ RECORDS = TableSchema(
                Cells.number),
         Column("composition",
                "Printed table of shares of which the figure is a part; the parts of one "
-               "are of the same years, and their errors are log-ratio errors.", _optional_key),
-        _choice("status", "Empty, or recalled: unverified (second-hand), not read in its source.",
+               "are of the same years, and their errors are log-ratio errors.", optional_key),
+        choice("status", "Empty, or recalled: unverified (second-hand), not read in its source.",
                 STATUSES, filled=False, moves=False),
     ),
     complete=_with_last_year,
@@ -302,9 +180,9 @@ PRIORS = TableSchema(
                Cells.name, filled=True),
         Column("year", "First year for which it holds; empty for all years.", Cells.year),
         Column("year_end", "Last year for which it holds.", Cells.year),
-        _choice("distribution", "Form of the prior.", DISTRIBUTIONS),
-        Column("median", "Median in the unit.", _number_or(0.5), filled=True),
-        Column("sd", "Standard deviation on the log or log-odds scale.", _number_or(0.1),
+        choice("distribution", "Form of the prior.", DISTRIBUTIONS),
+        Column("median", "Median in the unit.", number_or(0.5), filled=True),
+        Column("sd", "Standard deviation on the log or log-odds scale.", number_or(0.1),
                filled=True, constraint={"minimum": 0}),
         Column("step",
                "Standard deviation of the change between years; empty if nothing changes.",
@@ -316,7 +194,7 @@ PRIORS = TableSchema(
                Cells.needed, filled=True, moves=False),
         Column("source", "Source or judgement that it rests on.", Cells.name, filled=True,
                moves=False, refers=("sources", "source")),
-        _note(),
+        note(),
     ),
     complete=_in_units_of_studies,
 )  # fmt: skip
@@ -325,33 +203,33 @@ SOURCES = TableSchema(
     "sources.csv", Source,
     "Where records and priors come from; a judgement says whose it is and why.", ("source",), (
         Column("source", "Key of the source.", Cells.name, filled=True, moves=False),
-        _told("citation", "Full citation; of a judgement, whose it is and why.",
+        told("citation", "Full citation; of a judgement, whose it is and why.",
               read=Cells.needed, filled=True),
-        _told("year", "Year of publication.", read=Cells.year),
-        _told("url", "Address; several are set apart by ' ; '."),
-        _told("licence", "Licence, or the ground on which the figures are used."),
-        _note(),
+        told("year", "Year of publication.", read=Cells.year),
+        told("url", "Address; several are set apart by ' ; '."),
+        told("licence", "Licence, or the ground on which the figures are used."),
+        note(),
     ),
 )  # fmt: skip
 
 ESTIMATES = TableSchema(
     "published_estimates.csv", Estimate,
     "Literature estimates: set beside results, never used in a fit.", ("name",), (
-        _told("name", "Name of the estimate.", read=Cells.identifier, filled=True),
-        _told("quantity", "Quantity that it is about.", read=Cells.name, filled=True,
+        told("name", "Name of the estimate.", read=Cells.identifier, filled=True),
+        told("quantity", "Quantity that it is about.", read=Cells.name, filled=True,
               refers=("quantities", "quantity")),
-        _told("year", "Year, or the first of several.", read=_needed_year, filled=True),
-        _told("year_end", "Last year of a sum over years, or of a ratio of such sums.",
+        told("year", "Year, or the first of several.", read=needed_year, filled=True),
+        told("year_end", "Last year of a sum over years, or of a ratio of such sums.",
               read=Cells.year),
-        _choice("kind", "What the estimate says of the quantity.", ESTIMATE_KINDS, moves=False),
-        _told("value", "Figure as printed.", read=Cells.number),
-        _told("low", "Lower bound as printed.", read=Cells.number),
-        _told("high", "Upper bound as printed.", read=Cells.number),
-        _told("unit", "Unit as printed, as of a record.", read=Cells.needed, filled=True),
-        _told("source", "Source that printed it; it may have no record and no prior.",
+        choice("kind", "What the estimate says of the quantity.", ESTIMATE_KINDS, moves=False),
+        told("value", "Figure as printed.", read=Cells.number),
+        told("low", "Lower bound as printed.", read=Cells.number),
+        told("high", "Upper bound as printed.", read=Cells.number),
+        told("unit", "Unit as printed, as of a record.", read=Cells.needed, filled=True),
+        told("source", "Source that printed it; it may have no record and no prior.",
               read=Cells.name, filled=True, refers=("sources", "source")),
-        _note(),
-        _told("why", "Why it differs from the fit, where it does."),
+        note(),
+        told("why", "Why it differs from the fit, where it does."),
     ),
     optional=True,
     complete=_with_last_year,
@@ -359,31 +237,31 @@ ESTIMATES = TableSchema(
 
 CATALOGUE = TableSchema(
     "catalogue.csv", Label, "Labels and descriptions of quantities, for readers.", ("quantity",), (
-        _told("quantity", "Quantity.", read=Cells.name, filled=True,
+        told("quantity", "Quantity.", read=Cells.name, filled=True,
               refers=("quantities", "quantity")),
-        _told("label", "Name for readers, as the report shows it."),
-        _told("description", "What it counts, and what it leaves out."),
+        told("label", "Name for readers, as the report shows it."),
+        told("description", "What it counts, and what it leaves out."),
     ),
     optional=True,
 )  # fmt: skip
 
-_convention = partial(_choice, "convention", choices=("", *CONVENTIONS), filled=False, moves=False)
+_convention = partial(choice, "convention", choices=("", *CONVENTIONS), filled=False, moves=False)
 
 INDICATORS = TableSchema(
     "indicators.csv", Indicator,
     "Indicators computed from the draws of a fit; nothing that is fitted depends on them.",
     ("indicator", "convention"), (
-        _told("indicator", "Name of the indicator.", read=Cells.identifier, filled=True),
-        _choice("kind", "How it is computed from its members.", tuple(INDICATOR_KINDS),
+        told("indicator", "Name of the indicator.", read=Cells.identifier, filled=True),
+        choice("kind", "How it is computed from its members.", tuple(INDICATOR_KINDS),
                 moves=False),
-        _told("members", "Sums such as `a + b - c`, or other indicators, separated by semicolons.",
+        told("members", "Sums such as `a + b - c`, or other indicators, separated by semicolons.",
               read=Cells.parts, filled=True),
-        _told("region", "Region that it is about; empty if about none."),
-        _told("stage", "Stage of the chain that it is about."),
+        told("region", "Region that it is about; empty if about none."),
+        told("stage", "Stage of the chain that it is about."),
         _convention(meaning="Convention that it is meant for; empty if for all."),
-        _told("unit", "Unit in which it is told.", read=Cells.needed, filled=True),
-        _told("reference", "Source of its definition.", read=_optional_key),
-        _label(),
+        told("unit", "Unit in which it is told.", read=Cells.needed, filled=True),
+        told("reference", "Source of its definition.", read=optional_key),
+        label(),
     ),
     optional=True,
 )  # fmt: skip
@@ -391,21 +269,21 @@ INDICATORS = TableSchema(
 PUBLISHED_INDICATORS = TableSchema(
     "published_indicators.csv", PublishedIndicator,
     "Published values of indicators: set beside results, never used in a fit.", ("name",), (
-        _told("name", "Name of the value.", read=Cells.identifier, filled=True),
-        _told("indicator", "Indicator that it is about.", read=Cells.name, filled=True),
+        told("name", "Name of the value.", read=Cells.identifier, filled=True),
+        told("indicator", "Indicator that it is about.", read=Cells.name, filled=True),
         _convention(meaning="Convention that it follows; empty if it is the same in all."),
-        _told("year", "Year, or the first of several.", read=_needed_year, filled=True),
-        _told("year_end", "Last year of several taken together.", read=Cells.year),
-        _choice("kind", "What it says of the indicator.", ESTIMATE_KINDS, moves=False),
-        _told("value", "Figure as printed.", read=Cells.number),
-        _told("low", "Lower bound as printed.", read=Cells.number),
-        _told("high", "Upper bound as printed.", read=Cells.number),
-        _told("unit", "Unit, that of the indicator.", read=Cells.needed, filled=True),
-        _told("source", "Source that printed it.", read=Cells.name, filled=True,
+        told("year", "Year, or the first of several.", read=needed_year, filled=True),
+        told("year_end", "Last year of several taken together.", read=Cells.year),
+        choice("kind", "What it says of the indicator.", ESTIMATE_KINDS, moves=False),
+        told("value", "Figure as printed.", read=Cells.number),
+        told("low", "Lower bound as printed.", read=Cells.number),
+        told("high", "Upper bound as printed.", read=Cells.number),
+        told("unit", "Unit, that of the indicator.", read=Cells.needed, filled=True),
+        told("source", "Source that printed it.", read=Cells.name, filled=True,
               refers=("sources", "source")),
-        _told("definition", "How its source defines it, where that makes it differ.",
+        told("definition", "How its source defines it, where that makes it differ.",
               read=Cells.needed, filled=True),
-        _note(),
+        note(),
     ),
     optional=True,
     complete=_with_last_year,
@@ -415,23 +293,23 @@ ASSAYS = TableSchema(
     "compositions.csv", Assay,
     "Analyses of ores and other materials, element by element; no fit of flows depends on them.",
     ("analysis", "element"), (
-        _told("analysis", "Name of the analysis.", read=Cells.identifier, filled=True),
-        _told("material", "Material that was analysed, such as an ore.", read=Cells.identifier,
+        told("analysis", "Name of the analysis.", read=Cells.identifier, filled=True),
+        told("material", "Material that was analysed, such as an ore.", read=Cells.identifier,
               filled=True),
-        _told("deposit", "Deposit that it is from; analyses of one deposit are of one thing.",
+        told("deposit", "Deposit that it is from; analyses of one deposit are of one thing.",
               read=Cells.name, filled=True),
-        _told("family", "Deposits of one family are alike: the spread between them is learnt.",
+        told("family", "Deposits of one family are alike: the spread between them is learnt.",
               read=Cells.identifier, filled=True),
-        _told("element", "Element or group, such as Nd.", read=Cells.identifier, filled=True),
-        _told("share", "Its share of the whole as printed, as oxide; what is not printed has no "
-              "row.", read=_number_or(0.5), filled=True),
-        _told("spread", "Standard error of the log of the share, as from rounding, beside what "
-              "analyses of one deposit differ by; 0 if none.", read=_number_or(0.1), filled=True,
+        told("element", "Element or group, such as Nd.", read=Cells.identifier, filled=True),
+        told("share", "Its share of the whole as printed, as oxide; what is not printed has no "
+              "row.", read=number_or(0.5), filled=True),
+        told("spread", "Standard error of the log of the share, as from rounding, beside what "
+              "analyses of one deposit differ by; 0 if none.", read=number_or(0.1), filled=True,
               constraint={"minimum": 0}),
-        _told("assays", "Number of assays, if known.", read=Cells.count),
-        _told("source", "Source that printed it.", read=Cells.name, filled=True,
+        told("assays", "Number of assays, if known.", read=Cells.count),
+        told("source", "Source that printed it.", read=Cells.name, filled=True,
               refers=("sources", "source")),
-        _note(),
+        note(),
     ),
     optional=True,
 )  # fmt: skip
@@ -440,22 +318,22 @@ MATERIALS = TableSchema(
     "materials.csv", Material,
     "Which materials of compositions.csv a flow out of the ground or into a use holds.",
     ("flow", "material", "by", "year"), (
-        _told("flow", "Flow out of an environment, or into a use.", read=Cells.name, filled=True,
+        told("flow", "Flow out of an environment, or into a use.", read=Cells.name, filled=True,
               refers=("flows", "flow")),
-        _told("material", "Material that it holds.", read=Cells.name, filled=True),
-        _told("by", "Flow whose amount is the part of it in which the share holds; empty if in "
-              "all of it.", read=_optional_key),
-        _told("year", "First year for which it holds; empty for all.", read=Cells.year),
-        _told("year_end", "Last year for which it holds.", read=Cells.year),
-        _choice("deposits", "Whether it comes from these deposits that were analysed, these and "
+        told("material", "Material that it holds.", read=Cells.name, filled=True),
+        told("by", "Flow whose amount is the part of it in which the share holds; empty if in "
+              "all of it.", read=optional_key),
+        told("year", "First year for which it holds; empty for all.", read=Cells.year),
+        told("year_end", "Last year for which it holds.", read=Cells.year),
+        choice("deposits", "Whether it comes from these deposits that were analysed, these and "
                 "more, or another of their family.", DEPOSITS, moves=False),
-        _told("share", "Part of the flow, or of what `by` stands for; parts are scaled to 1.",
-              read=_number_or(0.5), filled=True),
-        _told("spread", "Standard error of the log of the share.", read=_number_or(0.1),
+        told("share", "Part of the flow, or of what `by` stands for; parts are scaled to 1.",
+              read=number_or(0.5), filled=True),
+        told("spread", "Standard error of the log of the share.", read=number_or(0.1),
               filled=True, constraint={"minimum": 0}),
-        _told("source", "Source or judgement that it rests on.", read=Cells.name, filled=True,
+        told("source", "Source or judgement that it rests on.", read=Cells.name, filled=True,
               refers=("sources", "source")),
-        _note(),
+        note(),
     ),
     optional=True,
 )  # fmt: skip
@@ -463,25 +341,25 @@ MATERIALS = TableSchema(
 PUBLISHED_ELEMENTS = TableSchema(
     "published_elements.csv", PublishedElement,
     "Published figures about elements: set beside results, never used in a fit.", ("name",), (
-        _told("name", "Name of the figure.", read=Cells.identifier, filled=True),
-        _told("elements", "Element, or elements that are added, such as Nd+Pr.",
+        told("name", "Name of the figure.", read=Cells.identifier, filled=True),
+        told("elements", "Element, or elements that are added, such as Nd+Pr.",
               read=Cells.identifier, filled=True),
-        _told("at", "Process, flow, quantity or sum of them that holds them.", read=Cells.needed,
+        told("at", "Process, flow, quantity or sum of them that holds them.", read=Cells.needed,
               filled=True),
-        _told("over", "Where the whole is, of which it is a share; empty of an amount."),
-        _told("year", "Year, or the first of several.", read=_needed_year, filled=True),
-        _told("year_end", "Last year of several taken together.", read=Cells.year),
-        _choice("kind", "What the figure says.", ESTIMATE_KINDS, moves=False),
-        _told("value", "Figure as printed.", read=Cells.number),
-        _told("low", "Lower bound as printed.", read=Cells.number),
-        _told("high", "Upper bound as printed.", read=Cells.number),
-        _told("unit", "Unit: of a share `fraction`, of an amount as of a record.",
+        told("over", "Where the whole is, of which it is a share; empty of an amount."),
+        told("year", "Year, or the first of several.", read=needed_year, filled=True),
+        told("year_end", "Last year of several taken together.", read=Cells.year),
+        choice("kind", "What the figure says.", ESTIMATE_KINDS, moves=False),
+        told("value", "Figure as printed.", read=Cells.number),
+        told("low", "Lower bound as printed.", read=Cells.number),
+        told("high", "Upper bound as printed.", read=Cells.number),
+        told("unit", "Unit: of a share `fraction`, of an amount as of a record.",
               read=Cells.needed, filled=True),
-        _told("source", "Source that printed it.", read=Cells.name, filled=True,
+        told("source", "Source that printed it.", read=Cells.name, filled=True,
               refers=("sources", "source")),
-        _told("definition", "How its source defines it, where that makes it differ.",
+        told("definition", "How its source defines it, where that makes it differ.",
               read=Cells.needed, filled=True),
-        _note(),
+        note(),
     ),
     optional=True,
     complete=_with_last_year,
@@ -489,16 +367,16 @@ PUBLISHED_ELEMENTS = TableSchema(
 
 PARTNERS = TableSchema(
     "partners.csv", Partner, "Partners in trade, and where they lie on a map.", ("partner",), (
-        _told("partner", "Name of the partner.", read=Cells.identifier, filled=True),
-        _told("label", "Name for readers.", read=Cells.needed, filled=True),
-        _told("lon", "Degrees east at which its arrows end.", read=_number_or(0.0), filled=True,
+        told("partner", "Name of the partner.", read=Cells.identifier, filled=True),
+        told("label", "Name for readers.", read=Cells.needed, filled=True),
+        told("lon", "Degrees east at which its arrows end.", read=number_or(0.0), filled=True,
               constraint={"minimum": -180, "maximum": 180}),
-        _told("lat", "Degrees north at which its arrows end.", read=_number_or(0.0), filled=True,
+        told("lat", "Degrees north at which its arrows end.", read=number_or(0.0), filled=True,
               constraint={"minimum": -90, "maximum": 90}),
-        _told("label_lon", "Degrees east of its label; empty if it stands where arrows end.",
+        told("label_lon", "Degrees east of its label; empty if it stands where arrows end.",
               read=Cells.number),
-        _told("label_lat", "Degrees north of its label.", read=Cells.number),
-        _told("members", "Countries by their three letters (ISO 3166-1), separated by semicolons; "
+        told("label_lat", "Degrees north of its label.", read=Cells.number),
+        told("members", "Countries by their three letters (ISO 3166-1), separated by semicolons; "
               "empty if it is every country that no other partner has.", read=Cells.names),
     ),
     optional=True,
@@ -507,45 +385,45 @@ PARTNERS = TableSchema(
 LANES = TableSchema(
     "lanes.csv", Lane, "Trade between partners that a map draws as arrows.", ("quantity", "goods"),
     (
-        _told("quantity", "Quantity that flows.", read=Cells.name, filled=True,
+        told("quantity", "Quantity that flows.", read=Cells.name, filled=True,
               refers=("quantities", "quantity")),
-        _told("origin", "Partner that it leaves.", read=Cells.name, filled=True,
+        told("origin", "Partner that it leaves.", read=Cells.name, filled=True,
               refers=("partners", "partner")),
-        _told("destination", "Partner that it enters.", read=Cells.name, filled=True,
+        told("destination", "Partner that it enters.", read=Cells.name, filled=True,
               refers=("partners", "partner")),
-        _told("goods", "Which goods these are; empty if all together.", read=_optional_key),
-        _told("declared", "Quantity of the part that customs are meant to count, if another.",
-              read=_optional_key, refers=("quantities", "quantity")),
+        told("goods", "Which goods these are; empty if all together.", read=optional_key),
+        told("declared", "Quantity of the part that customs are meant to count, if another.",
+              read=optional_key, refers=("quantities", "quantity")),
     ),
     optional=True,
 )  # fmt: skip
 
-_source = partial(_told, name="source", meaning="Source that printed it.", read=Cells.name,
+_source = partial(told, name="source", meaning="Source that printed it.", read=Cells.name,
                   filled=True, refers=("sources", "source"))  # fmt: skip
-_as_of = partial(_told, "as_of", read=_needed_year, filled=True)
+_as_of = partial(told, "as_of", read=needed_year, filled=True)
 
 PROJECTS = TableSchema(
     "projects.csv", Project,
     "Mines and deposits as they stood in some year: used by an outlook, never in a fit.",
     ("project", "as_of"), (
-        _told("project", "Name of the project.", read=Cells.key, filled=True),
+        told("project", "Name of the project.", read=Cells.key, filled=True),
         _as_of(meaning="Year in which it stood like this."),
-        _told("country", "Country in which it lies.", read=Cells.key, filled=True),
-        _told("region", "Region of the study.", read=Cells.key, filled=True),
-        _told("flow", "Flow that its output adds to; empty if it takes no part in an outlook.",
-              read=_optional_key, refers=("flows", "flow")),
-        _told("ore_class", "Class of its ore."),
-        _choice("status", "How far it is.", PROJECT_STATUSES, moves=False),
-        _told("capacity", "What it can yield a year.", read=Cells.number),
-        _told("unit", "Unit of the capacity, such as `kt REO/yr`."),
-        _told("start", "Year in which it started, or is said to.", read=Cells.year),
-        _told("product", "What the capacity is of."),
-        _told("resource", "Content of the deposit, in Mt of what the study counts.",
+        told("country", "Country in which it lies.", read=Cells.key, filled=True),
+        told("region", "Region of the study.", read=Cells.key, filled=True),
+        told("flow", "Flow that its output adds to; empty if it takes no part in an outlook.",
+              read=optional_key, refers=("flows", "flow")),
+        told("ore_class", "Class of its ore."),
+        choice("status", "How far it is.", PROJECT_STATUSES, moves=False),
+        told("capacity", "What it can yield a year.", read=Cells.number),
+        told("unit", "Unit of the capacity, such as `kt REO/yr`."),
+        told("start", "Year in which it started, or is said to.", read=Cells.year),
+        told("product", "What the capacity is of."),
+        told("resource", "Content of the deposit, in Mt of what the study counts.",
               read=Cells.number),
-        _told("latitude", "Degrees north.", read=Cells.number),
-        _told("longitude", "Degrees east.", read=Cells.number),
+        told("latitude", "Degrees north.", read=Cells.number),
+        told("longitude", "Degrees east.", read=Cells.number),
         _source(),
-        _note(),
+        note(),
     ),
     optional=True,
 )  # fmt: skip
@@ -553,22 +431,22 @@ PROJECTS = TableSchema(
 PLANNED_CASES = TableSchema(
     "planned_cases.csv", PlannedCase,
     "Plans of the past and what became of them, from which an outlook learns.", ("case",), (
-        _told("case", "Name of the case.", read=Cells.identifier, filled=True),
-        _told("project", "Name of the project.", read=Cells.key, filled=True),
+        told("case", "Name of the case.", read=Cells.identifier, filled=True),
+        told("project", "Name of the project.", read=Cells.key, filled=True),
         _as_of(meaning="Year of the plan."),
-        _choice("status", "How far it was then.", PROJECT_STATUSES, moves=False),
-        _told("planned_start", "Year in which it was to start.", read=_needed_year, filled=True),
-        _told("planned", "What it was to yield a year.", read=Cells.number),
-        _told("unit", "Unit of what was planned and reached, such as `kt REO/yr`."),
-        _told("started", "Year in which it started; empty if it had not.", read=Cells.year),
-        _told("reached", "What it yielded in some year.", read=Cells.number),
-        _told("reached_year", "That year.", read=Cells.year),
-        _told("observed", "Last year for which the outcome is known.", read=_needed_year,
+        choice("status", "How far it was then.", PROJECT_STATUSES, moves=False),
+        told("planned_start", "Year in which it was to start.", read=needed_year, filled=True),
+        told("planned", "What it was to yield a year.", read=Cells.number),
+        told("unit", "Unit of what was planned and reached, such as `kt REO/yr`."),
+        told("started", "Year in which it started; empty if it had not.", read=Cells.year),
+        told("reached", "What it yielded in some year.", read=Cells.number),
+        told("reached_year", "That year.", read=Cells.year),
+        told("observed", "Last year for which the outcome is known.", read=needed_year,
               filled=True),
         _source(meaning="Source of the plan."),
-        _told("outcome_source", "Source of the outcome.", read=Cells.name, filled=True,
+        told("outcome_source", "Source of the outcome.", read=Cells.name, filled=True,
               refers=("sources", "source")),
-        _note(),
+        note(),
     ),
     optional=True,
 )  # fmt: skip
@@ -576,15 +454,15 @@ PLANNED_CASES = TableSchema(
 RESERVES = TableSchema(
     "reserves.csv", Reserve, "Reserves by country and edition: shown, never used.",
     ("country", "edition"), (
-        _told("country", "Country; `World`, or a deposit, with its country before a colon.",
+        told("country", "Country; `World`, or a deposit, with its country before a colon.",
               read=Cells.key, filled=True),
-        _told("edition", "Year of the edition.", read=_needed_year, filled=True),
-        _told("value", "Figure as printed.", read=_number_or(1.0), filled=True),
-        _told("unit", "Unit as printed, such as `Mt REO`.", read=Cells.needed, filled=True),
-        _choice("status", "Empty, or recalled: not read in its source.", STATUSES, filled=False,
+        told("edition", "Year of the edition.", read=needed_year, filled=True),
+        told("value", "Figure as printed.", read=number_or(1.0), filled=True),
+        told("unit", "Unit as printed, such as `Mt REO`.", read=Cells.needed, filled=True),
+        choice("status", "Empty, or recalled: not read in its source.", STATUSES, filled=False,
                 moves=False),
         _source(),
-        _note(),
+        note(),
     ),
     optional=True,
 )  # fmt: skip
@@ -592,16 +470,16 @@ RESERVES = TableSchema(
 DEMAND_GROWTH = TableSchema(
     "demand_growth.csv", DemandGrowth,
     "How fast uses are thought to grow: used by an outlook, never in a fit.", ("uses", "as_of"), (
-        _told("uses", "A use, or a pattern such as `use_*_magnets`.", read=Cells.key, filled=True),
+        told("uses", "A use, or a pattern such as `use_*_magnets`.", read=Cells.key, filled=True),
         _as_of(meaning="Year in which this could be thought."),
-        _told("low", "Growth a year that it exceeds with 95 %, as a fraction.",
-              read=_number_or(0.0), filled=True),
-        _told("middle", "Growth a year that it exceeds with 50 %.", read=_number_or(0.0),
+        told("low", "Growth a year that it exceeds with 95 %, as a fraction.",
+              read=number_or(0.0), filled=True),
+        told("middle", "Growth a year that it exceeds with 50 %.", read=number_or(0.0),
               filled=True),
-        _told("high", "Growth a year that it exceeds with 5 %.", read=_number_or(0.0),
+        told("high", "Growth a year that it exceeds with 5 %.", read=number_or(0.0),
               filled=True),
         _source(meaning="Judgement or source."),
-        _note(),
+        note(),
     ),
     optional=True,
 )  # fmt: skip
@@ -609,19 +487,19 @@ DEMAND_GROWTH = TableSchema(
 PROJECTIONS = TableSchema(
     "projections.csv", Projection,
     "Published projections: set beside an outlook, never used in one.", ("projection",), (
-        _told("projection", "Name of the projection.", read=Cells.identifier, filled=True),
-        _choice("what", "What is projected.", PROJECTED, moves=False),
-        _told("scope", "What it counts, in words.", read=Cells.needed, filled=True),
-        _told("quantity", "Quantity of the study that it is about, or a sum such as `a + b`; empty "
-              "if none is alike.", read=_optional_key),
-        _told("vintage", "Year in which it was made.", read=_needed_year, filled=True),
-        _told("year", "Year that it is about.", read=_needed_year, filled=True),
-        _told("value", "Figure as printed.", read=Cells.number),
-        _told("low", "Lower end as printed.", read=Cells.number),
-        _told("high", "Upper end as printed.", read=Cells.number),
-        _told("unit", "Unit as printed, such as `t REO`.", read=Cells.needed, filled=True),
+        told("projection", "Name of the projection.", read=Cells.identifier, filled=True),
+        choice("what", "What is projected.", PROJECTED, moves=False),
+        told("scope", "What it counts, in words.", read=Cells.needed, filled=True),
+        told("quantity", "Quantity of the study that it is about, or a sum such as `a + b`; empty "
+              "if none is alike.", read=optional_key),
+        told("vintage", "Year in which it was made.", read=needed_year, filled=True),
+        told("year", "Year that it is about.", read=needed_year, filled=True),
+        told("value", "Figure as printed.", read=Cells.number),
+        told("low", "Lower end as printed.", read=Cells.number),
+        told("high", "Upper end as printed.", read=Cells.number),
+        told("unit", "Unit as printed, such as `t REO`.", read=Cells.needed, filled=True),
         _source(),
-        _note(),
+        note(),
     ),
     optional=True,
 )  # fmt: skip
@@ -637,9 +515,3 @@ SCHEMA: Mapping[str, TableSchema] = {
     )
 }
 """The tables of a study by the name of their file, in the order in which they are read."""
-
-
-def read_row(table: TableSchema, cells: Cells) -> Any:
-    """Return a row of a table as read, with the columns that could not be."""
-    values = {column.name: column.read(cells, column.name) for column in table.columns}
-    return cells.entry(table.row, **table.complete(values))

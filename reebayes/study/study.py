@@ -1,11 +1,10 @@
 """The study as a whole: read, checked, and changed by copy."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from html import escape
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 from reebayes.errors import Fault, StudyError
@@ -22,7 +21,7 @@ from reebayes.study.compositions import without_lone_parts
 from reebayes.study.drafts import Draft, Extension, draft_of
 from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_shares
 from reebayes.study.examples import EXAMPLES, study_folder
-from reebayes.study.extensions import Given, read_extended
+from reebayes.study.extensions import Given, folders_of, read_extended
 from reebayes.study.hashing import SCHEMAS, added_rows, digest, moving_rows, shown_rows, tables_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header, check_settings
@@ -56,9 +55,8 @@ from reebayes.study.writing import extension_texts, texts
 from reebayes.wording import listed, suggestion
 
 VARIANCE_FLOOR = 0.25
-"""Variance floor of a study that states none: no record errs by less than half its stated error.
-
-Rounding, conversion and definition stay when a reporter is better than stated.
+"""Variance floor of a study that states none: no record errs by less than half its stated error, as
+rounding, conversion and definition stay when a reporter is better than stated.
 """
 
 
@@ -404,7 +402,7 @@ class Study:
             name=after.header.name,
             settings=after.header.settings,
             variants=after.header.variants,
-            extensions=_folders(after, self.extensions),
+            extensions=folders_of(after, self.extensions),
             additions=(),
             **after.tables,
         )
@@ -591,16 +589,10 @@ def read_study(
         variants=header.variants,
         scenarios=header.scenarios,
         notes=header.notes,
-        extensions=_folders(draft),
+        extensions=folders_of(draft),
         additions=draft.additions if recalled else verified_additions(draft),
         **draft.tables,
     )
     if recalled or not any(record.status == RECALLED for record in study.records):
         return study
     return study._without_recalled(draft)
-
-
-def _folders(draft: Draft, known: Mapping[str, Path] = MappingProxyType({})) -> Settings:
-    """Directories of the extensions whose rows are in a draft, by name, sorted."""
-    found = {**known, **{one.name: one.folder for one in draft.loaded}}
-    return Settings({name: found[name] for name in sorted(found)})

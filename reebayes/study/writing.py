@@ -9,10 +9,11 @@ from typing import Any
 
 import tomli_w
 
+from reebayes.study.columns import TableSchema
 from reebayes.study.drafts import Extension
 from reebayes.study.extensions import FOLDER
 from reebayes.study.header.settings import TABLE
-from reebayes.study.schema import SCHEMA, TableSchema
+from reebayes.study.schema import SCHEMA
 from reebayes.wording import spans_text
 
 
