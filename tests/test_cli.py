@@ -280,6 +280,7 @@ SHORTEST = {
     **{name: [name, "DIR"] for name in ("check", "describe")},
     **{name: [name, "FILE.nc"] for name in ("report", "learnt", "sensitivity", "information")},
     "indicators": ["indicators", "FILE.nc"],
+    "elements": ["elements", "FILE.nc"],
     "origins": ["origins", "FILE.nc", "--at", "use_A"],
     "scenario": ["scenario", "FILE.nc"],
     "figures": ["figures", "FILE.nc", "--sankey", "--out", "DIR"],

@@ -44,15 +44,16 @@ def test_notebook_matches_its_script_and_holds_no_output(script: Path) -> None:
     assert not [cell for cell in notebook.cells if cell.get("execution_count")]
 
 
+@pytest.mark.parametrize("name", ["what_if", "elements_and_partners"])
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
 def test_notebook_of_a_fit_that_is_there_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In short form: of a few draws of the priors, which the file of a fit holds."""
     file = tmp_path / "results" / "fit.nc"
     file.parent.mkdir()
     rb.save_fit(fit_of_worlds(rb.read_study(), chains=2, draws=4), file)
-    run(ROOT / "notebooks" / "what_if.py", tmp_path, monkeypatch)
+    run(ROOT / "notebooks" / f"{name}.py", tmp_path, monkeypatch)
 
 
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
