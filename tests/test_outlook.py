@@ -184,7 +184,7 @@ def test_late_starts_make_long_delays() -> None:
 
 def test_what_is_reached_is_normal_inverse_gamma() -> None:
     """Against a grid over mean and variance, by the definition of the posterior."""
-    logs = np.log([0.3, 0.8, 1.1])
+    logs = np.log([0.05, 0.1, 0.3])
     mean, weight, shape, scale = reached_posterior(logs)
     mu, v = np.meshgrid(np.linspace(-3, 3, 400), np.geomspace(0.005, 60, 600), indexing="ij")
     density = stats.norm.logpdf(mu, np.log(0.7), np.sqrt(v / 2)) + stats.invgamma.logpdf(
@@ -274,6 +274,8 @@ def test_deficits_are_what_is_asked_for_and_does_not_come() -> None:
     product = table[table["by"] == "product"].iloc[0]
     world = table[table["by"] == "region"].iloc[0]
     assert product["demand"] == pytest.approx(world["demand"]) and world["region"] == "World"
+    usual = rb.deficits(rb.outlook(fit(), 2018), 2018)
+    assert (usual["lower"] == 0).all()
 
 
 def test_the_same_seed_gives_the_same_years() -> None:
