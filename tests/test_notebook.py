@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 
 SHORT = {
+    "your_own_study": """\
+settings = {"draws": 150, "tune": 150, "chains": 2, "progress": False}
+""",
     "sensitivity": """\
 study = rb.read_study("tiny")
 answer, flow = "made", "metal"
@@ -37,15 +40,18 @@ def test_notebook_matches_its_script_and_holds_no_output(script: Path) -> None:
     assert not [cell for cell in notebook.cells if cell.get("execution_count")]
 
 
+@pytest.mark.parametrize("name", ["what_if", "report_and_figures"])
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
 def test_notebook_of_a_fit_that_is_there_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In short form: of a few draws of the priors, which the file of a fit holds."""
     file = tmp_path / "results" / "fit.nc"
     file.parent.mkdir()
-    rb.save_fit(fit_of_worlds(rb.read_study(), chains=2, draws=4), file)
-    run(ROOT / "notebooks" / "what_if.py", tmp_path, monkeypatch)
+    fit = fit_of_worlds(rb.read_study(), chains=2, draws=4)
+    fit["prior"] = fit["posterior"].copy()
+    rb.save_fit(fit, file)
+    run(ROOT / "notebooks" / f"{name}.py", tmp_path, monkeypatch)
 
 
 @pytest.mark.slow_ci
@@ -55,9 +61,17 @@ def test_notebook_that_fits_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow_ci
+@pytest.mark.parametrize("name", ["sensitivity", "your_own_study"])
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
-def test_notebook_of_a_small_study_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(ROOT / "notebooks" / "sensitivity.py", tmp_path, monkeypatch)
+def test_notebook_of_a_small_study_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(ROOT / "notebooks" / f"{name}.py", tmp_path, monkeypatch)
+
+
+def test_every_notebook_is_run() -> None:
+    run = {"first_fit", "what_if", "report_and_figures", "sensitivity", "your_own_study"}
+    assert run == {script.stem for script in SCRIPTS}
 
 
 def run(script: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
