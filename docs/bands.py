@@ -21,23 +21,18 @@ def main(fit_file: str) -> None:
     """Draw the three headline quantities, posterior over prior."""
     fit = rb.open_fit(fit_file)
     shown = rb.study_of(fit).report.get("parts", {})
-    figure, axes = plt.subplots(1, len(HEADLINE), figsize=(12, 3.6))
+    figure, axes = plt.subplots(1, len(HEADLINE), figsize=(12, 3.6), layout="constrained")
     parts: list[Line2D] = []
     for ax, (name, title) in zip(axes, HEADLINE.items(), strict=True):
         prior = rb.quantity(fit, name, group="prior")
-        rb.plot_bands(rb.quantity(fit, name), prior=prior, ax=ax)
-        ax.set_title(title, loc="left", fontsize=11)
+        rb.plot_bands(rb.quantity(fit, name), prior=prior, legend=False, title=title, ax=ax)
         names = zip(shown.get(name, ()), ("--", ":"), strict=False)
         parts += [_draw_part(ax, fit, *named) for named in names]
-        legend = ax.get_legend()
-        handles = legend.legend_handles
-        labels = [text.get_text() for text in legend.get_texts()]
-        legend.remove()
         top = float(rb.bands(rb.quantity(fit, name))["upper"].max())
         ax.set_ylim(0, 1.15 * top)
-    handles, labels = [*handles, *parts], [*labels, *(str(line.get_label()) for line in parts)]
-    figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False)
-    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    known = dict(zip(*axes[0].get_legend_handles_labels()[::-1], strict=True))
+    known |= {str(line.get_label()): line for line in parts}
+    figure.legend(known.values(), known, loc="outside lower center", ncols=4, frameon=False)
     figure.savefig(Path(__file__).with_name("bands.png"), dpi=110)
 
 

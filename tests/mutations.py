@@ -28,6 +28,7 @@ NAMED = 2  # tests named in a row of the table
 APART = ("tests/test_model.py", "-k", "world_written_apart")
 BY_HAND = ("tests/test_simulation.py", "-k", "by_hand or scipy or inactive or routes_are_named")
 CONFLICTS = "reebayes/experiments/conflicts.py"
+COMPOSING = "reebayes/figures/composing.py"
 IMPLAUSIBLE = "tests/test_implausible.py"
 EXTENSIONS = "tests/test_extensions.py"
 # Fits are left out.
@@ -829,6 +830,35 @@ MUTATIONS: tuple[Mutation, ...] = (
          (SANKEY, "-k", "inputs_losses")),
     _bug("what stocks give is drawn as an input", "reebayes/figures/folding.py",
          "STOCK if takes else INPUT", "INPUT", (SANKEY, "-k", "given_to_stock")),
+    _bug("a further curve cuts the axis of those before it", COMPOSING,
+         "    if not fresh:\n        low, high", "    if False:\n        low, high",
+         ("tests/test_figures.py", "-k", "own_colours or share_their_scale")),
+    _bug("all curves of one axes have one colour", COMPOSING,
+         "free = [colour for colour in palette if to_hex(colour) not in taken]",
+         "free = list(palette)", ("tests/test_figures.py", "-k", "own_colours")),
+    _bug("a record above the axis is dropped in silence", "reebayes/figures/curves.py",
+         'middle.clip(first, last), rows["stated"]', 'middle.clip(first, last), 0 * rows["stated"]',
+         ("tests/test_figures.py", "-k", "arrows")),
+    _bug("a box of a system diagram takes no room", "reebayes/figures/columns.py",
+         "return max(1.0, *_sides(name, widths, layout.thickness))", "return 1.0",
+         ("tests/test_flowsheets.py", "-k", "nothing_leaves")),
+    _bug("a system diagram leaves out what is lost", "reebayes/figures/flowsheets.py",
+         "if (flow.source in beyond) != (flow.target in beyond)", "if flow.source in beyond",
+         ("tests/test_flowsheets.py", "-k", "come_along or told_apart")),
+    _bug("data beside a figure are all called prior", "reebayes/reporting/papers.py",
+         "parts.append(table.reset_index().assign(what=group))",
+         'parts.append(table.reset_index().assign(what="prior"))',
+         ("tests/test_papers.py", "-k", "data_of")),
+    _bug("text of LaTeX tables is not escaped", "reebayes/reporting/latex.py",
+         'return " & ".join(escaped(cell) for cell in cells)', 'return " & ".join(cells)',
+         ("tests/test_tables.py", "-k", "latex_is")),
+    _bug("an IAMC table has its upper ends under the median", "reebayes/reporting/iamc.py",
+         '(("lower", tail), ("median", 50.0), ("upper", 100.0 - tail))',
+         '(("lower", tail), ("upper", 50.0), ("median", 100.0 - tail))',
+         ("tests/test_tables.py", "-k", "iamc_layout")),
+    _bug("sums of flows are means of their last year", "reebayes/reporting/tables.py",
+         "chosen.sum(axis=1).to_numpy() if total", "chosen.iloc[:, -1].to_numpy() if total",
+         ("tests/test_tables.py", "-k", "ends_sums")),
     _bug("origins of a report under the wrong names", "reebayes/reporting/dependence.py",
          "values.swapaxes(0, 1), strict=True", "values.swapaxes(0, 1)[::-1], strict=True",
          ("tests/test_indices.py", "-k", "report_tells")),

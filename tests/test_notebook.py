@@ -19,6 +19,9 @@ SHORT = {
     "first_fit": """\
 settings = {"seed": 2022, "draws": 100, "tune": 100, "chains": 2, "progress": False}
 """,
+    "your_own_study": """\
+settings = {"draws": 150, "tune": 150, "chains": 2, "progress": False}
+""",
     "sensitivity": """\
 study = rb.read_study("tiny")
 answer, flow = "made", "metal"
@@ -44,7 +47,7 @@ def test_notebook_matches_its_script_and_holds_no_output(script: Path) -> None:
     assert not [cell for cell in notebook.cells if cell.get("execution_count")]
 
 
-@pytest.mark.parametrize("name", ["what_if", "elements_and_partners"])
+@pytest.mark.parametrize("name", ["what_if", "elements_and_partners", "report_and_figures"])
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
 def test_notebook_of_a_fit_that_is_there_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -52,7 +55,9 @@ def test_notebook_of_a_fit_that_is_there_runs(
     """In short form: of a few draws of the priors, which the file of a fit holds."""
     file = tmp_path / "results" / "fit.nc"
     file.parent.mkdir()
-    rb.save_fit(fit_of_worlds(rb.read_study(), chains=2, draws=4), file)
+    fit = fit_of_worlds(rb.read_study(), chains=2, draws=4)
+    fit["prior"] = fit["posterior"].copy()
+    rb.save_fit(fit, file)
     run(ROOT / "notebooks" / f"{name}.py", tmp_path, monkeypatch)
 
 
@@ -78,9 +83,18 @@ def test_notebook_that_fits_runs_whole(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow_ci
+@pytest.mark.parametrize("name", ["sensitivity", "your_own_study"])
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
-def test_notebook_of_a_small_study_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(ROOT / "notebooks" / "sensitivity.py", tmp_path, monkeypatch)
+def test_notebook_of_a_small_study_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(ROOT / "notebooks" / f"{name}.py", tmp_path, monkeypatch)
+
+
+def test_every_notebook_is_run() -> None:
+    run = {"first_fit", "what_if", "report_and_figures", "sensitivity", "your_own_study"}
+    run |= {"elements_and_partners", "outlook"}
+    assert run == {script.stem for script in SCRIPTS}
 
 
 def _tags(cell: nbformat.NotebookNode) -> list[str]:

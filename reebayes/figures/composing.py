@@ -18,7 +18,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
@@ -163,6 +163,12 @@ def legend_below(
         bbox_transform=ax.transAxes + down, fontsize=size, ncols=columns, borderaxespad=0.0,
         borderpad=0.0, columnspacing=1.5,
     )  # fmt: skip
+
+
+def mark_years(ax: Axes) -> None:
+    """Set as many whole years on the x axis as there is room for."""
+    most = min(9, max(2, int(inches_of(ax) / (0.055 * float(mpl.rcParams["font.size"])))))
+    ax.xaxis.set_major_locator(MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]))
 
 
 def legend_across(figure: Figure, handles: Sequence[Line2D | Patch]) -> None:

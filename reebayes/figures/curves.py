@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from reebayes.conventions import CI_PROB, RATIO_UNITS, YEAR
@@ -24,6 +24,7 @@ from reebayes.figures.composing import (
     entries,
     is_fresh,
     legend_below,
+    mark_years,
     next_colour,
     reach,
     rows_for,
@@ -573,7 +574,7 @@ def _finish(
         reach(ax, "y", bottom, top, fresh=fresh[0])
     first, last = float(band[YEAR].min()), float(band[YEAR].max())
     reach(ax, "x", first - 0.7, last + 0.7, fresh=fresh[1])
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    mark_years(ax)
     ax.set_ylabel(plain_text(band.attrs.get("units", "")))
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)

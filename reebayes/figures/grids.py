@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ COLUMN_MM, PAGE_MM = 89.0, 183.0
 """Widths of a column and of a page of most journals."""
 
 _HEIGHT = 0.78  # of a panel, as part of its width
-_LINE = 0.14  # inches of a line of a legend
+_LINE = 0.14  # inches of a line of a legend, in letters of 7 points
 _INTERVAL = 0.24  # inches of an interval of one year
 
 
@@ -128,10 +129,11 @@ def _new(
     rows = math.ceil(len(names) / across)
     inches = width / MM
     counts = [_records(contents, name)["source"].nunique() if records else 0 for name in names]
-    each = _HEIGHT * inches / across + _LINE * (max(counts) + 1)
+    letters = float(mpl.rcParams["font.size"]) / 7.0
+    each = _HEIGHT * inches / across + _LINE * letters * (max(counts) + 1)
     if len(contents.years) == 1:
         lines = max(len(_records(contents, name)) if records else 0 for name in names)
-        each = 0.8 + _INTERVAL * (1 + prior + lines)
+        each = (0.8 + _INTERVAL * (1 + prior + lines)) * max(1.0, 0.85 * letters)
     figure, grid = new_figure(rows, across, width=inches, height=each * rows + 0.3)
     axes = list(grid.flat)
     for spare in axes[len(names) :]:

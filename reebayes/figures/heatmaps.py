@@ -62,6 +62,13 @@ def plot_coverage(
     ------
     ResultError
         If another number of axes is given.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> figure = rb.plot_coverage(rb.read_study("zinc"), title="Zinc in China")
+    >>> figure.get_suptitle()
+    'Zinc in China'
     """
     counted = coverage(study)
     records = counted["records"]

@@ -12,7 +12,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from reebayes.answers.registers import (
     WORLD,
@@ -31,6 +30,7 @@ from reebayes.figures.composing import (
     entries,
     legend_across,
     legend_below,
+    mark_years,
     panels,
     titled,
 )
@@ -436,7 +436,7 @@ def _draw_chances(ax: Axes, rows: pd.DataFrame, shades: Mapping[str, str], *, bo
         ax.bar(rows["year"] - shift, rows["p_true"], width, color=shades["all"])
     ax.set_ylim(0, 1)
     ax.set_ylabel("P(exceeded)", fontsize="small")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    mark_years(ax)
     ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -446,7 +446,7 @@ def _finish(ax: Axes, title: str, unit: str, *, floor: float | None = 0.0) -> No
     ax.autoscale(axis="y")  # over all that is drawn, also by an earlier plot
     if floor is not None:
         ax.set_ylim(bottom=min(floor, ax.dataLim.y0) if np.isfinite(ax.dataLim.y0) else floor)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    mark_years(ax)
     if 0 <= ax.dataLim.width < 1:  # one year
         ax.set_xticks([int(ax.dataLim.x0)])
         ax.set_xlim(ax.dataLim.x0 - 0.3, ax.dataLim.x1 + 0.3)

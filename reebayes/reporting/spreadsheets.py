@@ -88,7 +88,7 @@ def _one_type_each(table: pd.DataFrame) -> pd.DataFrame:
         str(name) for name in table
         if table[name].dtype == object and table[name].dropna().map(type).nunique() > 1
     ]  # fmt: skip
-    return table.assign(**{name: table[name].map(str) for name in mixed})
+    return table.assign(**{str(name): table[name].map(str) for name in mixed})
 
 
 def write_table(table: pd.DataFrame, path: Path, *, digits: int | None = None) -> None:

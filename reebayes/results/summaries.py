@@ -41,6 +41,16 @@ def bands(da: xr.DataArray, *, ci_prob: float = CI_PROB) -> xr.Dataset:
     ------
     ResultError
         If `da` has no chain or draw dimension, or `ci_prob` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import reebayes as rb
+    >>> import xarray as xr
+    >>> draws = xr.DataArray(np.arange(101.0).reshape(1, 101), dims=("chain", "draw"))
+    >>> band = rb.bands(draws)
+    >>> [float(band[end]) for end in ("lower", "median", "upper")]
+    [5.0, 50.0, 95.0]
     """
     if not 0 < ci_prob < 1:
         raise ResultError(f"ci_prob must lie between 0 and 1, got {ci_prob}.")

@@ -565,6 +565,13 @@ def read_study(
     StudyWarning
         Once, with everything that is possible and hardly meant. Copies of a study are not looked
         at again.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study = rb.read_study("zinc")
+    >>> study.name, study.unit, study.years
+    ('Zinc in China 1994', 'kt Zn/yr', (1994,))
     """
     folder = study_folder(path)
     if not folder.is_dir():
