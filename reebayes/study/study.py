@@ -49,15 +49,10 @@ from reebayes.study.rows import (
 from reebayes.study.scenarios import Scenario
 from reebayes.study.schema import FLOWS, QUANTITIES, RECORDS, SCHEMA, SOURCES
 from reebayes.study.table import Table
-from reebayes.study.targets import NOISE_FLOOR
+from reebayes.study.targets import NOISE_FLOOR, VARIANCE_FLOOR
 from reebayes.study.telling import refuse, tell_implausible
 from reebayes.study.writing import extension_texts, texts
 from reebayes.wording import listed, suggestion
-
-VARIANCE_FLOOR = 0.25
-"""Variance floor of a study that states none: no record errs by less than half its stated error, as
-rounding, conversion and definition stay when a reporter is better than stated.
-"""
 
 
 @dataclass(frozen=True, slots=True)

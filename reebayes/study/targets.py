@@ -70,6 +70,11 @@ class Target:
 
 NOISE_OF_ALL, NOISE_FLOOR = Target(NOISE, ALL), Target(NOISE, FLOOR)
 
+VARIANCE_FLOOR = 0.25
+"""Variance floor of a study that states none: no record errs by less than half its stated error, as
+rounding, conversion and definition stay when a reporter is better than stated.
+"""
+
 
 def targets_in(group: str, names: Iterable[str]) -> list[str]:
     """Write the targets of a group that have the given names."""
