@@ -23,16 +23,8 @@ version = release = reebayes.__version__
 html_theme = "furo"
 html_title = f"reebayes {release}"
 html_copy_source = False
-exclude_patterns = ["_build", "predicted_table.md", "priors_tables.md", "speed_tables.md"]
-exclude_patterns += [
-    "claims_tables.md",
-    "indicators_tables.md",
-    "origins_tables.md",
-    "scenarios_tables.md",
-]
-exclude_patterns += ["survey_tables.md", "survey_simulated.md", "elicitation_tables.md"]
-exclude_patterns += ["comparison_tables.md", "held_out_tables.md"]
-exclude_patterns += ["partners_tables.md"]
+# Tables that commands write and pages include.
+exclude_patterns = ["_build", "*_table.md", "*_tables.md", "survey_simulated.md"]
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 myst_heading_anchors = 2
