@@ -1071,6 +1071,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("a sampler that was interrupted returns what it has", "reebayes/inference/sampling.py",
          "        sampler.cancel()\n        raise\n", "        return sampler.abort()\n",
          ("tests/test_sampler_calls.py",), compiled=True),
+    _bug("an arrow of a map as wide as the upper end", "reebayes/figures/maps.py",
+         '("arrow", median, PLAIN)', '("arrow", upper, PLAIN)',
+         ("tests/test_partners.py", "-k", "as_wide_as_its_median")),
+    _bug("a Sankey diagram draws every part of a trade", "reebayes/figures/folding.py",
+         '!= processes["region"][gate]:', '== processes["region"][gate]:',
+         ("tests/test_partners.py", "-k", "trade_undivided")),
 )  # fmt: skip
 
 

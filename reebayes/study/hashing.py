@@ -78,6 +78,12 @@ def rows_of(study: Any, title: str, *, moving: bool) -> list[str]:
     return sorted(_canonical(row, names) for row in table) if names else []
 
 
+def described_rows(study: Any) -> dict[str, list[str]]:
+    """Rows of every table, sorted, with what moves no posterior; `LATER_TABLES` if not empty."""
+    titles = (t for t, rows in tables_of(study).items() if len(rows) or t not in LATER_TABLES)
+    return {title: rows_of(study, title, moving=False) for title in titles}
+
+
 def added_rows(extensions: Iterable[Any]) -> dict[str, Any]:
     """Rows of extensions that are kept for variants, sorted, by extension and table.
 

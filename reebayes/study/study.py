@@ -24,10 +24,10 @@ from reebayes.study.edits import edited_priors, edited_rows, new_row, rest_of_sh
 from reebayes.study.examples import EXAMPLES, study_folder
 from reebayes.study.extensions import Given, read_extended
 from reebayes.study.hashing import (
-    LATER_TABLES,
     SCHEMAS,
     SHOWN_ONLY,
     added_rows,
+    described_rows,
     digest,
     rows_of,
     tables_of,
@@ -176,9 +176,7 @@ class Study:
             "variants": self.variants.plain,
             "scenarios": self.scenarios.plain,
         }
-        titles = (t for t, rows in tables_of(self).items() if len(rows) or t not in LATER_TABLES)
-        return digest(content | {t: rows_of(self, t, moving=False) for t in titles}
-                      | added_rows(self.additions))  # fmt: skip
+        return digest(content | described_rows(self) | added_rows(self.additions))
 
     @property
     def variance_floor(self) -> float:
