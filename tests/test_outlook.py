@@ -186,7 +186,7 @@ def test_what_is_reached_is_normal_inverse_gamma() -> None:
     """Against a grid over mean and variance, by the definition of the posterior."""
     logs = np.log([0.05, 0.1, 0.3])
     mean, weight, shape, scale = reached_posterior(logs)
-    mu, v = np.meshgrid(np.linspace(-3, 3, 400), np.geomspace(0.005, 60, 600), indexing="ij")
+    mu, v = np.meshgrid(np.linspace(-15, 12, 1500), np.geomspace(0.01, 3000, 500), indexing="ij")
     density = stats.norm.logpdf(mu, np.log(0.7), np.sqrt(v / 2)) + stats.invgamma.logpdf(
         v, 2, scale=0.25
     )
