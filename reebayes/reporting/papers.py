@@ -40,7 +40,7 @@ from reebayes.results.summaries import bands
 from reebayes.wording import without_per_year
 
 FORMATS = ("svg", "pdf", "png")
-PAPER: Mapping[str, Any] = {
+PAPER: dict[Any, Any] = {
     "font.size": 7.0, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "axes.labelsize": 7.0,
     "axes.linewidth": 0.6, "svg.fonttype": "none", "svg.hashsalt": "reebayes", "pdf.fonttype": 42,
 }  # fmt: skip
