@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -12,7 +14,7 @@
 # ---
 
 # %% [markdown]
-# # Elements
+# # Elements and partners
 #
 # A fit balances the sum of all rare earths. Which elements are in it follows from where they were
 # mined and from what ores hold: every draw of the flows meets a draw of the compositions, and
@@ -23,6 +25,8 @@
 
 # %%
 from pathlib import Path
+
+from IPython.display import SVG
 
 import reebayes as rb
 
@@ -95,3 +99,47 @@ rb.bands(balance["ratio"])["median"].sel(year=years).to_pandas().round(2)
 # %%
 beside = rb.beside_elements(fit, study=study)
 beside[["elements", "at", "year", "value", "low", "median", "lower", "upper", "unit", "p"]].round(2)
+
+# %% [markdown]
+# # Partners
+#
+# The extension `partners` parts the trade of China and the United States over Japan, South Korea,
+# Europe, Southeast Asia, India, Africa and others. With it the study is another one, with more
+# unknowns, and is fitted as such: `reebayes fit --with partners --out results/partners.nc --seed 2022`.
+
+# %%
+parted = rb.read_study(extensions=["partners"])
+file = Path("results/partners.nc")
+trade = rb.open_fit(file) if file.exists() else rb.fit(parted, seed=2022)
+trade.attrs.get("verdict")
+
+# %% [markdown]
+# ## Who trades what with whom
+#
+# `seen` says how records of the year see a value; what none sees is the prior's.
+
+# %%
+rb.trade_table(trade, 2022, study=parted)
+
+# %% [markdown]
+# What left China and what arrived, beside both customs' figures where a customs has one:
+
+# %%
+mirror = rb.mirror_table(trade, [2010, 2022], study=parted)
+columns = ["destination", "year", "declared_median", "arrived_median", "exporter", "importer"]
+mirror.loc[mirror["origin"] == "CN", columns].round(2)
+
+# %% [markdown]
+# ## A map
+#
+# Widths are medians. Stripes, and a star behind a number, are what no record of the year sees.
+
+# %%
+SVG(rb.draw_map(trade, 2022, study=parted))
+
+# %% [markdown]
+# ## How concentrated it is
+
+# %%
+names = ["hhi_partners_imports_US"]
+rb.bands(rb.indicators(trade, names, study=parted)["value"]).to_dataframe().round(2)

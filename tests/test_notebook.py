@@ -58,6 +58,9 @@ def test_notebook_of_a_fit_that_is_there_runs(
     fit = fit_of_worlds(rb.read_study(), chains=2, draws=4)
     fit["prior"] = fit["posterior"].copy()
     rb.save_fit(fit, file)
+    if name == "elements_and_partners":
+        parted = rb.read_study(extensions=["partners"])
+        rb.save_fit(fit_of_worlds(parted, chains=2, draws=4), file.with_name("partners.nc"))
     run(ROOT / "notebooks" / f"{name}.py", tmp_path, monkeypatch)
 
 

@@ -96,7 +96,7 @@ def _draw_projections(ax: Axes, shown: Iterable[Projection]) -> list[Line2D]:
         for row in rows:
             if len(row.stated) > 1:
                 ax.vlines(row.year, min(row.stated), max(row.stated), colors=colour, linewidth=2.4)
-        name = re.sub(r"_\d{4}$", "", source).replace("_", " ").title()
+        name = re.sub(r"_\d{4}$", "", source).replace("_", " ")
         label = plain_text(f"{name}, {vintage}")
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle=":", markersize=4.5,
                               label=label))  # fmt: skip
