@@ -105,7 +105,8 @@ beside[["elements", "at", "year", "value", "low", "median", "lower", "upper", "u
 #
 # The extension `partners` parts the trade of China and the United States over Japan, South Korea,
 # Europe, Southeast Asia, India, Africa and others. With it the study is another one, with more
-# unknowns, and is fitted as such: `reebayes fit --with partners --out results/partners.nc --seed 2022`.
+# unknowns, and is fitted as such:
+# `reebayes fit --with partners --out results/partners.nc --seed 2022`.
 
 # %%
 parted = rb.read_study(extensions=["partners"])
