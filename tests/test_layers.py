@@ -102,7 +102,7 @@ ORDER = {
         *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
     "figures": (
-        *("style", "lettering", "composing"),
+        *("style", "lettering", "composing", "arrows"),
         *("changes", "curves", "heatmaps", "ranks", "columns", "canvas"),
         *("folding", "sankey", "tornado", "panels", "grids", "flowsheets"),
     ),

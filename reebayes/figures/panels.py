@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from math import cos, pi, sin
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch, Patch
+from matplotlib.patches import Patch
 
 from reebayes.answers.registers import (
     WORLD,
@@ -26,6 +25,7 @@ from reebayes.answers.registers import (
 )
 from reebayes.conventions import CI_PROB, YEAR
 from reebayes.errors import ResultError
+from reebayes.figures.arrows import draw_triangle
 from reebayes.figures.composing import (
     Colours,
     colours_of,
@@ -46,13 +46,10 @@ from reebayes.figures.style import (
 from reebayes.results.reading import Contents, Fit, contents_of, require_known
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands
-from reebayes.wording import format_value
 
 COLOURS = (POSTERIOR_COLOUR, *SOURCE_COLOURS)
 
 QUOTA_COLOUR = "#8a3f8f"
-
-_WIDEST = 14.0  # points, of the arrow of the largest net flow
 
 
 def plot_consumption(
@@ -269,7 +266,7 @@ def plot_triangle(
     said = f"Net flows between regions, {what}, {contents.unit}; {_percent(ci_prob)} band"
     for (year, position), one in zip(positions.items(), axes, strict=True):
         arrows = {pair: values[..., position] for pair, values in net.items()}
-        _draw_triangle(one, regions, labels, arrows, widest, ci_prob, color)
+        draw_triangle(one, regions, labels, arrows, widest, ci_prob, color)
         titled(one, str(year) if new else f"{said if title is None else title}: {year}")
     if new:
         figure.suptitle(plain_text(said if title is None else title), fontsize=10)
@@ -519,59 +516,6 @@ def _draw_chances(ax: Axes, rows: pd.DataFrame, shades: Mapping[str, str], *, bo
     ax.set_ylabel("P(exceeded)", fontsize="small")
     mark_years(ax)
     ax.spines[["top", "right"]].set_visible(False)
-
-
-def _draw_triangle(
-    ax: Axes,
-    regions: Sequence[str],
-    labels: Mapping[str, str],
-    arrows: Mapping[tuple[str, str], Any],
-    widest: float,
-    ci_prob: float,
-    colour: str,
-) -> None:
-    step, turn = 2 * pi / len(regions), pi / 2
-    places = {
-        region: (cos(turn - step * n), sin(turn - step * n)) for n, region in enumerate(regions)
-    }
-    tail = (1 - ci_prob) / 2
-    for (one, other), values in arrows.items():
-        low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail])
-        if low == high == 0:
-            continue
-        start, end, chance = one, other, float((values > 0).mean())
-        if middle < 0:
-            start, end, chance = other, one, float((values < 0).mean())
-            low, middle, high = -high, -middle, -low
-        width = max(0.8, _WIDEST * middle / widest) if widest else 0.8
-        ax.add_patch(FancyArrowPatch(
-            _between(places[start], places[end], 0.24), _between(places[start], places[end], 0.76),
-            arrowstyle=f"simple,head_length={0.5 * width + 6},head_width={width + 7},"
-            f"tail_width={width}",
-            color=colour, alpha=0.55, linewidth=0,
-        ))  # fmt: skip
-        x, y = _between(places[start], places[end], 0.5)
-        text = (
-            f"{format_value(middle)}\n({format_value(low)} to {format_value(high)})\nP {chance:.2f}"
-        )
-        ax.text(x, y, text, ha="center", va="center", fontsize=7, color="#1c1f23",
-                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1})  # fmt: skip
-    for region, (x, y) in places.items():
-        ax.text(x, y, plain_text(labels.get(region, region).replace(" ", "\n", 1)), ha="center",
-                va="center", fontsize=9, weight="bold")  # fmt: skip
-    ax.set_xlim(-1.35, 1.35)
-    ax.set_ylim(-0.95, 1.25)
-    ax.set_aspect("equal")
-    ax.axis("off")
-
-
-def _between(
-    start: tuple[float, float], end: tuple[float, float], part: float
-) -> tuple[float, float]:
-    return (
-        start[0] + part * (end[0] - start[0]),
-        start[1] + part * (end[1] - start[1]),
-    )
 
 
 def _finish(ax: Axes, title: str, unit: str, *, floor: float | None = 0.0) -> None:
