@@ -73,7 +73,7 @@ def plot_coverage(
     counted = coverage(study)
     records = counted["records"]
     marks = stage_marks(counted)
-    rows = (records.sizes[QUANTITY], len(marks))
+    rows = (records.sizes[QUANTITY], max(len(marks), 1))
     if ax is None:
         figure = Figure(figsize=(9, 1.8 + 0.17 * sum(rows)), layout="constrained")
         upper, lower = figure.subplots(2, 1, height_ratios=rows, sharex=True)
@@ -90,11 +90,15 @@ def plot_coverage(
             float(counted[YEAR][column]), row, str(number), color="white", fontsize=6,
             ha="center", va="center",
         )  # fmt: skip
-    _draw_map(lower, counted[YEAR].values, _availability_cells(marks), "Stages of each region")
+    if marks:
+        _draw_map(lower, counted[YEAR].values, _availability_cells(marks), "Stages of each region")
+    else:  # a study without regions
+        lower.set_axis_off()
     kinds = {name: colour_of(name) for name in counted[KIND].values.tolist()}
     kinds[SEVERAL_KINDS] = SEVERAL_COLOUR
     if legend:
         _add_key(upper, {**kinds, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
+    if legend and marks:
         _add_key(lower, {**_AVAILABILITY_COLOURS, "cannot exist": _IMPOSSIBLE})
     return figure
 

@@ -49,7 +49,7 @@ def bands(da: xr.DataArray, *, ci_prob: float = CI_PROB) -> xr.Dataset:
     >>> import xarray as xr
     >>> draws = xr.DataArray(np.arange(101.0).reshape(1, 101), dims=("chain", "draw"))
     >>> band = rb.bands(draws)
-    >>> [float(band[end]) for end in ("lower", "median", "upper")]
+    >>> [round(float(band[end]), 6) for end in ("lower", "median", "upper")]
     [5.0, 50.0, 95.0]
     """
     if not 0 < ci_prob < 1:
