@@ -120,7 +120,7 @@ def main(file: str, folder: str, *years: str) -> None:
             text += ["What was tried on this cut; the first row is what an outlook does:",
                      by_course(scored)]  # fmt: skip
         for name, ax in zip(SHOWN, row, strict=True):
-            rb.plot_hindcast(scores[usual], name, ax=ax)
+            rb.plot_hindcast(scores[usual], name, legend=False, ax=ax)
             ax.set_title(f"{QUANTITIES[name]}, from {cut_at}", fontsize=9, loc="left",
                          weight="bold")  # fmt: skip
     for row in axes:

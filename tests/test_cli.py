@@ -286,6 +286,8 @@ SHORTEST = {
     "figures": ["figures", "FILE.nc", "--sankey", "--out", "DIR"],
     "map": ["map", "FILE.nc", "--out", "DIR"],
     "partners": ["partners", "FILE.nc"],
+    "outlook": ["outlook", "FILE.nc"],
+    "hindcast": ["hindcast", "FILE.nc", "--at", "2015", "--out", "DIR"],
     "export": ["export", "FILE.nc", "--to", "csv"],
     "survey": ["survey", "FILE.csv"],
     "study": ["study", "RUN.toml", "--out", "DIR"],
@@ -318,7 +320,7 @@ def test_commands_are_functions_that_need_no_command_line(
     with pytest.raises(FitError, match="did not converge"):
         readers.report(
             file=save_fit(_unconverged(), out), verify=False, out=None, year=None, force=False,
-            compare=None, data=None, **study,
+            compare=None, outlook=None, data=None, **study,
         )  # fmt: skip
 
 

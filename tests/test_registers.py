@@ -108,7 +108,7 @@ def test_parts_of_the_unregistered_have_rows_and_lines_of_their_own(fit: xr.Data
 
 def test_bundled_mines_and_refineries_are_those_of_the_quantities() -> None:
     """What the graph calls mining and refining is what the study's own sums hold."""
-    from reebayes.answers.registers import _mined, _refined
+    from reebayes.answers.registers import mine_output, refinery_output
     from reebayes.results.description import constant_data
 
     study = read_study()
@@ -116,12 +116,12 @@ def test_bundled_mines_and_refineries_are_those_of_the_quantities() -> None:
     tree.attrs = {"study_name": "x", "report": '{"refined": "oxide"}', "unit": study.unit}
     contents = Contents(tree)
     mined = {flow for flow, _ in study.quantities["mined_world"].numerator}
-    assert {*_mined(contents)} == mined
+    assert {*mine_output(contents)} == mined
     refined = {
         flow for name in ("refined_CN", "refined_US", "refined_RW")
         for flow, _ in study.quantities[name].numerator
     }  # fmt: skip
-    assert {*_refined(contents, None)} == refined
+    assert {*refinery_output(contents, None)} == refined
 
 
 # --- figures --------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ VINTAGES = ("#5b2a86", "#2a7f62", "#b8860b", "#7a1f3d", "#33658a", "#555555")
 
 def plot_outlook(
     history: xr.DataArray, ahead: xr.DataArray, *, projections: Iterable[Projection] = (),
-    demand: xr.DataArray | None = None, ci_prob: float = CI_PROB, ax: Axes | None = None,
+    demand: xr.DataArray | None = None, ci_prob: float = CI_PROB, title: str = "", legend: bool = True,
+    ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
     """Draw a quantity as it was and as it may go on, beside what others projected.
 
@@ -44,6 +45,10 @@ def plot_outlook(
         What is asked for, drawn as dashed lines.
     ci_prob : float
         Probability inside the bands.
+    title : str
+        What the draws are called if left out.
+    legend : bool
+        Whether a legend stands below.
     ax : Axes, optional
         Axes to draw in; a new figure if left out.
 
@@ -75,9 +80,10 @@ def plot_outlook(
     last = int(ahead[YEAR].values[-1])
     shown = [one for one in projections if one.year <= last + 1]
     handles += _draw_projections(ax, shown)
-    _finish(ax, history, ahead, shown)
-    ax.legend(handles=handles, fontsize=7.5, frameon=False, loc="upper left",
-              bbox_to_anchor=(0, -0.08), ncols=2)  # fmt: skip
+    _finish(ax, history, ahead, shown, title or str(history.attrs.get("long_name", "")))
+    if legend:
+        ax.legend(handles=handles, fontsize=7.5, frameon=False, loc="upper left",
+                  bbox_to_anchor=(0, -0.08), ncols=2)  # fmt: skip
     return ax
 
 
@@ -104,7 +110,7 @@ def _draw_projections(ax: Axes, shown: Iterable[Projection]) -> list[Line2D]:
 
 
 def _finish(
-    ax: Axes, history: xr.DataArray, ahead: xr.DataArray, shown: Iterable[Projection]
+    ax: Axes, history: xr.DataArray, ahead: xr.DataArray, shown: Iterable[Projection], title: str
 ) -> None:
     first, last = int(history[YEAR].values[0]), int(ahead[YEAR].values[-1])
     ax.axvline(int(ahead[YEAR].values[0]) - 0.5, color="#1c1f23", linewidth=0.7)
@@ -113,7 +119,7 @@ def _finish(
     high += [max(row.stated) for row in shown]
     ax.set_ylim(0, 1.05 * max(high))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    ax.set_title(plain_text(history.attrs.get("long_name", "")), fontsize=10, loc="left",
+    ax.set_title(plain_text(title), fontsize=10, loc="left",
                  weight="bold")  # fmt: skip
     ax.set_ylabel(plain_text(history.attrs.get("units", "")))
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
@@ -121,7 +127,9 @@ def _finish(
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def plot_hindcast(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> Axes:
+def plot_hindcast(
+    table: pd.DataFrame, name: str, *, title: str = "", legend: bool = True, ax: Axes | None = None
+) -> Axes:
     """Draw one quantity of a hindcast: what came, the outlook and the random walk with drift.
 
     Parameters
@@ -130,6 +138,10 @@ def plot_hindcast(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> 
         As `hindcast` returns it.
     name : str
         One of its quantities.
+    title : str
+        The name of the quantity if left out.
+    legend : bool
+        Whether a legend stands in the axes.
     ax : Axes, optional
         Axes to draw in; a new figure if left out.
 
@@ -165,7 +177,9 @@ def plot_hindcast(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> 
     top = max(float(rows[end].max()) for end in ("upper", "truth_upper"))
     ax.set_ylim(0, 1.25 * top)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    ax.set_title(plain_text(name), fontsize=9, loc="left", weight="bold")
+    if legend:
+        ax.legend(fontsize=7, frameon=False, loc="upper left")
+    ax.set_title(plain_text(title or name), fontsize=9, loc="left", weight="bold")
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)

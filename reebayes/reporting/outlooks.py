@@ -113,13 +113,13 @@ def shown_quantities(study: Study) -> list[str]:
 def _figure(contents: Contents, study: Study, tree: xr.DataTree, name: str) -> dict[str, str]:
     was, ahead = quantity(contents, name), quantity(tree.children["outlook"], name)
     figure = Figure(figsize=(9.0, 5.2), layout="constrained")
-    ax = plot_outlook(was, ahead, projections=[p for p in study.projections if p.quantity == name],
-                      ax=figure.subplots())  # fmt: skip
     label = contents.report.get("labels", {}).get(name, name)
-    ax.set_title(label, fontsize=10, loc="left", weight="bold")
+    said = [one for one in study.projections if one.quantity == name]
+    plot_outlook(was, ahead, projections=said, title=label, ax=figure.subplots())
     last = bands(ahead.isel({YEAR: -1}))
     ends = (float(last[end]) for end in ("median", "lower", "upper"))
-    return embedded(figure, f"{label}, {tree.attrs['to']}: {format_band(*ends)} {contents.unit}")
+    told = f"{label}, {tree.attrs['to']}: {format_band(*ends)} {contents.unit}"
+    return {"title": f"{label}, to {tree.attrs['to']}"} | embedded(figure, told)
 
 
 def _band_rows(contents: Contents, study: Study, tree: xr.DataTree) -> Mapping[str, Any]:

@@ -21,7 +21,10 @@ from reebayes.study.table import Table
 from reebayes.study.targets import ROUTE
 from reebayes.study.telling import refuse
 
-_SHOWN = ("published", "published_indicators", "indicators", "labels")
+_SHOWN = (
+    *("published", "published_indicators", "indicators", "labels"),
+    *("assays", "materials", "published_elements", "partners", "lanes"),
+)
 """Tables about results, which a cut study has none of."""
 
 
