@@ -312,7 +312,8 @@ def test_several_panels_are_drawn_in_axes_of_a_caller(fit: xr.DataTree, name: st
 
 def test_every_plot_takes_title_and_place() -> None:
     for name in rb.__all__:
-        if not name.startswith("plot_"):
+        # a survey has as many panels as headings, in a figure of its own
+        if not name.startswith("plot_") or name == "plot_survey":
             continue
         given = inspect.signature(getattr(rb, name)).parameters
         assert {"title", "ax"} <= set(given), name

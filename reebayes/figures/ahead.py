@@ -27,10 +27,16 @@ VINTAGES = ("#5b2a86", "#2a7f62", "#b8860b", "#7a1f3d", "#33658a", "#555555")
 
 
 def plot_outlook(
-    history: xr.DataArray, ahead: xr.DataArray, *, projections: Iterable[Projection] = (),
-    demand: xr.DataArray | None = None, ci_prob: float = CI_PROB, title: str = "", legend: bool = True,
+    history: xr.DataArray,
+    ahead: xr.DataArray,
+    *,
+    projections: Iterable[Projection] = (),
+    demand: xr.DataArray | None = None,
+    ci_prob: float = CI_PROB,
+    title: str = "",
+    legend: bool = True,
     ax: Axes | None = None,
-) -> Axes:  # fmt: skip
+) -> Axes:
     """Draw a quantity as it was and as it may go on, beside what others projected.
 
     Parameters
