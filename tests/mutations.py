@@ -119,6 +119,37 @@ def _judged(name: str, file: str, old: str, new: str, tests: str, words: str) ->
 
 
 MUTATIONS: tuple[Mutation, ...] = (
+    # --- ties ---
+    _bug("a tied flow takes the reference share", "reebayes/model/network.py",
+         "column |= {f.flow: column[f.tied] for f in study.flows if f.tied in column}",
+         "column |= {f.flow: column[f.flow] for f in study.flows if f.flow in column}",
+         ("tests/test_ties.py", "-k", "written_apart or one_layer")),
+    _bug("the world written apart forgets ties", "reebayes/simulation/flows.py",
+         "            shares[:, column] = shares[:, place[flow.tied]]\n",
+         "            shares[:, column] = shares[:, column]\n",
+         ("tests/test_ties.py", "-k", "written_apart")),
+    _bug("flows of a process may stay untied", "reebayes/study/checks/ties.py",
+         "    if free:\n        message = (", "    if False:\n        message = (",
+         ("tests/test_ties.py", "-k", "bad_tie")),
+    # --- elements ---
+    _bug("small shares are known as well as large ones", "reebayes/answers/assaying.py",
+         "return float(share ** (2 * GROWTH))", "return float(share ** (0 * GROWTH))",
+         ("tests/test_elements.py", "-k", "error_of_analyses or tell_the_error")),
+    _bug("analyses tell shares of everything", "reebayes/answers/assaying.py",
+         "seen = np.diag(weights) - np.outer(weights, weights) / weights.sum()",
+         "seen = np.diag(weights)",
+         ("tests/test_elements.py", "-k", "stand_to_one_another")),
+    _bug("a flow is not parted by others", "reebayes/answers/contained.py",
+         "shares = np.where(whole > 0, sizes / np.where(whole > 0, whole, 1.0), 1 / len(parts))",
+         "shares = np.full_like(sizes, 1 / len(parts))",
+         ("tests/test_elements.py", "-k", "parted_by_others")),
+    _bug("what is not known holds nothing", "reebayes/answers/contained.py",
+         "amount = scale * parts[..., names.index(flow)]",
+         "amount = parts[..., names.index(flow)]",
+         ("tests/test_elements.py", "-k", "is_not_known")),
+    _bug("places behind separation are answered", "reebayes/answers/contained.py",
+         "        elif flow in beyond:\n            odd.append(flow)\n", "",
+         ("tests/test_elements.py", "-k", "behind_separation or refused")),
     # --- extensions ---
     _added("a row of an extension stands beside the one it replaces", "study/extensions",
            "        return key in keys\n    # a prior",

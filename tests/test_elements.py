@@ -16,6 +16,7 @@ from reebayes.answers.assaying import (
     GROWTH,
     LEAST_ERROR,
     USUAL_ERROR,
+    _deposits,
     closed,
     draw_compositions,
     error_of_analyses,
@@ -363,24 +364,36 @@ def test_supply_and_demand_add_up_to_the_same() -> None:
 
 def test_places_behind_separation_are_refused_but_for_all_uses_of_a_region() -> None:
     edges = [
-        ("ore", "ground", "plant", 4.0),
-        ("made", "plant", "metal", 4.0),
+        ("ore", "ground", "plant", 4.5),
+        ("made", "plant", "metal", 4.5),
         ("magnets", "metal", "use_magnets", 1.0),
         ("glass", "metal", "use_glass", 2.0),
         ("sold", "metal", "use_abroad", 1.0),
+        ("alloyed", "metal", "alloy", 0.5),
+        ("tools", "alloy", "use_abroad", 0.5),
     ]
     kinds = {"ground": "environment", "plant": "conversion"}
     kinds |= {f"use_{name}": "use" for name in ("magnets", "glass", "abroad")}
-    regions = {name: "A" for name in ("plant", "metal", "use_magnets", "use_glass")}
+    regions = {name: "A" for name in ("plant", "metal", "alloy", "use_magnets", "use_glass")}
     fit = graph_fit(edges, kinds, regions | {"use_abroad": "B"}, products={"made": "metal"})
     fit.attrs["report"] = '{"refined": "metal"}'
     study = told(ROCKS, [material("ore", "east")])
-    for place in ("ore", "made", "magnets + glass", "magnets + glass + sold", "use_abroad"):
+    for place in ("ore", "made", "magnets + glass", "magnets + glass + use_abroad", "use_abroad"):
         assert elements(fit, "Nd", place, study=study).size == 1
-    for place in ("magnets", "use_glass", "magnets + sold", "magnets + 2 glass"):
+    for place in ("magnets", "use_glass", "magnets + sold", "magnets + 2 glass", "alloyed"):
         with pytest.raises(ResultError, match="have been separated"):
             elements(fit, "Nd", place, study=study)
         assert elements(fit, "Nd", place, study=study, separated=True).size == 1
+
+
+def test_an_analysis_tells_how_its_shares_stand_to_one_another() -> None:
+    """Whatever all of them are multiplied by: what it leaves out may be any part of the whole."""
+    rows = [assay("d", "Nd", 0.2), assay("d", "Ce", 0.5)]
+    (deposit,) = _deposits(rows, ELEMENTS, 0.1)
+    whole = np.ones(len(ELEMENTS))
+    np.testing.assert_allclose(deposit.precision @ whole, 0.0, atol=1e-9)
+    assert deposit.pull @ whole == pytest.approx(0.0, abs=1e-9)
+    assert deposit.precision[0, 0] > 0
 
 
 def test_what_cannot_be_answered_is_told() -> None:
