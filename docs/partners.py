@@ -1,4 +1,4 @@
-"""Make the tables of the page on partners: python docs/partners.py PARTNERS.nc BASE.nc.
+"""Make the tables and the map of the page on partners: python docs/partners.py PARTNERS.nc BASE.nc.
 
 The first is a fit of the study with the extension partners, the second one of the study alone.
 """
@@ -20,6 +20,7 @@ def main(parted: str, base: str) -> None:
     fit, alone = rb.open_fit(parted), rb.open_fit(base)
     lines = [*_exports(fit), "", *_headline(fit, alone)]
     OUT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    rb.save_map(fit, OUT.with_name("partners_map.svg"), YEARS[-1])
 
 
 def _exports(fit: Fit) -> Iterator[str]:
