@@ -163,6 +163,10 @@ def _errors(layout: Layout, times: int) -> Errors:
         noise_sd=np.append(np.tile(errors.noise_sd[:-1], times), errors.noise_sd[-1]),
         record_sd=np.tile(errors.record_sd, times),
         reporter=(errors.reporter + copy * reporters).ravel(),
+        tail=errors.tail,
+        tail_at=times * errors.noise_start
+        + times * reporters
+        + (errors.tail_at - errors.noise_start - reporters),
     )
 
 

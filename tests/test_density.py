@@ -27,6 +27,7 @@ from tests.tiny import (
     QUANTITIES,
     RECORDS,
     STUDY,
+    learnt_tables,
     shared_tables,
     write_tables,
 )
@@ -60,6 +61,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
         "tiny": read_study(write_tables(folder / "tiny")),
         "shared": read_study(write_tables(folder / "shared", **shared_tables()), recalled=True),
         "heavy": read_study(write_tables(folder / "heavy", study=heavy, **shared_tables())),
+        "learnt": read_study(write_tables(folder / "learnt", **learnt_tables())),
         "bundled": read_study(),
     }
 
@@ -84,7 +86,7 @@ def some_point(layout: Layout, seed: int) -> Floats:
     return 0.3 * np.random.default_rng(seed).standard_normal(layout.unknowns.size)
 
 
-@pytest.mark.parametrize("which", ["tiny", "shared", "heavy", "bundled"])
+@pytest.mark.parametrize("which", ["tiny", "shared", "heavy", "learnt", "bundled"])
 @pytest.mark.parametrize("name", COORDINATES)
 def test_density_is_that_of_the_model_and_the_volume_of_the_map(
     which: str,
@@ -105,7 +107,7 @@ def test_density_is_that_of_the_model_and_the_volume_of_the_map(
     assert density == pytest.approx(expected, rel=1e-8, abs=1e-5)
 
 
-@pytest.mark.parametrize("which", ["tiny", "shared", "heavy", "bundled"])
+@pytest.mark.parametrize("which", ["tiny", "shared", "heavy", "learnt", "bundled"])
 @pytest.mark.parametrize("name", COORDINATES)
 def test_gradient_is_that_of_the_density(which: str, name: str, studies: dict[str, Study]) -> None:
     layout = lay_out(studies[which])

@@ -478,6 +478,8 @@ def test_spreads_are_stated_errors_times_noise_and_their_adjoint() -> None:
         noise_sd=np.array([0.3, 0.0, 0.5, 0.4]),
         record_sd=rng.uniform(0.05, 0.5, 7),
         reporter=np.array([0, 1, 2, 2, 0, 1, 2]),
+        tail=np.zeros(2),
+        tail_at=np.array([], dtype=np.int64),
     )
     noise = np.exp(errors.noise_mean + errors.noise_sd * latent[4:8])
     scale = kernels.spreads(latent, errors)

@@ -139,7 +139,10 @@ DOORS = {
     },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
-    "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
+    "model": {
+        *("model.kernels", "model.layout", "model.observations", "model.prior_rows"),
+        "model.unknowns",
+    },
     "results": {f"results.{name}" for name in ORDER["results"]},
     "elicitation": set(),
     "inference": {f"inference.{name}" for name in ORDER["inference"]},

@@ -24,14 +24,14 @@ from reebayes.simulation.worlds import unknowns_from
 from reebayes.study import Study, read_study
 from reebayes.study.targets import STEP_GROUPS
 from tests.numerics import close, differences
-from tests.tiny import STUDY, shared_tables, write_tables
+from tests.tiny import STUDY, learnt_tables, shared_tables, write_tables
 
 type Floats = NDArray[np.float64]
 
 # Runs the operations in Python: nothing to compile, so the tests start at once.
 PLAIN = Mode("py", None)
 
-WHICH = ("tiny", "shared", "heavy", "bundled")
+WHICH = ("tiny", "shared", "heavy", "learnt", "bundled")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
         "tiny": read_study(write_tables(folder / "tiny")),
         "shared": read_study(write_tables(folder / "shared", **shared_tables()), recalled=True),
         "heavy": read_study(write_tables(folder / "heavy", study=heavy, **shared_tables())),
+        "learnt": read_study(write_tables(folder / "learnt", **learnt_tables())),
         "bundled": read_study(),
     }
 
@@ -135,8 +136,17 @@ def test_every_record_scores_as_in_the_world_written_apart(
         labelled(bias, year=study.years, reporter=study.reporters),
         labelled(noise, reporter=study.reporters),
         labelled(shared, shared=study.shared),
+        freedom_at(study, latents),
     )
     np.testing.assert_allclose(terms, expected.values, rtol=1e-9, atol=1e-9)
+
+
+def freedom_at(study: Study, latents: Floats) -> float | None:
+    """Degrees of freedom at a latent vector, by the simulation; None where they are not learnt."""
+    normals = {name: value for name, value in as_normals(study, latents).items()
+               if name in targets(study)}  # fmt: skip
+    found = unknowns_from(study, normals).get("errors:freedom")
+    return None if found is None else float(np.exp(found[0]))
 
 
 def test_the_studies_hold_every_sort_of_record(studies: dict[str, Study]) -> None:

@@ -161,6 +161,17 @@ def shared_tables() -> dict[str, str]:
     return {"records": records, "priors": priors}
 
 
+LEARNT_FREEDOM = "errors:freedom,,,lognormal,4,0.7,,degrees of freedom,judgement-reporters,\n"
+
+
+def learnt_tables(*rows: str) -> dict[str, str]:
+    """Return tables with heavy tails whose degrees of freedom are learnt, or with other rows."""
+    texts = shared_tables()
+    heavy = STUDY.replace('"normal"', '"student_t"')
+    more = "".join(rows or (LEARNT_FREEDOM,))
+    return texts | {"study": heavy, "priors": texts["priors"] + more}
+
+
 def without_anchor(study: Study) -> Study:
     """Return the tiny study with one reporter of mines and metal, whose bias is free.
 

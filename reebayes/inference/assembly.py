@@ -207,7 +207,7 @@ def _transform_run(
     layout: Layout, points: Kept, whitening: Whitening | None, room: Mapping[str, Floats]
 ) -> None:
     steps, errors, unknowns = layout.equations.steps, layout.equations.errors, layout.unknowns
-    noisy, moving = slice(unknowns.scales_start, unknowns.steps_start), unknowns.steps_start
+    noisy, moving = unknowns.noise, unknowns.steps_start
     bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
     for n, kept in enumerate(points):
         white = kept.astype(np.float64)

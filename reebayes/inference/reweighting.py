@@ -25,8 +25,16 @@ from itertools import pairwise
 import numpy as np
 
 from reebayes.inference.datatree import quantity_draws
-from reebayes.model.kernels import Equations, Steps, observe_draws, record_terms, states
+from reebayes.model.kernels import (
+    Equations,
+    Steps,
+    observe_draws,
+    record_terms,
+    states,
+    with_freedom,
+)
 from reebayes.model.layout import Layout
+from reebayes.model.observations import freedoms
 from reebayes.model.prior_rows import CONSTANT, FIXED, MOVING, SCALE, PriorRow, shares_beside
 from reebayes.model.unknowns import PERSISTENCE_CEILING, Floats, Integers
 from reebayes.study import Prior, Study
@@ -311,9 +319,11 @@ def observed(
     """
     flows, location, scale = _observed(layout, equations, latents)
     values = quantity_draws(layout, flows.swapaxes(1, 2), quantities)
-    terms = np.stack(
-        [record_terms(*pair, equations.figures) for pair in zip(location, scale, strict=True)]
-    )
+    freedom = freedoms(equations, latents)
+    terms = np.stack([
+        record_terms(here, spread, with_freedom(equations.figures, heavy))
+        for here, spread, heavy in zip(location, scale, freedom, strict=True)
+    ])  # fmt: skip
     return values, terms
 
 

@@ -156,7 +156,9 @@ class Errors(NamedTuple):
     """Scales of records: where noise stands in the latent vector, and its priors.
 
     ``floor`` is the share of a stated variance that noise leaves as it is. Priors of noise are
-    those of every reporter, then that of what all of them have in common.
+    those of every reporter, then that of what all of them have in common. ``tail`` holds centre and
+    spread of the log of the degrees of freedom of figures, ``tail_at`` where they stand in the
+    latent vector: nowhere if they are not learnt.
     """
 
     floor: Reals
@@ -165,12 +167,15 @@ class Errors(NamedTuple):
     noise_sd: Reals
     record_sd: Reals
     reporter: Wholes
+    tail: Reals
+    tail_at: Wholes
 
 
 class Figures(NamedTuple):
     """Printed figures on the scale of what they observe, and how they are scored.
 
-    ``low`` holds the figure itself where there is one, ``high`` its second reading.
+    ``low`` holds the figure itself where there is one, ``high`` its second reading. ``freedom`` is
+    0 where errors are normal; where it is learnt, `freedom_of` gives that of a latent vector.
     """
 
     kind: Wholes
@@ -881,6 +886,60 @@ def record_terms(location, scale, figures):
 
 
 @_jit
+def freedom_of(latent, errors, figures):
+    """Degrees of freedom of the errors of figures; 0 where they are normal."""
+    if errors.tail_at.size == 0:
+        return figures.freedom
+    return math.exp(errors.tail[0] + errors.tail[1] * latent[errors.tail_at[0]])
+
+
+@_jit
+def with_freedom(figures, freedom):
+    """The same figures with errors of other degrees of freedom."""
+    return Figures(figures.kind, figures.low, figures.high, freedom)
+
+
+@_jit
+def _digamma_step(x):
+    """Digamma function of x + 1/2 less that of x: up the recurrence, then its asymptotic series."""
+    total = 0.0
+    while x < 10.0:
+        total += 1.0 / x - 1.0 / (x + 0.5)
+        x += 1.0
+    for sign, at in ((1.0, x + 0.5), (-1.0, x)):
+        square = 1.0 / (at * at)
+        rest = square * (1.0 / 12.0 - square * (1.0 / 120.0 - square / 252.0))
+        total += sign * (math.log(at) - 0.5 / at - rest)
+    return total
+
+
+@_jit
+def _tail_slope(z, freedom):
+    """Slope of the log density that `_point` gives in the degrees of freedom."""
+    square = z * z
+    bent = (freedom + 1.0) * square / (freedom * (freedom + square))
+    return 0.5 * (bent - math.log1p(square / freedom))
+
+
+@_jit
+def freedom_adjoint(location, scale, figures, term_bar):
+    """Cotangent of the degrees of freedom; 0 where errors are normal."""
+    kind, low, high, freedom = figures.kind, figures.low, figures.high, figures.freedom
+    total = 0.0
+    if freedom > 0.0:
+        constant = 0.5 * (_digamma_step(0.5 * freedom) - 1.0 / freedom)
+        for i in range(location.size):
+            a, b = (low[i] - location[i]) / scale[i], (high[i] - location[i]) / scale[i]
+            if kind[i] == POINT:
+                total += term_bar[i] * (constant + _tail_slope(a, freedom))
+            elif kind[i] == EITHER:
+                share = _either(a, b, freedom)[1]
+                slope = share * _tail_slope(a, freedom) + (1.0 - share) * _tail_slope(b, freedom)
+                total += term_bar[i] * (constant + slope)
+    return total
+
+
+@_jit
 def record_terms_adjoint(location, scale, figures, term_bar):
     """Cotangents of location and scale."""
     kind, low, high, freedom = figures.kind, figures.low, figures.high, figures.freedom
@@ -1271,7 +1330,8 @@ def _density(size, white_at, slope_at, value_at, packed):
     observed = totals(flow, sums)
     location = _located(observed, level, sums)
     scale = spreads(shift, errors)
-    term = record_terms(location, scale, figures)
+    seen = with_freedom(figures, freedom_of(shift, errors, figures))
+    term = record_terms(location, scale, seen)
     years, series = state.shape
     free = years * series
     total = own + change + whitening.volume[0]
@@ -1280,7 +1340,8 @@ def _density(size, white_at, slope_at, value_at, packed):
     for i in range(free, shift.size):
         total -= 0.5 * shift[i] * shift[i]
 
-    location_bar, scale_bar = record_terms_adjoint(location, scale, figures, np.ones(term.size))
+    ones = np.ones(term.size)
+    location_bar, scale_bar = record_terms_adjoint(location, scale, seen, ones)
     flow_bar, level_bar = _located_adjoint(observed, flow.shape, level, sums, location_bar)
     by_flow = balance_adjoint(level, graph, flow, share, throughput, flow_bar)
     for k in range(level.shape[0]):
@@ -1288,6 +1349,9 @@ def _density(size, white_at, slope_at, value_at, packed):
             level_bar[k, t] += by_flow[k, t]
     state_bar, shift_bar = levels_adjoint(state, shift, centres, level, level_bar)
     spread_bar = spreads_adjoint(shift, errors, scale, scale_bar)
+    if errors.tail_at.size > 0:
+        tail_bar = freedom_adjoint(location, scale, seen, ones)
+        spread_bar[errors.tail_at[0]] += tail_bar * seen.freedom * errors.tail[1]
     for i in range(free, shift.size):
         shift_bar[i] += spread_bar[i] - shift[i]
     for t in range(years):

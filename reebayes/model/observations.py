@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,14 @@ from reebayes.model.kernels import (
     PRINTED,
     RANGE,
     UPPER,
+    Equations,
     Errors,
     Figures,
     Rows,
     Sums,
     weigh,
 )
-from reebayes.model.unknowns import Floats, Unknowns, rows_by_target
+from reebayes.model.unknowns import Floats, Unknowns, has_heavy_tails, rows_by_target
 from reebayes.study import Flow, Record, Study
 from reebayes.study.kinds import (
     AT_LEAST,
@@ -37,7 +39,15 @@ from reebayes.study.kinds import (
     KindReader,
     kind_of,
 )
-from reebayes.study.targets import BIAS, EVERY, NOISE, NOISE_OF_ALL, Target, targets_in
+from reebayes.study.targets import (
+    BIAS,
+    ERROR_FREEDOM,
+    EVERY,
+    NOISE,
+    NOISE_OF_ALL,
+    Target,
+    targets_in,
+)
 
 _code_of = KindReader(
     "score of a record in the model",
@@ -155,6 +165,7 @@ def errors_of(study: Study, unknowns: Unknowns, contrasts: Contrasts) -> Errors:
     noise = [rows.get(target, every) for target in targets_in(NOISE, study.reporters)]
     noise.append(rows.get(str(NOISE_OF_ALL), []))
     reporter = {name: n for n, name in enumerate(study.reporters)}
+    tail = rows.get(str(ERROR_FREEDOM), [])
     return Errors(
         floor=np.array([study.variance_floor]),
         noise_start=np.array([unknowns.scales_start]),
@@ -162,6 +173,8 @@ def errors_of(study: Study, unknowns: Unknowns, contrasts: Contrasts) -> Errors:
         noise_sd=np.array([row[0].sd if row else 0.0 for row in noise]),
         record_sd=contrasts.sd,
         reporter=np.array([reporter[r.reporter] for r in study.records], dtype=np.int64),
+        tail=np.array([math.log(tail[0].median), tail[0].sd] if tail else [0.0, 0.0]),
+        tail_at=unknowns.learnt_at(ERROR_FREEDOM),
     )
 
 
@@ -171,8 +184,7 @@ def figures_of(study: Study, certain: NDArray[np.bool_], contrasts: Contrasts) -
     ``low`` holds the value of an ambiguous one, and of a part of a composition what it is beside
     the parts that it is seen against.
     """
-    settings, records = study.settings, study.records
-    heavy = settings.get("error_distribution", "normal") == "student_t"
+    records = study.records
     kind = np.array([_kind_code(record) for record in records], dtype=np.int64)
     kind[contrasts.parts] = PART
     kind[certain] = CERTAIN
@@ -184,8 +196,38 @@ def figures_of(study: Study, certain: NDArray[np.bool_], contrasts: Contrasts) -
         kind=kind,
         low=np.where(printed, value, _figures(records, "low")),
         high=np.where(printed, other, _figures(records, "high")),
-        freedom=float(settings.get("degrees_of_freedom", 5)) if heavy else 0.0,
+        freedom=freedom_of_study(study) if has_heavy_tails(study) else 0.0,
     )
+
+
+def freedom_of_study(study: Study) -> float:
+    """Degrees of freedom of heavy-tailed errors: the median of their prior, or as they are set."""
+    prior = rows_by_target(study).get(str(ERROR_FREEDOM), [])
+    return float(prior[0].median if prior else study.settings.get("degrees_of_freedom", 5))
+
+
+def with_errors(equations: Equations, freedom: float) -> Equations:
+    """Return the equations with errors of set degrees of freedom; normal ones if they are 0."""
+    nowhere = np.array([], dtype=np.int64)
+    return equations._replace(
+        errors=equations.errors._replace(tail_at=nowhere),
+        figures=equations.figures._replace(freedom=freedom),
+    )
+
+
+def freedoms(equations: Equations, latents: NDArray[Any]) -> Floats:
+    """Degrees of freedom of the errors of figures in draws (..., latent); 0 where they are normal.
+
+    Parameters
+    ----------
+    equations : Equations
+    latents : array (..., latent)
+    """
+    errors = equations.errors
+    if not errors.tail_at.size:
+        return np.full(latents.shape[:-1], equations.figures.freedom)
+    learnt = latents[..., errors.tail_at[0]].astype(np.float64)
+    return np.asarray(np.exp(errors.tail[0] + errors.tail[1] * learnt))
 
 
 def _kind_code(record: Record) -> int:

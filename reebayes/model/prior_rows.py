@@ -10,12 +10,21 @@ import numpy as np
 from reebayes.model.layout import Layout
 from reebayes.model.unknowns import Integers
 from reebayes.study import Prior, Study
-from reebayes.study.targets import ALL, EVERY, NOISE, STEP, STEP_GROUPS, Target, targets_in
+from reebayes.study.targets import (
+    ALL,
+    ERRORS,
+    EVERY,
+    NOISE,
+    STEP,
+    STEP_GROUPS,
+    Target,
+    targets_in,
+)
 
 MOVING, CONSTANT, PARTED, SCALE, FIXED = "moving", "constant", "parted", "scale", "fixed"
 """How a row reaches the unknowns: a series of states; one number for all years; one number whose
-centre or spread differs between periods, or shares that move with one that never changes; noise or
-a step multiplier; nothing, for its spread is 0.
+centre or spread differs between periods, or shares that move with one that never changes; noise,
+degrees of freedom or a step multiplier; nothing, for its spread is 0.
 """
 
 
@@ -62,8 +71,8 @@ def _row(study: Study, layout: Layout, prior: Prior, siblings: Sequence[Prior]) 
     unknowns = layout.unknowns
     years = in_force(prior, siblings, study.years)
     names = list(_names(study, prior))
-    if prior.about.group in (NOISE, STEP):
-        scales = [_scale_position(layout, name) for name in names] if prior.sd else []
+    if prior.about.group in (ERRORS, NOISE, STEP):
+        scales = [at for name in names for at in _scale_positions(layout, name)] if prior.sd else []
         kind = SCALE if scales else FIXED
         return PriorRow(prior, kind, _whole([]), years, _whole(scales))
     columns = _whole(unknowns.columns.index(n) for n in names if n in unknowns.columns)
@@ -119,11 +128,15 @@ def _names(study: Study, prior: Prior) -> Iterator[str]:
     yield from (t for t in targets_in(target.group, study.reporters) if t not in own)
 
 
-def _scale_position(layout: Layout, name: str) -> int:
+def _scale_positions(layout: Layout, name: str) -> list[int]:
+    """Where a multiplier, or another property of errors, stands among the latents, if it does."""
     unknowns, target = layout.unknowns, Target.parse(name)
     if target.group == STEP:
-        return unknowns.steps_start + STEP_GROUPS.index(target.name)
-    return unknowns.scales_start + (*layout.reporters, ALL).index(target.name)
+        return [unknowns.steps_start + STEP_GROUPS.index(target.name)]
+    noisy = (*layout.reporters, ALL)
+    if target.group == NOISE and target.name in noisy:
+        return [unknowns.scales_start + noisy.index(target.name)]
+    return [int(at) for at in unknowns.learnt_at(target)]
 
 
 def _whole(values: Iterable[int]) -> Integers:

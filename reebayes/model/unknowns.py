@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from reebayes.model.kernels import Centres, Steps
 from reebayes.study import Flow, Prior, Study
-from reebayes.study.targets import BIAS, EVERY, ROUTE, SHARED, STEP, STEP_GROUPS, Target, targets_in
+from reebayes.study.targets import (
+    BIAS,
+    ERROR_FREEDOM,
+    EVERY,
+    ROUTE,
+    SHARED,
+    STEP,
+    STEP_GROUPS,
+    Target,
+    targets_in,
+)
 
 type Floats = NDArray[np.float64]
 
@@ -31,7 +41,8 @@ class Unknowns:
     Columns are those that change over the years (``varying`` of them), then constants, then
     fixed ones (no spread). The latent vector holds innovations year by year for the varying
     columns, then one entry for each constant column, each reporter's noise, the noise that all
-    have in common and each group's step multiplier.
+    have in common, what else of the errors is ``learnt`` (targets of priors) and each group's step
+    multiplier.
     """
 
     columns: tuple[str, ...]
@@ -39,6 +50,7 @@ class Unknowns:
     varying: int
     constant: int
     reporters: int
+    learnt: tuple[str, ...] = ()
 
     @property
     def states(self) -> int:
@@ -53,7 +65,17 @@ class Unknowns:
     @property
     def steps_start(self) -> int:
         """Position in the latent vector where step multipliers begin."""
-        return self.scales_start + self.reporters + 1
+        return self.scales_start + self.reporters + 1 + len(self.learnt)
+
+    @property
+    def noise(self) -> slice:
+        """Positions of the noise of reporters, and of all of them, in the latent vector."""
+        return slice(self.scales_start, self.scales_start + self.reporters + 1)
+
+    def learnt_at(self, target: Target) -> Integers:
+        """Position of a learnt property of the errors in the latent vector; none if it is none."""
+        at = [self.noise.stop + n for n, name in enumerate(self.learnt) if name == str(target)]
+        return np.array(at, dtype=np.int64)
 
     @property
     def size(self) -> int:
@@ -81,6 +103,18 @@ def rows_by_target(study: Study) -> dict[str, list[Prior]]:
     for prior in study.priors:
         rows.setdefault(prior.target, []).append(prior)
     return rows
+
+
+def has_heavy_tails(study: Study) -> bool:
+    """Return whether the errors of figures are Student-t."""
+    return bool(study.settings.get("error_distribution", "normal") == "student_t")
+
+
+def learnt_of(study: Study) -> tuple[str, ...]:
+    """Targets of what is learnt of errors beside noise: a prior with a spread, if it has effect."""
+    rows = rows_by_target(study)
+    asked = {str(ERROR_FREEDOM): has_heavy_tails(study)}
+    return tuple(name for name, used in asked.items() if used and name in rows and rows[name][0].sd)
 
 
 def sorted_columns(series: Mapping[str, Sequence[Prior]]) -> tuple[tuple[str, ...], int, int]:

@@ -113,10 +113,15 @@ def _log(value: float) -> float:
 
 
 def _degrees_of_freedom(study: Study) -> float | None:
-    """Degrees of freedom of the declared Student-t errors; None for normal errors."""
-    if study.settings.get("error_distribution", "normal") == "student_t":
-        return float(study.settings.get("degrees_of_freedom", 5))
-    return None
+    """Degrees of freedom of the declared Student-t errors, or the median of their prior.
+
+    None for normal errors.
+    """
+    if study.settings.get("error_distribution", "normal") != "student_t":
+        return None
+    for row in study.priors.rows("errors:freedom"):
+        return float(row.median)
+    return float(study.settings.get("degrees_of_freedom", 5))
 
 
 def record_log_likelihood(
@@ -125,6 +130,7 @@ def record_log_likelihood(
     bias: xr.DataArray,
     noise: xr.DataArray,
     shared: xr.DataArray | None = None,
+    freedom: float | None = None,
 ) -> xr.DataArray:
     """Log-likelihood of every record of a study given true flows and errors.
 
@@ -149,6 +155,9 @@ def record_log_likelihood(
     noise : DataArray (reporter), multiplier
     shared : DataArray (shared), log scale, optional
         Needed if records share errors.
+    freedom : float, optional
+        Degrees of freedom of Student-t errors, in place of those that the study sets or the
+        median of their prior.
 
     Returns
     -------
@@ -159,7 +168,7 @@ def record_log_likelihood(
     KeyError
         If a record's reporter or common error has no value.
     """
-    freedom = _degrees_of_freedom(study)
+    freedom = freedom or _degrees_of_freedom(study)
     printings = _printings(study, study.records, flows, bias, noise, shared)
     values = [
         _log_likelihood(record, printing, freedom)
@@ -294,7 +303,8 @@ def simulate_records(
         other by the side on which ``y`` falls; of two alternative values either is ``y``, at even
         odds.
     freedom : float, optional
-        Degrees of freedom of Student-t errors, in place of the study's own errors.
+        Degrees of freedom of Student-t errors, in place of the study's own errors or of those
+        that `world` drew.
 
     Returns
     -------
@@ -308,7 +318,7 @@ def simulate_records(
         If the true value of a value record is zero or undefined.
     """
     rng = np.random.default_rng(seed)
-    freedom = freedom or _degrees_of_freedom(study)
+    freedom = freedom or world.freedom or _degrees_of_freedom(study)
     records = list(study.records if design is None else design)
     printings = _printings(study, records, world.flows, world.bias, world.noise, world.shared)
     printed = []

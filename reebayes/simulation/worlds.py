@@ -22,7 +22,7 @@ from reebayes.simulation.flows import (
     quantities_from,
 )
 from reebayes.study import Prior, Study
-from reebayes.study.targets import ALL, ROUTE, STEP_GROUPS, Target
+from reebayes.study.targets import ALL, ERROR_FREEDOM, ROUTE, STEP_GROUPS, Target
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -57,6 +57,12 @@ class World:
     shared: xr.DataArray
     step_scale: xr.DataArray
     unknowns: dict[str, xr.DataArray]
+
+    @property
+    def freedom(self) -> float | None:
+        """Degrees of freedom of Student-t errors, where they are an unknown."""
+        drawn = self.unknowns.get(str(ERROR_FREEDOM))
+        return None if drawn is None else math.exp(float(drawn[0]))
 
     def __repr__(self) -> str:
         years = self.flows[YEAR].values
@@ -95,7 +101,7 @@ def _medians(study: Study, rows: Sequence[Prior]) -> Array:
 
 def _make_series(study: Study, rows: Sequence[Prior], group: str, mean: Array) -> _Series:
     by_year = _rows_by_year(study, rows)
-    may_move = group not in ("noise", "shared", "step")
+    may_move = group not in ("errors", "noise", "shared", "step")
     steps = [row.step for row in by_year if may_move and row.step is not None]
     return _Series(
         group=group,
@@ -150,7 +156,10 @@ def _all_series(study: Study) -> dict[str, _Series]:
         if Target.parse(target).group == ROUTE:
             made = _make_series(study, found, "trade", _medians(study, found))
             series[target] = replace(made, is_route=True)
-    for group, name in [("noise", ALL), *(("step", name) for name in STEP_GROUPS)]:
+    constants = [("noise", ALL), *(("step", name) for name in STEP_GROUPS)]
+    if study.settings.get("error_distribution", "normal") == "student_t":
+        constants.append(("errors", ERROR_FREEDOM.name))
+    for group, name in constants:
         target = f"{group}:{name}"
         if target in rows:
             mean = np.log(_medians(study, rows[target]))
@@ -341,12 +350,12 @@ def _planted(
         values = by_year(study, target, given)
         if target in flows:
             values = np.where(active_years(study, flows[target]), values, 0.5)
-        if group in ("noise", "shared", "step") and np.ptp(values) > 0:
+        if group in ("errors", "noise", "shared", "step") and np.ptp(values) > 0:
             raise ValueError(f"{target} is one number for all years")
         is_signed = group in ("bias", "shared") or all_series[target].is_route
         if not np.all(np.isfinite(values)) or (not is_signed and np.any(values <= 0)):
             raise ValueError(f"{target}: planted values must be finite and positive")
-        log_scale = group in ("input", "noise", "step")
+        log_scale = group in ("errors", "input", "noise", "step")
         planted[target] = np.log(values) if log_scale else values
     return planted
 

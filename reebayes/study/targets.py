@@ -5,6 +5,7 @@ route:CN:US             what trade between two regions does to all its flows
 bias:us_customs         a reporter's bias
 noise:us_customs        a reporter's noise; of ``all``, what reporters have in common;
 of ``floor``, the variance that noise leaves as it is
+errors:freedom          degrees of freedom of heavy-tailed errors
 shared:content_metal    an error that several records have in common
 step:trade              how fast a group of series moves
 """
@@ -15,10 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 FLOW, ROUTE, BIAS, NOISE, SHARED, STEP = "flow", "route", "bias", "noise", "shared", "step"
-GROUPS = (BIAS, NOISE, ROUTE, SHARED, STEP)
+ERRORS = "errors"
+GROUPS = (BIAS, ERRORS, NOISE, ROUTE, SHARED, STEP)
 """Groups that a target may name before its colon."""
 
-CONSTANT_GROUPS = (NOISE, SHARED, STEP)
+CONSTANT_GROUPS = (ERRORS, NOISE, SHARED, STEP)
 """Groups whose targets are one number for the whole study."""
 
 STEP_GROUPS = ("input", "market", "trade", "bias")
@@ -30,6 +32,8 @@ EVERY = "*"
 ALL, FLOOR = "all", "floor"
 RESERVED = (ALL, FLOOR)
 """Names of noise that are no reporters."""
+
+FREEDOM = "freedom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Target:
 
 
 NOISE_OF_ALL, NOISE_FLOOR = Target(NOISE, ALL), Target(NOISE, FLOOR)
+ERROR_FREEDOM = Target(ERRORS, FREEDOM)
 
 
 def targets_in(group: str, names: Iterable[str]) -> list[str]:

@@ -11,8 +11,10 @@ from reebayes.study.rows import Prior
 from reebayes.study.targets import (
     BIAS,
     CONSTANT_GROUPS,
+    ERRORS,
     EVERY,
     FLOOR,
+    FREEDOM,
     GROUPS,
     NOISE,
     NOISE_FLOOR,
@@ -36,6 +38,7 @@ DISTRIBUTION = {
     "share": "share",
     "bias": "normal",
     "noise": "lognormal",
+    "errors": "lognormal",
     "floor": "lognormal",
     "route": "normal",
     "shared": "normal",
@@ -102,7 +105,7 @@ def _fault(entry: Entry[Prior], column: str, message: str) -> Fault:
 
 
 def _sort_of(target: str, context: Context) -> str | None:
-    """Return what a prior is about: input, share, route, bias, shared, noise, floor or step.
+    """Return what it is about: input, share, route, bias, shared, noise, floor, errors or step.
 
     The product of a conversion counts as a share here, whichever prior it has.
     None if it is about nothing, ``"unclear"`` if another table has to be mended first.
@@ -111,7 +114,7 @@ def _sort_of(target: str, context: Context) -> str | None:
     if about == NOISE_FLOOR:
         return FLOOR
     if not about.is_flow:
-        names = {STEP: STEP_GROUPS, ROUTE: context.routes}.get(about.group)
+        names = {STEP: STEP_GROUPS, ROUTE: context.routes, ERRORS: (FREEDOM,)}.get(about.group)
         known = about.is_known and (names is None or about.name in names)
         return about.group if known else None
     if target not in context.edges:
@@ -183,6 +186,8 @@ def _check_numbers(entry: Entry[Prior], sort: str) -> Iterator[Fault]:
             yield _fault(entry, "median", f"share {prior.median:g} is not between 0 and 1")
         elif sort not in ("bias", "route", "shared") and prior.median <= 0:
             yield _fault(entry, "median", f"median {prior.median:g} is not above 0")
+        elif sort == ERRORS and prior.median < 1:
+            yield _fault(entry, "median", f"median {prior.median:g} is not a number from 1 up")
         elif sort in ("bias", "shared") and abs(prior.median) > MAX_SD:
             message = f"median {prior.median:g} is beyond {MAX_SD:g}, on a log scale; write less"
             yield _fault(entry, "median", message)
@@ -228,8 +233,11 @@ def _unknown_target(target: str, believed: Believed) -> str:
     names = [*context.edges, *targets_in(BIAS, believed.reporters)]
     names += targets_in(NOISE, (*believed.reporters, *RESERVED))
     names += [*targets_in(STEP, STEP_GROUPS), *targets_in(SHARED, believed.shared)]
+    names += targets_in(ERRORS, (FREEDOM,))
     if about.group == STEP:
         names = targets_in(STEP, STEP_GROUPS)
+    elif about.group == ERRORS:
+        names = targets_in(ERRORS, (FREEDOM,))
     elif about.group == ROUTE:
         names = targets_in(ROUTE, context.routes)
     elif not about.is_flow and about.group not in GROUPS:
