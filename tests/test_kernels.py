@@ -468,7 +468,8 @@ def test_locations_are_those_of_sums_and_their_adjoint(seed: int) -> None:
     close(by_level, differences(lambda v: (kernels.locate(flow, v, sums) * bar).sum(), level))
 
 
-def test_spreads_are_stated_errors_times_noise_and_their_adjoint() -> None:
+@pytest.mark.parametrize("learnt", [False, True])
+def test_spreads_are_stated_errors_times_noise_and_their_adjoint(learnt: bool) -> None:
     rng = np.random.default_rng(1)
     latent, bar = rng.normal(size=9), rng.normal(size=7)
     errors = Errors(
@@ -478,10 +479,14 @@ def test_spreads_are_stated_errors_times_noise_and_their_adjoint() -> None:
         noise_sd=np.array([0.3, 0.0, 0.5, 0.4]),
         record_sd=rng.uniform(0.05, 0.5, 7),
         reporter=np.array([0, 1, 2, 2, 0, 1, 2]),
+        stretch=np.array([0.2, 0.4]),
+        stretch_at=np.array([8] if learnt else [], dtype=np.int64),
         tail=np.zeros(2),
         tail_at=np.array([], dtype=np.int64),
     )
-    noise = np.exp(errors.noise_mean + errors.noise_sd * latent[4:8])
+    stretch = np.exp(0.2 + (0.4 * latent[8] if learnt else 0.0))
+    spread = errors.noise_sd * [stretch, stretch, stretch, 1.0]
+    noise = np.exp(errors.noise_mean + spread * latent[4:8])
     scale = kernels.spreads(latent, errors)
     variance = 0.25 + 0.75 * (noise[3] * noise[:3])[errors.reporter] ** 2
     np.testing.assert_allclose(scale**2, errors.record_sd**2 * variance)

@@ -168,9 +168,11 @@ def learnt_tables(*rows: str) -> dict[str, str]:
     """Return tables with heavy tails whose degrees of freedom are learnt, or with other rows."""
     texts = shared_tables()
     heavy = STUDY.replace('"normal"', '"student_t"')
-    more = "".join(rows or (LEARNT_FREEDOM,))
+    more = "".join(rows or (LEARNT_FREEDOM, LEARNT_SPREAD))
     return texts | {"study": heavy, "priors": texts["priors"] + more}
 
+
+LEARNT_SPREAD = "noise:spread,,,lognormal,1,0.4,,multiplier,judgement-reporters,\n"
 
 def without_anchor(study: Study) -> Study:
     """Return the tiny study with one reporter of mines and metal, whose bias is free.

@@ -33,7 +33,7 @@ def build_model(study: Study) -> pm.Model:
         Free variable ``latents``; deterministics ``flows`` (year, flow) in the unit of the study,
         ``bias`` (year, reporter), ``shared_error`` (shared), ``noise`` (reporter) and what
         all of them have in common of it, ``noise_of_all``, ``step_scale`` (group), ``freedom``
-        where the degrees of freedom of errors are learnt, and the
+        and ``noise_spread`` where degrees of freedom and the spread of noise are learnt, and the
         ``location`` and ``scale`` of every record on the log scale; observed ``value``. Those of a
         part of a composition are of its log less the weighted mean of those of the parts before it.
         `reebayes.fit` samples the same density with the same kernels, in coordinates
@@ -79,7 +79,12 @@ def _multipliers(layout: Layout, latent: Any) -> None:
     unknowns, errors, steps = layout.unknowns, layout.equations.errors, layout.equations.steps
     own = latent[unknowns.noise]
     step = latent[unknowns.steps_start :]
-    noise = errors.noise_mean + errors.noise_sd * own
+    stretch = errors.stretch[0]
+    if errors.stretch_at.size:
+        stretch = stretch + errors.stretch[1] * latent[int(errors.stretch_at[0])]
+        pm.Deterministic("noise_spread", pt.exp(stretch))
+    spread = pt.concatenate([pt.exp(stretch) * errors.noise_sd[:-1], errors.noise_sd[-1:]])
+    noise = errors.noise_mean + spread * own
     pm.Deterministic("noise", pt.exp(noise[:-1] + noise[-1]), dims=REPORTER)
     pm.Deterministic("noise_of_all", pt.exp(noise[-1]))
     pm.Deterministic("step_scale", pt.exp(steps.step_mean + steps.step_sd * step), dims=GROUP)

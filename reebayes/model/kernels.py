@@ -156,9 +156,10 @@ class Errors(NamedTuple):
     """Scales of records: where noise stands in the latent vector, and its priors.
 
     ``floor`` is the share of a stated variance that noise leaves as it is. Priors of noise are
-    those of every reporter, then that of what all of them have in common. ``tail`` holds centre and
-    spread of the log of the degrees of freedom of figures, ``tail_at`` where they stand in the
-    latent vector: nowhere if they are not learnt.
+    those of every reporter, then that of what all of them have in common. ``stretch`` and ``tail``
+    hold centre and spread of the logs of what multiplies the spreads of reporters, and of the
+    degrees of freedom of figures; ``stretch_at`` and ``tail_at`` where they stand in the latent
+    vector: nowhere if they are not learnt.
     """
 
     floor: Reals
@@ -167,6 +168,8 @@ class Errors(NamedTuple):
     noise_sd: Reals
     record_sd: Reals
     reporter: Wholes
+    stretch: Reals
+    stretch_at: Wholes
     tail: Reals
     tail_at: Wholes
 
@@ -769,6 +772,14 @@ def _sum_of(r, values, rows):
 
 
 @_jit
+def stretch_of(latent, errors):
+    """What multiplies the spread of the noise of reporters: 1 unless a prior says otherwise."""
+    if errors.stretch_at.size == 0:
+        return math.exp(errors.stretch[0])
+    return math.exp(errors.stretch[0] + errors.stretch[1] * latent[errors.stretch_at[0]])
+
+
+@_jit
 def spreads(latent, errors):
     """Scale of every record: its stated error, the most of it times its reporter's noise.
 
@@ -778,9 +789,10 @@ def spreads(latent, errors):
     noise_mean, noise_sd, begin = errors.noise_mean, errors.noise_sd, errors.noise_start[0]
     floor, reporters = errors.floor[0], noise_mean.size - 1
     common = noise_mean[reporters] + noise_sd[reporters] * latent[begin + reporters]
-    factor = np.empty(reporters)
+    factor, stretch = np.empty(reporters), stretch_of(latent, errors)
     for r in range(reporters):
-        noise = math.exp(common + noise_mean[r] + noise_sd[r] * latent[begin + r])
+        own = stretch * noise_sd[r] * latent[begin + r]
+        noise = math.exp(common + noise_mean[r] + own)
         factor[r] = math.sqrt(floor + (1.0 - floor) * noise * noise)
     scale = np.empty(errors.record_sd.size)
     for i in range(scale.size):
@@ -793,12 +805,17 @@ def spreads_adjoint(latent, errors, scale, scale_bar):
     """Cotangent of ``latent``."""
     latent_bar = np.zeros(latent.size)
     begin, common = errors.noise_start[0], errors.noise_sd.size - 1
+    stretch = stretch_of(latent, errors)
     for i in range(scale.size):
         r = errors.reporter[i]
         fixed = errors.floor[0] * errors.record_sd[i] * errors.record_sd[i]
         pull = scale_bar[i] * (scale[i] - fixed / scale[i])
-        latent_bar[begin + r] += pull * errors.noise_sd[r]
+        own = stretch * errors.noise_sd[r]
+        latent_bar[begin + r] += pull * own
         latent_bar[begin + common] += pull * errors.noise_sd[common]
+        if errors.stretch_at.size > 0:
+            by_stretch = pull * own * latent[begin + r] * errors.stretch[1]
+            latent_bar[errors.stretch_at[0]] += by_stretch
     return latent_bar
 
 

@@ -28,7 +28,7 @@ from reebayes.model.kernels import (
     weigh,
 )
 from reebayes.model.unknowns import Floats, Unknowns, has_heavy_tails, rows_by_target
-from reebayes.study import Flow, Record, Study
+from reebayes.study import Flow, Prior, Record, Study
 from reebayes.study.kinds import (
     AT_LEAST,
     AT_MOST,
@@ -45,6 +45,7 @@ from reebayes.study.targets import (
     EVERY,
     NOISE,
     NOISE_OF_ALL,
+    NOISE_SPREAD,
     Target,
     targets_in,
 )
@@ -165,7 +166,7 @@ def errors_of(study: Study, unknowns: Unknowns, contrasts: Contrasts) -> Errors:
     noise = [rows.get(target, every) for target in targets_in(NOISE, study.reporters)]
     noise.append(rows.get(str(NOISE_OF_ALL), []))
     reporter = {name: n for n, name in enumerate(study.reporters)}
-    tail = rows.get(str(ERROR_FREEDOM), [])
+    stretch, tail = rows.get(str(NOISE_SPREAD), []), rows.get(str(ERROR_FREEDOM), [])
     return Errors(
         floor=np.array([study.variance_floor]),
         noise_start=np.array([unknowns.scales_start]),
@@ -173,9 +174,33 @@ def errors_of(study: Study, unknowns: Unknowns, contrasts: Contrasts) -> Errors:
         noise_sd=np.array([row[0].sd if row else 0.0 for row in noise]),
         record_sd=contrasts.sd,
         reporter=np.array([reporter[r.reporter] for r in study.records], dtype=np.int64),
-        tail=np.array([math.log(tail[0].median), tail[0].sd] if tail else [0.0, 0.0]),
+        stretch=_on_log(stretch),
+        stretch_at=unknowns.learnt_at(NOISE_SPREAD),
+        tail=_on_log(tail),
         tail_at=unknowns.learnt_at(ERROR_FREEDOM),
     )
+
+
+def _on_log(rows: Sequence[Prior]) -> Floats:
+    """Centre and spread of the log of what a row is about; 0 where there is none."""
+    return np.array([math.log(rows[0].median), rows[0].sd] if rows else [0.0, 0.0])
+
+
+def log_noises(errors: Errors, latents: NDArray[Any]) -> Floats:
+    """Logs (..., reporter) of the noise of every reporter alone, then that of all of them.
+
+    Parameters
+    ----------
+    errors : Errors
+    latents : array (..., latent)
+    """
+    begin, count = errors.noise_start[0], errors.noise_sd.size
+    spread = np.tile(errors.noise_sd, (*latents.shape[:-1], 1))
+    stretch = errors.stretch[0]
+    if errors.stretch_at.size:
+        stretch = stretch + errors.stretch[1] * latents[..., errors.stretch_at]
+    spread[..., :-1] *= np.exp(stretch)
+    return np.asarray(errors.noise_mean + spread * latents[..., begin : begin + count])
 
 
 def figures_of(study: Study, certain: NDArray[np.bool_], contrasts: Contrasts) -> Figures:

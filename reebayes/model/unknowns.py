@@ -16,6 +16,7 @@ from reebayes.study.targets import (
     BIAS,
     ERROR_FREEDOM,
     EVERY,
+    NOISE_SPREAD,
     ROUTE,
     SHARED,
     STEP,
@@ -113,7 +114,7 @@ def has_heavy_tails(study: Study) -> bool:
 def learnt_of(study: Study) -> tuple[str, ...]:
     """Targets of what is learnt of errors beside noise: a prior with a spread, if it has effect."""
     rows = rows_by_target(study)
-    asked = {str(ERROR_FREEDOM): has_heavy_tails(study)}
+    asked = {str(NOISE_SPREAD): True, str(ERROR_FREEDOM): has_heavy_tails(study)}
     return tuple(name for name, used in asked.items() if used and name in rows and rows[name][0].sd)
 
 

@@ -22,7 +22,15 @@ from reebayes.simulation.flows import (
     quantities_from,
 )
 from reebayes.study import Prior, Study
-from reebayes.study.targets import ALL, ERROR_FREEDOM, ROUTE, STEP_GROUPS, Target
+from reebayes.study.targets import (
+    ALL,
+    ERROR_FREEDOM,
+    NOISE_SPREAD,
+    RESERVED,
+    ROUTE,
+    STEP_GROUPS,
+    Target,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -156,7 +164,11 @@ def _all_series(study: Study) -> dict[str, _Series]:
         if Target.parse(target).group == ROUTE:
             made = _make_series(study, found, "trade", _medians(study, found))
             series[target] = replace(made, is_route=True)
-    constants = [("noise", ALL), *(("step", name) for name in STEP_GROUPS)]
+    constants = [
+        ("noise", ALL),
+        ("noise", NOISE_SPREAD.name),
+        *(("step", name) for name in STEP_GROUPS),
+    ]
     if study.settings.get("error_distribution", "normal") == "student_t":
         constants.append(("errors", ERROR_FREEDOM.name))
     for group, name in constants:
@@ -187,7 +199,7 @@ def _states(
     normals: Mapping[str, Array],
     planted_steps: Mapping[str, Array],
 ) -> dict[str, Array]:
-    """Value of every unknown by year; the step multipliers first, the other series need them."""
+    """Value of every unknown by year; the multipliers first, the other series need them."""
     unknowns: dict[str, Array] = {}
     multiplier: dict[str, float] = {}
     for target, series in all_series.items():
@@ -195,10 +207,17 @@ def _states(
             drawn = series.mean + series.sd * normals[target][0]
             unknowns[target] = planted_steps.get(target, drawn)
             multiplier[Target.parse(target).name] = math.exp(unknowns[target][0])
+    spread, far = str(NOISE_SPREAD), 1.0
+    if spread in all_series:
+        drawn = all_series[spread].mean + all_series[spread].sd * normals[spread][0]
+        far = math.exp(planted_steps.get(spread, drawn)[0])
     for target, series in all_series.items():
         if series.group != "step":
-            state = _unit_state(series, normals[target], multiplier.get(series.group, 1.0))
-            unknowns[target] = series.mean + series.sd * state
+            group = "bias" if series.group == "shared" else series.group
+            state = _unit_state(series, normals[target], multiplier.get(group, 1.0))
+            # what reporters have in common, and the multiplier, have spreads of their own
+            own = series.group == "noise" and Target.parse(target).name not in RESERVED
+            unknowns[target] = series.mean + (far if own else 1.0) * series.sd * state
     return unknowns
 
 

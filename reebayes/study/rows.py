@@ -289,7 +289,8 @@ class Prior:
     ``shared:<name>`` (a systematic error that several records have in common),
     ``noise:<reporter>``, ``noise:all`` (what the noise of all reporters has in common),
     ``noise:floor`` (the variance floor: the share of every stated variance that noise leaves as it
-    is), ``errors:freedom`` (degrees of freedom of heavy-tailed errors) or ``step:<group>``.
+    is), ``noise:spread`` (a multiplier of how far reporters' noise differs), ``errors:freedom``
+    (degrees of freedom of heavy-tailed errors) or ``step:<group>``.
 
     ``median`` and ``sd`` are on the scales their ``distribution`` says: lognormal (median in the
     target's unit, sd of the log), share (median transfer coefficient, sd of its log-odds against

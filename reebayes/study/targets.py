@@ -4,7 +4,8 @@ concentrate_US          a flow: an inflow, a product that drives its conversion,
 route:CN:US             what trade between two regions does to all its flows
 bias:us_customs         a reporter's bias
 noise:us_customs        a reporter's noise; of ``all``, what reporters have in common;
-of ``floor``, the variance that noise leaves as it is
+of ``floor``, the variance that noise leaves as it is; of ``spread``, a multiplier of how far
+reporters differ
 errors:freedom          degrees of freedom of heavy-tailed errors
 shared:content_metal    an error that several records have in common
 step:trade              how fast a group of series moves
@@ -29,8 +30,8 @@ STEP_GROUPS = ("input", "market", "trade", "bias")
 EVERY = "*"
 """Name that stands for every reporter without a row of its own."""
 
-ALL, FLOOR = "all", "floor"
-RESERVED = (ALL, FLOOR)
+ALL, FLOOR, SPREAD = "all", "floor", "spread"
+RESERVED = (ALL, FLOOR, SPREAD)
 """Names of noise that are no reporters."""
 
 FREEDOM = "freedom"
@@ -73,6 +74,7 @@ class Target:
 
 
 NOISE_OF_ALL, NOISE_FLOOR = Target(NOISE, ALL), Target(NOISE, FLOOR)
+NOISE_SPREAD = Target(NOISE, SPREAD)
 ERROR_FREEDOM = Target(ERRORS, FREEDOM)
 
 

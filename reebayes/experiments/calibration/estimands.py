@@ -12,19 +12,18 @@ import numpy as np
 from reebayes.conventions import FLOW, QUANTITY, REPORTER, SHARED, YEAR
 from reebayes.inference.datatree import log_likelihood, quantity_draws
 from reebayes.model.layout import Layout
-from reebayes.model.observations import freedoms
 from reebayes.model.unknowns import Floats, learnt_of
 from reebayes.simulation.records import record_log_likelihood
 from reebayes.simulation.worlds import World
 from reebayes.study import Study
-from reebayes.study.targets import ALL, ERROR_FREEDOM, STEP_GROUPS
+from reebayes.study.targets import ALL, ERROR_FREEDOM, NOISE_SPREAD, STEP_GROUPS
 
 NOISE, BIAS, SHARED_ERROR, STEP = "noise", "bias", "shared error", "step"
 FLOW_SUM, YEARLY, SUM, LIKELIHOOD = "flow", "quantity", "sum", "log-likelihood"
 FAMILIES = (NOISE, BIAS, SHARED_ERROR, STEP, FLOW_SUM, YEARLY, SUM, LIKELIHOOD)
 """Families of test quantities: multipliers and errors, flows summed over the years, quantities by
 year and summed over the years, and the joint log-likelihood of all records. A bias is its mean over
-the years; degrees of freedom of errors, where they are learnt, stand with the noise."""
+the years; the logs of what else is learnt of errors stand with the noise."""
 
 ALL_RECORDS = "all records"
 _STILL = 1e-9
@@ -105,7 +104,9 @@ def estimands_of_truth(world: World, study: Study, layout: Layout) -> dict[Estim
         "noise_of_all": world.noise_of_all.values,
         "shared_error": world.shared.sel({SHARED: shared}).values,
         "step_scale": world.step_scale.values,
-        "freedom": np.asarray(world.freedom or 0.0),
+        "learnt": {
+            name: np.asarray(world.unknowns[name].values[0]) for name in layout.unknowns.learnt
+        },
         "log_likelihood": np.asarray(terms.sum()),
     })  # fmt: skip
 
@@ -126,8 +127,19 @@ def estimands_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Esti
     likelihood = log_likelihood(layout, draws).sum(axis=-1)
     quantities = quantity_draws(layout, draws["flows"])
     found = {"quantities": quantities, "log_likelihood": likelihood}
-    found["freedom"] = freedoms(layout.equations, draws["latents"])
-    return _labelled(layout, {**draws, **found})
+    learnt = {"learnt": learnt_logs(layout, draws["latents"])}
+    return _labelled(layout, {**draws, **found, **learnt})
+
+
+def learnt_logs(layout: Layout, latents: Floats) -> dict[str, Floats]:
+    """Logs (...) of what is learnt of errors beside noise, of latent vectors (..., latent)."""
+    errors = layout.equations.errors
+    priors = {str(NOISE_SPREAD): errors.stretch, str(ERROR_FREEDOM): errors.tail}
+    found = {}
+    for name in layout.unknowns.learnt:
+        centre, spread = priors[name]
+        found[name] = centre + spread * latents[..., layout.latents.index(name)]
+    return found
 
 
 def _labelled(layout: Layout, parts: Mapping[str, Any]) -> dict[Estimand, Floats]:
@@ -143,8 +155,7 @@ def _labelled(layout: Layout, parts: Mapping[str, Any]) -> dict[Estimand, Floats
         (SUM, layout.quantities, quantities.sum(axis=-2)),
     ):
         found |= {Estimand(family, name): values[..., n] for n, name in enumerate(names)}
-    if layout.unknowns.learnt_at(ERROR_FREEDOM).size:
-        found[Estimand(NOISE, str(ERROR_FREEDOM))] = parts["freedom"]
+    found |= {Estimand(NOISE, name): values for name, values in parts["learnt"].items()}
     for t, year in enumerate(layout.years):
         for n, name in enumerate(layout.quantities):
             found[Estimand(YEARLY, name, year)] = quantities[..., t, n]
