@@ -220,7 +220,7 @@ def _transform_run(
         noise = log_noises(errors, latent)
         step = np.exp(steps.step_mean + steps.step_sd * latent[moving:])
         found = (
-            latent, flow.T, level[bias].T, level[shared, 0], location, scale,
+            latent, flow.T, level[bias].T, level[shared].mean(axis=1), location, scale,
             np.exp(noise[:-1] + noise[-1]), np.exp(noise[-1]), step,
         )  # fmt: skip
         for values, value in zip(room.values(), found, strict=True):

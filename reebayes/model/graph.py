@@ -31,7 +31,8 @@ def build_model(study: Study) -> pm.Model:
     -------
     pymc.Model
         Free variable ``latents``; deterministics ``flows`` (year, flow) in the unit of the study,
-        ``bias`` (year, reporter), ``shared_error`` (shared), ``noise`` (reporter) and what
+        ``bias`` (year, reporter), ``shared_error`` (shared; of one
+        that moves, its mean over the years), ``noise`` (reporter) and what
         all of them have in common of it, ``noise_of_all``, ``step_scale`` (group), ``freedom``
         and ``noise_spread`` where degrees of freedom and the spread of noise are learnt, and the
         ``location`` and ``scale`` of every record on the log scale; observed ``value``. Those of a
@@ -50,7 +51,7 @@ def build_model(study: Study) -> pm.Model:
         bias = layout.rows("bias", layout.reporters)
         shared = layout.rows("shared", layout.shared)
         pm.Deterministic("bias", level[bias].T, dims=(YEAR, REPORTER))
-        pm.Deterministic("shared_error", level[shared, 0], dims=SHARED)
+        pm.Deterministic("shared_error", level[shared].mean(axis=1), dims=SHARED)
         location = apply("locate", layout.equations.sums, flow, level)
         scale = apply("spreads", layout.equations.errors, latent)
         _observe(

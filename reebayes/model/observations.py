@@ -46,6 +46,7 @@ from reebayes.study.targets import (
     NOISE,
     NOISE_OF_ALL,
     NOISE_SPREAD,
+    SHARED,
     Target,
     targets_in,
 )
@@ -151,12 +152,18 @@ def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[i
     first = position[str(Target(BIAS, record.reporter))] * len(study.years) - study.first_year
     shifts = {first + year: 1.0 / len(years) for year in years}
     for target, sign in record.common.items():
-        if Target.parse(target).group == BIAS:
-            start = position[target] * len(study.years) - study.first_year
-            shifts |= {start + year: sign / len(years) for year in years}
+        start = position[target] * len(study.years) - study.first_year
+        if Target.parse(target).group == SHARED and _is_still(study, target):
+            shifts[start + study.first_year] = sign
         else:
-            shifts[position[target] * len(study.years)] = sign
+            shifts |= {start + year: sign / len(years) for year in years}
     return shifts
+
+
+def _is_still(study: Study, target: str) -> bool:
+    """Return whether an error is one number for all years."""
+    rows = study.priors.rows(target)
+    return len(rows) == 1 and rows[0].step is None
 
 
 def errors_of(study: Study, unknowns: Unknowns, contrasts: Contrasts) -> Errors:

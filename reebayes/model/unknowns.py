@@ -217,7 +217,7 @@ def _groups(study: Study, names: Sequence[str]) -> Integers:
     def group(name: str) -> str:
         target = Target.parse(name)
         if not target.is_flow:
-            return {BIAS: "bias", ROUTE: "trade"}[target.group]
+            return {BIAS: "bias", SHARED: "bias", ROUTE: "trade"}[target.group]
         if is_exogenous(study, flows[name]) or name in driving:
             return "input"
         return "market" if study.route(flows[name]) is None else "trade"

@@ -48,7 +48,7 @@ class World:
     bias : DataArray (year, reporter), log scale
     noise : DataArray (reporter), multiplier of the part of the stated errors that it moves
     noise_of_all : DataArray (), the part of `noise` that all reporters have in common
-    shared : DataArray (shared), log scale
+    shared : DataArray (shared), or (year, shared) where any of them moves, log scale
         Errors that several records have in common.
     step_scale : DataArray (group), multiplier of the priors' steps; 1 where none is estimated
     unknowns : dict of target -> DataArray (year)
@@ -109,7 +109,7 @@ def _medians(study: Study, rows: Sequence[Prior]) -> Array:
 
 def _make_series(study: Study, rows: Sequence[Prior], group: str, mean: Array) -> _Series:
     by_year = _rows_by_year(study, rows)
-    may_move = group not in ("errors", "noise", "shared", "step")
+    may_move = group not in ("errors", "noise", "step")
     steps = [row.step for row in by_year if may_move and row.step is not None]
     return _Series(
         group=group,
@@ -314,7 +314,7 @@ def _world(study: Study, unknowns: Mapping[str, Array]) -> World:
         bias=_reporter_bias(study, unknowns),
         noise=noise_of_all * _first_year(unknowns, "noise", REPORTER, study.reporters),
         noise_of_all=noise_of_all,
-        shared=_first_year(unknowns, "shared", SHARED, study.shared),
+        shared=_shared_errors(study, unknowns),
         step_scale=_first_year(unknowns, "step", GROUP, STEP_GROUPS),
         unknowns=_labelled_unknowns(study, unknowns),
     )
@@ -335,6 +335,14 @@ def _reporter_bias(study: Study, unknowns: Mapping[str, Array]) -> xr.DataArray:
     for column, reporter in enumerate(study.reporters):
         values[:, column] = unknowns.get(f"bias:{reporter}", 0.0)
     return labelled(values, study, REPORTER, study.reporters)
+
+
+def _shared_errors(study: Study, unknowns: Mapping[str, Array]) -> xr.DataArray:
+    """Errors in common (shared); by year too where any of them moves."""
+    values = [unknowns[f"shared:{name}"] for name in study.shared]
+    if not any(np.ptp(value) > 0 for value in values):
+        return _first_year(unknowns, "shared", SHARED, study.shared)
+    return labelled(np.stack(values, axis=1), study, SHARED, study.shared)
 
 
 def _first_year(
@@ -369,7 +377,8 @@ def _planted(
         values = by_year(study, target, given)
         if target in flows:
             values = np.where(active_years(study, flows[target]), values, 0.5)
-        if group in ("errors", "noise", "shared", "step") and np.ptp(values) > 0:
+        still = all_series[target].step is None
+        if group in ("errors", "noise", "shared", "step") and still and np.ptp(values) > 0:
             raise ValueError(f"{target} is one number for all years")
         is_signed = group in ("bias", "shared") or all_series[target].is_route
         if not np.all(np.isfinite(values)) or (not is_signed and np.any(values <= 0)):

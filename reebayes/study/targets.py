@@ -21,7 +21,7 @@ ERRORS = "errors"
 GROUPS = (BIAS, ERRORS, NOISE, ROUTE, SHARED, STEP)
 """Groups that a target may name before its colon."""
 
-CONSTANT_GROUPS = (ERRORS, NOISE, SHARED, STEP)
+CONSTANT_GROUPS = (ERRORS, NOISE, STEP)
 """Groups whose targets are one number for the whole study."""
 
 STEP_GROUPS = ("input", "market", "trade", "bias")

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from reebayes.conventions import FLOW, QUANTITY, REPORTER, SHARED, YEAR
 from reebayes.inference.datatree import log_likelihood, quantity_draws
@@ -102,13 +103,18 @@ def estimands_of_truth(world: World, study: Study, layout: Layout) -> dict[Estim
         "bias": world.bias.transpose(YEAR, REPORTER).sel({REPORTER: reporters}).values,
         "noise": world.noise.sel({REPORTER: reporters}).values,
         "noise_of_all": world.noise_of_all.values,
-        "shared_error": world.shared.sel({SHARED: shared}).values,
+        "shared_error": over_years(world.shared).sel({SHARED: shared}).values,
         "step_scale": world.step_scale.values,
         "learnt": {
             name: np.asarray(world.unknowns[name].values[0]) for name in layout.unknowns.learnt
         },
         "log_likelihood": np.asarray(terms.sum()),
     })  # fmt: skip
+
+
+def over_years(errors: xr.DataArray) -> xr.DataArray:
+    """Errors in common (shared); of those that move, the mean over the years."""
+    return errors.mean(YEAR) if YEAR in errors.dims else errors
 
 
 def estimands_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Estimand, Floats]:

@@ -276,7 +276,7 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
     needed: set[int] = set()
     if sort in ("input", "share"):
         needed = set(believed.context.edges[target].years)
-    elif sort in (BIAS, ROUTE):
+    elif sort in (BIAS, ROUTE, SHARED):
         needed = set(believed.context.years)
     if needed - set(taken):
         message = f"{target!r} has no prior for {years_text(needed - set(taken))}"
