@@ -35,6 +35,7 @@ ORDER = {
             "kinds",
             "targets",
             "rows",
+            "transitions",
             "compositions",
             "reading.csvfiles",
             "table",
@@ -136,6 +137,7 @@ DOORS = {
     "study": {
         *("study", "study.edits", "study.runfile", "study.formulas", "study.kinds"),
         *("study.targets", "study.schema", "study.scenarios", "study.compositions"),
+        "study.transitions",
     },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},

@@ -24,14 +24,14 @@ from reebayes.simulation.worlds import unknowns_from
 from reebayes.study import Study, read_study
 from reebayes.study.targets import STEP_GROUPS
 from tests.numerics import close, differences
-from tests.tiny import STUDY, learnt_tables, shared_tables, write_tables
+from tests.tiny import STUDY, gradual_tables, learnt_tables, shared_tables, write_tables
 
 type Floats = NDArray[np.float64]
 
 # Runs the operations in Python: nothing to compile, so the tests start at once.
 PLAIN = Mode("py", None)
 
-WHICH = ("tiny", "shared", "heavy", "learnt", "bundled")
+WHICH = ("tiny", "shared", "heavy", "gradual", "learnt", "bundled")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
         "tiny": read_study(write_tables(folder / "tiny")),
         "shared": read_study(write_tables(folder / "shared", **shared_tables()), recalled=True),
         "heavy": read_study(write_tables(folder / "heavy", study=heavy, **shared_tables())),
+        "gradual": read_study(write_tables(folder / "gradual", **gradual_tables())),
         "learnt": read_study(write_tables(folder / "learnt", **learnt_tables())),
         "bundled": read_study(),
     }

@@ -4,6 +4,8 @@ elicitation.csv states what is believed as quantiles that a person can judge: th
 below ``low``, ``middle`` and ``high`` with 5, 50 and 95 % probability, in ``unit``. A bias or a
 route is a factor, of the figure or of the odds. ``change`` is the factor within which flow, odds
 or figure stay from one year to the next, nine times in ten; it is empty where nothing changes.
+``transition`` is likewise the factor within which the change with which a period begins differs
+from what the medians say of it; the column may be left out, and is empty where the medians jump.
 The quantiles of a share hold while the flows beside it keep their proportions to one another.
 
 Each row becomes a row of priors.csv: the normal distribution of maximum entropy with that median
@@ -43,6 +45,7 @@ class Statement:
     whose: str
     source: str
     note: str = ""
+    transition: float | None = None
 
 
 # --- statements -----------------------------------------------------------------------------------
@@ -51,8 +54,8 @@ class Statement:
 def read_statements(path: Path) -> list[Statement]:
     """Read elicitation.csv, or raise every fault of it at once."""
     found = FaultList(path.name)
-    columns = [field.name for field in fields(Statement)]
-    lines = read_lines(path, columns, (), found)
+    columns = [field.name for field in fields(Statement) if field.name != "transition"]
+    lines = read_lines(path, columns, ("transition",), found)
     statements = [_statement(line, found) for line in lines if not line.broken]
     if found.faults:
         raise StudyError(sorted(found.faults, key=lambda fault: fault.row or 0))
@@ -74,6 +77,7 @@ def _statement(line: Line, found: FaultList) -> Statement:
         whose=cells.needed("whose"),
         source=cells.name("source"),
         note=cells.text("note"),
+        transition=cells.number("transition"),
     )
     if not cells.bad:
         for column, message in _faults(stated):
@@ -94,6 +98,8 @@ def _faults(stated: Statement) -> Iterable[tuple[str, str]]:
         yield "unit", f"a normal prior is stated in one of {', '.join(FACTORS)}, others are not"
     if stated.change is not None and stated.change <= 1:
         yield "change", f"{stated.change:g} is not above 1; leave it empty if nothing changes"
+    if stated.transition is not None and stated.transition <= 1:
+        yield "transition", f"{stated.transition:g} is not above 1; leave it empty for a jump"
 
 
 # --- priors ---------------------------------------------------------------------------------------
@@ -109,11 +115,21 @@ def prior_of(stated: Statement) -> Prior:
         distribution=stated.distribution,
         median=round(math.log(stated.middle), 2) + 0.0 if on_log else stated.middle,
         sd=round(spread(stated), 2),
-        step=None if stated.change is None else round(math.log(stated.change) / NORMAL_95, 2),
+        step=_rounded(stated.change),
         unit=FACTORS.get(stated.unit, stated.unit),
         source=stated.source,
         note=stated.note,
+        transition=_rounded(stated.transition),
     )
+
+
+def _rounded(factor: float | None) -> float | None:
+    """Return the standard deviation of changes nine in ten of which stay within a factor."""
+    return None if factor is None else round(math.log(factor) / NORMAL_95, 2)
+
+
+def _factor(sd: float | None) -> float | None:
+    return None if sd is None else float(f"{math.exp(NORMAL_95 * sd):.3g}")
 
 
 def spread(stated: Statement) -> float:
@@ -151,7 +167,6 @@ def statement_of(prior: Prior) -> Statement:
     scale = scale_of(prior.distribution)
     middle = prior.median if prior.distribution == "normal" else scale(prior.median)
     exact = [inverse(middle + shift * prior.sd) for shift in (-NORMAL_95, 0, NORMAL_95)]
-    step = None if prior.step is None else math.exp(NORMAL_95 * prior.step)
     backward = {unit: factor for factor, unit in FACTORS.items()}
     for digits in range(2, 8):
         low, median, high = (float(f"{value:.{digits}g}") for value in exact)
@@ -167,11 +182,12 @@ def statement_of(prior: Prior) -> Statement:
             low=low,
             middle=median,
             high=high,
-            change=None if step is None else float(f"{step:.3g}"),
+            change=_factor(prior.step),
             unit=backward.get(prior.unit, prior.unit),
             whose="authors",
             source=prior.source,
             note=prior.note,
+            transition=_factor(prior.transition),
         )
         if prior_of(stated) == prior:
             return stated

@@ -99,7 +99,7 @@ def _run(folder: Path, *, write: bool, lacking: bool, study: Path | None = None)
     if lacking:
         statements = read_statements(path) if path.exists() else []
         rows = [astuple(item) for item in missing(statements, _present(folder, study))]
-        sys.stdout.write(table_text([field.name for field in fields(Statement)], rows))
+        sys.stdout.write(_filled_text([field.name for field in fields(Statement)], rows))
         return 0
     priors = [prior_of(item) for item in read_statements(path)]
     try:
@@ -110,10 +110,17 @@ def _run(folder: Path, *, write: bool, lacking: bool, study: Path | None = None)
             raise
     if not write:
         return int(bool(found))
-    data = table_text(PRIOR_COLUMNS, map(astuple, priors)).encode()
+    data = _filled_text(PRIOR_COLUMNS, list(map(astuple, priors))).encode()
     _check(folder, study, data)
     write_whole(folder / "priors.csv", lambda part: part.write_bytes(data))
     return 0
+
+
+def _filled_text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Write a table, without its last column where no row has it."""
+    if any(row[-1] is not None for row in rows):
+        return table_text(header, rows)
+    return table_text(header[:-1], [row[:-1] for row in rows])
 
 
 def _present(folder: Path, study: Path | None) -> Sequence[Prior]:

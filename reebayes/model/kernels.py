@@ -84,12 +84,17 @@ Real = Annotated[Any, types.float64]
 
 
 class Steps(NamedTuple):
-    """How series move: which table row holds a (year, series), and what the rows say."""
+    """How series move: which table row holds a (year, series), and what the rows say.
+
+    ``ratio`` is the step over the spread, which a multiplier makes larger or smaller; ``jump`` what
+    a transition from one period to the next adds to it, in squares.
+    """
 
     which: WholeTable
     step_mean: Reals
     step_sd: Reals
     ratio: Reals
+    jump: Reals
     group: Wholes
     ceiling: Reals
 
@@ -272,10 +277,10 @@ def persistences(latent, steps):
     for r in range(rows):
         g = group[r]
         move = ratio[r] * math.exp(step_mean[g] + step_sd[g] * latent[begin + g])
-        square = move * move
+        square = move * move + steps.jump[r] * steps.jump[r]
         persistence[r] = math.exp(-0.5 * square)
         innovation[r] = -math.expm1(-square)
-        slope[r] = -persistence[r] * square * step_sd[g]
+        slope[r] = -persistence[r] * move * move * step_sd[g]
         if persistence[r] > ceiling:
             persistence[r] = ceiling
             innovation[r] = 1.0 - ceiling * ceiling

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reebayes.model.kernels import Centres, Steps
-from reebayes.study import Flow, Prior, Study
+from reebayes.study import Flow, Prior, Study, transitions
 from reebayes.study.targets import (
     BIAS,
     ERROR_FREEDOM,
@@ -130,9 +130,10 @@ def steps_of(study: Study, series: Mapping[str, Sequence[Prior]], varying: Seque
     """How series move; the few different ratios of step to spread stand in a table."""
     years = study.years
     step = _by_column(varying, series, years, "step")
-    ratio = step / _by_column(varying, series, years, "sd")
-    keys = np.stack([np.broadcast_to(_groups(study, varying)[:, None], ratio.shape), ratio])
-    table, which = np.unique(keys.reshape(2, -1), axis=1, return_inverse=True)
+    sd = _by_column(varying, series, years, "sd")
+    ratio, jump = step / sd, _jumps(varying, series, years) / sd
+    keys = np.stack([np.broadcast_to(_groups(study, varying)[:, None], ratio.shape), ratio, jump])
+    table, which = np.unique(keys.reshape(3, -1), axis=1, return_inverse=True)
     rows = rows_by_target(study)
     multipliers = [rows.get(target, []) for target in targets_in(STEP, STEP_GROUPS)]
     return Steps(
@@ -140,6 +141,7 @@ def steps_of(study: Study, series: Mapping[str, Sequence[Prior]], varying: Seque
         step_mean=np.array([math.log(row[0].median) if row else 0.0 for row in multipliers]),
         step_sd=np.array([row[0].sd if row else 0.0 for row in multipliers]),
         ratio=table[1].copy(),
+        jump=table[2].copy(),
         group=table[0].astype(np.int64),
         ceiling=np.array([PERSISTENCE_CEILING]),
     )
@@ -150,7 +152,7 @@ def centres_of(study: Study, series: Mapping[str, Sequence[Prior]], unknowns: Un
     years, columns = study.years, unknowns.columns
     drivers = drivers_of(study)
     inputs = {f.flow for f in study.flows if is_exogenous(study, f)} | set(drivers.values())
-    medians = {name: _by_year(series[name], years, "median") for name in columns}
+    medians = {name: by_year(series[name], years, "median") for name in columns}
     reference = _reference_medians(study, {k: v for k, v in medians.items() if k not in inputs})
     return Centres(
         mean=np.stack([
@@ -225,22 +227,23 @@ def _groups(study: Study, names: Sequence[str]) -> Integers:
     return np.array([STEP_GROUPS.index(group(name)) for name in names], dtype=np.int64)
 
 
-def _by_year(rows: Sequence[Prior], years: Sequence[int], field: str) -> Floats:
+def by_year(rows: Sequence[Prior], years: Sequence[int], field: str) -> Floats:
     """One value a year; a year that no row covers keeps the row before it, else takes the next."""
-    if not rows:
-        return np.zeros(len(years))
-    begins = sorted((row.year or years[0], getattr(row, field)) for row in rows)
-    values = []
-    for year in years:
-        begun = [value for begin, value in begins if begin <= year]
-        values.append(begun[-1] if begun else begins[0][1])
-    return np.array(values, dtype=np.float64)
+    return transitions.values(rows, years, field) if rows else np.zeros(len(years))
+
+
+def _jumps(
+    names: Sequence[str], series: Mapping[str, Sequence[Prior]], years: Sequence[int]
+) -> Floats:
+    """Standard deviation (column, year) that transitions add to the change into every year."""
+    rows = [np.sqrt(transitions.variances(series[name], years)) for name in names]
+    return np.stack(rows) if rows else np.zeros((0, len(years)))
 
 
 def _by_column(
     names: Sequence[str], series: Mapping[str, Sequence[Prior]], years: Sequence[int], field: str
 ) -> Floats:
-    rows = [_by_year(series[name], years, field) for name in names]
+    rows = [by_year(series[name], years, field) for name in names]
     return np.stack(rows) if rows else np.zeros((0, len(years)))
 
 

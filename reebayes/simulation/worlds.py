@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -90,6 +90,7 @@ class _Series:
     sd: Array
     step: Array | None
     is_route: bool = False
+    jump: Array | None = None
 
 
 def _rows_by_year(study: Study, rows: Sequence[Prior]) -> list[Prior]:
@@ -104,7 +105,41 @@ def _rows_by_year(study: Study, rows: Sequence[Prior]) -> list[Prior]:
 
 
 def _medians(study: Study, rows: Sequence[Prior]) -> Array:
-    return np.array([row.median for row in _rows_by_year(study, rows)], dtype=float)
+    """Median of every year; what goes over does so in logs, but for biases and routes."""
+    if not any(row.transition for row in rows) or rows[0].distribution == "normal":
+        return _smoothed(study, rows, lambda row: row.median)
+    return np.exp(_smoothed(study, rows, lambda row: math.log(row.median)))
+
+
+def _smoothed(study: Study, rows: Sequence[Prior], stated: Callable[[Prior], float]) -> Array:
+    """Numbers of rows by year; what changes with a transition is a moving average.
+
+    A quarter of the year before, half of the year, a quarter of the year after, with the years
+    before and after the study like its first and last.
+    """
+    chosen = _rows_by_year(study, rows)
+    if not any(row.transition for row in rows):
+        return np.array([stated(row) for row in chosen], dtype=float)
+    total = np.full(len(chosen), stated(chosen[0]))
+    for year in range(1, len(chosen)):
+        change = stated(chosen[year]) - stated(chosen[year - 1])
+        after = (np.arange(-2, len(chosen) + 2) >= year).astype(float)
+        if chosen[year].transition and chosen[year] is not chosen[year - 1]:
+            after = np.convolve(after, [0.25, 0.5, 0.25], mode="same")
+        total += change * after[2:-2]
+    return total
+
+
+def _jump(study: Study, rows: Sequence[Prior]) -> Array:
+    """Standard deviation that transitions add to the change into each year."""
+    chosen = _rows_by_year(study, rows)
+    square = np.zeros(len(chosen))
+    for year in range(1, len(chosen)):
+        size = chosen[year].transition
+        if size and chosen[year] is not chosen[year - 1]:
+            for part, near in ((0.25, year - 1), (0.5, year), (0.25, year + 1)):
+                square[near if 0 < near < len(chosen) else year] += part * size**2
+    return np.sqrt(square)
 
 
 def _make_series(study: Study, rows: Sequence[Prior], group: str, mean: Array) -> _Series:
@@ -114,8 +149,9 @@ def _make_series(study: Study, rows: Sequence[Prior], group: str, mean: Array) -
     return _Series(
         group=group,
         mean=mean,
-        sd=np.array([row.sd for row in by_year], dtype=float),
-        step=np.array(steps, dtype=float) if steps else None,
+        sd=_smoothed(study, rows, lambda row: row.sd),
+        step=_smoothed(study, rows, lambda row: row.step or 0.0) if steps else None,
+        jump=_jump(study, rows),
     )
 
 
@@ -186,6 +222,9 @@ def _unit_state(series: _Series, normals: Array, multiplier: float) -> Array:
     # Where a series is fixed its state does not show, and nothing is carried through it.
     ratio = np.full(normals.size, np.inf)
     np.divide(multiplier * series.step, series.sd, out=ratio, where=series.sd > 0)
+    if series.jump is not None:
+        jump = np.divide(series.jump, series.sd, out=np.zeros_like(ratio), where=series.sd > 0)
+        ratio = np.hypot(ratio, jump)
     phi = np.exp(-0.5 * ratio**2)
     state = normals.copy()
     for year in range(1, normals.size):

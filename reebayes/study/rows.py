@@ -297,7 +297,9 @@ class Prior:
     the reference category, the outflow without a prior), normal (log scale; for a
     route, added to the log-odds). Lognormal are flows out of an environment, and the product of a
     conversion whose inflow follows from it and the yield. ``step`` is the sd of the year-to-year
-    change, None if constant.
+    change, None if constant. ``transition`` is the sd of the change with which a period begins,
+    which then goes over from the one before within a year of its first year (see
+    `reebayes.study.transitions`); None if the median jumps and the state is carried on.
     """
 
     target: str
@@ -310,6 +312,7 @@ class Prior:
     unit: str
     source: str
     note: str = ""
+    transition: float | None = None
 
     @property
     def about(self) -> Target:
