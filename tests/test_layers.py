@@ -109,7 +109,7 @@ ORDER = {
     "experiments": (
         *("prior_answers", "cases", "progress", "workers", "engine", "refits", "runs", "studies"),
         *("sensitivities", "budgets", "conflicts", "overview", "leaving_out", "reported"),
-        *("calibration.datasets", "calibration.estimands"),
+        *("calibration.datasets", "calibration.again", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),

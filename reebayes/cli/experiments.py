@@ -224,6 +224,8 @@ def calibrate(
     recalled: bool,
     sims: int,
     world: Sequence[str],
+    posterior: Path | None,
+    verify: bool,
     out: Path,
     seed: int,
     workers: int | None,
@@ -237,11 +239,13 @@ def calibrate(
 
     study = read_study(data, recalled=recalled, extensions=extensions)
     say(described(study))
-    worlds = list(calibration.KINDS) if world == ["all"] else world
-    with sole_writer(folder):
+    worlds = list(calibration.KINDS) if world == ["all"] else world or None
+    with ExitStack() as stack:
+        fit = stack.enter_context(closing(opened(posterior, verify=verify))) if posterior else None
+        stack.enter_context(sole_writer(folder))
         result = calibration.calibrate(
             study, sims=sims, worlds=worlds, out=out, workers=workers, scheduler=scheduler,
-            seed=seed,
+            seed=seed, posterior=fit,
         )  # fmt: skip
     say(f"{result.verdict}\n{out}: tables and figures written.")
     return DONE if result.passed else NOT_CONVERGED
@@ -265,9 +269,19 @@ def _add_calibrate(commands: Commands) -> None:
         help="simulated data sets of each kind (default: 100)",
     )  # fmt: skip
     parser.add_argument(
-        "--world", nargs="+", default=["well_specified"], metavar="NAME",
+        "--world", nargs="+", default=[], metavar="NAME",
         help="kinds of data sets: well_specified (default), heavy_tails, drifting_reporter, "
-        "zero_smuggling, structural_break, shared_error, half_noise, missing, or all",
+        "zero_smuggling, structural_break, shared_error, half_noise, missing, or all; with "
+        "--posterior also posterior and posterior_alone (default: both)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--posterior", type=file_name, metavar="FIT",
+        help="draw true flows from this fit of the study, and print its records again, beside "
+        "those that are there and in their place",
+    )  # fmt: skip
+    parser.add_argument(
+        "--verify", action="store_true",
+        help="check every number of that fit, not only those that are used",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, default=Path("calibration"), metavar="DIR",
