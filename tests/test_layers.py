@@ -80,6 +80,7 @@ ORDER = {
         "selection",
         "fitfile",
         "stores",
+        "multiverse",
     ),
     "elicitation": ("quantiles", "rewriting", "__main__"),
     "inference": (
@@ -107,14 +108,33 @@ ORDER = {
         *("folding", "sankey", "tornado", "panels"),
     ),
     "experiments": (
-        *("prior_answers", "cases", "progress", "workers", "engine", "refits", "runs", "studies"),
+        *(
+            "prior_answers",
+            "cases",
+            "progress",
+            "workers",
+            "engine",
+            "refits",
+            "runs",
+            "studies",
+            "multiverse",
+        ),
         *("sensitivities", "budgets", "conflicts", "overview", "leaving_out", "reported"),
         *("calibration.datasets", "calibration.again", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
     "reporting": (
-        *("plan", "templating", "spreadsheets", "tables", "checking", "pictures", "scenarios"),
+        *(
+            "plan",
+            "templating",
+            "spreadsheets",
+            "tables",
+            "checking",
+            "pictures",
+            "scenarios",
+            "choices",
+        ),
         *("dependence", "hanging", "refitted", "sections", "page"),
     ),
     "cli": (
@@ -155,6 +175,7 @@ DOORS = {
         *("experiments.budgets", "experiments.leaving_out", "experiments.prior_answers"),
         *("experiments.studies", "experiments.overview", "experiments.conflicts"),
         "experiments.reported",
+        "experiments.multiverse",
     },
     "reporting": {
         *("reporting.page", "reporting.tables", "reporting.spreadsheets"),

@@ -20,9 +20,10 @@ disagreement draw_sankey effect export_tables fewest_records fit flow harmonise 
 influence learnt leave_out open_fit origin_bounds origins plot_bands plot_consumption plot_coverage
 plot_effect plot_learnt plot_net_exports plot_predictive plot_quotas plot_tornado plot_totals
 plot_triangle plot_unregistered predictive_check prior_conflict prior_of probability_above quantity
-quota_table ratio read_comparison read_study record_table reliance report_refits run_studies
-save_fit save_sankey scenario sensitivity sensitivity_summary simulate_records simulate_world
-source_table study_of uncertainty_budget unregistered_table value_of_information write_report
+quota_table ratio read_comparison read_multiverse read_study record_table reliance report_refits
+run_studies save_fit save_sankey scenario sensitivity sensitivity_summary simulate_records
+simulate_world source_table study_of uncertainty_budget unregistered_table value_of_information
+write_report
 """.split()
 
 

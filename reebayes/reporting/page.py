@@ -21,6 +21,7 @@ from reebayes.results.reading import Fit, contents_of
 if TYPE_CHECKING:
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
     from reebayes.answers.scores import Comparison
+    from reebayes.results.multiverse import Multiverse
 
 
 def write_report(
@@ -32,6 +33,7 @@ def write_report(
     comparison: Comparison | None = None,
     sensitivity: SensitivitySummary | None = None,
     refits: ReportRefits | None = None,
+    multiverse: Multiverse | None = None,
 ) -> Path:
     """Write a fit as one HTML page that needs neither network nor scripts.
 
@@ -53,6 +55,9 @@ def write_report(
         What they become without reporters, and what the rest expects of records in conflict with
         it, as `report_refits` returns it. A report fits nothing itself: without them it shows the
         screens by weights and to first order, and says so.
+    multiverse : Multiverse, optional
+        What the answers are under every declared choice, as `reebayes study` writes it. It is shown
+        if it is of the study that was fitted; otherwise the page says that none was run.
 
     Returns
     -------
@@ -78,7 +83,9 @@ def write_report(
         raise ResultError("The sensitivity summary is of another fit.")
     if refits is not None and refits.digest != str(contents.attrs.get("digest", "")):
         raise ResultError("The refits are of another fit.")
-    material = Material(contents, plan_of(contents, year), comparison, sensitivity, refits)
+    material = Material(
+        contents, plan_of(contents, year), comparison, sensitivity, refits, multiverse
+    )
     page = _rendered(material).encode()
     return write_whole(Path(path), lambda temporary: temporary.write_bytes(page))
 

@@ -31,6 +31,7 @@ from reebayes.reporting.checking import (
     stated_text,
     years_between,
 )
+from reebayes.reporting.choices import multiverse_block
 from reebayes.reporting.dependence import indicator_block, origin_blocks
 from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
 from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
@@ -48,6 +49,7 @@ from reebayes.wording import format_band, format_value, without_per_year
 if TYPE_CHECKING:
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
     from reebayes.answers.scores import Comparison
+    from reebayes.results.multiverse import Multiverse
     from reebayes.study import Study
 
 GATE_LABELS = {
@@ -87,6 +89,8 @@ class Material:
         What the headline quantities hang on.
     refits : ReportRefits, optional
         What they become without reporters, and what refits expect of records.
+    multiverse : Multiverse, optional
+        What they are under every declared choice.
     """
 
     contents: Contents
@@ -94,6 +98,7 @@ class Material:
     comparison: Comparison | None = None
     sensitivity: SensitivitySummary | None = None
     refits: ReportRefits | None = None
+    multiverse: Multiverse | None = None
 
     @cached_property
     def records(self) -> pd.DataFrame:
@@ -177,6 +182,7 @@ def headline(material: Material) -> dict[str, Any]:
             if name not in contents.ratios
             for row in _exceeding(contents, plan, name)
         ],
+        "multiverse": multiverse_block(contents, plan, material.multiverse),
         "conflicts": None
         if material.sensitivity is None
         else conflict_block(contents, material.sensitivity.conflicts),
