@@ -156,6 +156,8 @@ def _repeated(rows: Rows, index: Integers) -> Rows:
 def _errors(layout: Layout, times: int) -> Errors:
     errors, reporters = layout.equations.errors, layout.unknowns.reporters
     copy = np.arange(times)[:, None]
+    # what is learnt of all errors stands behind the noise of all copies
+    behind = (times - 1) * (errors.noise_start + reporters)
     return Errors(
         floor=errors.floor,
         noise_start=times * errors.noise_start,
@@ -163,6 +165,10 @@ def _errors(layout: Layout, times: int) -> Errors:
         noise_sd=np.append(np.tile(errors.noise_sd[:-1], times), errors.noise_sd[-1]),
         record_sd=np.tile(errors.record_sd, times),
         reporter=(errors.reporter + copy * reporters).ravel(),
+        stretch=errors.stretch,
+        stretch_at=behind + errors.stretch_at,
+        tail=errors.tail,
+        tail_at=behind + errors.tail_at,
     )
 
 

@@ -1,12 +1,16 @@
-"""What the priors say before any record: python docs/priors.py [number of worlds].
+"""What the priors say before any record: python docs/priors.py [number of worlds [EXTENSION ...]].
 
 Draws whole worlds of the bundled study from its priors, checks that they stay within reason, and
 writes the tables (priors_tables.md) and the picture (priors.png) of the page on priors. Takes two
-minutes.
+minutes. With extensions, such as world_bound, it checks the study with these and writes nothing.
+
+A record whose source is a judgement says what the priors of single flows mean together. It belongs
+to the priors: a world is kept as often as it is probable under such records.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -16,6 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 import reebayes as rb
+from reebayes.simulation.records import record_log_likelihood
+from reebayes.simulation.worlds import World
 from reebayes.wording import format_band
 
 HERE = Path(__file__).parent
@@ -32,11 +38,31 @@ SHARE_LIMITS = (0.0005, 0.95)
 
 SHOWN = ("mined_world", "refined_CN", "consumed_world")
 
+JUDGEMENT = "judgement-"
+"""How the keys of sources that are judgements begin."""
+
 
 def prior_worlds(study: rb.Study, worlds: int, *, seed: int = 0) -> xr.DataArray:
     """Draw worlds from the priors; return their quantities (chain, draw, year, quantity)."""
-    drawn = [rb.simulate_world(study, seed=seed + n).quantities for n in range(worlds)]
+    drawn = [world.quantities for world in islice(kept_worlds(study, seed), worlds)]
     return xr.concat(drawn, dim="draw").expand_dims("chain")
+
+
+def kept_worlds(study: rb.Study, seed: int) -> Iterator[World]:
+    """Draw worlds one by one, and keep each as often as judgements of sums say it is probable."""
+    rng = np.random.default_rng(seed)
+    judged = [record.record for record in study.records if record.source.startswith(JUDGEMENT)]
+    for number in count(seed):
+        world = rb.simulate_world(study, seed=number)
+        if not judged or np.log(rng.uniform()) < log_probability(study, world, judged):
+            yield world
+
+
+def log_probability(study: rb.Study, world: World, judged: Sequence[str]) -> float:
+    """Return the log of the probability that judgements hold in a world; they are bounds."""
+    errors = (world.bias, world.noise, world.shared)
+    terms = record_log_likelihood(study, world.flows, *errors)
+    return float(terms.sel(record=list(judged)).sum())
 
 
 def years_above(draws: xr.DataArray) -> float:
@@ -154,15 +180,18 @@ def within_reason(study: rb.Study, draws: xr.DataArray) -> bool:
     return worlds_above(draws) <= TAIL and SHARE_LIMITS[0] <= low <= high <= SHARE_LIMITS[1]
 
 
-def main(worlds: int = WORLDS) -> None:
+def main(worlds: int = WORLDS, *extensions: str) -> None:
     """Draw the worlds, write tables and picture, and fail if a check does."""
-    study = rb.read_study()
+    study = rb.read_study(extensions=extensions)
     draws = prior_worlds(study, worlds)
-    (HERE / "priors_tables.md").write_text(tables_text(study, draws), encoding="utf-8")
-    picture(study, draws).savefig(HERE / "priors.png", dpi=110)
+    if extensions:
+        sys.stdout.write(_checks(study, draws))
+    else:
+        (HERE / "priors_tables.md").write_text(tables_text(study, draws), encoding="utf-8")
+        picture(study, draws).savefig(HERE / "priors.png", dpi=110)
     if not within_reason(study, draws):
         sys.exit("The priors reach beyond reason: see the checks in docs/priors_tables.md.")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:2]), *sys.argv[2:])

@@ -52,7 +52,8 @@ Sensitivity to the assumptions
     `sensitivity_summary` gathers these for a report; `report_refits` fits again for one, without
     strong reporters and records in conflict. `prior_conflict` names what the records moved beyond
     what was assumed, `prior_of` shows what priors say before any fit, and `run_studies` fits any
-    list of changed studies, on many processes, into one table.
+    list of changed studies, on many processes, into one table. `read_multiverse` opens what
+    ``reebayes study`` wrote of declared groups of alternatives.
 What if
     `scenario` solves the balance of every draw again with what a scenario of the study changes;
     `effect` tells what that does, and `plot_effect` draws it.

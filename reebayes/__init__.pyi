@@ -88,6 +88,7 @@ from .reporting.tables import source_table as source_table
 from .results.description import study_of as study_of
 from .results.fitfile import open_fit as open_fit
 from .results.fitfile import save_fit as save_fit
+from .results.multiverse import read_multiverse as read_multiverse
 from .results.selection import flow as flow
 from .results.selection import quantity as quantity
 from .results.summaries import bands as bands

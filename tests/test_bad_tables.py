@@ -587,8 +587,7 @@ OPTIONAL_CELLS = [
     ("priors", "shared:grade,", "unit", "multiplier", "does not fit an error; write 'log scale'"),
     ("priors", "shared:grade,", "sd", "0", "sd 0 is not above 0"),
     ("priors", "shared:grade,", "sd", "-1", "sd -1 is not above 0"),
-    ("priors", "shared:grade,", "step", "0.1", "one number for the whole study; leave step empty"),
-    ("priors", "shared:grade,", "year", "2011", "one number for the whole study; leave year empty"),
+    ("priors", "shared:grade,", "step", "-0.1", "step -0.1 is not above 0"),
     ("priors", "shared:grade,", "target", "share:grade", "Did you mean 'shared:grade'?"),
     ("priors", "shared:grade,", "target", "shared:", "unknown target 'shared:'"),
 ]

@@ -224,7 +224,7 @@ def test_estimands_of_a_truth_are_those_of_a_draw_at_it(bundled: Study) -> None:
         "flows": flow.T, "bias": level[bias].T, "shared_error": level[shared, 0],
         "noise": noise[-1] * noise[:-1], "noise_of_all": noise[-1],
         "step_scale": np.exp(steps.step_mean + steps.step_sd * step),
-        "location": location, "scale": scale,
+        "location": location, "scale": scale, "latents": latents,
     }  # fmt: skip
     draws = {name: values[None, None] for name, values in parts.items()}
     estimands = list_estimands(bundled)

@@ -27,6 +27,8 @@ from tests.tiny import (
     QUANTITIES,
     RECORDS,
     STUDY,
+    gradual_tables,
+    learnt_tables,
     shared_tables,
     write_tables,
 )
@@ -60,6 +62,8 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
         "tiny": read_study(write_tables(folder / "tiny")),
         "shared": read_study(write_tables(folder / "shared", **shared_tables()), recalled=True),
         "heavy": read_study(write_tables(folder / "heavy", study=heavy, **shared_tables())),
+        "gradual": read_study(write_tables(folder / "gradual", **gradual_tables())),
+        "learnt": read_study(write_tables(folder / "learnt", **learnt_tables())),
         "bundled": read_study(),
     }
 
@@ -84,7 +88,7 @@ def some_point(layout: Layout, seed: int) -> Floats:
     return 0.3 * np.random.default_rng(seed).standard_normal(layout.unknowns.size)
 
 
-@pytest.mark.parametrize("which", ["tiny", "shared", "heavy", "bundled"])
+@pytest.mark.parametrize("which", ["tiny", "shared", "heavy", "gradual", "learnt", "bundled"])
 @pytest.mark.parametrize("name", COORDINATES)
 def test_density_is_that_of_the_model_and_the_volume_of_the_map(
     which: str,
@@ -105,7 +109,7 @@ def test_density_is_that_of_the_model_and_the_volume_of_the_map(
     assert density == pytest.approx(expected, rel=1e-8, abs=1e-5)
 
 
-@pytest.mark.parametrize("which", ["tiny", "shared", "heavy", "bundled"])
+@pytest.mark.parametrize("which", ["tiny", "shared", "heavy", "gradual", "learnt", "bundled"])
 @pytest.mark.parametrize("name", COORDINATES)
 def test_gradient_is_that_of_the_density(which: str, name: str, studies: dict[str, Study]) -> None:
     layout = lay_out(studies[which])

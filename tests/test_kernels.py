@@ -58,6 +58,7 @@ def random_steps(seed: int, years: int, series: int, *, groups: int = 2) -> Step
         step_mean=rng.normal(0, 0.2, groups),
         step_sd=rng.uniform(0.1, 0.5, groups),
         ratio=rng.uniform(0.2, 1.5, 3 * groups),
+        jump=np.tile([0.0, 0.0, 0.6], groups),
         group=np.repeat(np.arange(groups), 3),
         ceiling=np.array([CEILING]),
     )
@@ -71,14 +72,19 @@ def multipliers(latent: Floats, steps: Steps) -> Floats:
 
 def by_year(latent: Floats, steps: Steps) -> Floats:
     """Return the persistence of every year and series."""
-    return np.exp(-0.5 * (multipliers(latent, steps) * steps.ratio) ** 2)[steps.which]
+    return np.exp(-0.5 * moves(latent, steps) ** 2)[steps.which]
+
+
+def moves(latent: Floats, steps: Steps) -> Floats:
+    """Return the sizes of changes between years over their spreads, of every table row."""
+    return np.hypot(multipliers(latent, steps) * steps.ratio, steps.jump)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_persistences_and_their_slopes(seed: int) -> None:
     steps = random_steps(seed, 4, 5, groups=3)
     latent = np.random.default_rng(seed).normal(size=9)
-    move = multipliers(latent, steps) * steps.ratio
+    move = moves(latent, steps)
     persistence, innovation, slope = kernels.persistences(latent, steps)
     np.testing.assert_allclose(persistence, np.exp(-0.5 * move**2), rtol=1e-12)
     np.testing.assert_allclose(innovation, 1 - persistence**2, rtol=1e-12)
@@ -91,7 +97,7 @@ def test_persistences_and_their_slopes(seed: int) -> None:
 def test_innovations_keep_their_digits_where_the_persistence_is_near_one() -> None:
     steps = random_steps(0, 2, 1, groups=1)._replace(ratio=np.array([1e-3, 1e-4, 0.5]))
     latent = np.zeros(3)
-    move = multipliers(latent, steps) * steps.ratio
+    move = moves(latent, steps)
     innovation = kernels.persistences(latent, steps)[1]
     np.testing.assert_allclose(innovation, -np.expm1(-(move**2)), rtol=1e-12)
 
@@ -138,7 +144,7 @@ def test_states_adjoint(years: int) -> None:
 
 
 def test_states_adjoint_at_the_ceiling() -> None:
-    steps = random_steps(3, 4, 2)._replace(ratio=np.full(6, 1e-7))
+    steps = random_steps(3, 4, 2)._replace(ratio=np.full(6, 1e-7), jump=np.zeros(6))
     latent, weight = np.random.default_rng(3).normal(size=(2, 10))
     state_bar = weight[:8].reshape(4, 2)
     bar = kernels.states_adjoint(latent, steps, kernels.states(latent, steps), state_bar)
@@ -468,7 +474,8 @@ def test_locations_are_those_of_sums_and_their_adjoint(seed: int) -> None:
     close(by_level, differences(lambda v: (kernels.locate(flow, v, sums) * bar).sum(), level))
 
 
-def test_spreads_are_stated_errors_times_noise_and_their_adjoint() -> None:
+@pytest.mark.parametrize("learnt", [False, True])
+def test_spreads_are_stated_errors_times_noise_and_their_adjoint(learnt: bool) -> None:
     rng = np.random.default_rng(1)
     latent, bar = rng.normal(size=9), rng.normal(size=7)
     errors = Errors(
@@ -478,8 +485,14 @@ def test_spreads_are_stated_errors_times_noise_and_their_adjoint() -> None:
         noise_sd=np.array([0.3, 0.0, 0.5, 0.4]),
         record_sd=rng.uniform(0.05, 0.5, 7),
         reporter=np.array([0, 1, 2, 2, 0, 1, 2]),
+        stretch=np.array([0.2, 0.4]),
+        stretch_at=np.array([8] if learnt else [], dtype=np.int64),
+        tail=np.zeros(2),
+        tail_at=np.array([], dtype=np.int64),
     )
-    noise = np.exp(errors.noise_mean + errors.noise_sd * latent[4:8])
+    stretch = np.exp(0.2 + (0.4 * latent[8] if learnt else 0.0))
+    spread = errors.noise_sd * [stretch, stretch, stretch, 1.0]
+    noise = np.exp(errors.noise_mean + spread * latent[4:8])
     scale = kernels.spreads(latent, errors)
     variance = 0.25 + 0.75 * (noise[3] * noise[:3])[errors.reporter] ** 2
     np.testing.assert_allclose(scale**2, errors.record_sd**2 * variance)
@@ -768,9 +781,9 @@ def test_smooth_is_the_conditional_draw_of_every_series(smoother: Smoother) -> N
 
 
 def test_smooth_at_the_reference_is_the_centre_plus_the_shift(smoother: Smoother) -> None:
-    log_ratio = (
-        np.sqrt(-2 * np.log(smoother.reference)) / smoother.steps.ratio[smoother.steps.which]
-    )
+    steps, which = smoother.steps, smoother.steps.which
+    squares = -2 * np.log(smoother.reference) - steps.jump[which] ** 2
+    log_ratio = np.sqrt(squares) / steps.ratio[which]
     tail = (np.log(log_ratio[0]) - smoother.steps.step_mean) / smoother.steps.step_sd
     latent = np.r_[np.zeros(SIZE - SERIES), tail]
     np.testing.assert_allclose(by_year(latent, smoother.steps), smoother.reference)
@@ -814,7 +827,9 @@ def test_slopes_of_smooth_in_the_step_multipliers(smoother: Smoother) -> None:
 
 
 def test_slopes_of_smooth_vanish_at_the_ceiling(smoother: Smoother) -> None:
-    still = smoother.steps._replace(ratio=np.full_like(smoother.steps.ratio, 1e-7))
+    still = smoother.steps._replace(
+        ratio=np.full_like(smoother.steps.ratio, 1e-7), jump=np.zeros_like(smoother.steps.jump)
+    )
     table = kernels.persistences(smoother.latent, still)
     path = kernels.smooth(np.zeros(SIZE), still.which, table, smoother.whitening)
     assert not path[1].any()

@@ -36,6 +36,7 @@ ORDER = {
             "targets",
             "rows",
             "prospects",
+            "transitions",
             "compositions",
             "reading.csvfiles",
             "table",
@@ -83,6 +84,7 @@ ORDER = {
         "selection",
         "fitfile",
         "stores",
+        "multiverse",
     ),
     "elicitation": (
         *("quantiles", "beliefs", "forms", "pooling", "rewriting", "panels", "__main__"),
@@ -115,9 +117,19 @@ ORDER = {
         *("maps", "ahead", "shares"),
     ),
     "experiments": (
-        *("prior_answers", "cases", "progress", "workers", "engine", "refits", "runs", "studies"),
+        *(
+            "prior_answers",
+            "cases",
+            "progress",
+            "workers",
+            "engine",
+            "refits",
+            "runs",
+            "studies",
+            "multiverse",
+        ),
         *("sensitivities", "budgets", "conflicts", "overview", "leaving_out", "reported"),
-        *("calibration.datasets", "calibration.estimands"),
+        *("calibration.datasets", "calibration.again", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
         *("calibration.running", "calibration.calibrating", "calibration"),
     ),
@@ -127,7 +139,16 @@ ORDER = {
     ),
     "reporting": (
         *("plan", "latex", "iamc", "glossary", "templating", "spreadsheets", "tables", "checking"),
-        *("vectors", "pictures", "scenarios", "outlooks", "dependence", "partners", "hanging"),
+        *(
+            "vectors",
+            "pictures",
+            "scenarios",
+            "choices",
+            "outlooks",
+            "dependence",
+            "partners",
+            "hanging",
+        ),
         *("refitted", "interactive", "material", "sections", "page", "papers"),
     ),
     "cli": (
@@ -154,11 +175,14 @@ DOORS = {
     "study": {
         *("study", "study.edits", "study.runfile", "study.formulas", "study.kinds"),
         *("study.targets", "study.schema", "study.scenarios", "study.compositions"),
-        *("study.periods", "study.prospects"),
+        *("study.periods", "study.prospects", "study.transitions"),
     },
     "customs": {"customs"},
     "simulation": {"simulation.worlds", "simulation.records"},
-    "model": {"model.kernels", "model.layout", "model.prior_rows", "model.unknowns"},
+    "model": {
+        *("model.kernels", "model.layout", "model.observations", "model.prior_rows"),
+        "model.unknowns",
+    },
     "results": {f"results.{name}" for name in ORDER["results"]},
     "elicitation": {
         *("elicitation.surveys", "elicitation.answersheets", "elicitation.pooling"),
@@ -172,6 +196,7 @@ DOORS = {
         *("experiments.budgets", "experiments.leaving_out", "experiments.prior_answers"),
         *("experiments.studies", "experiments.overview", "experiments.conflicts"),
         "experiments.reported",
+        "experiments.multiverse",
     },
     "forecasting": {
         *("forecasting.running", "forecasting.telling", "forecasting.deposits"),

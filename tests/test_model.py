@@ -24,14 +24,14 @@ from reebayes.simulation.worlds import unknowns_from
 from reebayes.study import Study, read_study
 from reebayes.study.targets import STEP_GROUPS
 from tests.numerics import close, differences
-from tests.tiny import STUDY, shared_tables, write_tables
+from tests.tiny import STUDY, gradual_tables, learnt_tables, shared_tables, write_tables
 
 type Floats = NDArray[np.float64]
 
 # Runs the operations in Python: nothing to compile, so the tests start at once.
 PLAIN = Mode("py", None)
 
-WHICH = ("tiny", "shared", "heavy", "bundled")
+WHICH = ("tiny", "shared", "heavy", "gradual", "learnt", "bundled")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,8 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
         "tiny": read_study(write_tables(folder / "tiny")),
         "shared": read_study(write_tables(folder / "shared", **shared_tables()), recalled=True),
         "heavy": read_study(write_tables(folder / "heavy", study=heavy, **shared_tables())),
+        "gradual": read_study(write_tables(folder / "gradual", **gradual_tables())),
+        "learnt": read_study(write_tables(folder / "learnt", **learnt_tables())),
         "bundled": read_study(),
     }
 
@@ -113,7 +115,8 @@ def test_flows_are_those_of_the_world_written_apart(
         np.testing.assert_allclose(noise[column], np.exp(sum(both)))
     assert shared.size == len(study.shared)
     for value, name in zip(shared, study.shared, strict=True):
-        np.testing.assert_allclose(value, unknowns[f"shared:{name}"].values, atol=1e-12)
+        by_year = unknowns[f"shared:{name}"].values
+        np.testing.assert_allclose(value, by_year.mean(), atol=1e-12)
     for value, group in zip(steps, STEP_GROUPS, strict=True):
         target = f"step:{group}"
         expected_step = np.exp(unknowns[target].values[0]) if target in unknowns else 1.0
@@ -127,16 +130,34 @@ def test_every_record_scores_as_in_the_world_written_apart(
 ) -> None:
     study = studies[which]
     latents = 0.5 * np.random.default_rng(seed).standard_normal(lay_out(study).unknowns.size)
-    names = ("flows", "bias", "noise", "shared_error", "terms")
-    flows, bias, noise, shared, terms = evaluate(study, latents, *names)
+    names = ("flows", "bias", "noise", "terms")
+    flows, bias, noise, terms = evaluate(study, latents, *names)
     expected = record_log_likelihood(
         study,
         labelled(flows, year=study.years, flow=[flow.flow for flow in study.flows]),
         labelled(bias, year=study.years, reporter=study.reporters),
         labelled(noise, reporter=study.reporters),
-        labelled(shared, shared=study.shared),
+        shared_at(study, latents),
+        freedom_at(study, latents),
     )
     np.testing.assert_allclose(terms, expected.values, rtol=1e-9, atol=1e-9)
+
+
+def shared_at(study: Study, latents: Floats) -> xr.DataArray:
+    """Errors in common by year at a latent vector, by the simulation."""
+    normals = {name: value for name, value in as_normals(study, latents).items()
+               if name in targets(study)}  # fmt: skip
+    found = unknowns_from(study, normals)
+    values = np.array([found[f"shared:{name}"].values for name in study.shared])
+    return labelled(values.reshape(-1, len(study.years)).T, year=study.years, shared=study.shared)
+
+
+def freedom_at(study: Study, latents: Floats) -> float | None:
+    """Degrees of freedom at a latent vector, by the simulation; None where they are not learnt."""
+    normals = {name: value for name, value in as_normals(study, latents).items()
+               if name in targets(study)}  # fmt: skip
+    found = unknowns_from(study, normals).get("errors:freedom")
+    return None if found is None else float(np.exp(found[0]))
 
 
 def test_the_studies_hold_every_sort_of_record(studies: dict[str, Study]) -> None:

@@ -11,10 +11,10 @@ from reebayes.model.layout import Layout, lay_out
 from reebayes.model.prior_rows import CONSTANT, MOVING, PARTED, SCALE, prior_rows
 from reebayes.study import Study, read_study
 from tests.linear import linear_study
-from tests.tiny import PRIORS, shared_tables, write_tables
+from tests.tiny import PRIORS, gradual_tables, shared_tables, write_tables
 
 
-@pytest.fixture(scope="module", params=["tiny", "shared", "mixed", "linear", "bundled"])
+@pytest.fixture(scope="module", params=["tiny", "shared", "mixed", "gradual", "linear", "bundled"])
 def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("rows") / "study"
     if request.param == "linear":
@@ -22,6 +22,7 @@ def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "bundled":
         return read_study()
     texts = shared_tables() if request.param == "shared" else {}
+    texts = gradual_tables() if request.param == "gradual" else texts
     if request.param == "mixed":  # a share that moves beside one that does not
         texts = {
             "priors": PRIORS.replace(
@@ -144,7 +145,7 @@ def test_equations_with_a_row_changed_are_those_of_the_changed_study(study: Stud
             for name in ("mean", "sd"):
                 wanted, got = getattr(expected.centres, name), getattr(found.centres, name)
                 np.testing.assert_allclose(got, wanted, atol=1e-10)
-            for name in ("ratio", "group"):
+            for name in ("ratio", "jump", "group"):
                 wanted, got = (
                     getattr(one.steps, name)[one.steps.which] for one in (expected, found)
                 )

@@ -24,8 +24,8 @@ origins outlook plot_bands plot_consumption plot_coverage plot_effect plot_hindc
 plot_net_exports plot_outlook plot_panel plot_predictive plot_quotas plot_survey plot_tornado
 plot_totals plot_triangle plot_unregistered pool predictive_check prior_conflict prior_of
 probability_above project_table projects_by_country quantity quota_table ratio read_comparison
-read_study record_table reliance report_refits reserve_table reserve_years run_studies
-save_figures save_fit save_map save_sankey save_system scenario seen sensitivity
+read_multiverse read_study record_table reliance report_refits reserve_table reserve_years
+run_studies save_figures save_fit save_map save_sankey save_system scenario seen sensitivity
 sensitivity_summary simulate_records simulate_world source_table study_of survey trade_table
 uncertainty_budget unregistered_table value_of_information write_form write_report
 """.split()

@@ -161,6 +161,47 @@ def shared_tables() -> dict[str, str]:
     return {"records": records, "priors": priors}
 
 
+LEARNT_FREEDOM = "errors:freedom,,,lognormal,4,0.7,,degrees of freedom,judgement-reporters,\n"
+
+
+def learnt_tables(*rows: str) -> dict[str, str]:
+    """Return tables with heavy tails whose degrees of freedom are learnt, or with other rows."""
+    texts = shared_tables()
+    heavy = STUDY.replace('"normal"', '"student_t"')
+    more = "".join(rows or (LEARNT_FREEDOM, LEARNT_SPREAD))
+    return texts | {"study": heavy, "priors": texts["priors"] + more}
+
+
+LEARNT_SPREAD = "noise:spread,,,lognormal,1,0.4,,multiplier,judgement-reporters,\n"
+
+GOING_OVER = {
+    "ore,,,lognormal,20,0.5,0.1,kt REO/yr,judgement-scale,": (
+        "ore,2010,2011,lognormal,20,0.5,0.1,kt REO/yr,judgement-scale,,",
+        "ore,2012,2015,lognormal,30,0.8,0.2,kt REO/yr,judgement-scale,,0.4",
+    ),
+    "metal,,,share,0.8,0.4,,share,judgement-yield,": (
+        "metal,2010,2012,share,0.8,0.4,0.1,share,judgement-yield,,",
+        "metal,2013,2014,share,0.6,0.6,0.1,share,judgement-yield,,0.5",
+        "metal,2015,,share,0.7,0.6,0.1,share,judgement-yield,,",
+    ),
+    "bias:customs,2013,2015,normal,0,0.1,0.05,log scale,judgement-reporters,": (
+        "bias:customs,2013,2015,normal,0,0.1,0.05,log scale,judgement-reporters,,0.2",
+    ),
+    "shared:grade,,,normal,0,0.2,,log scale,judgement-reporters,": (
+        "shared:grade,,,normal,0.1,0.2,0.08,log scale,judgement-reporters,,",
+    ),
+}
+"""Rows of priors whose periods go over into one another, and one of an error that moves."""
+
+
+def gradual_tables() -> dict[str, str]:
+    """Return tables with transitions between periods, and an error in common that moves."""
+    texts = shared_tables()
+    head, *rows = texts["priors"].splitlines()
+    lines = [line for row in rows for line in GOING_OVER.get(row, (f"{row},",))]
+    return texts | {"priors": "\n".join([f"{head},transition", *lines]) + "\n"}
+
+
 def without_anchor(study: Study) -> Study:
     """Return the tiny study with one reporter of mines and metal, whose bias is free.
 

@@ -303,14 +303,12 @@ def _noise_variance(contents: Contents, table: pd.DataFrame) -> Floats:
     """Posterior mean of the variance of each record's own error."""
     noise, floor = contents.group(POSTERIOR)["noise"], contents.variance_floor
     square = floor + (1 - floor) * (noise**2).mean(("chain", "draw"))
-    settings = contents.settings
     # a reporter without a multiplier has its errors as stated
     stated = contents.parts["sd"].reindex(table.index).fillna(table["sd"])
     variance = table[REPORTER].map(square.to_series()).fillna(1.0).to_numpy() * np.square(
         stated.to_numpy(dtype=float)
     )
-    if settings.get("error_distribution") == "student_t":
-        freedom = float(settings.get("degrees_of_freedom", 5))
+    if freedom := contents.freedom:
         part = table.index.isin(contents.parts.index)  # normal whatever others are
         variance *= np.where(part, 1.0, freedom / (freedom - 2) if freedom > 2 else 1.0)
     return np.asarray(variance, dtype=np.float64)

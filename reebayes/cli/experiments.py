@@ -31,13 +31,16 @@ from reebayes.cli.options import (
     whole_number,
     year_number,
 )
+from reebayes.results.multiverse import FILE
 from reebayes.study import Study, read_study
 from reebayes.study.runfile import BASE, read_run_file
+from reebayes.wording import format_band, format_value
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from reebayes.experiments.runs import HeldOut, RunStore
+    from reebayes.results.multiverse import Multiverse
 
 REPORTER_FOLDS = "reporter"
 PIT_PICTURE = "pit.png"
@@ -224,6 +227,8 @@ def calibrate(
     recalled: bool,
     sims: int,
     world: Sequence[str],
+    posterior: Path | None,
+    verify: bool,
     out: Path,
     seed: int,
     workers: int | None,
@@ -237,11 +242,13 @@ def calibrate(
 
     study = read_study(data, recalled=recalled, extensions=extensions)
     say(described(study))
-    worlds = list(calibration.KINDS) if world == ["all"] else world
-    with sole_writer(folder):
+    worlds = list(calibration.KINDS) if world == ["all"] else world or None
+    with ExitStack() as stack:
+        fit = stack.enter_context(closing(opened(posterior, verify=verify))) if posterior else None
+        stack.enter_context(sole_writer(folder))
         result = calibration.calibrate(
             study, sims=sims, worlds=worlds, out=out, workers=workers, scheduler=scheduler,
-            seed=seed,
+            seed=seed, posterior=fit,
         )  # fmt: skip
     say(f"{result.verdict}\n{out}: tables and figures written.")
     return DONE if result.passed else NOT_CONVERGED
@@ -265,9 +272,19 @@ def _add_calibrate(commands: Commands) -> None:
         help="simulated data sets of each kind (default: 100)",
     )  # fmt: skip
     parser.add_argument(
-        "--world", nargs="+", default=["well_specified"], metavar="NAME",
+        "--world", nargs="+", default=[], metavar="NAME",
         help="kinds of data sets: well_specified (default), heavy_tails, drifting_reporter, "
-        "zero_smuggling, structural_break, shared_error, half_noise, missing, or all",
+        "zero_smuggling, structural_break, shared_error, half_noise, missing, or all; with "
+        "--posterior also posterior and posterior_alone (default: both)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--posterior", type=file_name, metavar="FIT",
+        help="draw true flows from this fit of the study, and print its records again, beside "
+        "those that are there and in their place",
+    )  # fmt: skip
+    parser.add_argument(
+        "--verify", action="store_true",
+        help="check every number of that fit, not only those that are used",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, default=Path("calibration"), metavar="DIR",
@@ -290,15 +307,20 @@ def study(
     spare_folder(folder)
     run = read_run_file(file)
     # Imported here: the sampler takes seconds to load.
+    from reebayes.experiments import multiverse
     from reebayes.experiments.studies import TABLE, run_studies
     from reebayes.files import make_folder, sole_writer
 
-    spare(folder / TABLE, [file, *([run.near] if run.near else [])])
+    for name in (TABLE, *((multiverse.DECLARED, FILE) if run.groups else ())):
+        spare(folder / name, [file, *([run.near] if run.near else [])])
     say(f"{run.name}: {len(run.studies)} cases.")
     make_folder(folder)
     with ExitStack() as stack:
         near = stack.enter_context(closing(opened(run.near, verify=verify))) if run.near else None
         stack.enter_context(sole_writer(folder))
+        if run.groups:
+            asked = run.quantities or run.studies[BASE].headline
+            multiverse.declare(run.studies, run.groups, asked, out)
         found = run_studies(
             run.studies, out=out, near=near, base=BASE, quantities=run.quantities or None,
             seed=run.seed, draws=run.draws, workers=workers, scheduler=scheduler,
@@ -308,7 +330,26 @@ def study(
     failed = found.table.index[found.table["converged"] != "yes"]
     for case, verdict in found.table.loc[failed, "verdict"].items():
         complain(f"{case}: {verdict}.")
+    if run.groups and len(failed):
+        complain("No multiverse was made: without a member the weights would be others.")
+    elif run.groups:
+        made = multiverse.mixed(run.name, found, run.groups)
+        made.write(out / FILE)
+        say(_mixture(made))
+        say_written([out / FILE])
     return NOT_CONVERGED if len(failed) else DONE
+
+
+def _mixture(found: Multiverse) -> str:
+    """Bands of the study by itself and of the multiverse, a line an answer."""
+    lines = [f"\n{len(found.members)} members in {len(found.groups)} groups, mixed by weight:"]
+    for name, one in found.answers.items():
+        low, high = map(format_value, one.medians)
+        lines.append(
+            f"{name} ({one.unit}): {format_band(*one.mixture)}; by itself "
+            f"{format_band(*one.single)}; medians from {low} to {high}"
+        )
+    return "\n".join(lines)
 
 
 def _shown(table: pd.DataFrame) -> str:
@@ -329,7 +370,8 @@ def _add_study(commands: Commands) -> None:
         brief="fit many changed copies of a study, and put their answers into one table",
         text="Fit the study and the cases that a run file declares, each as changed as a variant "
         "of study.toml\nis, and print median, 90 % band and shift of each answer. What is finished "
-        "is kept: run the command\nagain to go on after an interruption, or with more cases. Exit "
+        "is kept: run the command\nagain to go on after an interruption, or with more cases. With "
+        "groups of alternatives the cases are\nmixed by the weights that these declare. Exit "
         "code 3 if a case did not pass.",
         example="reebayes study run.toml --out many",
         interrupted="Interrupted; finished cases are kept. Run it again to go on.",

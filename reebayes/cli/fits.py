@@ -56,7 +56,7 @@ def run(
         if code != DONE:
             return code
         return report(
-            file=out, out=page, year=None, force=False, compare=None, outlook=None,
+            file=out, out=page, year=None, force=False, compare=None, outlook=None, multiverse=None,
             data=None, extensions=(), recalled=recalled, verify=False,
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from reebayes.cli.options import (
     add_fit_file,
     add_recalled,
     add_with,
+    file_name,
     named_folder,
     opened,
     spare,
@@ -26,12 +27,14 @@ from reebayes.cli.options import (
     year_number,
 )
 from reebayes.conventions import CI_PROB
+from reebayes.results.multiverse import SUFFIX
 
 if TYPE_CHECKING:
     import pandas as pd
     from xarray import DataTree
 
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
+    from reebayes.results.multiverse import Multiverse
 
 
 SINGLE = {"xlsx": ".xlsx", "iamc": "_iamc.csv"}
@@ -52,6 +55,7 @@ def report(
     force: bool,
     compare: Path | None,
     outlook: int | None,
+    multiverse: Path | None,
     data: Path | None,
     extensions: Sequence[str],
     recalled: bool,
@@ -77,6 +81,7 @@ def report(
             fit, out, year=year, force=force, comparison=comparison,
             sensitivity=_hangs(fit, file), refits=_refits(fit, file),
             outlook=_ahead(fit, outlook),
+            multiverse=_multiverse(fit, multiverse or file.with_suffix(SUFFIX)),
         )  # fmt: skip
         say(f"{written}: report written.")
     return DONE
@@ -125,6 +130,18 @@ def _refits(fit: DataTree, file: Path) -> ReportRefits | None:
     return found
 
 
+def _multiverse(fit: DataTree, path: Path) -> Multiverse | None:
+    """The multiverse that was made of the study of a fit; a word on one of another study."""
+    from reebayes.results.multiverse import read_multiverse
+
+    if not path.is_file():
+        return None
+    found = read_multiverse(path)
+    if found.study_hash != fit.attrs.get("study_hash"):
+        complain(f"{path} is of another study, and not shown.")
+    return found
+
+
 def _add_report(commands: Commands) -> None:
     parser = add_command(
         commands, report,
@@ -149,6 +166,11 @@ def _add_report(commands: Commands) -> None:
     )
     parser.add_argument("--outlook", type=year_number, metavar="YEAR",
                         help="show an outlook up to a year")  # fmt: skip
+    parser.add_argument(
+        "--multiverse", type=file_name, metavar="FILE.json",
+        help="show the multiverse that `reebayes study` wrote, if it is of this study (default: "
+        "FIT.multiverse.json)",
+    )  # fmt: skip
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
         help="take labels, notes and [report] from the study as it is now (default: as fitted)",

@@ -4,6 +4,8 @@ elicitation.csv states what is believed as quantiles that a person can judge: th
 below ``low``, ``middle`` and ``high`` with 5, 50 and 95 % probability, in ``unit``. A bias or a
 route is a factor, of the figure or of the odds. ``change`` is the factor within which flow, odds
 or figure stay from one year to the next, nine times in ten; it is empty where nothing changes.
+``transition`` is likewise the factor within which the change with which a period begins differs
+from what the medians say of it; the column may be left out, and is empty where the medians jump.
 The quantiles of a share hold while the flows beside it keep their proportions to one another.
 ``expert`` names who judged where several did: the rows of one target and year are then pooled.
 
@@ -56,12 +58,13 @@ class Statement:
     source: str
     note: str = ""
     expert: str = ""
+    transition: float | None = None
 
 
-EXPERT = "expert"
-"""Column that may be left out where every target has one judgement."""
+EXPERT, TRANSITION = "expert", "transition"
+"""Columns that may be left out: where every target has one judgement, and where medians jump."""
 
-COLUMNS = tuple(field.name for field in fields(Statement) if field.name != EXPERT)
+COLUMNS = tuple(field.name for field in fields(Statement) if field.name not in (EXPERT, TRANSITION))
 
 
 # --- statements -----------------------------------------------------------------------------------
@@ -70,7 +73,8 @@ COLUMNS = tuple(field.name for field in fields(Statement) if field.name != EXPER
 def read_statements(path: Path) -> list[Statement]:
     """Read elicitation.csv, or raise every fault of it at once."""
     found = FaultList(path.name)
-    lines = [line for line in read_lines(path, COLUMNS, (EXPERT,), found) if not line.broken]
+    read = read_lines(path, COLUMNS, (EXPERT, TRANSITION), found)
+    lines = [line for line in read if not line.broken]
     statements = [_statement(line, found) for line in lines]
     if not found.faults:
         tell_of_panels(list(zip((line.row for line in lines), statements, strict=True)), found)
@@ -95,6 +99,7 @@ def _statement(line: Line, found: FaultList) -> Statement:
         source=cells.name("source"),
         note=cells.text("note"),
         expert=cells.key(EXPERT, needed=False),
+        transition=cells.number(TRANSITION),
     )
     if not cells.bad:
         for column, message in faults_of(stated):
@@ -161,6 +166,8 @@ def faults_of(stated: Statement) -> Iterable[tuple[str, str]]:
         yield "unit", f"a normal prior is stated in one of {', '.join(FACTORS)}, others are not"
     if stated.change is not None and stated.change <= 1:
         yield "change", f"{stated.change:g} is not above 1; leave it empty if nothing changes"
+    if stated.transition is not None and stated.transition <= 1:
+        yield "transition", f"{stated.transition:g} is not above 1; leave it empty for a jump"
 
 
 # --- priors ---------------------------------------------------------------------------------------
@@ -176,11 +183,21 @@ def prior_of(stated: Statement) -> Prior:
         distribution=stated.distribution,
         median=round(math.log(stated.middle), 2) + 0.0 if on_log else stated.middle,
         sd=round(spread(stated), 2),
-        step=None if stated.change is None else round(math.log(stated.change) / NORMAL_95, 2),
+        step=_rounded(stated.change),
         unit=FACTORS.get(stated.unit, stated.unit),
         source=stated.source,
         note=stated.note,
+        transition=_rounded(stated.transition),
     )
+
+
+def _rounded(factor: float | None) -> float | None:
+    """Return the standard deviation of changes nine in ten of which stay within a factor."""
+    return None if factor is None else round(math.log(factor) / NORMAL_95, 2)
+
+
+def _factor(sd: float | None) -> float | None:
+    return None if sd is None else float(f"{math.exp(NORMAL_95 * sd):.3g}")
 
 
 def spread(stated: Statement) -> float:
@@ -249,7 +266,6 @@ def statement_of(prior: Prior) -> Statement:
     scale = scale_of(prior.distribution)
     middle = prior.median if prior.distribution == "normal" else scale(prior.median)
     exact = [inverse(middle + shift * prior.sd) for shift in (-NORMAL_95, 0, NORMAL_95)]
-    step = None if prior.step is None else math.exp(NORMAL_95 * prior.step)
     backward = {unit: factor for factor, unit in FACTORS.items()}
     for digits in range(2, 8):
         low, median, high = (float(f"{value:.{digits}g}") for value in exact)
@@ -265,11 +281,12 @@ def statement_of(prior: Prior) -> Statement:
             low=low,
             middle=median,
             high=high,
-            change=None if step is None else float(f"{step:.3g}"),
+            change=_factor(prior.step),
             unit=backward.get(prior.unit, prior.unit),
             whose="authors",
             source=prior.source,
             note=prior.note,
+            transition=_factor(prior.transition),
         )
         if prior_of(stated) == prior:
             return stated

@@ -20,6 +20,7 @@ from reebayes.elicitation.quantiles import (
     COLUMNS,
     POOLS,
     TABLE,
+    TRANSITION,
     Pool,
     Statement,
     read_statements,
@@ -111,8 +112,9 @@ def _run(
     if lacking:
         statements = read_statements(path) if path.exists() else []
         lacked = missing(statements, _present(folder, study))
-        rows = [[getattr(item, name) for name in COLUMNS] for item in lacked]
-        sys.stdout.write(table_text(COLUMNS, rows))
+        columns = (*COLUMNS, TRANSITION)
+        rows = [[getattr(item, name) for name in columns] for item in lacked]
+        sys.stdout.write(_filled_text(columns, rows))
         return 0
     priors = pooled_priors(read_statements(path), how)
     try:
@@ -123,10 +125,17 @@ def _run(
             raise
     if not write:
         return int(bool(found))
-    data = table_text(PRIOR_COLUMNS, map(astuple, priors)).encode()
+    data = _filled_text(PRIOR_COLUMNS, list(map(astuple, priors))).encode()
     _check(folder, study, data)
     write_whole(folder / "priors.csv", lambda part: part.write_bytes(data))
     return 0
+
+
+def _filled_text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Write a table, without its last column where no row has it."""
+    if any(row[-1] is not None for row in rows):
+        return table_text(header, rows)
+    return table_text(header[:-1], [row[:-1] for row in rows])
 
 
 def _present(folder: Path, study: Path | None) -> Sequence[Prior]:

@@ -23,11 +23,12 @@ from reebayes.experiments.sensitivities import study_in
 from reebayes.inference.reweighting import located
 from reebayes.model.kernels import PART, PRINTED
 from reebayes.model.layout import Layout, lay_out
+from reebayes.model.observations import freedoms
 from reebayes.model.unknowns import Floats, Integers
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.selection import Span, answer_draws
 from reebayes.study import Study
-from reebayes.study.targets import BIAS, FLOW, NOISE, ROUTE, SHARED, STEP, Target
+from reebayes.study.targets import BIAS, ERRORS, FLOW, NOISE, ROUTE, SHARED, STEP, Target
 
 UNKNOWN, RECORDS, REST = "unknown", "errors of records", "not linear"
 """What an input is: an unknown, the errors of what a reporter printed, or what is left over."""
@@ -38,6 +39,7 @@ KINDS: Mapping[str, str] = {
     BIAS: "bias of a reporter",
     SHARED: "correlated error",
     NOISE: "noise",
+    ERRORS: "tails of errors",
     STEP: "steps between years",
 }
 """What unknowns of each group are, in the words of a budget."""
@@ -186,7 +188,7 @@ def _record_pulls(layout: Layout, latents: Floats) -> dict[str, Floats]:
     """Standardised errors (draw, record) of the figures that each reporter printed."""
     location, scale = located(layout, latents)
     printed = np.isin(layout.equations.figures.kind, PRINTED)
-    freedom = layout.equations.figures.freedom
+    freedom = float(np.median(freedoms(layout.equations, latents)))
     heavy = np.sqrt(freedom / (freedom - 2.0)) if freedom > 2 else 1.0
     spread = scale * np.where(layout.equations.figures.kind == PART, 1.0, heavy)
     pulls = location / np.sqrt(np.square(spread).mean(axis=0))

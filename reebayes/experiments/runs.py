@@ -32,6 +32,7 @@ from reebayes.inference.pit import HIGH, LOW, PIT, REPLICATED, transforms
 from reebayes.inference.sampling import Run, draw, find_coordinates, fit
 from reebayes.model.kernels import CERTAIN
 from reebayes.model.layout import Layout, lay_out
+from reebayes.model.observations import freedoms
 from reebayes.provenance import asked_for, digest_of, is_asked_for
 from reebayes.results.fitfile import fit_attributes, open_fit
 from reebayes.results.reading import contents_of
@@ -325,7 +326,8 @@ def score_held_out(
     figures = layout.equations.figures
     stated = figures._replace(kind=kind[at], low=figures.low[at], high=figures.high[at])
     location, scale = (draws[name][..., at].reshape(size) for name in ("location", "scale"))
-    places = transforms(location, scale, stated, np.random.default_rng(run.seed))
+    freedom = freedoms(layout.equations, draws["latents"]).reshape(-1)
+    places = transforms(location, scale, stated, np.random.default_rng(run.seed), freedom)
     columns = {"elpd": logsumexp(terms, axis=0) - np.log(len(terms))}
     columns |= {name: places[name] for name in (LOW, HIGH, PIT)}
     names = pd.Index([layout.records[n] for n in at], name=RECORD)

@@ -21,6 +21,7 @@ from reebayes.errors import ResultError, StudyError
 from reebayes.inference.reweighting import PriorDraws, observed
 from reebayes.model.kernels import Equations
 from reebayes.model.layout import Layout, lay_out
+from reebayes.model.observations import freedom_of_study, with_errors
 from reebayes.model.prior_rows import FIXED, PARTED, PriorRow, prior_rows
 from reebayes.model.unknowns import Floats
 from reebayes.results.description import study_of
@@ -394,10 +395,8 @@ class _Asked:
         """One row for the form of errors: what the answers would be under the other one."""
         settings = self.study.settings
         heavy = settings.get("error_distribution", "normal") == "student_t"
-        freedom = 0.0 if heavy else float(settings.get("degrees_of_freedom", 5))
-        equations = layout.equations
-        figures = equations.figures._replace(freedom=freedom)
-        _, terms = observed(layout, equations._replace(figures=figures), latents, np.array([], int))
+        equations = with_errors(layout.equations, 0.0 if heavy else freedom_of_study(self.study))
+        _, terms = observed(layout, equations, latents, np.array([], int))
         before = self.contents.log_likelihood.values.reshape(len(latents), -1).astype(np.float64)
         logs = terms.sum(axis=1) - before.sum(axis=1)
         weights, khat = smoothed_weights(-logs[:, None])

@@ -31,6 +31,7 @@ from reebayes.inference.datatree import (
 from reebayes.inference.identifiability import count_directions
 from reebayes.model.kernels import Whitening, observe, states, unfold
 from reebayes.model.layout import Layout
+from reebayes.model.observations import log_noises
 from reebayes.model.prior_rows import PriorRow, prior_rows
 from reebayes.model.unknowns import Floats
 from reebayes.results.contents import (
@@ -207,7 +208,7 @@ def _transform_run(
     layout: Layout, points: Kept, whitening: Whitening | None, room: Mapping[str, Floats]
 ) -> None:
     steps, errors, unknowns = layout.equations.steps, layout.equations.errors, layout.unknowns
-    noisy, moving = slice(unknowns.scales_start, unknowns.steps_start), unknowns.steps_start
+    moving = unknowns.steps_start
     bias, shared = layout.rows("bias", layout.reporters), layout.rows("shared", layout.shared)
     for n, kept in enumerate(points):
         white = kept.astype(np.float64)
@@ -216,10 +217,10 @@ def _transform_run(
         else:
             state, latent = unfold(white, steps, whitening)
         level, flow, location, scale = observe(state, latent, layout.equations)
-        noise = errors.noise_mean + errors.noise_sd * latent[noisy]
+        noise = log_noises(errors, latent)
         step = np.exp(steps.step_mean + steps.step_sd * latent[moving:])
         found = (
-            latent, flow.T, level[bias].T, level[shared, 0], location, scale,
+            latent, flow.T, level[bias].T, level[shared].mean(axis=1), location, scale,
             np.exp(noise[:-1] + noise[-1]), np.exp(noise[-1]), step,
         )  # fmt: skip
         for values, value in zip(room.values(), found, strict=True):

@@ -30,8 +30,9 @@ from reebayes.conventions import (
     SHARED,
     YEAR,
 )
-from reebayes.model.kernels import CERTAIN, PRINTED, record_terms
+from reebayes.model.kernels import CERTAIN, PRINTED, record_terms, with_freedom
 from reebayes.model.layout import Layout
+from reebayes.model.observations import freedoms
 from reebayes.model.prior_rows import PriorRow
 from reebayes.model.unknowns import Floats, Integers
 from reebayes.provenance import asked_for, digest_of, provenance
@@ -130,8 +131,11 @@ def replicate(layout: Layout, draws: Mapping[str, Floats], rng: np.random.Genera
     Of a part of a composition, the log of its ratio to the rest of its table as printed.
     """
     location, figures = draws["location"], layout.equations.figures
-    heavy = figures.freedom
-    noise = rng.standard_t(heavy, location.shape) if heavy else rng.standard_normal(location.shape)
+    if figures.freedom:
+        heavy = freedoms(layout.equations, draws["latents"])[..., None]
+        noise = rng.standard_t(heavy, location.shape)
+    else:
+        noise = rng.standard_normal(location.shape)
     values = location + draws["scale"] * noise
     values[..., figures.kind == CERTAIN] = np.nan
     parts = layout.parts
@@ -148,9 +152,11 @@ def log_likelihood(layout: Layout, draws: Mapping[str, Floats]) -> Floats:
     records.
     """
     location, scale = draws["location"], draws["scale"]
+    freedom = freedoms(layout.equations, draws["latents"])
     terms = np.empty_like(location)
     for at in np.ndindex(location.shape[:2]):
-        terms[at] = record_terms(location[at], scale[at], layout.equations.figures)
+        figures = with_freedom(layout.equations.figures, freedom[at])
+        terms[at] = record_terms(location[at], scale[at], figures)
     return terms
 
 

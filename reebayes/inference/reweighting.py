@@ -25,8 +25,16 @@ from itertools import pairwise
 import numpy as np
 
 from reebayes.inference.datatree import quantity_draws
-from reebayes.model.kernels import Equations, Steps, observe_draws, record_terms, states
-from reebayes.model.layout import Layout
+from reebayes.model.kernels import (
+    Equations,
+    Steps,
+    observe_draws,
+    record_terms,
+    states,
+    with_freedom,
+)
+from reebayes.model.layout import Layout, lay_out
+from reebayes.model.observations import freedoms
 from reebayes.model.prior_rows import CONSTANT, FIXED, MOVING, SCALE, PriorRow, shares_beside
 from reebayes.model.unknowns import PERSISTENCE_CEILING, Floats, Integers
 from reebayes.study import Prior, Study
@@ -82,12 +90,15 @@ class PriorDraws:
             shift += slope @ self._pulls[column]
         if not spread:
             return shift, unknown
-        at = np.ix_(row.columns, row.years)
+        years = np.flatnonzero(row.parts)
+        at = np.ix_(row.columns, years)
         scores = self._states[at] * self._pulls[at] - 1.0 + self._persistence_scores[at]
-        return shift, scores.sum(axis=(0, 1))
+        return shift, np.asarray(np.tensordot(row.parts[years], scores.sum(axis=0), 1))
 
     def changed(self, row: PriorRow, *, shift: float = 0.0, stretch: float = 1.0) -> Equations:
         """Return the equations with one row of the priors changed, as `log_ratio` changes it."""
+        if row.smooth:
+            return self._laid_out(row, shift, stretch)
         centres = self.layout.equations.centres
         mean, sd = centres.mean.copy(), centres.sd.copy()
         for column, change in (self.mean_shifts(row, shift) if shift else {}).items():
@@ -149,7 +160,7 @@ class PriorDraws:
         for column in own | set(means):
             by = np.ones(len(self.layout.years))
             if column in own:
-                by[row.years] = stretch
+                by += (stretch - 1.0) * row.parts
             total += self._log_prior(column, means.get(column), by) - self._as_it_is[column]
         return total
 
@@ -160,6 +171,10 @@ class PriorDraws:
         """
         years = len(self.layout.years)
         changes: dict[int, Floats] = {}
+        if row.smooth:
+            moved = self._laid_out(row, shift, 1.0).centres.mean - self._mean
+            of = {int(n) for n in (*row.columns, *self._beside(row.prior))}
+            return {n: moved[n] for n in of if moved[n].any()}
         if row.prior.distribution != "share":
             for column in row.columns:
                 changes[int(column)] = np.zeros(years)
@@ -176,6 +191,14 @@ class PriorDraws:
         changes[own] = change.copy()
         changes[own][row.years] += math.log(after / before.median)
         return changes
+
+    def _laid_out(self, row: PriorRow, shift: float, stretch: float) -> Equations:
+        """Return the equations of the study with a row changed, where periods go over."""
+        stated = {"sd": row.prior.sd * stretch} if stretch != 1.0 else {}
+        other = self.study.with_prior(
+            row.prior.target, year=row.prior.year, shift=shift or None, **stated
+        )
+        return lay_out(other).equations
 
     def _log_prior(self, column: int, mean: Floats | None, stretch: Floats) -> Floats:
         """Log density (draw) of a column's levels, up to what no change of a prior moves."""
@@ -206,12 +229,13 @@ class PriorDraws:
 
     @cached_property
     def _moves(self) -> Floats:
-        """Steps over spreads, of the years after the first."""
+        """Steps over spreads, of the years after the first, what transitions add among them."""
         steps = self.layout.equations.steps
         tail = self.latents[:, self.layout.unknowns.steps_start :]
         multiplier = np.exp(steps.step_mean + steps.step_sd * tail).T
         which = steps.which[1:].T
-        return np.asarray(steps.ratio[which][..., None] * multiplier[steps.group[which]])
+        moves = steps.ratio[which][..., None] * multiplier[steps.group[which]]
+        return np.asarray(np.hypot(moves, steps.jump[which][..., None]))
 
     @cached_property
     def _persistence_and_variance(self) -> tuple[Floats, Floats]:
@@ -276,8 +300,12 @@ def _stretched(steps: Steps, columns: Integers, years: Integers, stretch: float)
     old, place = np.unique(steps.which[at], return_inverse=True)
     which = steps.which.copy()
     which[at] = steps.ratio.size + place.reshape(which[at].shape)
-    ratio = np.append(steps.ratio, steps.ratio[old] / stretch)
-    return steps._replace(which=which, ratio=ratio, group=np.append(steps.group, steps.group[old]))
+    return steps._replace(
+        which=which,
+        ratio=np.append(steps.ratio, steps.ratio[old] / stretch),
+        jump=np.append(steps.jump, steps.jump[old] / stretch),
+        group=np.append(steps.group, steps.group[old]),
+    )
 
 
 def _persistences(moves: Floats) -> tuple[Floats, Floats]:
@@ -311,9 +339,11 @@ def observed(
     """
     flows, location, scale = _observed(layout, equations, latents)
     values = quantity_draws(layout, flows.swapaxes(1, 2), quantities)
-    terms = np.stack(
-        [record_terms(*pair, equations.figures) for pair in zip(location, scale, strict=True)]
-    )
+    freedom = freedoms(equations, latents)
+    terms = np.stack([
+        record_terms(here, spread, with_freedom(equations.figures, heavy))
+        for here, spread, heavy in zip(location, scale, freedom, strict=True)
+    ])  # fmt: skip
     return values, terms
 
 

@@ -84,12 +84,17 @@ Real = Annotated[Any, types.float64]
 
 
 class Steps(NamedTuple):
-    """How series move: which table row holds a (year, series), and what the rows say."""
+    """How series move: which table row holds a (year, series), and what the rows say.
+
+    ``ratio`` is the step over the spread, which a multiplier makes larger or smaller; ``jump`` what
+    a transition from one period to the next adds to it, in squares.
+    """
 
     which: WholeTable
     step_mean: Reals
     step_sd: Reals
     ratio: Reals
+    jump: Reals
     group: Wholes
     ceiling: Reals
 
@@ -156,7 +161,10 @@ class Errors(NamedTuple):
     """Scales of records: where noise stands in the latent vector, and its priors.
 
     ``floor`` is the share of a stated variance that noise leaves as it is. Priors of noise are
-    those of every reporter, then that of what all of them have in common.
+    those of every reporter, then that of what all of them have in common. ``stretch`` and ``tail``
+    hold centre and spread of the logs of what multiplies the spreads of reporters, and of the
+    degrees of freedom of figures; ``stretch_at`` and ``tail_at`` where they stand in the latent
+    vector: nowhere if they are not learnt.
     """
 
     floor: Reals
@@ -165,12 +173,17 @@ class Errors(NamedTuple):
     noise_sd: Reals
     record_sd: Reals
     reporter: Wholes
+    stretch: Reals
+    stretch_at: Wholes
+    tail: Reals
+    tail_at: Wholes
 
 
 class Figures(NamedTuple):
     """Printed figures on the scale of what they observe, and how they are scored.
 
-    ``low`` holds the figure itself where there is one, ``high`` its second reading.
+    ``low`` holds the figure itself where there is one, ``high`` its second reading. ``freedom`` is
+    0 where errors are normal; where it is learnt, `freedom_of` gives that of a latent vector.
     """
 
     kind: Wholes
@@ -264,10 +277,10 @@ def persistences(latent, steps):
     for r in range(rows):
         g = group[r]
         move = ratio[r] * math.exp(step_mean[g] + step_sd[g] * latent[begin + g])
-        square = move * move
+        square = move * move + steps.jump[r] * steps.jump[r]
         persistence[r] = math.exp(-0.5 * square)
         innovation[r] = -math.expm1(-square)
-        slope[r] = -persistence[r] * square * step_sd[g]
+        slope[r] = -persistence[r] * move * move * step_sd[g]
         if persistence[r] > ceiling:
             persistence[r] = ceiling
             innovation[r] = 1.0 - ceiling * ceiling
@@ -764,6 +777,14 @@ def _sum_of(r, values, rows):
 
 
 @_jit
+def stretch_of(latent, errors):
+    """What multiplies the spread of the noise of reporters: 1 unless a prior says otherwise."""
+    if errors.stretch_at.size == 0:
+        return math.exp(errors.stretch[0])
+    return math.exp(errors.stretch[0] + errors.stretch[1] * latent[errors.stretch_at[0]])
+
+
+@_jit
 def spreads(latent, errors):
     """Scale of every record: its stated error, the most of it times its reporter's noise.
 
@@ -773,9 +794,10 @@ def spreads(latent, errors):
     noise_mean, noise_sd, begin = errors.noise_mean, errors.noise_sd, errors.noise_start[0]
     floor, reporters = errors.floor[0], noise_mean.size - 1
     common = noise_mean[reporters] + noise_sd[reporters] * latent[begin + reporters]
-    factor = np.empty(reporters)
+    factor, stretch = np.empty(reporters), stretch_of(latent, errors)
     for r in range(reporters):
-        noise = math.exp(common + noise_mean[r] + noise_sd[r] * latent[begin + r])
+        own = stretch * noise_sd[r] * latent[begin + r]
+        noise = math.exp(common + noise_mean[r] + own)
         factor[r] = math.sqrt(floor + (1.0 - floor) * noise * noise)
     scale = np.empty(errors.record_sd.size)
     for i in range(scale.size):
@@ -788,12 +810,17 @@ def spreads_adjoint(latent, errors, scale, scale_bar):
     """Cotangent of ``latent``."""
     latent_bar = np.zeros(latent.size)
     begin, common = errors.noise_start[0], errors.noise_sd.size - 1
+    stretch = stretch_of(latent, errors)
     for i in range(scale.size):
         r = errors.reporter[i]
         fixed = errors.floor[0] * errors.record_sd[i] * errors.record_sd[i]
         pull = scale_bar[i] * (scale[i] - fixed / scale[i])
-        latent_bar[begin + r] += pull * errors.noise_sd[r]
+        own = stretch * errors.noise_sd[r]
+        latent_bar[begin + r] += pull * own
         latent_bar[begin + common] += pull * errors.noise_sd[common]
+        if errors.stretch_at.size > 0:
+            by_stretch = pull * own * latent[begin + r] * errors.stretch[1]
+            latent_bar[errors.stretch_at[0]] += by_stretch
     return latent_bar
 
 
@@ -878,6 +905,60 @@ def record_terms(location, scale, figures):
         else:
             term[i] = 0.0
     return term
+
+
+@_jit
+def freedom_of(latent, errors, figures):
+    """Degrees of freedom of the errors of figures; 0 where they are normal."""
+    if errors.tail_at.size == 0:
+        return figures.freedom
+    return math.exp(errors.tail[0] + errors.tail[1] * latent[errors.tail_at[0]])
+
+
+@_jit
+def with_freedom(figures, freedom):
+    """The same figures with errors of other degrees of freedom."""
+    return Figures(figures.kind, figures.low, figures.high, freedom)
+
+
+@_jit
+def _digamma_step(x):
+    """Digamma function of x + 1/2 less that of x: up the recurrence, then its asymptotic series."""
+    total = 0.0
+    while x < 10.0:
+        total += 1.0 / x - 1.0 / (x + 0.5)
+        x += 1.0
+    for sign, at in ((1.0, x + 0.5), (-1.0, x)):
+        square = 1.0 / (at * at)
+        rest = square * (1.0 / 12.0 - square * (1.0 / 120.0 - square / 252.0))
+        total += sign * (math.log(at) - 0.5 / at - rest)
+    return total
+
+
+@_jit
+def _tail_slope(z, freedom):
+    """Slope of the log density that `_point` gives in the degrees of freedom."""
+    square = z * z
+    bent = (freedom + 1.0) * square / (freedom * (freedom + square))
+    return 0.5 * (bent - math.log1p(square / freedom))
+
+
+@_jit
+def freedom_adjoint(location, scale, figures, term_bar):
+    """Cotangent of the degrees of freedom; 0 where errors are normal."""
+    kind, low, high, freedom = figures.kind, figures.low, figures.high, figures.freedom
+    total = 0.0
+    if freedom > 0.0:
+        constant = 0.5 * (_digamma_step(0.5 * freedom) - 1.0 / freedom)
+        for i in range(location.size):
+            a, b = (low[i] - location[i]) / scale[i], (high[i] - location[i]) / scale[i]
+            if kind[i] == POINT:
+                total += term_bar[i] * (constant + _tail_slope(a, freedom))
+            elif kind[i] == EITHER:
+                share = _either(a, b, freedom)[1]
+                slope = share * _tail_slope(a, freedom) + (1.0 - share) * _tail_slope(b, freedom)
+                total += term_bar[i] * (constant + slope)
+    return total
 
 
 @_jit
@@ -1271,7 +1352,8 @@ def _density(size, white_at, slope_at, value_at, packed):
     observed = totals(flow, sums)
     location = _located(observed, level, sums)
     scale = spreads(shift, errors)
-    term = record_terms(location, scale, figures)
+    seen = with_freedom(figures, freedom_of(shift, errors, figures))
+    term = record_terms(location, scale, seen)
     years, series = state.shape
     free = years * series
     total = own + change + whitening.volume[0]
@@ -1280,7 +1362,8 @@ def _density(size, white_at, slope_at, value_at, packed):
     for i in range(free, shift.size):
         total -= 0.5 * shift[i] * shift[i]
 
-    location_bar, scale_bar = record_terms_adjoint(location, scale, figures, np.ones(term.size))
+    ones = np.ones(term.size)
+    location_bar, scale_bar = record_terms_adjoint(location, scale, seen, ones)
     flow_bar, level_bar = _located_adjoint(observed, flow.shape, level, sums, location_bar)
     by_flow = balance_adjoint(level, graph, flow, share, throughput, flow_bar)
     for k in range(level.shape[0]):
@@ -1288,6 +1371,9 @@ def _density(size, white_at, slope_at, value_at, packed):
             level_bar[k, t] += by_flow[k, t]
     state_bar, shift_bar = levels_adjoint(state, shift, centres, level, level_bar)
     spread_bar = spreads_adjoint(shift, errors, scale, scale_bar)
+    if errors.tail_at.size > 0:
+        tail_bar = freedom_adjoint(location, scale, seen, ones)
+        spread_bar[errors.tail_at[0]] += tail_bar * seen.freedom * errors.tail[1]
     for i in range(free, shift.size):
         shift_bar[i] += spread_bar[i] - shift[i]
     for t in range(years):

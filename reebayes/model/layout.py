@@ -21,6 +21,7 @@ from reebayes.model.unknowns import (
     Integers,
     Unknowns,
     centres_of,
+    learnt_of,
     series_of,
     sorted_columns,
     steps_of,
@@ -61,6 +62,7 @@ class Layout:
             *(f"{name}[{year}]" for year in self.years for name in varying),
             *constant,
             *targets_in(NOISE, (*self.reporters, ALL)),
+            *unknowns.learnt,
             *targets_in(STEP, STEP_GROUPS),
         )
 
@@ -89,7 +91,9 @@ def lay_out(study: Study, *, last: Collection[str] = ()) -> Layout:
     columns, varying, constant = sorted_columns(series)
     flows = tuple(flow.flow for flow in study.flows)
     numerators, denominators = quantity_weights(study, flows)
-    unknowns = Unknowns(columns, len(study.years), varying, constant, len(study.reporters))
+    reporters = len(study.reporters)
+    learnt = learnt_of(study)
+    unknowns = Unknowns(columns, len(study.years), varying, constant, reporters, learnt)
     contrasts = contrasts_of(study, last)
     sums = sums_of(study, columns, contrasts)
     return Layout(

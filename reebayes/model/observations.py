@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,15 @@ from reebayes.model.kernels import (
     PRINTED,
     RANGE,
     UPPER,
+    Equations,
     Errors,
     Figures,
     Rows,
     Sums,
     weigh,
 )
-from reebayes.model.unknowns import Floats, Unknowns, rows_by_target
-from reebayes.study import Flow, Record, Study
+from reebayes.model.unknowns import Floats, Unknowns, has_heavy_tails, rows_by_target
+from reebayes.study import Flow, Prior, Record, Study
 from reebayes.study.kinds import (
     AT_LEAST,
     AT_MOST,
@@ -37,7 +39,17 @@ from reebayes.study.kinds import (
     KindReader,
     kind_of,
 )
-from reebayes.study.targets import BIAS, EVERY, NOISE, NOISE_OF_ALL, Target, targets_in
+from reebayes.study.targets import (
+    BIAS,
+    ERROR_FREEDOM,
+    EVERY,
+    NOISE,
+    NOISE_OF_ALL,
+    NOISE_SPREAD,
+    SHARED,
+    Target,
+    targets_in,
+)
 
 _code_of = KindReader(
     "score of a record in the model",
@@ -140,12 +152,18 @@ def _shifts(study: Study, record: Record, position: Mapping[str, int]) -> dict[i
     first = position[str(Target(BIAS, record.reporter))] * len(study.years) - study.first_year
     shifts = {first + year: 1.0 / len(years) for year in years}
     for target, sign in record.common.items():
-        if Target.parse(target).group == BIAS:
-            start = position[target] * len(study.years) - study.first_year
-            shifts |= {start + year: sign / len(years) for year in years}
+        start = position[target] * len(study.years) - study.first_year
+        if Target.parse(target).group == SHARED and _is_still(study, target):
+            shifts[start + study.first_year] = sign
         else:
-            shifts[position[target] * len(study.years)] = sign
+            shifts |= {start + year: sign / len(years) for year in years}
     return shifts
+
+
+def _is_still(study: Study, target: str) -> bool:
+    """Return whether an error is one number for all years."""
+    rows = study.priors.rows(target)
+    return len(rows) == 1 and rows[0].step is None
 
 
 def errors_of(study: Study, unknowns: Unknowns, contrasts: Contrasts) -> Errors:
@@ -155,6 +173,7 @@ def errors_of(study: Study, unknowns: Unknowns, contrasts: Contrasts) -> Errors:
     noise = [rows.get(target, every) for target in targets_in(NOISE, study.reporters)]
     noise.append(rows.get(str(NOISE_OF_ALL), []))
     reporter = {name: n for n, name in enumerate(study.reporters)}
+    stretch, tail = rows.get(str(NOISE_SPREAD), []), rows.get(str(ERROR_FREEDOM), [])
     return Errors(
         floor=np.array([study.variance_floor]),
         noise_start=np.array([unknowns.scales_start]),
@@ -162,7 +181,33 @@ def errors_of(study: Study, unknowns: Unknowns, contrasts: Contrasts) -> Errors:
         noise_sd=np.array([row[0].sd if row else 0.0 for row in noise]),
         record_sd=contrasts.sd,
         reporter=np.array([reporter[r.reporter] for r in study.records], dtype=np.int64),
+        stretch=_on_log(stretch),
+        stretch_at=unknowns.learnt_at(NOISE_SPREAD),
+        tail=_on_log(tail),
+        tail_at=unknowns.learnt_at(ERROR_FREEDOM),
     )
+
+
+def _on_log(rows: Sequence[Prior]) -> Floats:
+    """Centre and spread of the log of what a row is about; 0 where there is none."""
+    return np.array([math.log(rows[0].median), rows[0].sd] if rows else [0.0, 0.0])
+
+
+def log_noises(errors: Errors, latents: NDArray[Any]) -> Floats:
+    """Logs (..., reporter) of the noise of every reporter alone, then that of all of them.
+
+    Parameters
+    ----------
+    errors : Errors
+    latents : array (..., latent)
+    """
+    begin, count = errors.noise_start[0], errors.noise_sd.size
+    spread = np.tile(errors.noise_sd, (*latents.shape[:-1], 1))
+    stretch = errors.stretch[0]
+    if errors.stretch_at.size:
+        stretch = stretch + errors.stretch[1] * latents[..., errors.stretch_at]
+    spread[..., :-1] *= np.exp(stretch)
+    return np.asarray(errors.noise_mean + spread * latents[..., begin : begin + count])
 
 
 def figures_of(study: Study, certain: NDArray[np.bool_], contrasts: Contrasts) -> Figures:
@@ -171,8 +216,7 @@ def figures_of(study: Study, certain: NDArray[np.bool_], contrasts: Contrasts) -
     ``low`` holds the value of an ambiguous one, and of a part of a composition what it is beside
     the parts that it is seen against.
     """
-    settings, records = study.settings, study.records
-    heavy = settings.get("error_distribution", "normal") == "student_t"
+    records = study.records
     kind = np.array([_kind_code(record) for record in records], dtype=np.int64)
     kind[contrasts.parts] = PART
     kind[certain] = CERTAIN
@@ -184,8 +228,38 @@ def figures_of(study: Study, certain: NDArray[np.bool_], contrasts: Contrasts) -
         kind=kind,
         low=np.where(printed, value, _figures(records, "low")),
         high=np.where(printed, other, _figures(records, "high")),
-        freedom=float(settings.get("degrees_of_freedom", 5)) if heavy else 0.0,
+        freedom=freedom_of_study(study) if has_heavy_tails(study) else 0.0,
     )
+
+
+def freedom_of_study(study: Study) -> float:
+    """Degrees of freedom of heavy-tailed errors: the median of their prior, or as they are set."""
+    prior = rows_by_target(study).get(str(ERROR_FREEDOM), [])
+    return float(prior[0].median if prior else study.settings.get("degrees_of_freedom", 5))
+
+
+def with_errors(equations: Equations, freedom: float) -> Equations:
+    """Return the equations with errors of set degrees of freedom; normal ones if they are 0."""
+    nowhere = np.array([], dtype=np.int64)
+    return equations._replace(
+        errors=equations.errors._replace(tail_at=nowhere),
+        figures=equations.figures._replace(freedom=freedom),
+    )
+
+
+def freedoms(equations: Equations, latents: NDArray[Any]) -> Floats:
+    """Degrees of freedom of the errors of figures in draws (..., latent); 0 where they are normal.
+
+    Parameters
+    ----------
+    equations : Equations
+    latents : array (..., latent)
+    """
+    errors = equations.errors
+    if not errors.tail_at.size:
+        return np.full(latents.shape[:-1], equations.figures.freedom)
+    learnt = latents[..., errors.tail_at[0]].astype(np.float64)
+    return np.asarray(np.exp(errors.tail[0] + errors.tail[1] * learnt))
 
 
 def _kind_code(record: Record) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
@@ -41,6 +42,21 @@ def _forgetful(adjoint: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arguments: adjoint(*arguments[:-2], arguments[-1])
 
 
+def _heavy_terms(location: Any, scale: Any, freedom: Any, figures: Any) -> Any:
+    """`kernels.record_terms` with degrees of freedom that are an unknown; 0 for normal errors."""
+    return kernels.record_terms(location, scale, kernels.with_freedom(figures, float(freedom)))
+
+
+def _heavy_terms_adjoint(
+    location: Any, scale: Any, freedom: Any, figures: Any, term_bar: Any
+) -> tuple[Any, ...]:
+    """Cotangents of location, scale and degrees of freedom."""
+    seen = kernels.with_freedom(figures, float(freedom))
+    by_freedom = kernels.freedom_adjoint(location, scale, seen, term_bar)
+    bars = kernels.record_terms_adjoint(location, scale, seen, term_bar)
+    return *bars, np.asarray(by_freedom)
+
+
 RULES = {
     "states": Rule(kernels.states, kernels.states_adjoint, (1,), (2,)),
     "levels": Rule(kernels.levels, kernels.levels_adjoint, (2, 1), (2,)),
@@ -50,6 +66,7 @@ RULES = {
     "record_terms": Rule(
         kernels.record_terms, _forgetful(kernels.record_terms_adjoint), (1, 1), (1,)
     ),
+    "heavy_terms": Rule(_heavy_terms, _forgetful(_heavy_terms_adjoint), (1, 1, 0), (1,)),
 }
 
 

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from reebayes.model.layout import Layout
-from reebayes.model.unknowns import Integers
-from reebayes.study import Prior, Study
-from reebayes.study.targets import ALL, EVERY, NOISE, STEP, STEP_GROUPS, Target, targets_in
+from reebayes.model.unknowns import Floats, Integers
+from reebayes.study import Prior, Study, transitions
+from reebayes.study.targets import (
+    ALL,
+    ERRORS,
+    EVERY,
+    NOISE,
+    STEP,
+    STEP_GROUPS,
+    Target,
+    targets_in,
+)
 
 MOVING, CONSTANT, PARTED, SCALE, FIXED = "moving", "constant", "parted", "scale", "fixed"
 """How a row reaches the unknowns: a series of states; one number for all years; one number whose
-centre or spread differs between periods, or shares that move with one that never changes; noise or
-a step multiplier; nothing, for its spread is 0.
+centre or spread differs between periods, or shares that move with one that never changes; noise,
+degrees of freedom or a step multiplier; nothing, for its spread is 0.
 """
 
 
@@ -34,6 +43,11 @@ class PriorRow:
         Positions of the years in which it is in force.
     latents : array of int
         Entries of the latent vector that have their standard normal prior from it.
+    parts : array (year)
+        Part of the spread of its columns in every year that is the row's: 1 where it is in force,
+        less about the beginning of a period that goes over from the one before.
+    smooth : bool
+        Whether a period of its target, or of a share beside it, goes over from the one before.
     """
 
     prior: Prior
@@ -41,6 +55,8 @@ class PriorRow:
     columns: Integers
     years: Integers
     latents: Integers
+    parts: Floats
+    smooth: bool = False
 
 
 def prior_rows(study: Study, layout: Layout) -> tuple[PriorRow, ...]:
@@ -55,17 +71,35 @@ def prior_rows(study: Study, layout: Layout) -> tuple[PriorRow, ...]:
     siblings: dict[str, list[Prior]] = {}
     for prior in study.priors:
         siblings.setdefault(prior.target, []).append(prior)
-    return tuple(_row(study, layout, prior, siblings[prior.target]) for prior in study.priors)
+    smooth = {target for target, rows in siblings.items() if any(row.transition for row in rows)}
+    found = []
+    for prior in study.priors:
+        row = _row(study, layout, prior, siblings[prior.target])
+        beside = {layout.unknowns.columns[n] for n in shares_beside(study, layout, prior)}
+        if {prior.target, *beside} & smooth:
+            parts = _parts(prior, siblings[prior.target], study.years)
+            row = replace(row, parts=parts, smooth=True)
+        found.append(row)
+    return tuple(found)
+
+
+def _parts(prior: Prior, siblings: Sequence[Prior], years: Sequence[int]) -> Floats:
+    """Part of the spread of a target that a row has in every year."""
+    rows = transitions.in_order(siblings, years)
+    spreads = transitions.weights(rows, years) * np.array([row.sd for row in rows])[:, None]
+    return np.asarray(spreads[rows.index(prior)] / spreads.sum(axis=0))
 
 
 def _row(study: Study, layout: Layout, prior: Prior, siblings: Sequence[Prior]) -> PriorRow:
     unknowns = layout.unknowns
     years = in_force(prior, siblings, study.years)
+    parts = np.zeros(len(study.years))
+    parts[years] = 1.0
     names = list(_names(study, prior))
-    if prior.about.group in (NOISE, STEP):
-        scales = [_scale_position(layout, name) for name in names] if prior.sd else []
+    if prior.about.group in (ERRORS, NOISE, STEP):
+        scales = [at for name in names for at in _scale_positions(layout, name)] if prior.sd else []
         kind = SCALE if scales else FIXED
-        return PriorRow(prior, kind, _whole([]), years, _whole(scales))
+        return PriorRow(prior, kind, _whole([]), years, _whole(scales), parts)
     columns = _whole(unknowns.columns.index(n) for n in names if n in unknowns.columns)
     moving = columns < unknowns.varying
     beside = _whole(shares_beside(study, layout, prior))
@@ -73,16 +107,16 @@ def _row(study: Study, layout: Layout, prior: Prior, siblings: Sequence[Prior]) 
     if moving.any():
         states = years[:, None] * unknowns.varying + columns[moving][None]
         kind = PARTED if still else MOVING
-        return PriorRow(prior, kind, columns, years, _whole(states.ravel()))
+        return PriorRow(prior, kind, columns, years, _whole(states.ravel()), parts)
     constant = columns < unknowns.varying + unknowns.constant
     if not constant.any():
-        return PriorRow(prior, FIXED, columns, years, _whole([]))
+        return PriorRow(prior, FIXED, columns, years, _whole([]), parts)
     parted = len(siblings) > 1 or still
     # one standard normal serves all periods; it counts with the first
     own = prior is siblings[0]
     kind = PARTED if parted else CONSTANT
     latents = unknowns.states + columns[constant & own] - unknowns.varying
-    return PriorRow(prior, kind, columns, years, latents)
+    return PriorRow(prior, kind, columns, years, latents, parts)
 
 
 def in_force(prior: Prior, siblings: Sequence[Prior], years: Sequence[int]) -> Integers:
@@ -119,11 +153,15 @@ def _names(study: Study, prior: Prior) -> Iterator[str]:
     yield from (t for t in targets_in(target.group, study.reporters) if t not in own)
 
 
-def _scale_position(layout: Layout, name: str) -> int:
+def _scale_positions(layout: Layout, name: str) -> list[int]:
+    """Where a multiplier, or another property of errors, stands among the latents, if it does."""
     unknowns, target = layout.unknowns, Target.parse(name)
     if target.group == STEP:
-        return unknowns.steps_start + STEP_GROUPS.index(target.name)
-    return unknowns.scales_start + (*layout.reporters, ALL).index(target.name)
+        return [unknowns.steps_start + STEP_GROUPS.index(target.name)]
+    noisy = (*layout.reporters, ALL)
+    if target.group == NOISE and target.name in noisy:
+        return [unknowns.scales_start + noisy.index(target.name)]
+    return [int(at) for at in unknowns.learnt_at(target)]
 
 
 def _whole(values: Iterable[int]) -> Integers:

@@ -11,8 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reebayes.model.kernels import Centres, Steps
-from reebayes.study import Flow, Prior, Study
-from reebayes.study.targets import BIAS, EVERY, ROUTE, SHARED, STEP, STEP_GROUPS, Target, targets_in
+from reebayes.study import Flow, Prior, Study, transitions
+from reebayes.study.targets import (
+    BIAS,
+    ERROR_FREEDOM,
+    EVERY,
+    NOISE_SPREAD,
+    ROUTE,
+    SHARED,
+    STEP,
+    STEP_GROUPS,
+    Target,
+    targets_in,
+)
 
 type Floats = NDArray[np.float64]
 
@@ -31,7 +42,8 @@ class Unknowns:
     Columns are those that change over the years (``varying`` of them), then constants, then
     fixed ones (no spread). The latent vector holds innovations year by year for the varying
     columns, then one entry for each constant column, each reporter's noise, the noise that all
-    have in common and each group's step multiplier.
+    have in common, what else of the errors is ``learnt`` (targets of priors) and each group's step
+    multiplier.
     """
 
     columns: tuple[str, ...]
@@ -39,6 +51,7 @@ class Unknowns:
     varying: int
     constant: int
     reporters: int
+    learnt: tuple[str, ...] = ()
 
     @property
     def states(self) -> int:
@@ -53,7 +66,17 @@ class Unknowns:
     @property
     def steps_start(self) -> int:
         """Position in the latent vector where step multipliers begin."""
-        return self.scales_start + self.reporters + 1
+        return self.scales_start + self.reporters + 1 + len(self.learnt)
+
+    @property
+    def noise(self) -> slice:
+        """Positions of the noise of reporters, and of all of them, in the latent vector."""
+        return slice(self.scales_start, self.scales_start + self.reporters + 1)
+
+    def learnt_at(self, target: Target) -> Integers:
+        """Position of a learnt property of the errors in the latent vector; none if it is none."""
+        at = [self.noise.stop + n for n, name in enumerate(self.learnt) if name == str(target)]
+        return np.array(at, dtype=np.int64)
 
     @property
     def size(self) -> int:
@@ -83,6 +106,18 @@ def rows_by_target(study: Study) -> dict[str, list[Prior]]:
     return rows
 
 
+def has_heavy_tails(study: Study) -> bool:
+    """Return whether the errors of figures are Student-t."""
+    return bool(study.settings.get("error_distribution", "normal") == "student_t")
+
+
+def learnt_of(study: Study) -> tuple[str, ...]:
+    """Targets of what is learnt of errors beside noise: a prior with a spread, if it has effect."""
+    rows = rows_by_target(study)
+    asked = {str(NOISE_SPREAD): True, str(ERROR_FREEDOM): has_heavy_tails(study)}
+    return tuple(name for name, used in asked.items() if used and name in rows and rows[name][0].sd)
+
+
 def sorted_columns(series: Mapping[str, Sequence[Prior]]) -> tuple[tuple[str, ...], int, int]:
     """Columns that vary, constants, fixed ones; and how many of the first two there are."""
     varying = [name for name, found in series.items() if found and found[0].step is not None]
@@ -95,9 +130,10 @@ def steps_of(study: Study, series: Mapping[str, Sequence[Prior]], varying: Seque
     """How series move; the few different ratios of step to spread stand in a table."""
     years = study.years
     step = _by_column(varying, series, years, "step")
-    ratio = step / _by_column(varying, series, years, "sd")
-    keys = np.stack([np.broadcast_to(_groups(study, varying)[:, None], ratio.shape), ratio])
-    table, which = np.unique(keys.reshape(2, -1), axis=1, return_inverse=True)
+    sd = _by_column(varying, series, years, "sd")
+    ratio, jump = step / sd, _jumps(varying, series, years) / sd
+    keys = np.stack([np.broadcast_to(_groups(study, varying)[:, None], ratio.shape), ratio, jump])
+    table, which = np.unique(keys.reshape(3, -1), axis=1, return_inverse=True)
     rows = rows_by_target(study)
     multipliers = [rows.get(target, []) for target in targets_in(STEP, STEP_GROUPS)]
     return Steps(
@@ -105,6 +141,7 @@ def steps_of(study: Study, series: Mapping[str, Sequence[Prior]], varying: Seque
         step_mean=np.array([math.log(row[0].median) if row else 0.0 for row in multipliers]),
         step_sd=np.array([row[0].sd if row else 0.0 for row in multipliers]),
         ratio=table[1].copy(),
+        jump=table[2].copy(),
         group=table[0].astype(np.int64),
         ceiling=np.array([PERSISTENCE_CEILING]),
     )
@@ -115,7 +152,7 @@ def centres_of(study: Study, series: Mapping[str, Sequence[Prior]], unknowns: Un
     years, columns = study.years, unknowns.columns
     drivers = drivers_of(study)
     inputs = {f.flow for f in study.flows if is_exogenous(study, f)} | set(drivers.values())
-    medians = {name: _by_year(series[name], years, "median") for name in columns}
+    medians = {name: by_year(series[name], years, "median") for name in columns}
     reference = _reference_medians(study, {k: v for k, v in medians.items() if k not in inputs})
     return Centres(
         mean=np.stack([
@@ -182,7 +219,7 @@ def _groups(study: Study, names: Sequence[str]) -> Integers:
     def group(name: str) -> str:
         target = Target.parse(name)
         if not target.is_flow:
-            return {BIAS: "bias", ROUTE: "trade"}[target.group]
+            return {BIAS: "bias", SHARED: "bias", ROUTE: "trade"}[target.group]
         if is_exogenous(study, flows[name]) or name in driving:
             return "input"
         return "market" if study.route(flows[name]) is None else "trade"
@@ -190,22 +227,23 @@ def _groups(study: Study, names: Sequence[str]) -> Integers:
     return np.array([STEP_GROUPS.index(group(name)) for name in names], dtype=np.int64)
 
 
-def _by_year(rows: Sequence[Prior], years: Sequence[int], field: str) -> Floats:
+def by_year(rows: Sequence[Prior], years: Sequence[int], field: str) -> Floats:
     """One value a year; a year that no row covers keeps the row before it, else takes the next."""
-    if not rows:
-        return np.zeros(len(years))
-    begins = sorted((row.year or years[0], getattr(row, field)) for row in rows)
-    values = []
-    for year in years:
-        begun = [value for begin, value in begins if begin <= year]
-        values.append(begun[-1] if begun else begins[0][1])
-    return np.array(values, dtype=np.float64)
+    return transitions.values(rows, years, field) if rows else np.zeros(len(years))
+
+
+def _jumps(
+    names: Sequence[str], series: Mapping[str, Sequence[Prior]], years: Sequence[int]
+) -> Floats:
+    """Standard deviation (column, year) that transitions add to the change into every year."""
+    rows = [np.sqrt(transitions.variances(series[name], years)) for name in names]
+    return np.stack(rows) if rows else np.zeros((0, len(years)))
 
 
 def _by_column(
     names: Sequence[str], series: Mapping[str, Sequence[Prior]], years: Sequence[int], field: str
 ) -> Floats:
-    rows = [_by_year(series[name], years, field) for name in names]
+    rows = [by_year(series[name], years, field) for name in names]
     return np.stack(rows) if rows else np.zeros((0, len(years)))
 
 

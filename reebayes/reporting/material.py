@@ -23,6 +23,7 @@ from reebayes.results.reading import Contents
 if TYPE_CHECKING:
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
     from reebayes.answers.scores import Comparison
+    from reebayes.results.multiverse import Multiverse
     from reebayes.study import Study
 
 
@@ -42,6 +43,8 @@ class Material:
         What they become without reporters, and what refits expect of records.
     outlook : (DataTree, DataFrame), optional
         Years to come, and what uses lack in the last of them.
+    multiverse : Multiverse, optional
+        What the headline quantities are under every declared choice.
     """
 
     contents: Contents
@@ -50,6 +53,7 @@ class Material:
     sensitivity: SensitivitySummary | None = None
     refits: ReportRefits | None = None
     outlook: tuple[xr.DataTree, pd.DataFrame] | None = None
+    multiverse: Multiverse | None = None
 
     @cached_property
     def records(self) -> pd.DataFrame:

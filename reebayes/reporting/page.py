@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
     from reebayes.answers.scores import Comparison
+    from reebayes.results.multiverse import Multiverse
 
 
 def write_report(
@@ -38,6 +39,7 @@ def write_report(
     sensitivity: SensitivitySummary | None = None,
     refits: ReportRefits | None = None,
     outlook: tuple[xr.DataTree, pd.DataFrame] | None = None,
+    multiverse: Multiverse | None = None,
 ) -> Path:
     """Write a fit as one HTML page that needs neither network nor scripts.
 
@@ -61,6 +63,9 @@ def write_report(
         screens by weights and to first order, and says so.
     outlook : (DataTree, DataFrame), optional
         Years to come as `outlook` returns them, and what uses lack as `deficits` does.
+    multiverse : Multiverse, optional
+        What the answers are under every declared choice, as `reebayes study` writes it. It is shown
+        if it is of the study that was fitted; otherwise the page says that none was run.
 
     Returns
     -------
@@ -89,7 +94,7 @@ def write_report(
     if outlook and outlook[0].attrs.get("study_hash") != contents.attrs.get("study_hash"):
         raise ResultError("The outlook is of another study.")
     plan = plan_of(contents, year)
-    material = Material(contents, plan, comparison, sensitivity, refits, outlook)
+    material = Material(contents, plan, comparison, sensitivity, refits, outlook, multiverse)
     page = _rendered(material).encode()
     return write_whole(Path(path), lambda temporary: temporary.write_bytes(page))
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ from reebayes.reporting.checking import (
     stated_text,
     years_between,
 )
+from reebayes.reporting.choices import multiverse_block
 from reebayes.reporting.dependence import indicator_block, origin_blocks
 from reebayes.reporting.glossary import glossary_rows
 from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
@@ -45,9 +46,6 @@ from reebayes.results.selection import quantity
 from reebayes.results.summaries import cumulative, probability_above
 from reebayes.study.kinds import kind_of
 from reebayes.wording import format_band, format_value, without_per_year
-
-if TYPE_CHECKING:
-    pass
 
 GATE_LABELS = {
     "rhat_max": "Largest R-hat",
@@ -106,6 +104,7 @@ def headline(material: Material) -> dict[str, Any]:
             if name not in contents.ratios
             for row in _exceeding(contents, plan, name)
         ],
+        "multiverse": multiverse_block(contents, plan, material.multiverse),
         "conflicts": None
         if material.sensitivity is None
         else conflict_block(contents, material.sensitivity.conflicts),

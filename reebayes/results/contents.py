@@ -134,7 +134,8 @@ DRAWS = (
     Variable("drifting_bias", (*_BY_YEAR, DRIFTING), LOG,
              "Biases by year of the reporters whose bias changes over the years."),
     Variable("shared_error", (*_BY_DRAW, SHARED), LOG,
-             "Correlated (common) systematic errors: each shifts all records that name it."),
+             "Correlated (common) systematic errors: each shifts all records that name it; of one "
+             "that moves, its mean over the years."),
     Variable("noise", (*_BY_DRAW, REPORTER), MULTIPLIER,
              "What multiplies the part of a reporter's stated errors that is not the floor."),
     Variable("noise_of_all", _BY_DRAW, MULTIPLIER,

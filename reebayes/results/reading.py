@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -45,6 +46,7 @@ from reebayes.results.contents import (
 )
 from reebayes.study import FaultList, read_report
 from reebayes.study.kinds import kind_of, stated_interval
+from reebayes.study.targets import ERROR_FREEDOM
 
 _LAST_YEAR = 9999
 _SHOWN = 5  # things that are wrong with a fit, named in a message
@@ -301,6 +303,21 @@ class Contents:
     def variance_floor(self) -> float:
         """Variance floor: share of every stated variance that noise leaves as it is."""
         return float(self.group(CONSTANT)["variance_floor"])
+
+    @cached_property
+    def freedom(self) -> float:
+        """Degrees of freedom of the errors of figures, the median if learnt; 0 if normal."""
+        if self.settings.get("error_distribution", "normal") != "student_t":
+            return 0.0
+        target = str(ERROR_FREEDOM)
+        rows = self.group(CONSTANT)
+        at = np.flatnonzero(rows["prior_target"].values == target)
+        if not at.size:
+            return float(self.settings.get("degrees_of_freedom", 5))
+        median, sd = (float(rows[f"prior_{name}"][at[0]]) for name in ("median", "sd"))
+        if not sd:
+            return median
+        return median * math.exp(sd * float(np.median(self.array(POSTERIOR, "latents", target))))
 
     @property
     def effective_draws(self) -> float:

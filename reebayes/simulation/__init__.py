@@ -21,6 +21,7 @@ flow with a share prior  log of its share over that of the      share of the thr
 ``shared:<name>``        log error that records have in common  log error
 ``noise:<reporter>``     log multiplier                         multiplier
 ``noise:all``            log multiplier                         multiplier
+``errors:freedom``       log degrees of freedom                 degrees of freedom
 ``step:<group>``         log multiplier                         multiplier
 =======================  =====================================  ===========================
 """

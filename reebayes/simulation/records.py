@@ -14,6 +14,7 @@ from reebayes.conventions import (
     RECORD,
     REPORTER,
     SHARED,
+    YEAR,
 )
 from reebayes.simulation.compositions import closed, table_log_densities
 from reebayes.simulation.flows import (
@@ -69,7 +70,7 @@ def _printings(
         str(name): math.sqrt(floor + (1 - floor) * float(value) ** 2)
         for name, value in noise.to_series().items()
     }
-    errors = _errors(shared)
+    errors = _errors(study, shared)
     printings = []
     for record in records:
         first, last = record.year - study.first_year, record.year_end - study.first_year
@@ -87,7 +88,7 @@ def _printings(
         for error in record.shared:
             sign, name = (-1, error[1:]) if error.startswith("-") else (1, error)
             other = name.startswith("bias:")
-            found = bias_columns[name[5:]][span].mean() if other else errors[name]
+            found = bias_columns[name[5:]][span].mean() if other else errors[name][span].mean()
             shift += sign * float(found)
         if kind_of(record.kind).is_signed:
             # What shifts the log of other figures multiplies a signed one.
@@ -99,12 +100,13 @@ def _printings(
     return printings
 
 
-def _errors(shared: xr.DataArray | None) -> dict[str, float]:
-    """Value of each common systematic error, by name."""
+def _errors(study: Study, shared: xr.DataArray | None) -> dict[str, np.ndarray]:
+    """Values by year of each common systematic error, by name."""
     if shared is None:
         return {}
-    values = zip(shared[SHARED].values, shared.values, strict=True)
-    return {str(name): float(value) for name, value in values}
+    if YEAR not in shared.dims:
+        shared = shared.expand_dims({YEAR: list(study.years)})
+    return columns_of(study, shared, SHARED)
 
 
 def _log(value: float) -> float:
@@ -113,10 +115,15 @@ def _log(value: float) -> float:
 
 
 def _degrees_of_freedom(study: Study) -> float | None:
-    """Degrees of freedom of the declared Student-t errors; None for normal errors."""
-    if study.settings.get("error_distribution", "normal") == "student_t":
-        return float(study.settings.get("degrees_of_freedom", 5))
-    return None
+    """Degrees of freedom of the declared Student-t errors, or the median of their prior.
+
+    None for normal errors.
+    """
+    if study.settings.get("error_distribution", "normal") != "student_t":
+        return None
+    for row in study.priors.rows("errors:freedom"):
+        return float(row.median)
+    return float(study.settings.get("degrees_of_freedom", 5))
 
 
 def record_log_likelihood(
@@ -125,6 +132,7 @@ def record_log_likelihood(
     bias: xr.DataArray,
     noise: xr.DataArray,
     shared: xr.DataArray | None = None,
+    freedom: float | None = None,
 ) -> xr.DataArray:
     """Log-likelihood of every record of a study given true flows and errors.
 
@@ -147,8 +155,11 @@ def record_log_likelihood(
     flows : DataArray (year, flow), study unit
     bias : DataArray (year, reporter), log scale
     noise : DataArray (reporter), multiplier
-    shared : DataArray (shared), log scale, optional
+    shared : DataArray (shared) or (year, shared), log scale, optional
         Needed if records share errors.
+    freedom : float, optional
+        Degrees of freedom of Student-t errors, in place of those that the study sets or the
+        median of their prior.
 
     Returns
     -------
@@ -159,7 +170,7 @@ def record_log_likelihood(
     KeyError
         If a record's reporter or common error has no value.
     """
-    freedom = _degrees_of_freedom(study)
+    freedom = freedom or _degrees_of_freedom(study)
     printings = _printings(study, study.records, flows, bias, noise, shared)
     values = [
         _log_likelihood(record, printing, freedom)
@@ -294,7 +305,8 @@ def simulate_records(
         other by the side on which ``y`` falls; of two alternative values either is ``y``, at even
         odds.
     freedom : float, optional
-        Degrees of freedom of Student-t errors, in place of the study's own errors.
+        Degrees of freedom of Student-t errors, in place of the study's own errors or of those
+        that `world` drew.
 
     Returns
     -------
@@ -308,7 +320,7 @@ def simulate_records(
         If the true value of a value record is zero or undefined.
     """
     rng = np.random.default_rng(seed)
-    freedom = freedom or _degrees_of_freedom(study)
+    freedom = freedom or world.freedom or _degrees_of_freedom(study)
     records = list(study.records if design is None else design)
     printings = _printings(study, records, world.flows, world.bias, world.noise, world.shared)
     printed = []

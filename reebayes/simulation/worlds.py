@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,15 @@ from reebayes.simulation.flows import (
     quantities_from,
 )
 from reebayes.study import Prior, Study
-from reebayes.study.targets import ALL, ROUTE, STEP_GROUPS, Target
+from reebayes.study.targets import (
+    ALL,
+    ERROR_FREEDOM,
+    NOISE_SPREAD,
+    RESERVED,
+    ROUTE,
+    STEP_GROUPS,
+    Target,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -40,7 +48,7 @@ class World:
     bias : DataArray (year, reporter), log scale
     noise : DataArray (reporter), multiplier of the part of the stated errors that it moves
     noise_of_all : DataArray (), the part of `noise` that all reporters have in common
-    shared : DataArray (shared), log scale
+    shared : DataArray (shared), or (year, shared) where any of them moves, log scale
         Errors that several records have in common.
     step_scale : DataArray (group), multiplier of the priors' steps; 1 where none is estimated
     unknowns : dict of target -> DataArray (year)
@@ -57,6 +65,12 @@ class World:
     shared: xr.DataArray
     step_scale: xr.DataArray
     unknowns: dict[str, xr.DataArray]
+
+    @property
+    def freedom(self) -> float | None:
+        """Degrees of freedom of Student-t errors, where they are an unknown."""
+        drawn = self.unknowns.get(str(ERROR_FREEDOM))
+        return None if drawn is None else math.exp(float(drawn[0]))
 
     def __repr__(self) -> str:
         years = self.flows[YEAR].values
@@ -76,6 +90,7 @@ class _Series:
     sd: Array
     step: Array | None
     is_route: bool = False
+    jump: Array | None = None
 
 
 def _rows_by_year(study: Study, rows: Sequence[Prior]) -> list[Prior]:
@@ -90,18 +105,53 @@ def _rows_by_year(study: Study, rows: Sequence[Prior]) -> list[Prior]:
 
 
 def _medians(study: Study, rows: Sequence[Prior]) -> Array:
-    return np.array([row.median for row in _rows_by_year(study, rows)], dtype=float)
+    """Median of every year; what goes over does so in logs, but for biases and routes."""
+    if not any(row.transition for row in rows) or rows[0].distribution == "normal":
+        return _smoothed(study, rows, lambda row: row.median)
+    return np.exp(_smoothed(study, rows, lambda row: math.log(row.median)))
+
+
+def _smoothed(study: Study, rows: Sequence[Prior], stated: Callable[[Prior], float]) -> Array:
+    """Numbers of rows by year; what changes with a transition is a moving average.
+
+    A quarter of the year before, half of the year, a quarter of the year after, with the years
+    before and after the study like its first and last.
+    """
+    chosen = _rows_by_year(study, rows)
+    if not any(row.transition for row in rows):
+        return np.array([stated(row) for row in chosen], dtype=float)
+    total = np.full(len(chosen), stated(chosen[0]))
+    for year in range(1, len(chosen)):
+        change = stated(chosen[year]) - stated(chosen[year - 1])
+        after = (np.arange(-2, len(chosen) + 2) >= year).astype(float)
+        if chosen[year].transition and chosen[year] is not chosen[year - 1]:
+            after = np.convolve(after, [0.25, 0.5, 0.25], mode="same")
+        total += change * after[2:-2]
+    return total
+
+
+def _jump(study: Study, rows: Sequence[Prior]) -> Array:
+    """Standard deviation that transitions add to the change into each year."""
+    chosen = _rows_by_year(study, rows)
+    square = np.zeros(len(chosen))
+    for year in range(1, len(chosen)):
+        size = chosen[year].transition
+        if size and chosen[year] is not chosen[year - 1]:
+            for part, near in ((0.25, year - 1), (0.5, year), (0.25, year + 1)):
+                square[near if 0 < near < len(chosen) else year] += part * size**2
+    return np.sqrt(square)
 
 
 def _make_series(study: Study, rows: Sequence[Prior], group: str, mean: Array) -> _Series:
     by_year = _rows_by_year(study, rows)
-    may_move = group not in ("noise", "shared", "step")
+    may_move = group not in ("errors", "noise", "step")
     steps = [row.step for row in by_year if may_move and row.step is not None]
     return _Series(
         group=group,
         mean=mean,
-        sd=np.array([row.sd for row in by_year], dtype=float),
-        step=np.array(steps, dtype=float) if steps else None,
+        sd=_smoothed(study, rows, lambda row: row.sd),
+        step=_smoothed(study, rows, lambda row: row.step or 0.0) if steps else None,
+        jump=_jump(study, rows),
     )
 
 
@@ -150,7 +200,14 @@ def _all_series(study: Study) -> dict[str, _Series]:
         if Target.parse(target).group == ROUTE:
             made = _make_series(study, found, "trade", _medians(study, found))
             series[target] = replace(made, is_route=True)
-    for group, name in [("noise", ALL), *(("step", name) for name in STEP_GROUPS)]:
+    constants = [
+        ("noise", ALL),
+        ("noise", NOISE_SPREAD.name),
+        *(("step", name) for name in STEP_GROUPS),
+    ]
+    if study.settings.get("error_distribution", "normal") == "student_t":
+        constants.append(("errors", ERROR_FREEDOM.name))
+    for group, name in constants:
         target = f"{group}:{name}"
         if target in rows:
             mean = np.log(_medians(study, rows[target]))
@@ -165,6 +222,9 @@ def _unit_state(series: _Series, normals: Array, multiplier: float) -> Array:
     # Where a series is fixed its state does not show, and nothing is carried through it.
     ratio = np.full(normals.size, np.inf)
     np.divide(multiplier * series.step, series.sd, out=ratio, where=series.sd > 0)
+    if series.jump is not None:
+        jump = np.divide(series.jump, series.sd, out=np.zeros_like(ratio), where=series.sd > 0)
+        ratio = np.hypot(ratio, jump)
     phi = np.exp(-0.5 * ratio**2)
     state = normals.copy()
     for year in range(1, normals.size):
@@ -178,7 +238,7 @@ def _states(
     normals: Mapping[str, Array],
     planted_steps: Mapping[str, Array],
 ) -> dict[str, Array]:
-    """Value of every unknown by year; the step multipliers first, the other series need them."""
+    """Value of every unknown by year; the multipliers first, the other series need them."""
     unknowns: dict[str, Array] = {}
     multiplier: dict[str, float] = {}
     for target, series in all_series.items():
@@ -186,10 +246,17 @@ def _states(
             drawn = series.mean + series.sd * normals[target][0]
             unknowns[target] = planted_steps.get(target, drawn)
             multiplier[Target.parse(target).name] = math.exp(unknowns[target][0])
+    spread, far = str(NOISE_SPREAD), 1.0
+    if spread in all_series:
+        drawn = all_series[spread].mean + all_series[spread].sd * normals[spread][0]
+        far = math.exp(planted_steps.get(spread, drawn)[0])
     for target, series in all_series.items():
         if series.group != "step":
-            state = _unit_state(series, normals[target], multiplier.get(series.group, 1.0))
-            unknowns[target] = series.mean + series.sd * state
+            group = "bias" if series.group == "shared" else series.group
+            state = _unit_state(series, normals[target], multiplier.get(group, 1.0))
+            # what reporters have in common, and the multiplier, have spreads of their own
+            own = series.group == "noise" and Target.parse(target).name not in RESERVED
+            unknowns[target] = series.mean + (far if own else 1.0) * series.sd * state
     return unknowns
 
 
@@ -286,7 +353,7 @@ def _world(study: Study, unknowns: Mapping[str, Array]) -> World:
         bias=_reporter_bias(study, unknowns),
         noise=noise_of_all * _first_year(unknowns, "noise", REPORTER, study.reporters),
         noise_of_all=noise_of_all,
-        shared=_first_year(unknowns, "shared", SHARED, study.shared),
+        shared=_shared_errors(study, unknowns),
         step_scale=_first_year(unknowns, "step", GROUP, STEP_GROUPS),
         unknowns=_labelled_unknowns(study, unknowns),
     )
@@ -307,6 +374,14 @@ def _reporter_bias(study: Study, unknowns: Mapping[str, Array]) -> xr.DataArray:
     for column, reporter in enumerate(study.reporters):
         values[:, column] = unknowns.get(f"bias:{reporter}", 0.0)
     return labelled(values, study, REPORTER, study.reporters)
+
+
+def _shared_errors(study: Study, unknowns: Mapping[str, Array]) -> xr.DataArray:
+    """Errors in common (shared); by year too where any of them moves."""
+    values = [unknowns[f"shared:{name}"] for name in study.shared]
+    if not any(np.ptp(value) > 0 for value in values):
+        return _first_year(unknowns, "shared", SHARED, study.shared)
+    return labelled(np.stack(values, axis=1), study, SHARED, study.shared)
 
 
 def _first_year(
@@ -341,12 +416,13 @@ def _planted(
         values = by_year(study, target, given)
         if target in flows:
             values = np.where(active_years(study, flows[target]), values, 0.5)
-        if group in ("noise", "shared", "step") and np.ptp(values) > 0:
+        still = all_series[target].step is None
+        if group in ("errors", "noise", "shared", "step") and still and np.ptp(values) > 0:
             raise ValueError(f"{target} is one number for all years")
         is_signed = group in ("bias", "shared") or all_series[target].is_route
         if not np.all(np.isfinite(values)) or (not is_signed and np.any(values <= 0)):
             raise ValueError(f"{target}: planted values must be finite and positive")
-        log_scale = group in ("input", "noise", "step")
+        log_scale = group in ("errors", "input", "noise", "step")
         planted[target] = np.log(values) if log_scale else values
     return planted
 

@@ -20,7 +20,7 @@ def changed(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
     """Return the draft that a variant makes of a draft.
 
     Rows of extensions, its own and of what it combines, come before all changes. A step of 0
-    stands for a prior that does not move.
+    stands for a prior that does not move, a transition of 0 for one whose median jumps.
     """
     draft = _grown(draft, variants, name)
     for part in (*variants[name].get("combines", ()), name):
@@ -133,7 +133,11 @@ def _change_faults(
         advice = f"its rows begin in {begins}" if begins else "leave year out, it has one row"
         yield "priors", target, f"no row of {target!r} begins in {change['year']}; {advice}"
     if not change.keys() & {*CHANGES}:
-        yield "priors", target, f"nothing of {target!r} changes; give median, sd or step"
+        yield (
+            "priors",
+            target,
+            f"nothing of {target!r} changes; give median, sd, step or transition",
+        )
 
 
 def _flow_faults(
@@ -210,8 +214,9 @@ def _changed_prior(entry: Entry[Prior], change: Mapping[str, Any]) -> Entry[Prio
 
 def _with_numbers(prior: Prior, change: Mapping[str, Any]) -> Prior:
     values = {name: change[name] for name in CHANGES if name in change}
-    if values.get("step") == 0:
-        values["step"] = None
+    for name in ("step", "transition"):
+        if values.get(name) == 0:
+            values[name] = None
     return replace(prior, **values)
 
 

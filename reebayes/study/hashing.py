@@ -66,7 +66,7 @@ SHOWN_ONLY = frozenset({"labels", "indicators", "published_indicators"}) | LATER
 """Tables of which the posterior's digest holds nothing, not even that they are there: studies that
 were fitted before there were such tables keep their digest."""
 
-LATER = ("composition", "tied")
+LATER = ("composition", "tied", "transition")
 """Columns of which digests hold nothing where a row leaves them empty: studies that were fitted
 before there were such columns keep their digest."""
 

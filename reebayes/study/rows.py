@@ -395,14 +395,17 @@ class Prior:
     ``shared:<name>`` (a systematic error that several records have in common),
     ``noise:<reporter>``, ``noise:all`` (what the noise of all reporters has in common),
     ``noise:floor`` (the variance floor: the share of every stated variance that noise leaves as it
-    is) or ``step:<group>``.
+    is), ``noise:spread`` (a multiplier of how far reporters' noise differs), ``errors:freedom``
+    (degrees of freedom of heavy-tailed errors) or ``step:<group>``.
 
     ``median`` and ``sd`` are on the scales their ``distribution`` says: lognormal (median in the
     target's unit, sd of the log), share (median transfer coefficient, sd of its log-odds against
     the reference category, the outflow without a prior), normal (log scale; for a
     route, added to the log-odds). Lognormal are flows out of an environment, and the product of a
     conversion whose inflow follows from it and the yield. ``step`` is the sd of the year-to-year
-    change, None if constant.
+    change, None if constant. ``transition`` is the sd of the change with which a period begins,
+    which then goes over from the one before within a year of its first year (see
+    `reebayes.study.transitions`); None if the median jumps and the state is carried on.
     """
 
     target: str
@@ -415,6 +418,7 @@ class Prior:
     unit: str
     source: str
     note: str = ""
+    transition: float | None = None
 
     @property
     def about(self) -> Target:

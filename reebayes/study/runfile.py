@@ -1,7 +1,7 @@
 """A run file: changed copies of one study that are to be fitted together."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from reebayes.study.reading.csvfiles import FaultList
 from reebayes.study.study import Study, read_study
 from reebayes.wording import quoted, suggestion
 
-__all__ = ["BASE", "RunFile", "read_run_file"]
+__all__ = ["BASE", "Group", "RunFile", "read_run_file"]
 
 BUNDLED = "bundled"
-CASES = "cases"
+CASES, GROUPS = "cases", "groups"
 
 FORMS: Mapping[str, Form] = {
     "name": ("text", is_text),
@@ -31,8 +31,32 @@ FORMS: Mapping[str, Form] = {
     "near": ("the file of a fit", is_text),
     "quantities": ("a list of quantities, each once", list_of(is_text)),
     CASES: ("a table of cases", is_table),
+    GROUPS: ("a table of groups of alternatives", is_table),
 }
 """Keys of the file, each with the form of its value in words and as a test."""
+
+GROUP_FORMS: Mapping[str, Form] = {
+    "label": ("text", is_text),
+    "why": ("text", is_text),
+    "members": (f"a list of cases, each once, {BASE!r} being the study itself", list_of(is_text)),
+}
+"""Keys of one group of alternatives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Alternatives of which any could have been chosen, equal in weight.
+
+    Parameters
+    ----------
+    label, why : str
+    members : tuple of str
+        Cases, or ``base`` for the study as it stands.
+    """
+
+    label: str
+    why: str
+    members: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +74,8 @@ class RunFile:
         File of the fit that all cases start from.
     quantities : tuple of str
         What is asked; the headline of the study if empty.
+    groups : mapping of name to Group
+        Groups of alternatives of a multiverse; empty if the file declares none.
     """
 
     name: str
@@ -58,6 +84,7 @@ class RunFile:
     draws: int | None
     near: Path | None
     quantities: tuple[str, ...]
+    groups: Mapping[str, Group] = field(default_factory=dict)
 
 
 def read_run_file(path: Path) -> RunFile:
@@ -74,6 +101,7 @@ def read_run_file(path: Path) -> RunFile:
         raise StudyError(found.faults)
     values = read_forms("", FORMS, values, found)
     cases = _read_cases(values.get(CASES, {}), found)
+    groups = _read_groups(values.get(GROUPS, {}), cases, found)
     near = path.parent / values["near"] if "near" in values else None
     if near is not None and not near.is_file():
         found.add(None, "near", values["near"], f"there is no file {quoted(str(near))}")
@@ -89,7 +117,7 @@ def read_run_file(path: Path) -> RunFile:
         raise StudyError([*found.faults, *faults])
     return RunFile(
         values.get("name", path.stem), studies, values.get("seed", 0), values.get("draws"), near,
-        tuple(values.get("quantities", ())),
+        tuple(values.get("quantities", ())), groups,
     )  # fmt: skip
 
 
@@ -101,6 +129,37 @@ def _read_cases(values: Mapping[str, Any], found: FaultList) -> dict[str, Any]:
     if not values:
         found.add(None, CASES, "", "there is no case; write [cases.NAME] and what it changes")
     return {name: {"label": name, **case} for name, case in cases.items()}
+
+
+def _read_groups(
+    values: Mapping[str, Any], cases: Mapping[str, Any], found: FaultList
+) -> dict[str, Group]:
+    """Return the groups of alternatives; note names of no case, and cases without a weight."""
+    groups, known = {}, (BASE, *cases)
+    for name, value in values.items():
+        title = f"{GROUPS}.{name}"
+        if not isinstance(value, dict):
+            found.add(None, title, str(value), f"{quoted(str(value))} is not a table")
+            continue
+        group = read_forms(title, GROUP_FORMS, value, found)
+        for key in GROUP_FORMS:
+            if key not in value:
+                found.add(None, f"{title}.{key}", "", f"key {key!r} is missing")
+        members = group.get("members", [])
+        for member in members:
+            if member not in known:
+                message = f"unknown case {quoted(member)}. {suggestion(member, known)}"
+                found.add(None, f"{title}.members", member, message)
+        if len(members) == 1:
+            message = "one member is no alternative; name two or more"
+            found.add(None, f"{title}.members", members[0], message)
+        groups[name] = Group(group.get("label", name), group.get("why", ""), tuple(members))
+    placed = {member for group in groups.values() for member in group.members}
+    for name in cases:
+        if groups and name not in placed:
+            message = f"case {name!r} is in no group and would have no weight; put it into one"
+            found.add(None, f"{CASES}.{name}", name, message)
+    return groups
 
 
 def _read_base(folder: Path, base: str, extensions: Sequence[str]) -> Study:

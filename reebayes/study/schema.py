@@ -187,6 +187,9 @@ PRIORS = TableSchema(
         Column("step",
                "Standard deviation of the change between years; empty if nothing changes.",
                Cells.number),
+        Column("transition",
+               "Standard deviation of the change with which the period begins, within a year of "
+               "its first; empty if the median jumps.", Cells.number),
         Column("unit",
                "Unit of the median: of a flow that of the study, such as `kt REO/yr`, or the same "
                "in `t` or `Mt`; of a share `share` or `%`; of a bias, route or common error "

@@ -4,7 +4,9 @@ concentrate_US          a flow: an inflow, a product that drives its conversion,
 route:CN:US             what trade between two regions does to all its flows
 bias:us_customs         a reporter's bias
 noise:us_customs        a reporter's noise; of ``all``, what reporters have in common;
-of ``floor``, the variance that noise leaves as it is
+of ``floor``, the variance that noise leaves as it is; of ``spread``, a multiplier of how far
+reporters differ
+errors:freedom          degrees of freedom of heavy-tailed errors
 shared:content_metal    an error that several records have in common
 step:trade              how fast a group of series moves
 """
@@ -15,10 +17,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 FLOW, ROUTE, BIAS, NOISE, SHARED, STEP = "flow", "route", "bias", "noise", "shared", "step"
-GROUPS = (BIAS, NOISE, ROUTE, SHARED, STEP)
+ERRORS = "errors"
+GROUPS = (BIAS, ERRORS, NOISE, ROUTE, SHARED, STEP)
 """Groups that a target may name before its colon."""
 
-CONSTANT_GROUPS = (NOISE, SHARED, STEP)
+CONSTANT_GROUPS = (ERRORS, NOISE, STEP)
 """Groups whose targets are one number for the whole study."""
 
 STEP_GROUPS = ("input", "market", "trade", "bias")
@@ -27,9 +30,11 @@ STEP_GROUPS = ("input", "market", "trade", "bias")
 EVERY = "*"
 """Name that stands for every reporter without a row of its own."""
 
-ALL, FLOOR = "all", "floor"
-RESERVED = (ALL, FLOOR)
+ALL, FLOOR, SPREAD = "all", "floor", "spread"
+RESERVED = (ALL, FLOOR, SPREAD)
 """Names of noise that are no reporters."""
+
+FREEDOM = "freedom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class Target:
 
 
 NOISE_OF_ALL, NOISE_FLOOR = Target(NOISE, ALL), Target(NOISE, FLOOR)
+NOISE_SPREAD = Target(NOISE, SPREAD)
+ERROR_FREEDOM = Target(ERRORS, FREEDOM)
 
 VARIANCE_FLOOR = 0.25
 """Variance floor of a study that states none: no record errs by less than half its stated error, as

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 
 from reebayes.conventions import CI_PROB
 from reebayes.errors import ReebayesError
+from reebayes.experiments.calibration.again import AGAIN, BESIDE, known_from
 from reebayes.experiments.calibration.assessing import (
     FEW,
     SIZE,
@@ -29,11 +31,12 @@ from reebayes.experiments.calibration.datasets import (
     simulate_data_set,
 )
 from reebayes.experiments.calibration.drawing import draw_coverage, draw_ranks
-from reebayes.experiments.calibration.estimands import Estimand, list_estimands
+from reebayes.experiments.calibration.estimands import SUM, Estimand, list_estimands
 from reebayes.experiments.calibration.refitting import SamplerSettings, Task, diagnostics_of
 from reebayes.experiments.calibration.running import read_outcomes, run_tasks
 from reebayes.files import write_text_whole, write_whole
 from reebayes.model.unknowns import Floats
+from reebayes.results.reading import Fit, contents_of
 from reebayes.study import Study
 from reebayes.wording import listed
 
@@ -76,13 +79,14 @@ def calibrate(
     study: Study,
     *,
     sims: int = 100,
-    worlds: Sequence[str] = (WELL_SPECIFIED,),
+    worlds: Sequence[str] | None = None,
     out: str | Path = "calibration",
     workers: int | None = None,
     scheduler: str | None = None,
     seed: int = 0,
     progress: bool = True,
     settings: SamplerSettings | None = None,
+    posterior: Fit | None = None,
 ) -> Calibration:
     """Run simulation-based calibration: refit simulated data sets, and rank their true values.
 
@@ -96,7 +100,10 @@ def calibrate(
     sims : int
         Simulated data sets of each kind.
     worlds : sequence of str
-        Kinds of data sets: ``well_specified``, or with one assumption broken.
+        Kinds of data sets: ``well_specified`` (which it is if left out), or with one assumption
+        broken; ``posterior``, with records printed again from draws of a fit beside those that are
+        there, whose ranks are uniform too; ``posterior_alone``, with those alone, whose bands show
+        how the prior pulls a truth that resembles the posterior.
     out : str or Path
         Folder for the outcome of every refit, ``coverage.csv`` and its ``summary.csv``,
         ``ranks.csv``, ``refits.csv``, ``verdict.txt``, ``ranks.png`` and ``coverage.png``.
@@ -111,6 +118,9 @@ def calibrate(
         Tell on standard error how many refits are done: a bar on a terminal, lines elsewhere.
     settings : SamplerSettings, optional
         Length of the chains of a refit, and the gate that it must pass.
+    posterior : DataTree, optional
+        A fit of the study, from whose draws the truths of ``posterior`` and ``posterior_alone`` are
+        taken; both, and no other kind, are made if `worlds` is left out.
 
     Returns
     -------
@@ -127,11 +137,23 @@ def calibrate(
         If the folder holds another run, or cannot be written.
     """
     settings = settings or SamplerSettings()
-    _check(study, sims, worlds, seed)
+    if worlds is None:
+        worlds = (WELL_SPECIFIED,) if posterior is None else tuple(AGAIN)
+    _check(study, sims, worlds, seed, has_fit=posterior is not None)
     folder = Path(out)
+    known = None if posterior is None else known_from(contents_of(posterior), study, sims)
     # number by number, so that all kinds have grown alike when time runs out
-    tasks = [Task(study, kind, number, seed, settings) for number in range(sims) for kind in worlds]
-    run_tasks(tasks, folder, workers=workers, scheduler=scheduler, progress=progress)
+    tasks = [
+        Task(study, kind, number, seed, settings)
+        if known is None or kind not in AGAIN
+        else Task(study, kind, number, seed, settings, known.truths[number], known.near)
+        for number in range(sims)
+        for kind in worlds
+    ]
+    run_tasks(
+        tasks, folder, workers=workers, scheduler=scheduler, progress=progress,
+        fit="" if known is None else known.digest,
+    )  # fmt: skip
     estimands = list_estimands(study)
     found = _collect(folder)
     values = {kind: uniform_ranks(ranks, settings.kept, seed) for kind, (ranks, _) in found.items()}
@@ -140,22 +162,31 @@ def calibrate(
     return result
 
 
-def _check(study: Study, sims: int, worlds: Sequence[str], seed: int) -> None:
-    unknown = [kind for kind in worlds if kind not in KINDS]
+def _check(
+    study: Study, sims: int, worlds: Sequence[str], seed: int, *, has_fit: bool = False
+) -> None:
+    unknown = [kind for kind in worlds if kind not in (*KINDS, *AGAIN)]
     if unknown or not worlds:
-        known = ", ".join(KINDS)
+        known = ", ".join((*KINDS, *AGAIN))
         named = listed(unknown) or "none"
         raise ReebayesError(f"Unknown kind of data sets: {named}. Known: {known}.")
     if len(set(worlds)) < len(worlds) or sims < 1 or seed < 0:
         raise ReebayesError("Give each kind once, sims of at least 1 and a seed of at least 0.")
-    for kind in worlds:  # that a study cannot break so is better said before an hour of refits
+    wanting = [kind for kind in worlds if kind in AGAIN]
+    if wanting and not has_fit:
+        raise ReebayesError(f"{listed(wanting)}: give a fit, from which truths are drawn.")
+    if has_fit and not wanting:
+        raise ReebayesError(f"A fit is for data sets of kind {listed(list(AGAIN))}; name one.")
+    for kind in set(worlds) & set(
+        KINDS
+    ):  # that a study cannot break so is better said before an hour of refits
         simulate_data_set(study, kind, Seeds.of(seed, 0))
 
 
 def _collect(folder: Path) -> dict[str, tuple[np.ndarray, pd.DataFrame]]:
     """Ranks (world, estimand) and diagnostics of all refits in a folder, by kind of data sets."""
     found = {}
-    for kind in KINDS:
+    for kind in (*KINDS, *AGAIN):
         outcomes = read_outcomes(folder, kind)
         if not outcomes:
             continue
@@ -174,14 +205,20 @@ def _assess(
     tables = [coverage_table(estimands, found).assign(world=kind) for kind, found in values.items()]
     coverage = pd.concat(tables, ignore_index=True)
     coverage = coverage[["world", *coverage.columns.drop("world")]]
-    planned = values.get(WELL_SPECIFIED, np.empty((0, len(estimands))))
+    none = np.empty((0, len(estimands)))
+    planned = values.get(WELL_SPECIFIED, values.get(BESIDE, none))
     even = uniformity(estimands, planned, study.headline)
     passed = bool(even["inside"].all()) and 1 - refits["passed"].mean() <= FAILING
     return Calibration(
         coverage=coverage,
         uniformity=even,
         refits=refits.reset_index(drop=True),
-        verdict="\n".join(_sentences(coverage, even, refits)),
+        verdict="\n".join(
+            [
+                *_sentences(coverage, even, refits),
+                *(line for kind in AGAIN for line in _places(study, estimands, kind, values)),
+            ]
+        ),
         passed=passed,
     )
 
@@ -198,6 +235,7 @@ def _sentences(coverage: pd.DataFrame, even: pd.DataFrame, refits: pd.DataFrame)
         lines.append(f"{tested}: {outcome}.")
     else:
         lines.append(f"Ranks are tested from {FEW} well-specified data sets on.")
+    described = {**DESCRIPTIONS, **AGAIN}
     for kind in dict.fromkeys(coverage["world"]):
         rows = coverage[(coverage["world"] == kind) & (coverage["quantity"] == "all")]
         rows = rows[rows["band"] == CI_PROB].set_index("what")
@@ -208,10 +246,32 @@ def _sentences(coverage: pd.DataFrame, even: pd.DataFrame, refits: pd.DataFrame)
         weak = f" BELOW {WEAK:.0%}" if (rows["covered"] < WEAK).any() else ""
         count = int(rows["worlds"].iloc[0])
         lines.append(
-            f"{kind} ({DESCRIPTIONS[kind]}; {count} data sets): {CI_PROB:.0%} bands cover the "
+            f"{kind} ({described[kind]}; {count} data sets): {CI_PROB:.0%} bands cover the "
             f"truth {' and '.join(parts)}.{weak}"
         )
     return lines
+
+
+def _places(
+    study: Study, estimands: Sequence[Estimand], kind: str, values: Mapping[str, Floats]
+) -> Iterator[str]:
+    """Say where truths drawn from a fit lie in their bands, in the mean."""
+    if kind not in values:
+        return
+    for name in study.headline:
+        at = [n for n, one in enumerate(estimands) if (one.family, one.name) == (SUM, name)]
+        ranked = values[kind][:, at]
+        found = ranked[np.isfinite(ranked)]
+        if not found.size:
+            continue
+        middle, error = float(found.mean()), 1.96 / math.sqrt(12 * found.size)
+        side = "as often above as below their middle"
+        if abs(middle - 0.5) > error:
+            side = "bands lie too high" if middle < 0.5 else "bands lie too low"
+        yield (
+            f"{kind}: the true sum of {name} has a mean rank of {middle:.2f}, which is 0.50 "
+            f"give or take {error:.2f} if it lies as often on either side: {side}."
+        )
 
 
 def _write(
@@ -232,9 +292,10 @@ def _write(
     text = f"{result.verdict}\n"
     write_text_whole(folder / "verdict.txt", text)
     pictures = {"coverage.png": draw_coverage(result.coverage)}
-    if WELL_SPECIFIED in values:
+    ranked = values.get(WELL_SPECIFIED, values.get(BESIDE))
+    if ranked is not None:
         pictures["ranks.png"] = draw_ranks(
-            estimands, values[WELL_SPECIFIED], headline, tested=len(result.uniformity)
+            estimands, ranked, headline, tested=len(result.uniformity)
         )
     for name, canvas in pictures.items():
         write_whole(folder / name, partial(canvas.savefig, dpi=130, format="png"))

@@ -8,23 +8,23 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from reebayes.conventions import FLOW, QUANTITY, REPORTER, SHARED, YEAR
-from reebayes.inference.datatree import quantity_draws
-from reebayes.model.kernels import record_terms
+from reebayes.inference.datatree import log_likelihood, quantity_draws
 from reebayes.model.layout import Layout
-from reebayes.model.unknowns import Floats
+from reebayes.model.unknowns import Floats, learnt_of
 from reebayes.simulation.records import record_log_likelihood
 from reebayes.simulation.worlds import World
 from reebayes.study import Study
-from reebayes.study.targets import ALL, STEP_GROUPS
+from reebayes.study.targets import ALL, ERROR_FREEDOM, NOISE_SPREAD, STEP_GROUPS
 
 NOISE, BIAS, SHARED_ERROR, STEP = "noise", "bias", "shared error", "step"
 FLOW_SUM, YEARLY, SUM, LIKELIHOOD = "flow", "quantity", "sum", "log-likelihood"
 FAMILIES = (NOISE, BIAS, SHARED_ERROR, STEP, FLOW_SUM, YEARLY, SUM, LIKELIHOOD)
 """Families of test quantities: multipliers and errors, flows summed over the years, quantities by
 year and summed over the years, and the joint log-likelihood of all records. A bias is its mean over
-the years."""
+the years; the logs of what else is learnt of errors stand with the noise."""
 
 ALL_RECORDS = "all records"
 _STILL = 1e-9
@@ -65,6 +65,7 @@ def list_estimands(study: Study) -> tuple[Estimand, ...]:
     ratios = {quantity.quantity for quantity in study.quantities if quantity.is_ratio}
     return (
         *(Estimand(NOISE, name) for name in (*study.reporters, ALL)),
+        *(Estimand(NOISE, name) for name in learnt_of(study)),
         *(Estimand(BIAS, name) for name in study.reporters),
         *(Estimand(SHARED_ERROR, name) for name in study.shared),
         *(Estimand(STEP, name) for name in STEP_GROUPS),
@@ -91,7 +92,9 @@ def estimands_of_truth(world: World, study: Study, layout: Layout) -> dict[Estim
     dict of Estimand -> array ()
     """
     reporters, shared = list(layout.reporters), list(layout.shared)
-    terms = record_log_likelihood(study, world.flows, world.bias, world.noise, world.shared)
+    terms = record_log_likelihood(
+        study, world.flows, world.bias, world.noise, world.shared, world.freedom
+    )
     flows = world.flows.transpose(YEAR, FLOW).sel({FLOW: list(layout.flows)}).values
     return _labelled(layout, {
         "flows": flows,
@@ -100,10 +103,18 @@ def estimands_of_truth(world: World, study: Study, layout: Layout) -> dict[Estim
         "bias": world.bias.transpose(YEAR, REPORTER).sel({REPORTER: reporters}).values,
         "noise": world.noise.sel({REPORTER: reporters}).values,
         "noise_of_all": world.noise_of_all.values,
-        "shared_error": world.shared.sel({SHARED: shared}).values,
+        "shared_error": over_years(world.shared).sel({SHARED: shared}).values,
         "step_scale": world.step_scale.values,
+        "learnt": {
+            name: np.asarray(world.unknowns[name].values[0]) for name in layout.unknowns.learnt
+        },
         "log_likelihood": np.asarray(terms.sum()),
     })  # fmt: skip
+
+
+def over_years(errors: xr.DataArray) -> xr.DataArray:
+    """Errors in common (shared); of those that move, the mean over the years."""
+    return errors.mean(YEAR) if YEAR in errors.dims else errors
 
 
 def estimands_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Estimand, Floats]:
@@ -119,12 +130,22 @@ def estimands_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Esti
     -------
     dict of Estimand -> array (chain, draw)
     """
-    location, scale = draws["location"], draws["scale"]
-    likelihood = np.empty(location.shape[:2])
-    for at in np.ndindex(likelihood.shape):
-        likelihood[at] = record_terms(location[at], scale[at], layout.equations.figures).sum()
+    likelihood = log_likelihood(layout, draws).sum(axis=-1)
     quantities = quantity_draws(layout, draws["flows"])
-    return _labelled(layout, {**draws, "quantities": quantities, "log_likelihood": likelihood})
+    found = {"quantities": quantities, "log_likelihood": likelihood}
+    learnt = {"learnt": learnt_logs(layout, draws["latents"])}
+    return _labelled(layout, {**draws, **found, **learnt})
+
+
+def learnt_logs(layout: Layout, latents: Floats) -> dict[str, Floats]:
+    """Logs (...) of what is learnt of errors beside noise, of latent vectors (..., latent)."""
+    errors = layout.equations.errors
+    priors = {str(NOISE_SPREAD): errors.stretch, str(ERROR_FREEDOM): errors.tail}
+    found = {}
+    for name in layout.unknowns.learnt:
+        centre, spread = priors[name]
+        found[name] = centre + spread * latents[..., layout.latents.index(name)]
+    return found
 
 
 def _labelled(layout: Layout, parts: Mapping[str, Any]) -> dict[Estimand, Floats]:
@@ -140,6 +161,7 @@ def _labelled(layout: Layout, parts: Mapping[str, Any]) -> dict[Estimand, Floats
         (SUM, layout.quantities, quantities.sum(axis=-2)),
     ):
         found |= {Estimand(family, name): values[..., n] for n, name in enumerate(names)}
+    found |= {Estimand(NOISE, name): values for name, values in parts["learnt"].items()}
     for t, year in enumerate(layout.years):
         for n, name in enumerate(layout.quantities):
             found[Estimand(YEARLY, name, year)] = quantities[..., t, n]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from reebayes.experiments.calibration.again import printed_again
 from reebayes.experiments.calibration.datasets import Seeds, simulate_data_set
 from reebayes.experiments.calibration.estimands import (
     SUM,
@@ -60,13 +61,19 @@ class SamplerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is sent to a worker: a study, and which of its simulated data sets to refit."""
+    """What is sent to a worker: a study, and which of its simulated data sets to refit.
+
+    A data set that is drawn from a posterior has its ``truth`` (latent), and draws of the fit
+    ``near`` which its refit starts (draw, latent).
+    """
 
     study: Study
     kind: str
     number: int
     seed: int
     settings: SamplerSettings
+    truth: Floats | None = None
+    near: Floats | None = None
 
     @property
     def name(self) -> str:
@@ -91,7 +98,10 @@ def refit(task: Task, *, cores: int | None) -> dict[str, Any]:
         a draw, ``attempts``, ``passed``.
     """
     seeds = Seeds.of(task.seed, task.number)
-    data_set = simulate_data_set(task.study, task.kind, seeds)
+    if task.truth is None:
+        data_set = simulate_data_set(task.study, task.kind, seeds)
+    else:
+        data_set = printed_again(task.study, task.kind, task.truth, seeds)
     layout = lay_out(data_set.study)
     estimands = list_estimands(task.study)
     truth = stacked(estimands, estimands_of_truth(data_set.world, data_set.study, layout))
@@ -111,7 +121,10 @@ def _converged_draws(
         if one.family in (YEARLY, SUM) and one.name in headline
     ]  # fmt: skip
     gradient_at = gradients(layout)
-    whitening = at_mode(gradient_at, layout)
+    if task.near is None:
+        whitening = at_mode(gradient_at, layout)
+    else:
+        whitening = over_draws(gradient_at, layout, task.near)
     for attempt in range(settings.attempts):
         found, stats = draw(layout, settings.run(seed + attempt, cores=cores), whitening)
         draws = stacked(estimands, estimands_of_draws(found, layout))

@@ -25,6 +25,7 @@ def run_tasks(
     workers: int | None,
     scheduler: str | None,
     progress: bool,
+    fit: str = "",
 ) -> None:
     """Run the tasks that have no file yet, and write one file for each.
 
@@ -35,6 +36,8 @@ def run_tasks(
     folder : Path
     workers, scheduler, progress
         As in `run_cases`.
+    fit : str
+        Digest of the fit that the truths are drawn from, if they are.
 
     Raises
     ------
@@ -45,7 +48,7 @@ def run_tasks(
     ReebayesError
         If workers cannot be had, or the cluster is gone.
     """
-    purpose = _purpose(tasks[0])
+    purpose = _purpose(tasks[0]) | ({"fit": fit} if fit else {})
     _claim(folder, purpose)
     done = run_cases(
         _cases(tasks, purpose), folder, workers=workers, scheduler=scheduler, progress=progress

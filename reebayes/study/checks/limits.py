@@ -12,7 +12,7 @@ from reebayes.study.header.settings import TABLE
 from reebayes.study.kinds import kind_of
 from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import Prior
-from reebayes.study.targets import BIAS, FLOW, NOISE, NOISE_FLOOR, ROUTE, SHARED, STEP
+from reebayes.study.targets import BIAS, ERRORS, FLOW, NOISE, NOISE_FLOOR, ROUTE, SHARED, STEP
 from reebayes.wording import format_value
 
 LEAST_ERROR, MOST_ERROR = 0.005, 1.0
@@ -45,10 +45,12 @@ PRIOR_LIMITS = {
     BIAS: Limits(0.005, 1.0, 0.9, "0 if it is fixed; and who errs by a factor of 5 tells nothing"),
     SHARED: Limits(0.005, 1.0, 0.9, "between half a per cent and a factor of 5 either way"),
     NOISE: Limits(0.005, 1.5, 1.6, "stated errors are not out by a factor of 12 either way"),
+    ERRORS: Limits(0.005, 1.5, 3.5, "degrees of freedom are not out by a factor of 12 either way"),
     STEP: Limits(0.005, 1.5, 1.6, "stated steps are not out by a factor of 12 either way"),
 }
 """Limits of spread and median by group. A bias of 0.9 is a factor of 2.5: a larger median is a
-factor that was meant, and not its log; multipliers of noise and steps are within a factor of 5."""
+factor that was meant, and not its log; multipliers of noise and steps are within a factor of 5, and
+what has 33 degrees of freedom is all but normal."""
 
 MOST_STEP = 1.4142
 """Ratio of step to spread: independent years change by this, and no series moves faster."""

@@ -11,8 +11,10 @@ from reebayes.study.rows import Prior
 from reebayes.study.targets import (
     BIAS,
     CONSTANT_GROUPS,
+    ERRORS,
     EVERY,
     FLOOR,
+    FREEDOM,
     GROUPS,
     NOISE,
     NOISE_FLOOR,
@@ -24,6 +26,7 @@ from reebayes.study.targets import (
     Target,
     targets_in,
 )
+from reebayes.study.transitions import values as values_by_year
 from reebayes.wording import nearest, quoted, suggestion, years_text
 
 TABLE = "priors.csv"
@@ -36,6 +39,7 @@ DISTRIBUTION = {
     "share": "share",
     "bias": "normal",
     "noise": "lognormal",
+    "errors": "lognormal",
     "floor": "lognormal",
     "route": "normal",
     "shared": "normal",
@@ -102,7 +106,7 @@ def _fault(entry: Entry[Prior], column: str, message: str) -> Fault:
 
 
 def _sort_of(target: str, context: Context) -> str | None:
-    """Return what a prior is about: input, share, route, bias, shared, noise, floor or step.
+    """Return what it is about: input, share, route, bias, shared, noise, floor, errors or step.
 
     The product of a conversion counts as a share here, whichever prior it has.
     None if it is about nothing, ``"unclear"`` if another table has to be mended first.
@@ -111,7 +115,7 @@ def _sort_of(target: str, context: Context) -> str | None:
     if about == NOISE_FLOOR:
         return FLOOR
     if not about.is_flow:
-        names = {STEP: STEP_GROUPS, ROUTE: context.routes}.get(about.group)
+        names = {STEP: STEP_GROUPS, ROUTE: context.routes, ERRORS: (FREEDOM,)}.get(about.group)
         known = about.is_known and (names is None or about.name in names)
         return about.group if known else None
     if target not in context.edges:
@@ -153,9 +157,10 @@ def _check_row(entry: Entry[Prior], believed: Believed) -> Iterator[Fault]:
         yield _fault(entry, "unit", message)
     if (
         sort in (*CONSTANT_GROUPS, FLOOR)
-        and (prior.year, prior.year_end, prior.step) != (None,) * 3
+        and (prior.year, prior.year_end, prior.step, prior.transition) != (None,) * 4
     ):
-        column = "step" if prior.step is not None else "year"
+        stated = [name for name in ("step", "transition") if getattr(prior, name) is not None]
+        column = stated[0] if stated else "year"
         message = f"{prior.target!r} is one number for the whole study; leave {column} empty"
         yield _fault(entry, column, message)
 
@@ -183,6 +188,8 @@ def _check_numbers(entry: Entry[Prior], sort: str) -> Iterator[Fault]:
             yield _fault(entry, "median", f"share {prior.median:g} is not between 0 and 1")
         elif sort not in ("bias", "route", "shared") and prior.median <= 0:
             yield _fault(entry, "median", f"median {prior.median:g} is not above 0")
+        elif sort == ERRORS and prior.median < 1:
+            yield _fault(entry, "median", f"median {prior.median:g} is not a number from 1 up")
         elif sort in ("bias", "shared") and abs(prior.median) > MAX_SD:
             message = f"median {prior.median:g} is beyond {MAX_SD:g}, on a log scale; write less"
             yield _fault(entry, "median", message)
@@ -191,7 +198,15 @@ def _check_numbers(entry: Entry[Prior], sort: str) -> Iterator[Fault]:
     if not unreadable(entry, "sd") and (prior.sd < 0 or (prior.sd == 0 and not may_be_fixed)):
         bound = "0 or more" if may_be_fixed else "above 0"
         yield _fault(entry, "sd", f"sd {prior.sd:g} is not {bound}")
-    for column, number in (("sd", prior.sd), ("step", prior.step or 0.0)):
+    if prior.transition is not None and prior.transition <= 0:
+        message = f"transition {prior.transition:g} is not above 0; leave it empty for a jump"
+        yield _fault(entry, "transition", message)
+    stated = (
+        ("sd", prior.sd),
+        ("step", prior.step or 0.0),
+        ("transition", prior.transition or 0.0),
+    )
+    for column, number in stated:
         if not unreadable(entry, column) and number > MAX_SD:
             message = f"{column} {number:g} is more than {MAX_SD:g}, on a log scale; write less"
             yield _fault(entry, column, message)
@@ -228,8 +243,11 @@ def _unknown_target(target: str, believed: Believed) -> str:
     names = [*context.edges, *targets_in(BIAS, believed.reporters)]
     names += targets_in(NOISE, (*believed.reporters, *RESERVED))
     names += [*targets_in(STEP, STEP_GROUPS), *targets_in(SHARED, believed.shared)]
+    names += targets_in(ERRORS, (FREEDOM,))
     if about.group == STEP:
         names = targets_in(STEP, STEP_GROUPS)
+    elif about.group == ERRORS:
+        names = targets_in(ERRORS, (FREEDOM,))
     elif about.group == ROUTE:
         names = targets_in(ROUTE, context.routes)
     elif not about.is_flow and about.group not in GROUPS:
@@ -254,6 +272,7 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
     if stepless and len(stepless) < len(entries):
         message = f"other rows of {target!r} have a step; give one to all of them or to none"
         yield _fault(stepless[0], "step", message)
+    yield from _check_transitions(target, entries, believed)
     sort = _sort_of(target, believed.context)
     group, name = Target.parse(target).group, Target.parse(target).name
     known = {EVERY, *believed.reporters, *(RESERVED if group == NOISE else ())}
@@ -268,11 +287,28 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
     needed: set[int] = set()
     if sort in ("input", "share"):
         needed = set(believed.context.edges[target].years)
-    elif sort in (BIAS, ROUTE):
+    elif sort in (BIAS, ROUTE, SHARED):
         needed = set(believed.context.years)
     if needed - set(taken):
         message = f"{target!r} has no prior for {years_text(needed - set(taken))}"
         yield _fault(entries[-1], "year_end", message)
+
+
+def _check_transitions(
+    target: str, entries: list[Entry[Prior]], believed: Believed
+) -> Iterator[Fault]:
+    """Yield transitions into no period, and those of what never changes."""
+    first = min((entry.item.year or 0 for entry in entries), default=0)
+    for entry in entries:
+        prior = entry.item
+        if prior.transition is None or _sort_of(target, believed.context) in CONSTANT_GROUPS:
+            continue
+        if prior.year is None or prior.year == first:
+            message = f"{target!r} has no period before this one; leave transition empty"
+            yield _fault(entry, "transition", message)
+        elif prior.step is None and not unreadable(entry, "step"):
+            message = f"{target!r} never changes; give it a step, or leave transition empty"
+            yield _fault(entry, "transition", message)
 
 
 def _meant(believed: Believed) -> set[str]:
@@ -410,10 +446,25 @@ def _check_sum(process: str, given: list[Edge], believed: Believed) -> Iterator[
 
 
 def _median(flow: str, year: int, believed: Believed) -> float:
+    if smooth := _going_over(flow, believed):
+        years = believed.context.years
+        return float(values_by_year(smooth, years, "median")[years.index(year)])
     rows = (entry for entry in believed.rows[flow] if not unreadable(entry, "median"))
     # Medians outside (0, 1) are faults of their own.
     medians = [e.item.median for e in rows if year in _covered(e, believed) and e.item.median < 1]
     return max(0.0, medians[0]) if medians else 0.0
+
+
+def _going_over(flow: str, believed: Believed) -> list[Prior]:
+    """Return the rows of a share whose periods go over into one another, if all are sound."""
+    entries, years = believed.rows[flow], believed.context.years
+    sound = all(
+        not unreadable(entry, "median", "transition", "year")
+        and 0 < entry.item.median < 1
+        and (entry.item.year or years[0]) in years
+        for entry in entries
+    )
+    return [e.item for e in entries] if sound and any(e.item.transition for e in entries) else []
 
 
 def _check_reporters(believed: Believed, *, anchors: bool) -> Iterator[Fault]:

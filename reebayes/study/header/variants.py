@@ -16,7 +16,7 @@ from reebayes.study.header.forms import (
 from reebayes.study.reading.csvfiles import FaultList
 from reebayes.wording import quoted
 
-CHANGES = ("median", "sd", "step")
+CHANGES = ("median", "sd", "step", "transition")
 BASE = "base"
 """Name of the study as it stands, which no variant may take."""
 
@@ -35,12 +35,13 @@ FORMS: Mapping[str, Form] = {
     "extensions": ("a list of extensions, each once", list_of(is_text)),
     "settings": ("a table of settings", is_table),
     "priors": (
-        "a list of {target = text, median, sd, step = numbers, year = year if wanted}, each once",
+        "a list of {target = text, median, sd, step, transition = numbers, year = year if wanted}, "
+        "each once",
         list_of(_IS_CHANGE),
     ),
     "flows": (
-        "a list of {flow, like = text, source, target, label = text if wanted, median, sd, step = "
-        "numbers if wanted}, each once",
+        "a list of {flow, like = text, source, target, label = text if wanted, median, sd, step, "
+        "transition = numbers if wanted}, each once",
         list_of(_IS_FLOW),
     ),
     "without_targets": ("a list of targets, each once", list_of(is_text)),
