@@ -29,7 +29,7 @@ def fit() -> xr.DataTree:
 
 @pytest.fixture(autouse=True)
 def _no_window() -> Iterator[None]:
-    with mpl.rc_context({"backend": "agg"}):
+    with mpl.rc_context({"backend": "agg", "savefig.bbox": "tight"}):  # as some libraries set it
         yield
     plt.close("all")
 

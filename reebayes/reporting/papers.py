@@ -42,6 +42,7 @@ FORMATS = ("svg", "pdf", "png")
 PAPER: dict[Any, Any] = {
     "font.size": 7.0, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "axes.labelsize": 7.0,
     "axes.linewidth": 0.6, "svg.fonttype": "none", "svg.hashsalt": "reebayes", "pdf.fonttype": 42,
+    "savefig.bbox": "standard",  # whatever else was loaded says, a column is as wide as it is
 }  # fmt: skip
 """Small letters and thin axes; text in SVG and PDF stays text."""
 

@@ -255,10 +255,16 @@ def _new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Fig
     return figure, list(grid.ravel())
 
 
+SAVED: dict[Any, Any] = {
+    "svg.fonttype": "none", "svg.hashsalt": "reebayes", "savefig.bbox": "standard",
+}  # fmt: skip
+"""Settings of pictures in a page, whatever other libraries have set."""
+
+
 def embedded(figure: Figure, alternative: str) -> dict[str, str]:
     """Figure as a data address: text stays text, and the same fit gives the same bytes."""
     buffer = io.BytesIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reebayes"}):
+    with mpl.rc_context(SAVED):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     picture = slimmed(buffer.getvalue().decode())
     data = base64.b64encode(picture.encode()).decode()
