@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,17 +158,24 @@ def test_a_flow_is_clicked(opened: Opened) -> None:
       const shapes = [...document.querySelectorAll('.sankey .ribbon')]
         .filter(one => one.getAttribute('d'));
       const area = one => (box => box.width * box.height)(one.getBoundingClientRect());
-      for (const shape of shapes.sort((a, b) => area(b) - area(a))) {
-        const box = shape.getBoundingClientRect();
-        const at = (x, y) => document.elementFromPoint(x, y) === shape;
-        for (let x = Math.ceil(box.x) + 2; x < box.right; x += 5)
-          for (let y = Math.ceil(box.y); y < box.bottom; y += 1)
-            if (at(x, y) && at(x - 1, y) && at(x + 1, y)) return [x, y, shape.dataset.flows];
-      }
+      // a ribbon that a hand can meet, or else a hairline
+      for (const thick of [3, 0])
+        for (const shape of shapes.sort((a, b) => area(b) - area(a))) {
+          const box = shape.getBoundingClientRect();
+          const at = (x, y) => document.elementFromPoint(x, y) === shape;
+          for (let x = Math.ceil(box.x) + 2; x < box.right; x += 5)
+            for (let y = Math.ceil(box.y); y < box.bottom; y += 1)
+              if (at(x, y) && at(x - 1, y) && at(x + 1, y) && at(x, y - thick) && at(x, y + thick))
+                return [x, y, shape.dataset.flows];
+        }
     })()""")
     browser.click(place[0], place[1])
     number = int(place[2].split()[0])
-    assert browser.ask("document.getElementById('detail').hidden") is False
+    # a large page takes its time to hear of a click
+    waited = time.monotonic()
+    while browser.ask("document.getElementById('detail').hidden"):
+        assert time.monotonic() < waited + 5
+        time.sleep(0.05)
     told = browser.ask("document.getElementById('detail').textContent")
     assert flows[number]["label"] in told
     assert "Records" in told

@@ -73,8 +73,9 @@ def outlook(
         if scenario:
             names = list(dict.fromkeys(scenario))
             trees.append(look_ahead(fit, to, study, scenarios=names, begin=begin, seed=seed))
-        for tree in trees:
-            say(_told(tree, to, above))
+        tables = [deficits(tree, to, x=above) for tree in trees]
+        for tree, table in zip(trees, tables, strict=True):
+            say(_told(tree, table))
         if folder is None:
             return DONE
         from reebayes.reporting.outlooks import outlook_tables, write_outlook
@@ -82,19 +83,17 @@ def outlook(
 
         make_folder(folder)
         with sole_writer(folder):
-            told = [deficits(tree, to, x=above) for tree in trees]
-            paths = [write_outlook(fit, study, trees, folder / PAGE, tables=told)]
-            for tree, table in zip(trees, told, strict=True):
+            paths = [write_outlook(fit, study, trees, folder / PAGE, tables=tables)]
+            for tree, table in zip(trees, tables, strict=True):
                 paths += write_csv(outlook_tables(tree, table), folder)
     say_written(paths)
     return DONE
 
 
-def _told(tree: xr.DataTree, year: int, above: float | None) -> str:
+def _told(tree: xr.DataTree, table: pd.DataFrame) -> str:
     """Bands of what is mined and used, and what uses lack, in words and rows."""
-    from reebayes.forecasting.telling import deficits, sentence
+    from reebayes.forecasting.telling import sentence
 
-    table = deficits(tree, year, x=above)
     shown = table[table["by"] == "region"]
     text = shown.drop(columns=["by", "name", "unit", "ci_prob"]).to_string(
         index=False, float_format=lambda value: f"{value:.3g}"

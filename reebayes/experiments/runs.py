@@ -365,9 +365,7 @@ def _soon(
     for second in (False, True):
         brief = settings.run(run.seed, second=second, cores=run.cores)
         draws, stats = draw(without, brief, whitening)
-        asked = {
-            name: draws["location"][..., n] for n, name in enumerate(without.records) if n in at
-        }
+        asked = {without.records[n]: draws["location"][..., n] for n in at}
         if passes(gate_figures(asked, stats, settings.gate), settings.gate):
             return draws
     return None

@@ -91,7 +91,7 @@ def plot_panel(
         plot_bands(
             _band(contents, name, ci_prob), _records(contents, name) if records else None,
             prior=_band(contents, name, ci_prob, PRIOR) if before else None, color=color,
-            legend=False, title=label_of(contents, name), ax=one,
+            legend=False, title=contents.label_of(name), ax=one,
         )  # fmt: skip
         if legend and not one.yaxis_inverted():
             legend_below(one, [found for found in entries(one) if not isinstance(found, Patch)])
@@ -102,11 +102,6 @@ def plot_panel(
     if new and title:
         figure.suptitle(plain_text(title), fontsize="medium")
     return figure
-
-
-def label_of(contents: Contents, name: str) -> str:
-    """Name of a quantity for readers."""
-    return str(contents.report.get("labels", {}).get(name) or name)
 
 
 def _band(contents: Contents, name: str, ci_prob: float, group: str = POSTERIOR) -> xr.Dataset:

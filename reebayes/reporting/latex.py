@@ -71,7 +71,7 @@ def latex_table(
     rows = []
     for name, unit in zip(chosen, units, strict=True):
         cells = [_cell(band.sel({QUANTITY: name})) for band in columns.values()]
-        rows.append([_label_of(contents, name), *([] if one else [unit]), *cells])
+        rows.append([contents.label_of(name), *([] if one else [unit]), *cells])
     said = f"median ({100 * ci_prob:g} % band), equal-tailed"
     return _table(head, rows, left=1 if one else 2, said=said, caption=caption, label=label)
 
@@ -112,10 +112,6 @@ def latex_tables(fit: Fit, *, ci_prob: float = CI_PROB) -> dict[str, str]:
 def _first(contents: Contents, *, ratios: bool) -> list[str]:
     names = contents.with_parts(plan_of(contents, None).headline)
     return [name for name in names if ratios or name not in contents.ratios]
-
-
-def _label_of(contents: Contents, name: str) -> str:
-    return str(contents.report.get("labels", {}).get(name) or name)
 
 
 def _sums(contents: Contents, ci_prob: float) -> dict[str, xr.Dataset]:

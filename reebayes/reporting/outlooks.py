@@ -113,7 +113,7 @@ def shown_quantities(study: Study) -> list[str]:
 def _figure(contents: Contents, study: Study, tree: xr.DataTree, name: str) -> dict[str, str]:
     was, ahead = quantity(contents, name), quantity(tree.children["outlook"], name)
     figure = Figure(figsize=(9.0, 5.2), layout="constrained")
-    label = contents.report.get("labels", {}).get(name, name)
+    label = contents.label_of(name)
     said = [one for one in study.projections if one.quantity == name]
     plot_outlook(was, ahead, projections=said, title=label, ax=figure.subplots())
     last = bands(ahead.isel({YEAR: -1}))
@@ -135,7 +135,7 @@ def _band_rows(contents: Contents, study: Study, tree: xr.DataTree) -> Mapping[s
             format_band(*(float(found[end].sel({YEAR: year})) for end in
                           ("median", "lower", "upper"))) for year in years
         ]  # fmt: skip
-        rows.append({"label": contents.report.get("labels", {}).get(name, name), "cells": cells})
+        rows.append({"label": contents.label_of(name), "cells": cells})
     return {"years": years, "rows": rows}
 
 

@@ -18,7 +18,7 @@ from reebayes.answers.registers import quota_table, region_labels, unregistered_
 from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, YEAR
 from reebayes.errors import ResultError
 from reebayes.figures.curves import plot_totals
-from reebayes.figures.grids import COLUMN_MM, MM, PAGE_MM, label_of, plot_panel
+from reebayes.figures.grids import COLUMN_MM, MM, PAGE_MM, plot_panel
 from reebayes.figures.panels import (
     consumption_lines,
     net_export_lines,
@@ -183,7 +183,7 @@ def _said(contents: Contents, what: str, ci_prob: float) -> str:
 def _bands_figure(
     contents: Contents, name: str, names: Sequence[str], width: float, title: str, ci_prob: float
 ) -> PaperFigure:
-    labels = [f"{label_of(contents, each)} ({contents.units[each]})" for each in names]
+    labels = [f"{contents.label_of(each)} ({contents.units[each]})" for each in names]
     what = f"{title or 'Quantities of the study'}: {'; '.join(labels)}."
     if len(names) == 1:
         what = f"{labels[0]}."
@@ -207,7 +207,7 @@ def _band_rows(contents: Contents, names: Sequence[str], ci_prob: float) -> pd.D
     shown = ["quantity", "year", "year_end", "kind", "value", "low", "high", "sd", "source"]
     parts.append(records[shown].assign(what="record"))
     joined = pd.concat(parts, ignore_index=True)
-    joined.insert(1, "label", [label_of(contents, str(name)) for name in joined[QUANTITY]])
+    joined.insert(1, "label", [contents.label_of(str(name)) for name in joined[QUANTITY]])
     joined.insert(2, "unit", [str(contents.units[str(name)]) for name in joined[QUANTITY]])
     return joined[["what", *(column for column in joined if column != "what")]]
 
@@ -217,7 +217,7 @@ def _totals_figure(contents: Contents, names: Sequence[str], ci_prob: float) -> 
     parts = []
     for group in contents.distributions:
         found = bands_of(contents, "quantities", group, total=True, ci_prob=ci_prob)
-        strips[group] = {label_of(contents, name): found.sel({QUANTITY: name}) for name in names}
+        strips[group] = {contents.label_of(name): found.sel({QUANTITY: name}) for name in names}
         table = found.sel({QUANTITY: list(names)})[["median", "lower", "upper"]].drop_attrs()
         parts.append(table.to_dataframe().reset_index().assign(what=group))
     unit = without_per_year(str(contents.units[names[0]]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,10 @@ def write_csv(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> list[Pa
     ResultError
         If a file cannot be written.
     """
-    paths = {name: Path(folder) / f"{name}.csv" for name in tables}
-    for path in paths.values():
-        plain_file(path)  # all of them, before the first is written
-    return [
-        write_whole(path, partial(write_table, tables[name], digits=6))
-        for name, path in paths.items()
-    ]
+    return _write_each({
+        Path(folder) / f"{name}.csv": partial(write_table, table, digits=6)
+        for name, table in tables.items()
+    })  # fmt: skip
 
 
 def write_parquet(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> list[Path]:
@@ -73,13 +70,21 @@ def write_parquet(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> lis
     ResultError
         If a file cannot be written.
     """
-    paths = {name: Path(folder) / f"{name}.parquet" for name in tables}
-    for path in paths.values():
-        plain_file(path)  # all of them, before the first is written
-    return [
-        write_whole(path, partial(_one_type_each(tables[name]).to_parquet, index=False))
-        for name, path in paths.items()
-    ]
+    return _write_each({
+        Path(folder) / f"{name}.parquet": partial(_write_parquet, table)
+        for name, table in tables.items()
+    })  # fmt: skip
+
+
+def _write_each(writers: Mapping[Path, Callable[[Path], object]]) -> list[Path]:
+    """Write several files, each whole; all places are looked at before the first is written."""
+    for path in writers:
+        plain_file(path)
+    return [write_whole(path, write) for path, write in writers.items()]
+
+
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    _one_type_each(table).to_parquet(path, index=False)
 
 
 def _one_type_each(table: pd.DataFrame) -> pd.DataFrame:

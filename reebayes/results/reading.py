@@ -251,6 +251,10 @@ class Contents:
         """Unit of every quantity."""
         return self._quantities["unit"]
 
+    def label_of(self, name: str) -> str:
+        """Name of a quantity for readers."""
+        return str(self.report.get("labels", {}).get(name) or name)
+
     @cached_property
     def ratios(self) -> set[str]:
         """Quantities that are ratios."""

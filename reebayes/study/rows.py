@@ -213,6 +213,10 @@ class Record:
         return self.sd * self.scale if kind_of(self.kind).is_signed else self.sd
 
 
+def _printed_scale(unit: str) -> float:
+    return 1.0 if unit in RATIO_UNITS else MASS_SCALES[unit.partition(" ")[0]]
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A literature estimate of a quantity: set beside a fit, never used in one.
@@ -237,7 +241,7 @@ class Estimate:
     @property
     def scale(self) -> float:
         """Multiplier from the estimate's unit to the study's."""
-        return 1.0 if self.unit in RATIO_UNITS else MASS_SCALES[self.unit.partition(" ")[0]]
+        return _printed_scale(self.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +355,7 @@ class PublishedElement:
     @property
     def scale(self) -> float:
         """Multiplier from the figure's unit to the study's."""
-        return 1.0 if self.unit in RATIO_UNITS else MASS_SCALES[self.unit.partition(" ")[0]]
+        return _printed_scale(self.unit)
 
 
 @dataclass(frozen=True, slots=True)
