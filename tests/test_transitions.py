@@ -85,6 +85,15 @@ def test_periods_of_one_year_share_their_transitions() -> None:
     np.testing.assert_allclose(weights(mixed, YEARS)[1], [0, 0, 0.75, 0.25, 0, 0])
 
 
+@pytest.mark.parametrize("transition", [None, 0.5])
+def test_years_may_begin_after_periods_and_end_before_them(transition: float | None) -> None:
+    """An outlook asks for years to come, a study that was cut for fewer."""
+    rows = [row(2010, 1.0), row(2013, 2.0, transition=transition), row(2030, 9.0)]
+    np.testing.assert_array_equal(weights(rows, range(2022, 2026))[1], 1)
+    np.testing.assert_array_equal(weights(rows, range(2010, 2012))[0], 1)
+    np.testing.assert_array_equal(variances(rows, range(2022, 2026))[1:], 0)
+
+
 def test_without_a_transition_everything_is_as_it_was() -> None:
     rows = [row(2012, 3.0, 0.7), row(2010, 0.1, 0.2)]
     np.testing.assert_array_equal(values(rows, YEARS, "median"), [0.1, 0.1, 3, 3, 3, 3])

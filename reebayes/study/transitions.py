@@ -74,14 +74,20 @@ def variances(rows: Sequence[Prior], years: Sequence[int]) -> Floats:
 
 
 def _steps(row: Prior, years: Sequence[int]) -> Floats:
-    """Part of the change to a row in the step into every year."""
+    """Part of the change to a row in the step into every year.
+
+    A period that began before the first year has all of its change in that year, and one that
+    begins after the last has none.
+    """
     steps = np.zeros(len(years))
     at = (row.year or years[0]) - years[0]
+    if at >= len(years):
+        return steps
     if not row.transition:
-        steps[at] = 1.0
+        steps[max(at, 0)] = 1.0
         return steps
     for part, year in zip(PARTS, (at - 1, at, at + 1), strict=True):
         # before the first step there is none, and none after the last
         inside = 0 < year < len(years)
-        steps[year if inside else at] += part
+        steps[year if inside else max(at, 0)] += part
     return steps
