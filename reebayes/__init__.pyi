@@ -71,6 +71,7 @@ from .forecasting.deposits import project_table as project_table
 from .forecasting.deposits import projects_by_country as projects_by_country
 from .forecasting.deposits import reserve_table as reserve_table
 from .forecasting.deposits import reserve_years as reserve_years
+from .forecasting.elemental import element_deficits as element_deficits
 from .forecasting.judging import hindcast as hindcast
 from .forecasting.judging import hindcast_summary as hindcast_summary
 from .forecasting.running import outlook as outlook

@@ -135,7 +135,7 @@ ORDER = {
     ),
     "forecasting": (
         *("learning", "projects", "demand", "continuation", "running", "telling"),
-        *("deposits", "judging"),
+        *("elemental", "deposits", "judging"),
     ),
     "reporting": (
         *("plan", "latex", "iamc", "glossary", "templating", "spreadsheets", "tables", "checking"),
@@ -201,6 +201,7 @@ DOORS = {
     "forecasting": {
         *("forecasting.running", "forecasting.telling", "forecasting.deposits"),
         "forecasting.judging",
+        "forecasting.elemental",
     },
     "reporting": {
         *("reporting.page", "reporting.tables", "reporting.spreadsheets"),

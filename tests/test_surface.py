@@ -18,8 +18,9 @@ Projection PublishedElement PublishedIndicator Quantity Record ReebayesError Res
 Source Study StudyError StudyWarning Table __version__ bands beside_elements beside_indicators
 beside_published build_model calibrate catalogue compare coverage cumulative cut deficits
 deposit_shares destinations disagreement draw_map draw_sankey draw_system effect element_balance
-elements export_tables fewest_records fit flow harmonise hindcast hindcast_summary iamc_table
-identify indicators influence latex_table learnt leave_out mirror_table open_fit origin_bounds
+element_deficits elements export_tables fewest_records fit flow harmonise hindcast
+hindcast_summary iamc_table identify indicators influence latex_table learnt leave_out
+mirror_table open_fit origin_bounds
 origins outlook plot_bands plot_consumption plot_coverage plot_effect plot_hindcast plot_learnt
 plot_net_exports plot_outlook plot_panel plot_predictive plot_quotas plot_survey plot_tornado
 plot_totals plot_triangle plot_unregistered pool predictive_check prior_conflict prior_of

@@ -27,6 +27,7 @@ from reebayes.conventions import (
     CHAIN,
     CI_PROB,
     DRAW,
+    FLOW,
     POSTERIOR,
     SAMPLE_DIMS,
     YEAR,
@@ -203,6 +204,48 @@ def element_balance(
     return xr.Dataset(arrays, attrs=about)
 
 
+def wanted_elements(
+    fit: Fit, name: str, year: int, *, held: str = "", seed: int = 0, study: Study | None = None
+) -> xr.DataArray:
+    """Tell what applications hold of some elements by their recipes, by the flow into them.
+
+    Parameters
+    ----------
+    fit : DataTree
+        A fit as returned by `fit` or `open_fit`.
+    name : str
+        An element, or a sum of them such as ``"Nd+Pr"``.
+    year : int
+    held, seed, study
+        As in `elements`.
+
+    Returns
+    -------
+    DataArray (chain, draw, flow)
+        Amounts as oxides, in the unit of the study. It is an error if it is not said of every flow
+        into a use what it is made into.
+    """
+    held_in = _Held.of(contents_of(fit), study, year, POSTERIOR, seed, held)
+    ((_, chosen),) = held_in.groups(name).items()
+    targets = held_in.contents.flows["target"]
+    into = [str(flow) for flow, target in targets.items() if held_in._kinds[str(target)] == "use"]
+    lacking = [flow for flow in into if flow not in held_in.uses]
+    if lacking or not into:
+        raise ResultError(
+            f"materials.csv does not say what {listed(lacking) or 'uses'} are made into; give rows "
+            "of all flows into uses."
+        )
+    found: list[Floats] = [held_in.content(flow, chosen) * held_in.flow(flow) for flow in into]
+    full = [np.broadcast_to(values, (held_in.samples, 1))[:, 0] for values in found]
+    draws = held_in.contents.group(POSTERIOR)
+    coords = {name: draws[name].values for name in SAMPLE_DIMS}
+    shape = tuple(len(values) for values in coords.values())
+    array = xr.DataArray(
+        np.stack(full, axis=1).reshape(*shape, len(into)), {**coords, FLOW: into}, (*coords, FLOW)
+    )
+    return as_drawn(array, units=held_in.unit, assumption=ASSUMPTION)
+
+
 def beside_elements(
     fit: Fit, *, study: Study | None = None, seed: int = 0, ci_prob: float = CI_PROB
 ) -> pd.DataFrame:
@@ -333,6 +376,7 @@ class _Held:
     samples: int
     seed: int
     held: str
+    last: int  # of the study: what was dug then is dug in years after it, too
     _contents_of: dict[str, Floats] = field(default_factory=dict)
 
     @classmethod
@@ -368,7 +412,7 @@ class _Held:
             compositions = compositions.held
         return cls(
             contents, known.assays, materials, group, wanted, years is not None, draws,
-            compositions, samples, seed, held,
+            compositions, samples, seed, held, known.last_year,
         )  # fmt: skip
 
     def groups(self, names: str | Sequence[str] | None) -> dict[str, list[int]]:
@@ -507,7 +551,7 @@ class _Held:
         weights = np.zeros((self._rows, len(self.years)))
         for row in rows:
             draw = self._weight(row)
-            there = [k for k, year in enumerate(self.years) if _holds(row, year)]
+            there = [k for k, year in enumerate(self.years) if _holds(row, min(year, self.last))]
             shares = self.compositions.shares[row.material, row.deposits]
             for k in there:
                 total[:, k] += draw[:, None] * shares

@@ -25,12 +25,16 @@ from reebayes.cli.options import (
     study_as_now,
     year_number,
 )
+from reebayes.wording import format_band
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from reebayes.study import Study
+
+HELD_ALONE = {"": "all", "flows": "compositions alone", "compositions": "flows alone"}
+"""What is held at its mean, and what a band tells then."""
 
 PAGE = "outlook.html"
 """Name of the page in the folder that is written."""
@@ -48,6 +52,7 @@ def outlook(
     to: int,
     scenario: Sequence[str],
     begin: int | None,
+    element: Sequence[str],
     data: Path | None,
     extensions: Sequence[str],
     recalled: bool,
@@ -74,8 +79,9 @@ def outlook(
             names = list(dict.fromkeys(scenario))
             trees.append(look_ahead(fit, to, study, scenarios=names, begin=begin, seed=seed))
         tables = [deficits(tree, to, x=above) for tree in trees]
-        for tree, table in zip(trees, tables, strict=True):
-            say(_told(tree, table))
+        held = [_elements(tree, study, element, x=above, seed=seed) for tree in trees]
+        for tree, table, found in zip(trees, tables, held, strict=True):
+            say(_told(tree, table) + _elements_told(found))
         if folder is None:
             return DONE
         from reebayes.reporting.outlooks import outlook_tables, write_outlook
@@ -83,9 +89,10 @@ def outlook(
 
         make_folder(folder)
         with sole_writer(folder):
-            paths = [write_outlook(fit, study, trees, folder / PAGE, tables=tables)]
-            for tree, table in zip(trees, tables, strict=True):
-                paths += write_csv(outlook_tables(tree, table), folder)
+            page = folder / PAGE
+            paths = [write_outlook(fit, study, trees, page, tables=tables, elements=held)]
+            for tree, table, found in zip(trees, tables, held, strict=True):
+                paths += write_csv(outlook_tables(tree, table, found), folder)
     say_written(paths)
     return DONE
 
@@ -99,6 +106,64 @@ def _told(tree: xr.DataTree, table: pd.DataFrame) -> str:
         index=False, float_format=lambda value: f"{value:.3g}"
     )
     return f"\n{sentence(tree, table)}\n{text}"
+
+
+def _elements(
+    tree: xr.DataTree, study: Study, names: Sequence[str], *, x: float | None, seed: int
+) -> pd.DataFrame | None:
+    """What uses lack of elements, every fifth year and in the last one; in that, held alone too."""
+    if not names:
+        return None
+    import pandas as pd
+
+    from reebayes.forecasting.elemental import element_deficits
+
+    last = int(tree.attrs["to"])
+    years = [*(year for year in range(int(tree.attrs["first_year"]), last) if year % 5 == 0), last]
+    tables = []
+    for name in dict.fromkeys(names):
+        for held in HELD_ALONE:
+            found = element_deficits(
+                tree, last if held else years, name, x=x, held=held, seed=seed, study=study
+            )
+            found.insert(0, "element", name)
+            found.insert(1, "held", held)
+            tables.append(found)
+    table = pd.concat(tables, ignore_index=True)
+    table.attrs = {"assumption": tables[0].attrs["assumption"]}
+    return table
+
+
+def _elements_told(table: pd.DataFrame | None) -> str:
+    """Probabilities by year, and bands of the last year with what each uncertainty alone leaves."""
+    if table is None:
+        return ""
+    import pandas as pd
+
+    keys = ["region", "supply", "asked"]
+    parts = []
+    for name, rows in table.groupby("element", sort=False):
+        plain = rows[rows["held"] == ""]
+        chances = plain.pivot_table("probability", keys, "year", sort=False)
+        rows_of = chances.to_string(float_format="{:.2f}".format)
+        parts.append(
+            f"\n{name}: P(deficit > x), x a tenth of what is asked for or --above\n{rows_of}"
+        )
+        last = rows[rows["year"] == rows["year"].max()].set_index(keys)
+        bands = {
+            told: [format_band(row.deficit, row.lower, row.upper) for row in part.itertuples()]
+            for held, told in HELD_ALONE.items()
+            for part in [last[last["held"] == held]]
+        }
+        where = last[last["held"] == ""].index
+        shown = pd.DataFrame(bands, index=where).to_string()
+        parts.append(f"Deficit of {name} in {rows['year'].max()}, {rows['unit'].iloc[0]}\n{shown}")
+    parts.append(
+        "As before: as much as arrived in the last year of the fit, grown as uses do; recipes of "
+        "applications are those\nof materials.csv. What is refined there is before losses of what "
+        f"follows. {table.attrs['assumption']}"
+    )
+    return "\n" + "\n\n".join(parts)
 
 
 def hindcast(
@@ -210,7 +275,7 @@ def _add_outlook(commands: Commands) -> None:
         text="Let the states of every draw of a fit go on, add projects as plans of the past came "
         "about,\nand set supply against demand by application, in balance. Nothing is fitted "
         "again. Projects\nand growth written since the fit are read from --data.",
-        example="reebayes outlook results/fit.nc --to 2035 --scenario new_mine --out ahead",
+        example="reebayes outlook results/fit.nc --to 2035 --element Nd+Pr --out ahead",
     )  # fmt: skip
     add_fit_file(parser)
     parser.add_argument("--to", type=year_number, default=2035, metavar="YEAR",
@@ -221,6 +286,11 @@ def _add_outlook(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--begin", type=year_number, metavar="YEAR",
                         help="year in which scenarios begin (default: the first)")  # fmt: skip
+    parser.add_argument(
+        "--element", action="append", default=[], metavar="NAME",
+        help="tell what uses lack of an element or a sum such as Nd+Pr, too; may be given several "
+        "times",
+    )  # fmt: skip
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
         help="take projects, growth and scenarios from the study as it is now (default: as fitted)",

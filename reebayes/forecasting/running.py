@@ -27,8 +27,11 @@ from reebayes.study.scenarios import CAPACITY, PROCESS, Scenario, names_meant
 
 type Floats = NDArray[np.float64]
 
-OUTLOOK, USES, PROJECTS, LEARNT = "outlook", "uses", "projects", "learnt"
+OUTLOOK, USES, PROJECTS, LEARNT, LAST = "outlook", "uses", "projects", "learnt", "last"
 """Groups of an outlook."""
+
+_TOLD = ("study_name", "study_hash", "extensions", "report", "settings")
+"""Attributes of a fit that a part of an outlook has too, so that it can be asked like one."""
 
 USE, PROJECT, STATUS = "use", "project", "status"
 LATEST = 60
@@ -91,7 +94,9 @@ def outlook(
         ``outlook`` holds ``flows`` (chain, draw, year, flow) and ``quantities`` and can be asked
         like a fit. ``uses`` holds ``demand`` and ``supplied`` (chain, draw, year, use),
         ``projects`` the ``output`` of each (chain, draw, year, project), ``learnt`` the draws of
-        what plans of the past teach. All masses are in the unit of the study.
+        what plans of the past teach, ``last`` the last year of the fit in the form of ``outlook``.
+        All masses are in the unit of the study. `deficits` and `element_deficits` tell what is
+        lacking.
 
     Raises
     ------
@@ -241,8 +246,11 @@ def _tree(ahead: _Ahead, values: Floats, asked: Sequence[Scenario], begin: int) 
         USES: uses, PROJECTS: added,
         LEARNT: _learnt(ahead.learnt, chains, draws),
     })  # fmt: skip
-    told = {key: contents.attrs[key] for key in ("report", "settings") if key in contents.attrs}
-    tree[OUTLOOK].attrs = {**told, "unit": contents.unit, "part": OUTLOOK}
+    was = group[["flows", "quantities"]].sel({YEAR: [ahead.years[0]], FLOW: ahead.names})
+    tree[LAST] = xr.DataTree.from_dict({"/": was, CONSTANT: contents.group(CONSTANT)})
+    told = {key: contents.attrs[key] for key in _TOLD if key in contents.attrs}
+    for part in (OUTLOOK, LAST):
+        tree[part].attrs = {**told, "unit": contents.unit, "part": part}
     tree.attrs = {
         "study": study.name, "study_hash": study.hash, "unit": contents.unit, "seed": ahead.seed,
         "first_year": years[0], "to": years[-1], "begin": begin,

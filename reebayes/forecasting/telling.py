@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,18 @@ def deficits(
     ResultError
         If it is no outlook, or not of that year.
     """
+    require_outlook(outlook, year, x)
+    rows = [
+        [by, region, name, outlook.attrs["unit"], *deficit_cells(demand, supplied, x, ci_prob)]
+        for by, region, name, demand, supplied in _sums(outlook, year)
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table.attrs["year"] = year
+    return table
+
+
+def require_outlook(outlook: xr.DataTree, year: int, x: float | None) -> None:
+    """Raise ResultError if it is no outlook of a year, or `x` no deficit."""
     if USES not in outlook.children:
         raise ResultError("This is no outlook; give what `outlook` returns.")
     if x is not None and not x >= 0:
@@ -59,20 +71,29 @@ def deficits(
     years = [int(one) for one in outlook.children[USES].to_dataset()[YEAR].values]
     if year not in years:
         raise ResultError(f"Year {year} is not one of the outlook's, {years[0]}-{years[-1]}.")
-    rows = []
-    for by, region, name, demand, supplied in _sums(outlook, year):
-        lacks = np.maximum(demand - supplied, 0.0)
-        threshold = 0.1 * float(np.median(demand)) if x is None else x
-        tail = (1 - ci_prob) / 2
-        low, middle, high = np.quantile(lacks, [tail, 0.5, 1 - tail])
-        rows.append([
-            by, region, name, outlook.attrs["unit"], float(np.median(demand)),
-            float(np.median(supplied)), middle, low, high, ci_prob, threshold,
-            float(np.mean(lacks > threshold)),
-        ])  # fmt: skip
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table.attrs["year"] = year
-    return table
+
+
+def deficit_cells(
+    demand: Floats, supplied: Floats, x: float | None, ci_prob: float
+) -> list[float]:  # fmt: skip
+    """Return the last eight columns of a table of deficits, of draws of demand and supply."""
+    lacks = np.maximum(demand - supplied, 0.0)
+    threshold = 0.1 * float(np.median(demand)) if x is None else x
+    tail = (1 - ci_prob) / 2
+    low, middle, high = (float(end) for end in np.quantile(lacks, [tail, 0.5, 1 - tail]))
+    return [
+        float(np.median(demand)), float(np.median(supplied)), middle, low, high, ci_prob, threshold,
+        float(np.mean(lacks > threshold)),
+    ]  # fmt: skip
+
+
+def regions_told(regions: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return places and their regions: the world, what is outside each region, and each region."""
+    chosen = [(WORLD, list(regions))]
+    if len(regions) > 1:
+        chosen += [(f"outside {name}", [o for o in regions if o != name]) for name in regions]
+        chosen += [(name, [name]) for name in regions]
+    return chosen
 
 
 def sentence(outlook: xr.DataTree, table: pd.DataFrame) -> str:
@@ -105,13 +126,8 @@ def _sums(outlook: xr.DataTree, year: int) -> Iterator[tuple[str, str, str, Floa
     demand, supplied = uses["demand"].values, uses["supplied"].values
     region = uses["use_region"].values.astype(str)
     applications = uses["application"].values.astype(str)
-    regions = list(dict.fromkeys(region.tolist()))
-    everything = np.ones(len(region), dtype=bool)
-    chosen = [(WORLD, everything)]
-    if len(regions) > 1:
-        chosen += [(f"outside {name}", region != name) for name in regions]
-        chosen += [(name, region == name) for name in regions]
-    for name, those in chosen:
+    for name, places in regions_told(list(dict.fromkeys(region.tolist()))):
+        those = np.isin(region, places)
         yield "region", name, "all uses", demand[:, those].sum(1), supplied[:, those].sum(1)
     for at in range(len(region)):
         yield "application", region[at], applications[at], demand[:, at], supplied[:, at]

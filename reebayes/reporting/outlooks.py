@@ -38,7 +38,7 @@ MOST_FIGURES = 4
 
 def write_outlook(
     fit: Fit, study: Study, outlooks: Sequence[xr.DataTree], path: Path, *,
-    tables: Sequence[pd.DataFrame] = (),
+    tables: Sequence[pd.DataFrame] = (), elements: Sequence[pd.DataFrame | None] = (),
 ) -> Path:  # fmt: skip
     """Write outlooks of a fit as one HTML page that needs neither network nor scripts.
 
@@ -53,6 +53,9 @@ def write_outlook(
         The page to write.
     tables : sequence of DataFrame
         What uses lack in the last year of each, as `deficits` returns it.
+    elements : sequence of DataFrame or None
+        What they lack of elements, as `element_deficits` returns it, with columns ``element`` and
+        ``held`` before.
 
     Returns
     -------
@@ -66,8 +69,10 @@ def write_outlook(
         "verdict": contents.attrs.get("verdict", ""), "unanswered": UNANSWERED,
     }  # fmt: skip
     sections = []
-    for number, (tree, table) in enumerate(zip(outlooks, tables, strict=True)):
+    held = elements or [None] * len(outlooks)
+    for number, (tree, table, found) in enumerate(zip(outlooks, tables, held, strict=True)):
         block = outlook_block(contents, study, tree, table)
+        block["elements"] = [] if found is None else _element_blocks(found)
         body = templates.get_template("outlook.html.j2").render(common | {"block": block})
         title = block["title"]
         sections.append({"name": f"outlook-{number}", "title": title, "body": Markup(body)})
@@ -148,6 +153,27 @@ def _lacking(row: pd.Series) -> dict[str, str]:
     }  # fmt: skip
 
 
+def _element_blocks(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Probabilities of deficits of each element by year, and the band of the last year."""
+    blocks = []
+    keys = ["region", "supply", "asked"]
+    plain = table[table["held"] == ""]
+    for name, rows in plain.groupby("element", sort=False):
+        years = sorted(set(rows["year"]))
+        shown = []
+        for key, part in rows.groupby(keys, sort=False):
+            by_year = part.set_index("year")
+            last = by_year.loc[years[-1]]
+            shown.append({
+                "key": list(key),
+                "chances": [f"{by_year.loc[year, 'probability']:.2f}" for year in years],
+                "deficit": format_band(last["deficit"], last["lower"], last["upper"]),
+            })  # fmt: skip
+        blocks.append({"name": name, "years": years, "rows": shown,
+                       "assumption": table.attrs["assumption"]})  # fmt: skip
+    return blocks
+
+
 def _project_rows(tree: xr.DataTree) -> list[dict[str, str]]:
     """Projects that take part, those first that add most in the last year."""
     output = tree.children["projects"].to_dataset()["output"].isel({YEAR: -1})
@@ -167,7 +193,9 @@ def _project_rows(tree: xr.DataTree) -> list[dict[str, str]]:
     return rows
 
 
-def outlook_tables(tree: xr.DataTree, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def outlook_tables(
+    tree: xr.DataTree, table: pd.DataFrame, elements: pd.DataFrame | None = None
+) -> dict[str, pd.DataFrame]:
     """Return bands by year and what uses lack as tables, by name of their files.
 
     Parameters
@@ -176,6 +204,8 @@ def outlook_tables(tree: xr.DataTree, table: pd.DataFrame) -> dict[str, pd.DataF
         As `outlook` returns it.
     table : DataFrame
         As `deficits` returns it.
+    elements : DataFrame, optional
+        As `write_outlook` takes it.
     """
     names = json.loads(str(tree.attrs["scenarios"]))
     suffix = "_".join(["", *names])
@@ -186,4 +216,5 @@ def outlook_tables(tree: xr.DataTree, table: pd.DataFrame) -> dict[str, pd.DataF
     found["ci_prob"] = CI_PROB
     output = bands(tree.children["projects"].to_dataset()["output"]).drop_attrs()
     projects = output.to_dataframe(dim_order=["project", YEAR]).reset_index()
-    return {f"outlook{suffix}": found, f"deficits{suffix}": table, f"added{suffix}": projects}
+    tables = {f"outlook{suffix}": found, f"deficits{suffix}": table, f"added{suffix}": projects}
+    return tables if elements is None else {**tables, f"element_deficits{suffix}": elements}
