@@ -351,7 +351,7 @@ def _draws_without(
         verdict = diagnose(draws_dataset(layout, unit, POSTERIOR, draws), stats)
         if verdict["converged"] == "yes":
             return draws
-        run = run.second
+        run = run.second(verdict, layout.unknowns.size)
     message = f"The fit without {len(at)} records failed {TRIES} times: {verdict['verdict']}"
     raise FitError(message)
 

@@ -64,8 +64,7 @@ class Sampled:
     """What the sampler leaves: draws in white coordinates, and statistics.
 
     ``stats`` are of all transitions, ``kept`` those of the draws. ``places`` names the unknowns
-    where transitions diverged; ``first_try`` says how many did of an earlier run, "" if there was
-    none.
+    where transitions diverged; ``first_try`` says how an earlier run went, "" if there was none.
     """
 
     white: Kept

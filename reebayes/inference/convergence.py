@@ -82,7 +82,7 @@ def diagnose(
     places : sequence of str
         Names of the unknowns around which transitions diverged.
     first_try : str
-        What diverged of an earlier run, as `told_divergences` has it.
+        What there is to say of an earlier run, "" if there was none.
 
     Returns
     -------
@@ -262,8 +262,7 @@ def _verdict(
     divergences: str,
     first_try: str,
 ) -> str:
-    tried = f" This is the second try, with smaller steps: of the first, {first_try}."
-    after = tried if first_try else ""
+    after = f" {first_try}" if first_try else ""
     if not broken:
         return f"All {total:,} unknowns, flows and quantities converged.{after}"
     reasons = [f"{name} is {figures[name]:.4g}, must be {' '.join(map(str, GATE[name]))}"

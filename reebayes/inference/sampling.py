@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +19,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from nutpie.compile_pymc import CompiledPyMCModel
 
-from reebayes.conventions import CHAIN, DRAW
+from reebayes.conventions import CHAIN, DRAW, GATE
 from reebayes.errors import FitError
 from reebayes.files import make_folder, write_whole
 from reebayes.inference.assembly import Sampled, assemble, transformed_back
-from reebayes.inference.convergence import told_divergences
 from reebayes.inference.coordinates import at_mode, identity, over_draws
 from reebayes.inference.datatree import root_attributes
 from reebayes.inference.density import Density, gradients
@@ -33,13 +33,14 @@ from reebayes.model.unknowns import Floats
 from reebayes.results.fitfile import open_fit
 from reebayes.results.stores import FileStore, MemoryStore, Store
 from reebayes.study import Study
+from reebayes.wording import listed
 
 DRAWS, TUNE, CHAINS = 1000, 250, 4
 # Transitions to a kept draw: the slowest flows lose next to nothing, memory and files are a half.
 THIN = 2
 # Trees of 31 gradients, the longest steps that need them: slow directions want long paths.
 TARGET_ACCEPT = 0.87
-# Of the second try, where transitions of the first one diverged: steps a third shorter.
+# Of a second try, where transitions of the first one diverged: steps a third shorter.
 SECOND_ACCEPT = 0.95
 
 WHITE = "white"
@@ -49,6 +50,19 @@ _STARTS = "divergence_start"
 _STATS = ("diverging", "energy", "logp", "maxdepth_reached", "n_steps", "depth", "step_size",
           "mean_tree_accept")  # fmt: skip
 
+
+_ENOUGH = 800
+"""Kept draws below which hardly any fit can pass the gate, so that a longer one is not tried."""
+
+_LONGER, _SAFELY = 8, 1.5
+"""How many times as many transitions a second try has at most, and how many more than the effective
+draws of the first would need."""
+
+_OVER = 400
+"""About how many draws of a first try the coordinates of the second are over."""
+
+_STORE = 2 * 2**30
+"""Bytes of transitions that a second try may hold."""
 
 _NAMED, _FAR = 3, 4.0
 """Places named in a verdict, and the standard errors from which a coordinate counts as far off: of
@@ -68,11 +82,33 @@ class Run:
     cores: int | None = None
     thin: int = 1
 
-    @property
-    def second(self) -> Run:
-        """The run to try where transitions of this one diverged: smaller steps, another seed."""
-        accept = max(SECOND_ACCEPT, 0.5 * (1.0 + self.accept))
-        return replace(self, seed=(self.seed + 1) % 2**32, accept=accept)
+    def second(self, told: Mapping[str, Any], size: int) -> Run:
+        """The run to try where this one did not converge.
+
+        Parameters
+        ----------
+        told : mapping
+            What `convergence.diagnose` says of this one. Where transitions diverged, steps get
+            smaller; where draws say too little, each that is kept gets more transitions, as many
+            times as it takes, if that is at most `_LONGER`, and else twice as many.
+        size : int
+            Number of unknowns: the sampler's store holds all transitions of all of them.
+        """
+        accept = max(SECOND_ACCEPT, 0.5 * (1.0 + self.accept)) if told["divergences"] else None
+        return replace(
+            self, seed=(self.seed + 1) % 2**32, accept=accept or self.accept,
+            thin=self.thin * self._times_longer(told, size),
+        )  # fmt: skip
+
+    def _times_longer(self, told: Mapping[str, Any], size: int) -> int:
+        effective = min(told["ess_bulk_min"], told["ess_tail_min"])
+        wanting = max(GATE["ess_bulk_min"][1], GATE["ess_tail_min"][1]) / max(effective, 1.0)
+        mixed = told["rhat_max"] <= GATE["rhat_max"][1] and wanting <= 1.0
+        if mixed or self.chains * self.draws < _ENOUGH:
+            return 1
+        times = max(math.ceil(_SAFELY * wanting), 2)
+        stored = 4 * self.chains * self.draws * self.thin * size
+        return max(min(times if times <= _LONGER else 2, _STORE // stored), 1)
 
 
 PILOT = Run(seed=0, draws=40, tune=80, chains=CHAINS, progress=False)
@@ -114,8 +150,7 @@ def fit(
         transition is kept.
     target_accept : float
         Mean acceptance that the sampler tunes its steps for, between 0.5 and 1: the nearer to 1,
-        the smaller the steps. If a transition diverges, the study is sampled once more with
-        smaller ones (at least 0.95), and the verdict says so.
+        the smaller the steps.
     progress : bool
         Show a progress bar (on a terminal or in a notebook).
     out : str or Path, optional
@@ -130,6 +165,12 @@ def fit(
         year, quantity) in the unit of the study beside the parameters, the same for ``prior``,
         predictive draws, log-likelihood, records and tables; the convergence verdict in the
         attributes. A fit that did not converge is returned, and says so.
+
+    Notes
+    -----
+    What did not converge is sampled once more: in coordinates over the draws of the first try,
+    with smaller steps (for an acceptance of at least 0.95) if a transition diverged, and with up
+    to eight times as many transitions if draws say too little. The verdict tells of both tries.
 
     Raises
     ------
@@ -153,31 +194,43 @@ def fit(
         _compile(layout)
     with _timed(clock, "pilot"):
         whitening = find_coordinates(layout, seed=seed)
+    run = Run(
+        seed=seed, draws=draws, tune=tune, chains=chains, progress=progress, accept=target_accept,
+        thin=THIN,
+    )  # fmt: skip
     with _timed(clock, "sampling"):
-        run = Run(
-            seed=seed, draws=draws, tune=tune, chains=chains, progress=progress,
-            accept=target_accept, thin=THIN,
-        )  # fmt: skip
-        sampled = _sampled_well(layout, whitening, run)
+        sampled = _tried(layout, whitening, run)
     settings = {"seed": seed, "draws": draws, "tune": tune, "chains": chains,
                 "target_accept": target_accept}  # fmt: skip
 
-    def put_into(store: Store) -> dict[str, Any]:
+    def put_into(store: Store, sampled: Sampled) -> dict[str, Any]:
         with _timed(clock, "assembly"):
             found = assemble(study, layout, sampled, np.random.default_rng(seed), store)
         clock["total"] = time.perf_counter() - begin
         seconds = {name: round(value, 2) for name, value in clock.items()}
         return root_attributes(study, settings) | found | {"wall_seconds": json.dumps(seconds)}
 
-    if out is None:
-        memory = MemoryStore(study.unit)
-        return memory.tree(put_into(memory))
+    def put_together(sampled: Sampled) -> xr.DataTree:
+        if out is None:
+            memory = MemoryStore(study.unit)
+            return memory.tree(put_into(memory, sampled))
 
-    def write(temporary: Path) -> None:
-        with FileStore(temporary, study.unit) as file:
-            file.finish(put_into(file))
+        def write(temporary: Path) -> None:
+            with FileStore(temporary, study.unit) as file:
+                file.finish(put_into(file, sampled))
 
-    return open_fit(write_whole(Path(out), write))
+        return open_fit(write_whole(Path(out), write))
+
+    first = put_together(sampled)
+    if not _worth_another(first.attrs, run):
+        return first
+    told = dict(first.attrs)
+    # what the first try left stands in its file until the second has replaced it
+    first.close()
+    del first
+    with _timed(clock, "sampling"):
+        sampled = _sampled_again(layout, sampled, run, told)
+    return put_together(sampled)
 
 
 def draw(layout: Layout, run: Run, whitening: Whitening) -> tuple[dict[str, Floats], xr.Dataset]:
@@ -220,9 +273,7 @@ def find_coordinates(layout: Layout, *, seed: int, cores: int | None = None) -> 
     gradient_at = gradients(layout)
     whitening = at_mode(gradient_at, layout)
     white = _sample(layout, whitening, replace(PILOT, seed=seed, cores=cores)).white
-    points = white.reshape(-1, layout.unknowns.size).astype(np.float64)
-    latents = np.array([unfold(point, layout.equations.steps, whitening)[1] for point in points])
-    return over_draws(gradient_at, layout, latents)
+    return over_draws(gradient_at, layout, _latents(layout, white, whitening))
 
 
 def _compile(layout: Layout) -> None:
@@ -251,16 +302,45 @@ def _check_settings(target_accept: float, **settings: int) -> None:
         raise FitError("; ".join(faults))
 
 
-def _sampled_well(layout: Layout, whitening: Whitening, run: Run) -> Sampled:
-    """Sample, and once more with smaller steps if a transition diverged."""
-    found, first = _sample(layout, whitening, run), ""
-    if len(found.starts):
-        first = told_divergences(found.stats, _places(layout, found))
-        found = _sample(layout, whitening, run.second)
+def _tried(layout: Layout, whitening: Whitening, run: Run, first_try: str = "") -> Sampled:
+    """Sample, with all that a fit tells of how it went."""
+    found = _sample(layout, whitening, run)
     return Sampled(
         found.white, whitening, found.stats, _of_kept(found.stats, run.thin),
-        places=_places(layout, found), first_try=first,
+        places=_places(layout, found), first_try=first_try,
     )  # fmt: skip
+
+
+def _worth_another(told: Mapping[str, Any], run: Run) -> bool:
+    """Whether a second try may pass the gate where the first did not."""
+    enough = run.chains * run.draws >= _ENOUGH
+    return told["converged"] != "yes" and (enough or told["divergences"] > 0)
+
+
+def _sampled_again(layout: Layout, sampled: Sampled, run: Run, told: Mapping[str, Any]) -> Sampled:
+    """Sample once more what did not converge, as what was told of the first try asks for."""
+    again = run.second(told, layout.unknowns.size)
+    whitening = sampled.whitening
+    cures = []
+    if run.chains * run.draws >= _ENOUGH:
+        latents = _latents(layout, sampled.white, whitening)
+        whitening = over_draws(gradients(layout), layout, latents)
+        cures.append("coordinates over the draws of the first")
+    if again.accept > run.accept:
+        cures.append("smaller steps")
+    if again.thin > run.thin:
+        cures.append(f"{again.thin // run.thin} times as many transitions")
+    how = f"with {listed(cures)}" if cures else "from another seed"
+    return _tried(
+        layout, whitening, again, f"This is the second try, {how}; of the first: {told['verdict']}"
+    )
+
+
+def _latents(layout: Layout, white: NDArray[Any], whitening: Whitening) -> Floats:
+    """Latent vectors (draw, latent) of draws, of some if there are many."""
+    points = white.reshape(-1, layout.unknowns.size)
+    chosen = points[:: max(len(points) // _OVER, 1)].astype(np.float64)
+    return np.array([unfold(point, layout.equations.steps, whitening)[1] for point in chosen])
 
 
 def _places(layout: Layout, found: Outcome) -> tuple[str, ...]:
