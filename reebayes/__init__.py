@@ -62,10 +62,10 @@ Years to come
     tells what uses lack, `element_deficits` what of an element, and `plot_outlook` draws it. `cut`
     is a study as it stood in a past year; `hindcast` and `hindcast_summary` score an outlook from
     there against what came, and `plot_hindcast` draws that. `project_table` and
-    `projects_by_country` list what is planned (`Project`), `reserve_table`, `deposit_shares` and
-    `reserve_years` what is called a reserve (`Reserve`); an outlook learns from plans of the past
-    (`PlannedCase`), takes growth from `DemandGrowth`, and is set beside every published
-    `Projection`.
+    `projects_by_country` list what is planned (`Project`), `draw_projects` and `save_projects` show
+    it on a map, `reserve_table`, `deposit_shares` and `reserve_years` what is called a reserve
+    (`Reserve`); an outlook learns from plans of the past (`PlannedCase`), takes growth from
+    `DemandGrowth`, and is set beside every published `Projection`.
 Surveys and judgements
     `survey` computes shares with bands from an answer sheet, or tells what printed percentages
     without a number of respondents leave open; `plot_survey` draws either. `write_form` writes a

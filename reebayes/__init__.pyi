@@ -64,6 +64,8 @@ from .figures.ranks import plot_predictive as plot_predictive
 from .figures.sankey import draw_sankey as draw_sankey
 from .figures.sankey import save_sankey as save_sankey
 from .figures.shares import plot_survey as plot_survey
+from .figures.sites import draw_projects as draw_projects
+from .figures.sites import save_projects as save_projects
 from .figures.tornado import plot_tornado as plot_tornado
 from .figures.triangle import plot_triangle as plot_triangle
 from .forecasting.deposits import deposit_shares as deposit_shares

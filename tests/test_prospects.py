@@ -1,6 +1,7 @@
 """Tables of what is to come: what is wrong with them, what a cut leaves, what is told of them."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 
 import reebayes as rb
 from reebayes.cli.main import main
+from reebayes.figures.canvas import Shape
+from reebayes.figures.lettering import width_of
+from reebayes.figures.sites import LARGEST, sites_drawing
 from reebayes.study.hashing import PROSPECTS as TITLES
 from reebayes.study.periods import onward
 from tests import tiny
@@ -61,6 +65,11 @@ def written(folder: Path, **changed: str) -> Path:
     for name, text in PROSPECTS.items():
         (folder / f"{name}.csv").write_text(changed.get(name, text), "utf-8")
     return folder
+
+
+@cache
+def bundled() -> rb.Study:
+    return rb.read_study()
 
 
 @pytest.fixture
@@ -162,7 +171,7 @@ def test_a_cut_is_within_the_years(study: rb.Study, year: int) -> None:
 
 @pytest.mark.parametrize("year", [2010, 2015])
 def test_the_bundled_study_can_be_cut(year: int) -> None:
-    shorter = rb.cut(rb.read_study(), year)
+    shorter = rb.cut(bundled(), year)
     assert shorter.last_year == year and len(shorter.records) > 150
     assert max(record.year_end for record in shorter.records) == year
 
@@ -218,13 +227,64 @@ def test_the_command_lists_and_writes(tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "Aland" in said and "definitions, not depletion" in said
     assert len(pd.read_csv(out / "projects.csv")) == 5
+    picture = tmp_path / "map.svg"
+    fit = tmp_path / "fit.nc"
+    rb.save_fit(fit_of_priors(rb.read_study(folder)), fit)
+    asked = ["projects", "--data", str(folder), "--map", str(picture)]
+    assert main([*asked, "--fit", str(fit), "--years", "Aland=made"]) == 0
+    assert "West, Bland: construction" in picture.read_text("utf-8")
+    assert "over the use of the year before" in capsys.readouterr().out
+    assert main([*asked, "--years", "Aland=made"]) == 2
+    assert "go together" in capsys.readouterr().err
     bare = write_tables(tmp_path / "bare")
     assert main(["projects", "--data", str(bare)]) == 0
     assert "no projects.csv" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("as_of", [None, 2015])
+def test_a_map_sizes_circles_by_capacity_and_no_name_covers_another(as_of: int | None) -> None:
+    table = rb.project_table(bundled(), as_of=as_of)
+    drawing = sites_drawing(table)
+    sites = {shape.touches[0]: shape for shape in drawing.shapes if shape.kind == "site"}
+    assert set(sites) == set(table.index[table["latitude"].notna()])
+    circles = {name: _circle(shape) for name, shape in sites.items()}
+    capacity = table["capacity"].reindex(list(circles))
+    radius = pd.Series({name: r for name, (_, _, r) in circles.items()})
+    large = capacity[radius > radius.min()].index
+    np.testing.assert_allclose(radius[large] ** 2 / capacity[large], LARGEST**2 / capacity.max())
+    for status, rows in table.loc[list(circles)].groupby("status"):
+        assert len({sites[name].colour for name in rows.index}) == 1, status
+    boxes = {line.of: (line.x, line.y - 0.75 * line.size, line.x + width_of(line.text, line.size),
+                       line.y) for line in drawing.lines if line.of}  # fmt: skip
+    assert set(capacity[capacity > 5].index) <= set(boxes)  # large ones have their names
+    for name, (left, top, right, bottom) in boxes.items():
+        assert 0 <= left and right <= drawing.width and 0 <= top and bottom <= drawing.height
+        for other, box in boxes.items():
+            apart = right <= box[0] or box[2] <= left or bottom <= box[1] or box[3] <= top
+            assert name == other or apart, (name, other)
+        for x, y, r in circles.values():
+            dx, dy = max(left - x, 0, x - right), max(top - y, 0, y - bottom)
+            assert np.hypot(dx, dy) > r - 0.5
+
+
+def test_a_map_needs_coordinates_and_an_ending(study: rb.Study, tmp_path: Path) -> None:
+    table = rb.project_table(study)
+    with pytest.raises(rb.ResultError, match="coordinates"):
+        rb.draw_projects(table[table["latitude"].isna()])
+    with pytest.raises(rb.ResultError, match=r"\.svg, \.pdf or \.png"):
+        rb.save_projects(table, tmp_path / "map.gif")
+    hostile = table.rename(index={"West": "<script>"})
+    assert "<script>" not in rb.draw_projects(hostile)
+
+
+def _circle(shape: Shape) -> tuple[float, float, float]:
+    """Middle and radius of a circle, from the ends of its quarters."""
+    right, left = shape.path[0][1][0], shape.path[2][1][-1]
+    return (right[0] + left[0]) / 2, right[1], (right[0] - left[0]) / 2
+
+
 def test_bundled_projects_are_many_and_do_not_move_the_fit() -> None:
-    study = rb.read_study()
+    study = bundled()
     table = rb.project_table(study)
     assert len(table) == 97 and table["country"].nunique() == 24
     assert len(study.planned_cases) == 10

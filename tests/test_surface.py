@@ -17,7 +17,8 @@ Assay DemandGrowth Estimate FitError Flow Indicator Material PlannedCase Prior P
 Projection PublishedElement PublishedIndicator Quantity Record ReebayesError Reserve ResultError
 Source Study StudyError StudyWarning Table __version__ bands beside_elements beside_indicators
 beside_published build_model calibrate catalogue compare coverage cumulative cut deficits
-deposit_shares destinations disagreement draw_map draw_sankey draw_system effect element_balance
+deposit_shares destinations disagreement draw_map draw_projects draw_sankey draw_system effect
+element_balance
 element_deficits elements export_tables fewest_records fit flow harmonise hindcast
 hindcast_summary iamc_table identify indicators influence latex_table learnt leave_out
 mirror_table open_fit origin_bounds
@@ -26,7 +27,8 @@ plot_net_exports plot_outlook plot_panel plot_predictive plot_quotas plot_survey
 plot_totals plot_triangle plot_unregistered pool predictive_check prior_conflict prior_of
 probability_above project_table projects_by_country quantity quota_table ratio read_comparison
 read_multiverse read_study record_table reliance report_refits reserve_table reserve_years
-run_studies save_figures save_fit save_map save_sankey save_system scenario seen sensitivity
+run_studies save_figures save_fit save_map save_projects
+save_sankey save_system scenario seen sensitivity
 sensitivity_summary simulate_records simulate_world source_table study_of survey trade_table
 uncertainty_budget unregistered_table value_of_information write_form write_report
 """.split()

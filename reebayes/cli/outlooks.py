@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -18,13 +19,17 @@ from reebayes.cli.options import (
     add_seed,
     add_with,
     comma_separated,
+    file_name,
     named_folder,
     opened,
     positive,
+    spare,
     spare_folder,
     study_as_now,
+    study_files,
     year_number,
 )
+from reebayes.errors import ReebayesError
 from reebayes.wording import format_band
 
 if TYPE_CHECKING:
@@ -210,9 +215,14 @@ def projects(
     data: Path | None,
     extensions: Sequence[str],
     at: int | None,
+    picture: Path | None,
+    fit: Path | None,
+    years: Sequence[tuple[str, str]],
     out: Path | None,
 ) -> int:
     """Count projects by country and status, and list reserves by edition with their jumps."""
+    if bool(years) != bool(fit):
+        raise ReebayesError("--years and --fit go together: reserves over use need a fit.")
     from reebayes.files import make_folder, sole_writer
     from reebayes.forecasting.deposits import (
         deposit_shares,
@@ -227,13 +237,22 @@ def projects(
     if folder is not None:
         spare_folder(folder)
     study = read_study(data, extensions=extensions)
+    if picture is not None:
+        spare(picture, study_files(study))
+    sites = project_table(study, as_of=at)
     tables = {
         "projects_by_country": projects_by_country(study, as_of=at).reset_index(),
-        "projects": project_table(study, as_of=at).reset_index(),
+        "projects": sites.reset_index(),
         "reserves": reserve_table(study),
         "deposit_shares": deposit_shares(study),
     }
+    if fit is not None:
+        tables["reserve_years"] = _reserve_years(fit, study, years)
     say(_counted(study, tables))
+    if picture is not None:
+        from reebayes.figures.sites import save_projects
+
+        say_written([save_projects(sites, picture)])
     if folder is None:
         return DONE
     make_folder(folder)
@@ -241,6 +260,28 @@ def projects(
         paths = write_csv(tables, folder)
     say_written(paths)
     return DONE
+
+
+def _reserve_years(
+    file: Path, study: Study, years: Sequence[tuple[str, str]]
+) -> pd.DataFrame:  # fmt: skip
+    """Reserves of some countries over their use, in years, by edition."""
+    import pandas as pd
+
+    from reebayes.forecasting.deposits import reserve_years
+
+    with closing(opened(file, verify=False)) as fit:
+        found = [reserve_years(fit, study, country, used=used).assign(country=country, used=used)
+                 for country, used in years]  # fmt: skip
+    return pd.concat(found, ignore_index=True)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Read a country and the quantity of its use."""
+    country, equals, used = text.partition("=")
+    if not (equals and country.strip() and used.strip()):
+        raise argparse.ArgumentTypeError(f"must be COUNTRY=QUANTITY, got {text!r}")
+    return country.strip(), used.strip()
 
 
 def _counted(study: Study, tables: dict[str, pd.DataFrame]) -> str:
@@ -259,6 +300,14 @@ def _counted(study: Study, tables: dict[str, pd.DataFrame]) -> str:
         parts += [
             "\nJumps of reserves between editions (Mt): definitions, not depletion",
             jumps[columns].to_string(index=False, float_format="{:.4g}".format),
+        ]
+    if "reserve_years" in tables:
+        rows = tables["reserve_years"][
+            ["country", "edition", "reserves", "median", "lower", "upper"]
+        ]
+        parts += [
+            "\nReserves (Mt) over the use of the year before, in years: no forecast",
+            rows.to_string(index=False, float_format="{:.3g}".format),
         ]
     if len(tables["deposit_shares"]):
         parts += [
@@ -340,9 +389,16 @@ def _add_projects(commands: Commands) -> None:
         brief="count projects by country and status, and list reserves by edition",
         text="Count the projects of a study by country and status, and list reserves by edition "
         "with their\njumps. What is in the ground is no forecast.",
-        example="reebayes projects --at 2015 --out ahead",
+        example="reebayes projects --at 2015 --map projects.svg",
     )  # fmt: skip
     add_data(parser)
     parser.add_argument("--at", type=year_number, metavar="YEAR",
                         help="as known in a year (default: as known last)")  # fmt: skip
+    parser.add_argument("--years", action="append", type=_pair, default=[],
+                        metavar="COUNTRY=QUANTITY",
+                        help="divide reserves of a country by its use, a quantity of --fit; may be "
+                        "given several times")  # fmt: skip
+    parser.add_argument("--fit", type=Path, metavar="FIT.nc", help="a fit, for --years")
+    parser.add_argument("--map", dest="picture", type=file_name, metavar="FILE",
+                        help="draw them on a map: .svg, .pdf or .png")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the tables there")

@@ -46,7 +46,9 @@ def project_table(study: Study, *, as_of: int | None = None) -> pd.DataFrame:
     """
     rows = [p for p in study.projects if as_of is None or p.as_of <= as_of]
     found = pd.DataFrame([_cells(project) for project in newest(rows)], columns=_COLUMNS)
-    return found.set_index("project")
+    found = found.set_index("project")
+    found.attrs = {"unit": study.unit, "as_of": as_of}
+    return found
 
 
 _COLUMNS = ["project", "as_of", "country", "region", "ore_class", "status", "capacity", "start",
@@ -212,7 +214,7 @@ def reserve_years(
         year = edition - 1
         if year not in known:
             continue
-        left = 1000.0 * reserves / draws.sel(year=year)
+        left = reserves / (_IN_MT[study.unit.partition(" ")[0]] * draws.sel(year=year))
         band = bands(left, ci_prob=ci_prob)
         ends = {end: float(band[end]) for end in ("median", "lower", "upper")}
         about = {"edition": edition, "year": year, "reserves": reserves}
