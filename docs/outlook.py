@@ -1,8 +1,9 @@
 """Bands of the bundled outlook: python docs/outlook.py FIT.nc.
 
-Writes the tables of the page on outlooks (outlook_tables.md) and its figure (outlook.png): what is
-mined and used in years to come, what uses lack, what an alliance, a mine in Mongolia and a quota
-change, and what plans of the past taught. FIT.nc is a fit of the bundled study.
+Writes the tables of the page on outlooks (outlook_tables.md) and its figures (outlook.png,
+projects_map.svg): what is mined and used in years to come, what uses lack, of two elements, too,
+what an alliance, a mine in Mongolia and a quota change, and what plans of the past taught. FIT.nc
+is a fit of the bundled study.
 """
 
 import sys
@@ -25,7 +26,10 @@ THINNED = {"draw": slice(None, None, 4)}
 """Every fourth draw: bands move by less than their last digit."""
 
 YEARS = (2025, 2030, 2035)
-TO = YEARS[-1]
+TO, MIDDLE = YEARS[-1], YEARS[1]
+ELEMENT, PLACES = "Nd+Pr", ("World", "outside CN", "CN")
+OUTSIDE = (("World", "what arrives"), ("outside CN", "what arrives"), ("outside CN", "mined there"),
+           ("outside CN", "refined there"))  # fmt: skip
 QUANTITIES = {
     "mined_US + mined_RW": "mining outside China",
     "mined_CN": "mining in China",
@@ -90,6 +94,33 @@ def outside(tree: xr.DataTree, year: int) -> str:
     return f"{row['probability']:.2f}"
 
 
+def elements(trees: dict[str, xr.DataTree], study: rb.Study) -> tuple[str, str]:
+    """Deficits of the element by place and year, each uncertainty alone, and with scenarios."""
+    plain = trees["none"]
+    found = rb.element_deficits(plain, list(YEARS), ELEMENT, study=study)
+    keys = ["region", "supply", "asked"]
+    alone = [rb.element_deficits(plain, MIDDLE, ELEMENT, study=study, held=held).set_index(keys)
+             for held in ("flows", "compositions")]  # fmt: skip
+    rows = []
+    for key, part in found[found["region"].isin(PLACES)].groupby(keys, sort=False):
+        chances = part.set_index("year")["probability"]
+        cells = [part[part["year"] == MIDDLE].iloc[0], *(one.loc[key] for one in alone)]
+        bands = [format_band(cell["deficit"], cell["lower"], cell["upper"]) for cell in cells]
+        rows.append([*key, *(f"{chances[year]:.2f}" for year in YEARS), *bands])
+    head = ["where", "what is counted", "asked for", *(f"P {year}" for year in YEARS),
+            f"deficit {MIDDLE}", "compositions alone", "flows alone"]  # fmt: skip
+    changed = []
+    for name, tree in trees.items():
+        table_of = rb.element_deficits(tree, [MIDDLE, TO], ELEMENT, study=study)
+        then = table_of[table_of["asked"] == "as before"].set_index(["year", "region", "supply"])
+        chances = [then.loc[(year, *place), "probability"] for place in OUTSIDE
+                   for year in (MIDDLE, TO)]  # fmt: skip
+        changed.append([f"`{name}`", *(f"{chance:.2f}" for chance in chances)])
+    told_of = ["scenario, from 2026", *(f"{', '.join(place)}, {year}" for place in OUTSIDE
+                                         for year in (MIDDLE, TO))]  # fmt: skip
+    return table(head, rows), table(told_of, changed)
+
+
 def learnt(tree: xr.DataTree) -> str:
     """What plans of the past taught."""
     found = tree["learnt"].to_dataset()
@@ -122,9 +153,11 @@ def main(file: str) -> None:
     bayan = [[str(row.edition), f"{row.stated:.3g}", f"{100 * row.of_country:.0f} %",
               "–" if np.isnan(row.of_world) else f"{100 * row.of_world:.0f} %"]
              for row in shares.itertuples()]  # fmt: skip
+    of_element, with_scenarios = elements({"none": plain, **trees}, study)
     text = [
         "<!-- Made by docs/outlook.py -->", "### What is mined and used", bands_of(plain),
         "### What uses lack", lacking(plain), "### What scenarios change", table(head, rows),
+        f"### What uses lack of {ELEMENT}", of_element, with_scenarios,
         "### What plans of the past taught", learnt(plain),
         "### Reserves of the United States over their use",
         table(["edition", "reserves, Mt", "years of use"], reserves),
@@ -137,13 +170,14 @@ def main(file: str) -> None:
                                 strict=True):  # fmt: skip
         rb.plot_outlook(
             rb.quantity(fit, name), rb.quantity(plain["outlook"], name),
-            projections=[one for one in study.projections if one.quantity == name],
+            projections=rb.published_projections(study, name),
             demand=plain["uses"]["demand"].sum("use") if demand else None, ax=ax,
         )  # fmt: skip
         ax.set_title(QUANTITIES[name][0].upper() + QUANTITIES[name][1:], fontsize=11, loc="left",
                      weight="bold")  # fmt: skip
         ax.set_ylabel(study.unit)
     figure.savefig(HERE / "outlook.png", dpi=110)
+    rb.save_projects(rb.project_table(study), HERE / "projects_map.svg")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@
 # %%
 from pathlib import Path
 
+from IPython.display import SVG
+
 import reebayes as rb
 
 study = rb.read_study()
@@ -39,6 +41,9 @@ fit = rb.open_fit(file) if file.exists() else rb.fit(study, seed=2022)
 
 # %%
 rb.projects_by_country(study).head(8)
+
+# %%
+SVG(rb.draw_projects(rb.project_table(study)))
 
 # %% [markdown]
 # Reserves jump when a country restates them. They are no forecast.
@@ -75,7 +80,7 @@ use = "consumed_world"
 axes = rb.plot_outlook(
     rb.quantity(fit, use),
     rb.quantity(ahead["outlook"], use),
-    projections=[one for one in study.projections if one.quantity == use],
+    projections=rb.published_projections(study, use),
     demand=ahead["uses"]["demand"].sum("use"),
 )
 
@@ -88,6 +93,16 @@ axes = rb.plot_outlook(
 # %%
 lacking = rb.deficits(ahead, 2030)
 lacking[lacking["by"] == "region"][["region", "demand", "supplied", "deficit", "x", "probability"]]
+
+# %% [markdown]
+# Magnets want neodymium and praseodymium. What arrives is told by where it was mined and what is
+# mined there; what is mined or refined there is what a place has of its own. Asked for is what
+# arrived in the last year of the fit, grown as uses do.
+
+# %%
+elements = rb.element_deficits(ahead, [2025, 2030, 2035], "Nd+Pr", study=study)
+elements = elements[(elements["region"] == "outside CN") & (elements["asked"] == "as before")]
+elements.pivot_table("probability", "supply", "year", sort=False).round(2)
 
 # %% [markdown]
 # ## An alliance on top

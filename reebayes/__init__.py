@@ -65,7 +65,7 @@ Years to come
     `projects_by_country` list what is planned (`Project`), `draw_projects` and `save_projects` show
     it on a map, `reserve_table`, `deposit_shares` and `reserve_years` what is called a reserve
     (`Reserve`); an outlook learns from plans of the past (`PlannedCase`), takes growth from
-    `DemandGrowth`, and is set beside every published `Projection`.
+    `DemandGrowth`, and is set beside every published `Projection` (`published_projections`).
 Surveys and judgements
     `survey` computes shares with bands from an answer sheet, or tells what printed percentages
     without a number of respondents leave open; `plot_survey` draws either. `write_form` writes a

@@ -78,6 +78,7 @@ from .forecasting.judging import hindcast as hindcast
 from .forecasting.judging import hindcast_summary as hindcast_summary
 from .forecasting.running import outlook as outlook
 from .forecasting.telling import deficits as deficits
+from .forecasting.telling import published_projections as published_projections
 from .inference.identifiability import identify as identify
 from .inference.sampling import fit as fit
 from .model.graph import build_model as build_model

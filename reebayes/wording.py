@@ -1,6 +1,7 @@
 """Words shared by the messages: the nearest name, lists of years, quoted values."""
 
 import math
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -83,3 +84,15 @@ def listed(names: Iterable[str]) -> str:
     """Join names for a sentence: ``"a"``, ``"a and b"``, ``"a, b and c"``."""
     *head, last = list(names) or [""]
     return f"{', '.join(head)} and {last}" if head else last
+
+
+def author_of(citation: str) -> str:
+    """Return who wrote what a citation names, in a few words: ``"Zhou et al."``, ``"Roskill"``.
+
+    The first author, without initials; or the house, up to what it published.
+    """
+    head = re.split(r"[:(\d]| in ", citation, maxsplit=1)[0]
+    first, _, rest = head.partition(",")
+    name = re.sub(r"( [A-Z]\.)+([A-Z]\.)*$", "", first.strip())
+    person = re.match(r" *[A-Z][\w'-]+( [A-Z]\.[A-Z.]*)?(,| +$|$)", rest)
+    return f"{name} et al." if person and rest.strip() else name

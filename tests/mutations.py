@@ -96,6 +96,8 @@ SETUP = "reebayes/answers/scenarios/setup.py"
 SANKEY = "tests/test_sankey.py"
 SCENARIOS = "tests/test_scenarios.py"
 OUTLOOK = "tests/test_outlook.py"
+ELEMENTAL = "reebayes/forecasting/elemental.py"
+ELEMENT_DEFICITS = "tests/test_element_deficits.py"
 PROSPECTS = "tests/test_prospects.py"
 CONTINUATION = "reebayes/forecasting/continuation.py"
 LEARNING = "reebayes/forecasting/learning.py"
@@ -1121,6 +1123,23 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("a surplus of one use is a deficit below nothing", "reebayes/forecasting/telling.py",
          "np.maximum(demand - supplied, 0.0)", "demand - supplied",
          (OUTLOOK, "-k", "deficits_are")),
+    _bug("what arrived before is asked for without growth", ELEMENTAL,
+         "arrived * _over(now, before)", "arrived", (ELEMENT_DEFICITS, "-k", "by_hand")),
+    _bug("what is mined in a place is what arrives there", ELEMENTAL,
+         "mined.sel({ORIGIN: region}).values if", "found[ARRIVES][region] if",
+         (ELEMENT_DEFICITS, "-k", "by_hand")),
+    _bug("ores of years to come hold nothing", "reebayes/answers/contained.py",
+         "_holds(row, min(year, self.last))", "_holds(row, year)",
+         (ELEMENT_DEFICITS, "-k", "by_hand")),
+    _bug("a circle of the map is as wide as its capacity", "reebayes/figures/sites.py",
+         "math.sqrt(capacity / most)", "capacity / most",
+         ("tests/test_prospects.py", "-k", "sizes_circles")),
+    _bug("a name of the map covers another", "reebayes/figures/sites.py",
+         "not any(_meet(box, other) for other in self.boxes)", "True",
+         ("tests/test_prospects.py", "-k", "sizes_circles")),
+    _bug("a share of unknown n is shown with a band", "reebayes/reporting/asked.py",
+         'if row["n"] != row["n"]:', "if False:",
+         ("tests/test_asked.py", "-k", "without_n")),
     _bug("the score of a hindcast forgets the spread", "reebayes/forecasting/judging.py",
          "return float(np.mean(np.abs(ordered - truth))) - spread",
          "return float(np.mean(np.abs(ordered - truth)))",

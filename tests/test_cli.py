@@ -143,6 +143,19 @@ def test_run_writes_fit_and_report(tiny_study: Path, tmp_path: Path, asked: dict
     assert asked["seed"] == 0
 
 
+def test_run_passes_the_year_of_an_outlook_on_to_the_report(
+    tiny_study: Path, tmp_path: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reebayes.cli import fits
+
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(fits, "report", lambda **given: told.update(given) or 0)
+    folder = tmp_path / "results"
+    command = ["run", "--data", str(tiny_study), "--out-dir", str(folder), "--outlook", "2020"]
+    assert main(command) == 0
+    assert told["outlook"] == 2020 and told["file"] == folder / "fit.nc"
+
+
 def test_run_without_convergence_leaves_no_report(
     tiny_study: Path, tmp_path: Path, asked: dict[str, Any]
 ) -> None:

@@ -145,6 +145,7 @@ ORDER = {
             "scenarios",
             "choices",
             "outlooks",
+            "asked",
             "dependence",
             "partners",
             "hanging",

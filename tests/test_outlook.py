@@ -384,6 +384,7 @@ def test_the_figure_has_history_outlook_and_projections() -> None:
     rows = [one for one in study().projections if one.quantity == "mined"]
     ax = rb.plot_outlook(rb.quantity(fit(), "mined"), rb.quantity(ahead["outlook"], "mined"),
                          projections=rows, demand=ahead["uses"]["demand"].sum("use"))  # fmt: skip
+    assert [one.source for one in rb.published_projections(study(), "mined")] == ["A list"] * 2
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels[:3] == ["what was: median, 50 and 90 % band", "outlook: median, 50 and 90 % band",
                           "asked for: median and 90 %"]  # fmt: skip
@@ -401,6 +402,9 @@ def test_a_report_shows_an_outlook_that_it_is_given() -> None:
     assert ahead(Material(contents, plan)) is None
     rows = {row["region"] for row in block["block"]["lacking"] if row["by"] == "region"}
     assert rows == {"World"}  # of one region there is no other
+    ground = block["block"]["ground"]
+    assert "<svg" in ground["map"] and ground["rows"][-1]["country"] == "World"
+    assert [row["edition"] for row in ground["jumps"]] == [2014]
     assert next(row["name"] for row in block["block"]["projects"]) in ("North", "South", "West")
 
 

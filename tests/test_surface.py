@@ -25,7 +25,8 @@ mirror_table open_fit origin_bounds
 origins outlook plot_bands plot_consumption plot_coverage plot_effect plot_hindcast plot_learnt
 plot_net_exports plot_outlook plot_panel plot_predictive plot_quotas plot_survey plot_tornado
 plot_totals plot_triangle plot_unregistered pool predictive_check prior_conflict prior_of
-probability_above project_table projects_by_country quantity quota_table ratio read_comparison
+probability_above project_table projects_by_country
+published_projections quantity quota_table ratio read_comparison
 read_multiverse read_study record_table reliance report_refits reserve_table reserve_years
 run_studies save_figures save_fit save_map save_projects
 save_sankey save_system scenario seen sensitivity

@@ -11,6 +11,7 @@ from reebayes.cli import readers
 from reebayes.cli.main import main
 from reebayes.reporting.glossary import TERMS
 from reebayes.reporting.page import write_report
+from reebayes.wording import author_of
 from tests.fakes import fake_fit
 from tests.standin import stand_in_fit
 from tests.tiny import write_tables
@@ -116,6 +117,19 @@ panels = [{ title = "A new panel", quantities = ["mined", "exported"] }]
         assert text not in pages[0]
         assert text in pages[1]
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(("citation", "author"), [
+    ("Zhou, Li, Chen 2017, Minerals 7, 203", "Zhou et al."),
+    ("Alonso E., Sherman A.M., Wallington T.J., 2012. Evaluating", "Alonso et al."),
+    ("Kingsnorth D. (IMCOA / Curtin), presentations", "Kingsnorth"),
+    ("Roskill, Rare earths 14th edition 2011 (press)", "Roskill"),
+    ("Adamas Intelligence in Investment Monitor (2021-22)", "Adamas Intelligence"),
+    ("BCC Research: rare earths worldwide markets", "BCC Research"),
+    ("", ""),
+])  # fmt: skip
+def test_a_citation_is_named_by_who_wrote_it(citation: str, author: str) -> None:
+    assert author_of(citation) == author
 
 
 def test_words_of_another_study_are_refused(

@@ -19,6 +19,7 @@ from reebayes.cli.options import (
     described,
     spare,
     study_files,
+    year_number,
 )
 from reebayes.cli.readers import report
 from reebayes.provenance import asked_for, is_asked_for
@@ -37,6 +38,7 @@ def run(
     recalled: bool,
     out_dir: Path,
     again: bool,
+    outlook: int | None,
     seed: int,
     draws: int | None,
     tune: int | None,
@@ -56,8 +58,9 @@ def run(
         if code != DONE:
             return code
         return report(
-            file=out, out=page, year=None, force=False, compare=None, outlook=None, multiverse=None,
-            data=None, extensions=(), recalled=recalled, verify=False,
+            file=out, out=page, year=None, force=False, compare=None, outlook=outlook,
+            multiverse=None, survey=(), judgement=(), data=None, extensions=(), recalled=recalled,
+            verify=False,
         )  # fmt: skip
 
 
@@ -76,6 +79,8 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument(
         "--again", action="store_true", help="fit again though DIR holds the very fit asked for"
     )
+    parser.add_argument("--outlook", type=year_number, metavar="YEAR",
+                        help="show an outlook up to a year in the report")  # fmt: skip
     add_sampling(parser)
 
 

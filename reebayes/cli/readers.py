@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from xarray import DataTree
 
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
+    from reebayes.elicitation.pooling import Pooled
+    from reebayes.elicitation.surveys import Surveyed
     from reebayes.results.multiverse import Multiverse
 
 
@@ -56,6 +58,8 @@ def report(
     compare: Path | None,
     outlook: int | None,
     multiverse: Path | None,
+    survey: Sequence[Path],
+    judgement: Sequence[Path],
     data: Path | None,
     extensions: Sequence[str],
     recalled: bool,
@@ -82,6 +86,7 @@ def report(
             sensitivity=_hangs(fit, file), refits=_refits(fit, file),
             outlook=_ahead(fit, outlook),
             multiverse=_multiverse(fit, multiverse or file.with_suffix(SUFFIX)),
+            surveys=_surveys(survey), judgements=_judgements(judgement),
         )  # fmt: skip
         say(f"{written}: report written.")
     return DONE
@@ -97,6 +102,24 @@ def _ahead(fit: DataTree, to: int | None) -> tuple[DataTree, pd.DataFrame] | Non
 
     tree = outlook(fit, to)
     return tree, deficits(tree, to)
+
+
+def _surveys(files: Sequence[Path]) -> list[Surveyed]:
+    """What the surveys that were given say."""
+    if not files:
+        return []
+    from reebayes.elicitation.surveys import survey
+
+    return [survey(file) for file in files]
+
+
+def _judgements(files: Sequence[Path]) -> Pooled | None:
+    """What experts judged in the forms that were given, pooled."""
+    if not files:
+        return None
+    from reebayes.elicitation.pooling import pool
+
+    return pool(files)
 
 
 def _hangs(fit: DataTree, file: Path) -> SensitivitySummary | None:
@@ -166,6 +189,14 @@ def _add_report(commands: Commands) -> None:
     )
     parser.add_argument("--outlook", type=year_number, metavar="YEAR",
                         help="show an outlook up to a year")  # fmt: skip
+    parser.add_argument(
+        "--survey", action="append", type=Path, default=[], metavar="FILE",
+        help="show a survey, a file or one that comes along, as `reebayes survey` reads it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--judgement", action="append", type=Path, default=[], metavar="FORM.csv",
+        help="show what experts judged in forms, as `reebayes elicit` reads them",
+    )  # fmt: skip
     parser.add_argument(
         "--multiverse", type=file_name, metavar="FILE.json",
         help="show the multiverse that `reebayes study` wrote, if it is of this study (default: "

@@ -23,6 +23,8 @@ from reebayes.results.reading import Contents
 if TYPE_CHECKING:
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
     from reebayes.answers.scores import Comparison
+    from reebayes.elicitation.pooling import Pooled
+    from reebayes.elicitation.surveys import Surveyed
     from reebayes.results.multiverse import Multiverse
     from reebayes.study import Study
 
@@ -45,6 +47,10 @@ class Material:
         Years to come, and what uses lack in the last of them.
     multiverse : Multiverse, optional
         What the headline quantities are under every declared choice.
+    surveys : sequence of Surveyed
+        What people answered.
+    judgements : Pooled, optional
+        What experts judged.
     """
 
     contents: Contents
@@ -54,6 +60,8 @@ class Material:
     refits: ReportRefits | None = None
     outlook: tuple[xr.DataTree, pd.DataFrame] | None = None
     multiverse: Multiverse | None = None
+    surveys: Sequence[Surveyed] = ()
+    judgements: Pooled | None = None
 
     @cached_property
     def records(self) -> pd.DataFrame:

@@ -14,13 +14,17 @@ from matplotlib.figure import Figure
 
 from reebayes.conventions import CI_PROB, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.ahead import plot_outlook
+from reebayes.figures.sites import draw_projects
 from reebayes.files import write_whole
+from reebayes.forecasting.deposits import project_table, projects_by_country, reserve_table
+from reebayes.forecasting.telling import published_projections
 from reebayes.reporting.pictures import embedded
 from reebayes.reporting.templating import environment
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands
 from reebayes.study import Study
+from reebayes.study.prospects import PROJECT_STATUSES
 from reebayes.wording import format_band, format_value
 
 LEAD = (
@@ -72,7 +76,10 @@ def write_outlook(
     held = elements or [None] * len(outlooks)
     for number, (tree, table, found) in enumerate(zip(outlooks, tables, held, strict=True)):
         block = outlook_block(contents, study, tree, table)
-        block["elements"] = [] if found is None else _element_blocks(found)
+        if found is not None:
+            block["elements"] = _element_blocks(found)
+        if number:  # what is in the ground is the same in all of them
+            block["ground"] = None
         body = templates.get_template("outlook.html.j2").render(common | {"block": block})
         title = block["title"]
         sections.append({"name": f"outlook-{number}", "title": title, "body": Markup(body)})
@@ -102,6 +109,8 @@ def outlook_block(
         "lacking": [_lacking(row) for _, row in table.iterrows()],
         "year": int(table.attrs["year"]),
         "projects": _project_rows(tree),
+        "elements": [],
+        "ground": _ground(study),
     }
 
 
@@ -119,7 +128,7 @@ def _figure(contents: Contents, study: Study, tree: xr.DataTree, name: str) -> d
     was, ahead = quantity(contents, name), quantity(tree.children["outlook"], name)
     figure = Figure(figsize=(9.0, 5.2), layout="constrained")
     label = contents.label_of(name)
-    said = [one for one in study.projections if one.quantity == name]
+    said = published_projections(study, name)
     plot_outlook(was, ahead, projections=said, title=label, ax=figure.subplots())
     last = bands(ahead.isel({YEAR: -1}))
     ends = (float(last[end]) for end in ("median", "lower", "upper"))
@@ -150,6 +159,29 @@ def _lacking(row: pd.Series) -> dict[str, str]:
         "demand": format_value(row["demand"]), "supplied": format_value(row["supplied"]),
         "deficit": format_band(row["deficit"], row["lower"], row["upper"]),
         "x": format_value(row["x"]), "probability": f"{row['probability']:.2f}",
+    }  # fmt: skip
+
+
+def _ground(study: Study) -> dict[str, Any] | None:
+    """Projects by country and on a map, and jumps of reserves; None if the study lists none."""
+    if not study.projects:
+        return None
+    table, counts = project_table(study), projects_by_country(study)
+    statuses = [status for status in PROJECT_STATUSES if counts[status].any()]
+    jumps = reserve_table(study)
+    return {
+        "map": Markup(draw_projects(table)) if table["latitude"].notna().any() else "",
+        "statuses": statuses,
+        "rows": [
+            {"country": country, "counts": [int(row[status]) for status in statuses],
+             "capacity": format_value(row["capacity"]), "resource": format_value(row["resource"])}
+            for country, row in counts.iterrows()
+        ],
+        "jumps": [
+            {"country": row["country"], "edition": int(row["edition"]),
+             "before": format_value(row["before"]), "reserves": format_value(row["reserves"])}
+            for _, row in jumps[jumps["jump"]].iterrows()
+        ],
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ What the page shows beyond the generic parts comes from the study's ``[report]``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from reebayes.answers.hangs import ReportRefits, SensitivitySummary
     from reebayes.answers.scores import Comparison
+    from reebayes.elicitation.pooling import Pooled
+    from reebayes.elicitation.surveys import Surveyed
     from reebayes.results.multiverse import Multiverse
 
 
@@ -40,6 +43,8 @@ def write_report(
     refits: ReportRefits | None = None,
     outlook: tuple[xr.DataTree, pd.DataFrame] | None = None,
     multiverse: Multiverse | None = None,
+    surveys: Sequence[Surveyed] = (),
+    judgements: Pooled | None = None,
 ) -> Path:
     """Write a fit as one HTML page that needs neither network nor scripts.
 
@@ -66,6 +71,10 @@ def write_report(
     multiverse : Multiverse, optional
         What the answers are under every declared choice, as `reebayes study` writes it. It is shown
         if it is of the study that was fitted; otherwise the page says that none was run.
+    surveys : sequence of Surveyed
+        What people answered, as `survey` returns it, beside the indicators that speak to it.
+    judgements : Pooled, optional
+        What experts judged, as `pool` returns it.
 
     Returns
     -------
@@ -94,7 +103,10 @@ def write_report(
     if outlook and outlook[0].attrs.get("study_hash") != contents.attrs.get("study_hash"):
         raise ResultError("The outlook is of another study.")
     plan = plan_of(contents, year)
-    material = Material(contents, plan, comparison, sensitivity, refits, outlook, multiverse)
+    material = Material(
+        contents, plan, comparison, sensitivity, refits, outlook, multiverse, tuple(surveys),
+        judgements,
+    )  # fmt: skip
     page = _rendered(material).encode()
     return write_whole(Path(path), lambda temporary: temporary.write_bytes(page))
 

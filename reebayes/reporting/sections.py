@@ -474,6 +474,20 @@ def ahead(material: Material) -> dict[str, Any] | None:
     return {"block": block, "unanswered": UNANSWERED}
 
 
+def asked(material: Material) -> dict[str, Any] | None:
+    """Gather what the surveys and judgements that the page was given say."""
+    if not material.surveys and material.judgements is None:
+        return None
+    # Only now: few reports have any.
+    from reebayes.reporting.asked import judgement_block, survey_block
+
+    judged = material.judgements
+    return {
+        "surveys": [survey_block(material.contents, one) for one in material.surveys],
+        "judgements": None if judged is None else judgement_block(judged),
+    }
+
+
 def indicators(material: Material) -> dict[str, Any] | None:
     """Gather the indicators that the study's report names."""
     if not material.plan.indicators:
@@ -520,6 +534,7 @@ SECTIONS: Sequence[Section] = (
     Section("partners", _titled("Trade by partner"), partners),
     Section("what_if", _titled("What if"), what_if),
     Section("outlook", _titled("Outlook"), ahead),
+    Section("asked", _titled("Surveys and judgements"), asked),
     Section("checks", _titled("Model checking"), checks),
     Section("limits", _titled("Limitations"), limits),
     Section("records", _titled("Records"), records),
