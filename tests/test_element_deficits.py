@@ -167,7 +167,7 @@ HOLDING = "flow,material,by,year,year_end,deposits,share,spread,source,note\n" +
 def test_an_outlook_of_a_fit_tells_elements_and_the_command_writes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import reebayes.cli.outlooks as commands
+    import reebayes.cli.options as commands
 
     folder = study().save(tmp_path / "tiny")
     (folder / "compositions.csv").write_text(COMPOSITIONS, "utf-8")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -142,6 +142,7 @@ def case(
     return rb.PlannedCase("c", "p", *plan, started, None, None, seen, "a", "a")
 
 
+@settings(max_examples=25)
 @given(
     starts=st.integers(0, 6), fails=st.integers(0, 6), mean=st.sampled_from([0.25, 0.5, 0.8]),
     weight=st.sampled_from([1.0, 4.0]),
@@ -413,7 +414,7 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that is opened as the fit of this module."""
     path = tmp_path / "fit.nc"
     path.write_bytes(b"")
-    import reebayes.cli.outlooks as commands
+    import reebayes.cli.options as commands
 
     monkeypatch.setattr(commands, "opened", lambda *_, **__: fit().copy())
     return path

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,6 +174,18 @@ def opened(file: Path, *, verify: bool) -> DataTree:
     if fit.attrs.get("converged") != "yes":
         complain(f"Warning: this fit did not converge. {fit.attrs.get('verdict', '')}")
     return fit
+
+
+@contextmanager
+def fit_and_study(
+    file: Path, data: Path | None, extensions: Sequence[str], *, verify: bool, recalled: bool
+) -> Iterator[tuple[DataTree, Study]]:
+    """Open a fit with the study that it is to be told by: as it is now if given, or as fitted."""
+    from reebayes.results.description import study_of
+
+    with closing(opened(file, verify=verify)) as fit:
+        study = study_as_now(data, extensions, recalled=recalled)
+        yield fit, study_of(fit) if study is None else study
 
 
 # --- kinds of arguments ---------------------------------------------------------------------------

@@ -20,12 +20,12 @@ from reebayes.cli.options import (
     add_with,
     comma_separated,
     file_name,
+    fit_and_study,
     named_folder,
     opened,
     positive,
     spare,
     spare_folder,
-    study_as_now,
     study_files,
     year_number,
 )
@@ -69,13 +69,12 @@ def outlook(
     from reebayes.files import make_folder, sole_writer
     from reebayes.forecasting.running import outlook as look_ahead
     from reebayes.forecasting.telling import deficits
-    from reebayes.results.description import study_of
 
     folder = named_folder(out) if out else None
     if folder is not None:
         spare_folder(folder, [file])
-    with closing(opened(file, verify=verify)) as fit:
-        study = study_as_now(data, extensions, recalled=recalled) or study_of(fit)
+    asked = fit_and_study(file, data, extensions, verify=verify, recalled=recalled)
+    with asked as (fit, study):
         for name in scenario:  # all of them, before anything is worked out
             study.scenario(name)
         plain = look_ahead(fit, to, study, seed=seed)
@@ -189,13 +188,12 @@ def hindcast(
     from reebayes.forecasting.judging import hindcast as score
     from reebayes.forecasting.running import outlook as look_ahead
     from reebayes.reporting.spreadsheets import write_csv
-    from reebayes.results.description import study_of
     from reebayes.study.periods import cut
 
     folder = named_folder(out)
     spare_folder(folder, [file])
-    with closing(opened(file, verify=verify)) as truth:
-        study = study_as_now(data, extensions, recalled=recalled) or study_of(truth)
+    asked = fit_and_study(file, data, extensions, verify=verify, recalled=recalled)
+    with asked as (truth, study):
         shorter = cut(study, at)
         make_folder(folder)
         with sole_writer(folder), closing(cut_fit(shorter, folder, seed=seed)) as fit:

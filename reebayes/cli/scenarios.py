@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,10 @@ from reebayes.cli.options import (
     add_recalled,
     add_seed,
     add_with,
+    fit_and_study,
     named_folder,
-    opened,
     positive,
     spare_folder,
-    study_as_now,
     year_span,
 )
 
@@ -58,13 +56,12 @@ def scenario(
     from reebayes.answers.scenarios.effects import effect
     from reebayes.answers.scenarios.running import scenario as run_scenario
     from reebayes.files import make_folder, sole_writer
-    from reebayes.results.description import study_of
 
     folder = named_folder(out) if out else None
     if folder is not None:
         spare_folder(folder, [file])
-    with closing(opened(file, verify=verify)) as fit:
-        study = study_as_now(data, extensions, recalled=recalled) or study_of(fit)
+    asked = fit_and_study(file, data, extensions, verify=verify, recalled=recalled)
+    with asked as (fit, study):
         if not names:
             say(_listed(study))
             return DONE
