@@ -62,7 +62,9 @@ class Sampler:
         energy = rng.standard_normal(shape[:2])
         cut = np.full(shape[:2], self.cut)
         stats = {"diverging": diverging, "energy": energy, "maxdepth_reached": cut}
-        return {"flows": flows}, xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()})
+        latents = rng.standard_normal((*shape[:2], len(layout.latents)))
+        found = {"flows": flows, "latents": latents}
+        return found, xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()})
 
 
 @pytest.fixture
@@ -173,6 +175,27 @@ def test_a_second_try_comes_after_a_failure_only_with_smaller_steps(
     assert second.accept > first.accept
     assert second.seed != first.seed
     assert second.tune > first.tune
+    assert second.thin == 2 * first.thin  # chains that never meet are not cured by patience
+
+
+def test_a_second_try_is_as_long_as_wanted_in_coordinates_over_the_first(
+    study: Study, near: Contents, sampler: Sampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over: list[np.ndarray] = []
+    monkeypatch.setattr(warm, "over_draws", lambda gradient, layout, latents: over.append(latents))
+    usual = warm.gate_figures
+
+    def figures(*given: Any) -> dict[str, Any]:
+        return usual(*given) | ({"ess": 61.0} if len(over) == 1 else {})
+
+    monkeypatch.setattr(warm, "gate_figures", figures)
+    assert refits({"up": cases(study)["up"]}, near, YEARS)["up"].passed
+    first, second = sampler.runs
+    assert second.thin == 5 * first.thin
+    assert second.draws == first.draws
+    assert len(over) == 2
+    assert over[0].shape[1] == over[1].shape[1]
+    assert not np.array_equal(over[0], over[1])
 
 
 def test_a_gate_that_fails_twice_is_told(

@@ -69,7 +69,8 @@ class Sampler:
             location += np.arange(run.chains)[:, None, None]
         stats = {"diverging": np.zeros(shape, bool), "energy": rng.standard_normal(shape),
                  "maxdepth_reached": np.zeros(shape, bool)}  # fmt: skip
-        found = {"location": location, "scale": np.broadcast_to(STATED, location.shape)}
+        found = {"location": location, "scale": np.broadcast_to(STATED, location.shape),
+                 "latents": states}  # fmt: skip
         return found, xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()})
 
 
@@ -77,8 +78,8 @@ class Sampler:
 def sampler(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sampler]:
     found = Sampler()
     screen = pd.DataFrame({"z": [9.4, -3.0, 1.0]}, index=list(CONFLICTS))
-    monkeypatch.setattr(reported, "draw", found.draw)
-    monkeypatch.setattr(reported, "coordinates", lambda *given: None)
+    monkeypatch.setattr(warm, "draw", found.draw)
+    monkeypatch.setattr(warm, "coordinates", lambda *given: None)
     monkeypatch.setattr(reported, "disagreement", lambda fit: screen)
     settings = reported.RefitSettings(draws=1000)
     monkeypatch.setattr(reported, "RefitSettings", lambda: settings)

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+import reebayes.experiments.refits as warm
 import reebayes.experiments.runs as refits
 from reebayes.answers.scores import record_scores
 from reebayes.errors import FitError, ResultError
@@ -158,11 +159,18 @@ class Sampler:
         self.runs.append(run)
         rng = np.random.default_rng(run.seed)
         size = (run.chains, run.draws, len(layout.records))
-        return {"location": rng.normal(2.0, 0.3, size), "scale": np.full(size, 0.2)}, xr.Dataset()
+        found = {"location": rng.normal(2.0, 0.3, size), "scale": np.full(size, 0.2),
+                 "latents": rng.standard_normal((*size[:2], len(layout.latents)))}  # fmt: skip
+        return found, xr.Dataset()
 
-    def diagnose(self, posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, str]:
+    def diagnose(self, posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, Any]:
         verdict = {"converged": "yes" if self.converged else "no", "verdict": "2 failed."}
-        return verdict
+        return verdict | {
+            "divergences": 1,
+            "rhat_max": 1.0,
+            "ess_bulk_min": 500,
+            "ess_tail_min": 500,
+        }
 
 
 @pytest.fixture
@@ -170,6 +178,7 @@ def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
     stand_in = Sampler()
     monkeypatch.setattr(refits, "find_coordinates", lambda layout, **given: None)
     monkeypatch.setattr(refits, "draw", stand_in.draw)
+    monkeypatch.setattr(warm, "draw", stand_in.draw)
     monkeypatch.setattr(refits, "diagnose", stand_in.diagnose)
     monkeypatch.setattr(refits, "draws_dataset", lambda *_: xr.Dataset())
     return stand_in
@@ -237,10 +246,11 @@ def test_a_refit_near_a_fit_is_short_unless_it_predicts_badly(
         rhat = 1.03 if len(asked) <= bad else 1.01
         return {"rhat": rhat, "ess": 400, "divergences": 0, "bfmi": 1.0, "saturated": 0.0}
 
-    monkeypatch.setattr(refits, "gate_figures", figures)
-    monkeypatch.setattr(refits, "coordinates", lambda layout, starts, *_: near.append(starts))
+    monkeypatch.setattr(warm, "gate_figures", figures)
+    monkeypatch.setattr(warm, "coordinates", lambda layout, starts, *_: near.append(starts))
     found = score_held_out(read_study(tiny_study), ["r_value", "r_range"], RUN, STARTS)
-    assert near == [STARTS]
+    assert near[0] is STARTS
+    assert len(near) == min(bad + 1, 2)
     assert asked == [["r_value", "r_range"]] * min(bad + 1, 2)
     assert [run.draws for run in sampler.runs] == [500] * min(bad + 1, 2) + [RUN.draws] * (bad == 2)
     assert list(found.records.index) == ["r_value", "r_range"]

@@ -9,7 +9,7 @@ long as a fit, and passes the gate of a fit for what is asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from reebayes.inference.sampling import (
     Run,
     draw,
     find_coordinates,
+    times_longer,
 )
 from reebayes.model.kernels import Whitening
 from reebayes.model.layout import Layout, lay_out
@@ -76,7 +77,7 @@ WHOLE = Gate(GATE["rhat_max"][1], GATE["ess_bulk_min"][1], tails=True)
 
 @dataclass(frozen=True, slots=True)
 class RefitSettings:
-    """Sampler settings of a refit; a second try takes smaller steps and another seed."""
+    """Sampler settings of a refit; a second try takes smaller steps and more of them."""
 
     chains: int = CHAINS
     tune: int = 60
@@ -86,12 +87,20 @@ class RefitSettings:
     second_accept: float = SECOND_ACCEPT
     gate: Gate = SHORT
 
-    def run(self, seed: int, *, second: bool, cores: int | None) -> Run:
+    def run(self, seed: int, *, cores: int | None) -> Run:
         """Settings of the sampler."""
         return Run(
-            seed=(seed + second) % 2**32, draws=self.draws, tune=self.tune * (1 + second),
-            chains=self.chains, progress=False, cores=cores, thin=self.thin,
-            accept=self.second_accept if second else self.accept,
+            seed=seed, draws=self.draws, tune=self.tune, chains=self.chains, progress=False,
+            cores=cores, thin=self.thin, accept=self.accept,
+        )  # fmt: skip
+
+    def second(self, run: Run, figures: Mapping[str, Any], size: int) -> Run:
+        """Settings of the sampler where a first run did not pass: see `sampled`."""
+        mixed = figures["rhat"] <= self.gate.rhat_max and figures["ess"] >= self.gate.ess_min
+        times = 1 if mixed else times_longer(figures["ess"], self.gate.ess_min, run, size)
+        return replace(
+            run, seed=(run.seed + 1) % 2**32, tune=2 * run.tune, accept=self.second_accept,
+            thin=run.thin * times,
         )  # fmt: skip
 
 
@@ -254,16 +263,58 @@ def refit(
         If sampling cannot start.
     """
     layout = lay_out(study)
+
+    def by_year(draws: Mapping[str, Floats]) -> dict[str, Floats]:
+        return {name: _by_year(layout, draws["flows"], name) for name in years}
+
+    def answers(draws: Mapping[str, Floats]) -> dict[str, Floats]:
+        return _answers(by_year(draws), years, study.years)
+
+    draws, figures = sampled(layout, starts, seed, settings, answers, cores=cores)
+    return figures | {f"{_DRAWS}{name}": values for name, values in by_year(draws).items()}
+
+
+def sampled(
+    layout: Layout,
+    starts: Starts | None,
+    seed: int,
+    settings: RefitSettings,
+    asked: Callable[[Mapping[str, Floats]], Mapping[str, Floats]],
+    *,
+    cores: int | None,
+) -> tuple[Mapping[str, Floats], dict[str, Any]]:
+    """Sample a changed study, and once more if what is asked of it does not pass.
+
+    The second try has smaller steps, in coordinates over the draws of the first, and as many times
+    more transitions as effective draws were wanting.
+
+    Parameters
+    ----------
+    layout : Layout
+    starts : Starts or None
+        Draws of the fit to start from.
+    seed : int
+    settings : RefitSettings
+    asked : callable
+        Takes the draws, and returns those (chain, draw) of what must pass the gate.
+    cores : int or None
+
+    Returns
+    -------
+    draws : mapping of name to array
+        As `inference.sampling.draw` returns them.
+    figures : dict
+        Those of the gate, and ``attempts``.
+    """
+    run = settings.run(seed, cores=cores)
     whitening = coordinates(layout, starts, seed, cores)
-    for second in (False, True):
-        found, stats = draw(layout, settings.run(seed, second=second, cores=cores), whitening)
-        yearly = {name: _by_year(layout, found["flows"], name) for name in years}
-        arrays: dict[str, Any] = {f"{_DRAWS}{name}": values for name, values in yearly.items()}
-        arrays |= gate_figures(_answers(yearly, years, study.years), stats, settings.gate)
-        arrays["attempts"] = 1 + second
-        if passes(arrays, settings.gate):
-            break
-    return arrays
+    draws, stats = draw(layout, run, whitening)
+    figures = gate_figures(asked(draws), stats, settings.gate)
+    if passes(figures, settings.gate):
+        return draws, figures | {"attempts": 1}
+    whitening = coordinates(layout, Starts.of_draws(layout, draws["latents"]), seed, cores)
+    draws, stats = draw(layout, settings.second(run, figures, layout.unknowns.size), whitening)
+    return draws, gate_figures(asked(draws), stats, settings.gate) | {"attempts": 2}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -277,9 +328,13 @@ class Starts:
     def of(cls, near: Contents) -> Starts:
         """Take some draws, evenly over the chains."""
         latents = near.group(POSTERIOR)["latents"].transpose("chain", "draw", ...)
-        values = latents.values.reshape(-1, latents.shape[-1])
-        chosen = np.linspace(0, len(values) - 1, min(_START, len(values))).astype(int)
-        return cls(tuple(latents["latent"].values.astype(str).tolist()), values[chosen])
+        names = latents["latent"].values.astype(str).tolist()
+        return cls(tuple(names), _spread_over(latents.values))
+
+    @classmethod
+    def of_draws(cls, layout: Layout, latents: Floats) -> Starts:
+        """Take some of the latent vectors (chain, draw, latent) of a layout."""
+        return cls(tuple(layout.latents), _spread_over(latents))
 
     def of_layout(self, layout: Layout, seed: int) -> Floats:
         """Latent vectors, by name; what the related fit does not have is drawn from the prior."""
@@ -289,6 +344,12 @@ class Starts:
         here = [n for n, name in enumerate(layout.latents) if name in known]
         start[:, here] = self.values[:, [known[layout.latents[n]] for n in here]]
         return start
+
+
+def _spread_over(latents: Floats) -> Floats:
+    """Return some latent vectors (draw, latent), evenly over the chains."""
+    values = latents.reshape(-1, latents.shape[-1])
+    return np.asarray(values[np.linspace(0, len(values) - 1, min(_START, len(values))).astype(int)])
 
 
 def coordinates(layout: Layout, starts: Starts | None, seed: int, cores: int | None) -> Whitening:

@@ -20,10 +20,9 @@ from reebayes.experiments.cases import Case, Outcome
 from reebayes.experiments.engine import run_cases
 from reebayes.experiments.leaving_out import leaving_out
 from reebayes.experiments.overview import asked_years
-from reebayes.experiments.refits import Refit, RefitSettings, Starts, coordinates, gate_figures
+from reebayes.experiments.refits import Refit, RefitSettings, Starts, sampled
 from reebayes.experiments.sensitivities import study_in
 from reebayes.inference.datatree import log_likelihood, replicate
-from reebayes.inference.sampling import draw
 from reebayes.model.kernels import CERTAIN
 from reebayes.model.layout import lay_out
 from reebayes.provenance import asked_for, digest_of
@@ -170,19 +169,14 @@ def held_out_prediction(
     kind[at] = CERTAIN
     silent = equations._replace(figures=equations.figures._replace(kind=kind))
     without = replace(layout, equations=silent)
-    whitening = coordinates(without, starts, seed, cores)
-    rng = np.random.default_rng(seed)
-    for second in (False, True):
-        found, stats = draw(without, settings.run(seed, second=second, cores=cores), whitening)
-        arrays: dict[str, Any] = {
-            _PREDICTED: replicate(layout, found, rng)[..., at],
-            _INSIDE: float(np.exp(log_likelihood(layout, found)[..., at]).mean()),
-            "attempts": 1 + second,
-        }
-        arrays |= gate_figures({record: found["location"][..., at]}, stats, settings.gate)
-        if _judged(Outcome(arrays, 0.0), settings).passed:
-            break
-    return arrays
+    draws, figures = sampled(
+        without, starts, seed, settings, lambda draws: {record: draws["location"][..., at]},
+        cores=cores,
+    )  # fmt: skip
+    return figures | {
+        _PREDICTED: replicate(layout, draws, np.random.default_rng(seed))[..., at],
+        _INSIDE: float(np.exp(log_likelihood(layout, draws)[..., at]).mean()),
+    }
 
 
 def _case(

@@ -22,9 +22,8 @@ from reebayes.experiments.engine import run_cases
 from reebayes.experiments.refits import (
     RefitSettings,
     Starts,
-    coordinates,
-    gate_figures,
     passes,
+    sampled,
 )
 from reebayes.inference.convergence import diagnose
 from reebayes.inference.datatree import draws_dataset, log_likelihood
@@ -361,11 +360,9 @@ def _soon(
 ) -> dict[str, np.ndarray] | None:
     """Draws of a short refit, if one of two tries predicts the records well enough."""
     settings = RefitSettings(chains=run.chains)
-    whitening = coordinates(without, starts, run.seed, run.cores)
-    for second in (False, True):
-        brief = settings.run(run.seed, second=second, cores=run.cores)
-        draws, stats = draw(without, brief, whitening)
-        asked = {without.records[n]: draws["location"][..., n] for n in at}
-        if passes(gate_figures(asked, stats, settings.gate), settings.gate):
-            return draws
-    return None
+
+    def asked(draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {without.records[n]: draws["location"][..., n] for n in at}
+
+    draws, figures = sampled(without, starts, run.seed, settings, asked, cores=run.cores)
+    return dict(draws) if passes(figures, settings.gate) else None

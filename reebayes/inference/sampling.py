@@ -55,8 +55,8 @@ _ENOUGH = 800
 """Kept draws below which hardly any fit can pass the gate, so that a longer one is not tried."""
 
 _LONGER, _SAFELY = 8, 1.5
-"""How many times as many transitions a second try has at most, and how many more than the effective
-draws of the first would need."""
+"""How many times as many transitions a second try has at most, and by what factor more than the
+effective draws of the first ask for."""
 
 _OVER = 400
 """About how many draws of a first try the coordinates of the second are over."""
@@ -82,7 +82,7 @@ class Run:
     cores: int | None = None
     thin: int = 1
 
-    def second(self, told: Mapping[str, Any], size: int) -> Run:
+    def second(self, told: Mapping[Any, Any], size: int) -> Run:
         """The run to try where this one did not converge.
 
         Parameters
@@ -95,20 +95,40 @@ class Run:
             Number of unknowns: the sampler's store holds all transitions of all of them.
         """
         accept = max(SECOND_ACCEPT, 0.5 * (1.0 + self.accept)) if told["divergences"] else None
+        effective = min(told["ess_bulk_min"], told["ess_tail_min"])
+        wanted = max(GATE["ess_bulk_min"][1], GATE["ess_tail_min"][1])
+        mixed = told["rhat_max"] <= GATE["rhat_max"][1] and effective >= wanted
+        few = mixed or self.chains * self.draws < _ENOUGH
         return replace(
             self, seed=(self.seed + 1) % 2**32, accept=accept or self.accept,
-            thin=self.thin * self._times_longer(told, size),
+            thin=self.thin * (1 if few else times_longer(effective, wanted, self, size)),
         )  # fmt: skip
 
-    def _times_longer(self, told: Mapping[str, Any], size: int) -> int:
-        effective = min(told["ess_bulk_min"], told["ess_tail_min"])
-        wanting = max(GATE["ess_bulk_min"][1], GATE["ess_tail_min"][1]) / max(effective, 1.0)
-        mixed = told["rhat_max"] <= GATE["rhat_max"][1] and wanting <= 1.0
-        if mixed or self.chains * self.draws < _ENOUGH:
-            return 1
-        times = max(math.ceil(_SAFELY * wanting), 2)
-        stored = 4 * self.chains * self.draws * self.thin * size
-        return max(min(times if times <= _LONGER else 2, _STORE // stored), 1)
+
+def times_longer(effective: float, wanted: float, run: Run, size: int) -> int:
+    """How many times as many transitions a second try has.
+
+    Parameters
+    ----------
+    effective, wanted : float
+        Effective draws of the first try, and how many there must be; more than there are, whatever
+        their number, if chains differ.
+    run : Run
+        The first try.
+    size : int
+        Number of unknowns: the sampler's store holds all transitions of all of them.
+
+    Returns
+    -------
+    int
+        As many as it takes, if that is at most `_LONGER`, and else 2: what hardly moves is not
+        cured by patience.
+    """
+    # figures that do not exist count as none
+    effective = effective if effective >= 1.0 else 1.0
+    times = max(math.ceil(_SAFELY * wanted / effective), 2)
+    stored = 4 * run.chains * run.draws * run.thin * size
+    return max(min(times if times <= _LONGER else 2, _STORE // stored), 1)
 
 
 PILOT = Run(seed=0, draws=40, tune=80, chains=CHAINS, progress=False)
@@ -311,13 +331,13 @@ def _tried(layout: Layout, whitening: Whitening, run: Run, first_try: str = "") 
     )  # fmt: skip
 
 
-def _worth_another(told: Mapping[str, Any], run: Run) -> bool:
+def _worth_another(told: Mapping[Any, Any], run: Run) -> bool:
     """Whether a second try may pass the gate where the first did not."""
     enough = run.chains * run.draws >= _ENOUGH
     return told["converged"] != "yes" and (enough or told["divergences"] > 0)
 
 
-def _sampled_again(layout: Layout, sampled: Sampled, run: Run, told: Mapping[str, Any]) -> Sampled:
+def _sampled_again(layout: Layout, sampled: Sampled, run: Run, told: Mapping[Any, Any]) -> Sampled:
     """Sample once more what did not converge, as what was told of the first try asks for."""
     again = run.second(told, layout.unknowns.size)
     whitening = sampled.whitening
