@@ -144,9 +144,13 @@ def _elements_told(table: pd.DataFrame | None) -> str:
         return ""
     import pandas as pd
 
+    from reebayes.forecasting.telling import WORLD
+
     keys = ["region", "supply", "asked"]
     parts = []
-    for name, rows in table.groupby("element", sort=False):
+    # a terminal shows the world and what is outside each region; files hold the regions, too
+    shown = table[table["region"].str.match(rf"{WORLD}$|outside ")]
+    for name, rows in shown.groupby("element", sort=False):
         plain = rows[rows["held"] == ""]
         chances = plain.pivot_table("probability", keys, "year", sort=False)
         rows_of = chances.to_string(float_format="{:.2f}".format)
@@ -160,8 +164,8 @@ def _elements_told(table: pd.DataFrame | None) -> str:
             for part in [last[last["held"] == held]]
         }
         where = last[last["held"] == ""].index
-        shown = pd.DataFrame(bands, index=where).to_string()
-        parts.append(f"Deficit of {name} in {rows['year'].max()}, {rows['unit'].iloc[0]}\n{shown}")
+        lines = pd.DataFrame(bands, index=where).to_string()
+        parts.append(f"Deficit of {name} in {rows['year'].max()}, {rows['unit'].iloc[0]}\n{lines}")
     parts.append(
         "As before: as much as arrived in the last year of the fit, grown as uses do; recipes of "
         "applications are those\nof materials.csv. What is refined there is before losses of what "
