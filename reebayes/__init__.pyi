@@ -4,6 +4,11 @@ from .answers.contained import beside_elements as beside_elements
 from .answers.contained import element_balance as element_balance
 from .answers.contained import elements as elements
 from .answers.contraction import learnt as learnt
+from .answers.deposits import deposit_shares as deposit_shares
+from .answers.deposits import project_table as project_table
+from .answers.deposits import projects_by_country as projects_by_country
+from .answers.deposits import reserve_table as reserve_table
+from .answers.deposits import reserve_years as reserve_years
 from .answers.indices import beside_indicators as beside_indicators
 from .answers.indices import indicators as indicators
 from .answers.indices import ratio as ratio
@@ -11,6 +16,7 @@ from .answers.information import value_of_information as value_of_information
 from .answers.leave_one_out import disagreement as disagreement
 from .answers.leave_one_out import influence as influence
 from .answers.literature import beside_published as beside_published
+from .answers.literature import published_projections as published_projections
 from .answers.partners import mirror_table as mirror_table
 from .answers.partners import trade_table as trade_table
 from .answers.predictive import predictive_check as predictive_check
@@ -68,17 +74,11 @@ from .figures.sites import draw_projects as draw_projects
 from .figures.sites import save_projects as save_projects
 from .figures.tornado import plot_tornado as plot_tornado
 from .figures.triangle import plot_triangle as plot_triangle
-from .forecasting.deposits import deposit_shares as deposit_shares
-from .forecasting.deposits import project_table as project_table
-from .forecasting.deposits import projects_by_country as projects_by_country
-from .forecasting.deposits import reserve_table as reserve_table
-from .forecasting.deposits import reserve_years as reserve_years
 from .forecasting.elemental import element_deficits as element_deficits
 from .forecasting.judging import hindcast as hindcast
 from .forecasting.judging import hindcast_summary as hindcast_summary
 from .forecasting.running import outlook as outlook
 from .forecasting.telling import deficits as deficits
-from .forecasting.telling import published_projections as published_projections
 from .inference.identifiability import identify as identify
 from .inference.sampling import fit as fit
 from .model.graph import build_model as build_model

@@ -1153,10 +1153,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("a cut study keeps later periods of priors", "reebayes/study/periods.py",
          "(prior.year or 0) > shorter.last_year", "(prior.year or 0) > 9999",
          (PROSPECTS, "-k", "knows_nothing")),
-    _bug("projects are counted once for each look", "reebayes/forecasting/deposits.py",
+    _bug("projects are counted once for each look", "reebayes/answers/deposits.py",
          "for project in newest(rows)", "for project in rows",
          (PROSPECTS, "-k", "last_seen")),
-    _bug("reserves never jump", "reebayes/forecasting/deposits.py",
+    _bug("reserves never jump", "reebayes/answers/deposits.py",
          "bool(abs(change) > JUMP * before)", "False",
          (PROSPECTS, "-k", "jump_between")),
     # --- scenarios ---

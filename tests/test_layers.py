@@ -107,6 +107,7 @@ ORDER = {
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
         *("predictive", "uniformity", "scores_text", "scores"),
         *("drivers", "information", "hangs", "indices", "seeing", "partners"),
+        "deposits",
         *("registers", "mixing", "tracing", "assaying", "contained"),
         *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
@@ -135,7 +136,7 @@ ORDER = {
     ),
     "forecasting": (
         *("learning", "projects", "demand", "continuation", "running", "telling"),
-        *("elemental", "deposits", "judging"),
+        *("elemental", "judging"),
     ),
     "reporting": (
         *("plan", "latex", "iamc", "glossary", "templating", "spreadsheets", "tables", "checking"),
@@ -200,7 +201,7 @@ DOORS = {
         "experiments.multiverse",
     },
     "forecasting": {
-        *("forecasting.running", "forecasting.telling", "forecasting.deposits"),
+        *("forecasting.running", "forecasting.telling"),
         "forecasting.judging",
         "forecasting.elemental",
     },

@@ -1,6 +1,7 @@
-"""Literature estimates beside a fit that did not use them."""
+"""Literature estimates and projections beside a fit that did not use them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import xarray as xr
 from reebayes.conventions import CI_PROB, POSTERIOR, SAMPLE_DIMS
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.summaries import bands
-from reebayes.study import Estimate, Table
+from reebayes.study import Estimate, Projection, Study, Table
 from reebayes.study.kinds import (
     AT_LEAST,
     AT_MOST,
@@ -21,7 +22,7 @@ from reebayes.study.kinds import (
     KindReader,
     stated_interval,
 )
-from reebayes.wording import without_per_year
+from reebayes.wording import author_of, without_per_year
 
 NUMBERS = ("value", "low", "high")
 TEXTS = ("quantity", "kind", "source", "note", "why")
@@ -133,3 +134,24 @@ _figure_of: KindReader[Callable[[pd.Series], float]] = KindReader(
         BETWEEN: lambda item: float(np.sqrt(item["low"] * item["high"])),
     },
 )
+
+
+def published_projections(study: Study, quantity: str) -> tuple[Projection, ...]:
+    """Return what others projected of a quantity, with their names in place of keys of sources.
+
+    Parameters
+    ----------
+    study : Study
+    quantity : str
+        As ``projections.csv`` has it.
+
+    Returns
+    -------
+    tuple of Projection
+        In the order of the table, to draw with `plot_outlook`; ``source`` is the author.
+    """
+    names = {source.source: author_of(source.citation) for source in study.sources}
+    return tuple(
+        replace(one, source=names.get(one.source, one.source))
+        for one in study.projections if one.quantity == quantity
+    )  # fmt: skip

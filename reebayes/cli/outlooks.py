@@ -225,13 +225,13 @@ def projects(
     """Count projects by country and status, and list reserves by edition with their jumps."""
     if bool(years) != bool(fit):
         raise ReebayesError("--years and --fit go together: reserves over use need a fit.")
-    from reebayes.files import make_folder, sole_writer
-    from reebayes.forecasting.deposits import (
+    from reebayes.answers.deposits import (
         deposit_shares,
         project_table,
         projects_by_country,
         reserve_table,
     )
+    from reebayes.files import make_folder, sole_writer
     from reebayes.reporting.spreadsheets import write_csv
     from reebayes.study import read_study
 
@@ -270,7 +270,7 @@ def _reserve_years(
     """Reserves of some countries over their use, in years, by edition."""
     import pandas as pd
 
-    from reebayes.forecasting.deposits import reserve_years
+    from reebayes.answers.deposits import reserve_years
 
     with closing(opened(file, verify=False)) as fit:
         found = [reserve_years(fit, study, country, used=used).assign(country=country, used=used)
@@ -309,7 +309,7 @@ def _counted(study: Study, tables: dict[str, pd.DataFrame]) -> str:
         ]
         parts += [
             "\nReserves (Mt) over the use of the year before, in years: no forecast",
-            rows.to_string(index=False, float_format="{:.3g}".format),
+            rows.to_string(index=False, float_format="{:.4g}".format),
         ]
     if len(tables["deposit_shares"]):
         parts += [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from scipy.stats import gamma
 
 from reebayes.forecasting.learning import DELAY_SHAPE, Learnt, ramp, started_by
 from reebayes.study import Project, Study
-from reebayes.study.prospects import COMING, OPERATING
+from reebayes.study.prospects import COMING, OPERATING, newest
 
 type Floats = NDArray[np.float64]
 
@@ -19,15 +19,6 @@ LEAD = 4
 
 MOST_REACHED = 1.0
 """No project yields more than its capacity."""
-
-
-def newest(projects: Iterable[Project]) -> list[Project]:
-    """Return how each project stood when it was last looked at."""
-    found: dict[str, Project] = {}
-    for project in projects:
-        if project.project not in found or found[project.project].as_of < project.as_of:
-            found[project.project] = project
-    return list(found.values())
 
 
 def taking_part(study: Study) -> list[Project]:

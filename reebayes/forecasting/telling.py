@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,8 +14,7 @@ from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, SAMPLE_DIMS, YEAR
 from reebayes.errors import ResultError
 from reebayes.forecasting.running import OUTLOOK, USE, USES
 from reebayes.results.reading import Contents, contents_of
-from reebayes.study import Projection, Study
-from reebayes.wording import author_of, format_band, format_value
+from reebayes.wording import format_band, format_value
 
 WORLD = "World"
 COLUMNS = ("by", "region", "name", "unit", "demand", "supplied", "deficit", "lower", "upper",
@@ -156,24 +154,3 @@ def _by_product(
             those = (where == place) & (products == product)
             if those.any():
                 yield "product", place, product, asked[:, those].sum(1), values[:, those].sum(1)
-
-
-def published_projections(study: Study, quantity: str) -> tuple[Projection, ...]:
-    """Return what others projected of a quantity, with their names in place of keys of sources.
-
-    Parameters
-    ----------
-    study : Study
-    quantity : str
-        As ``projections.csv`` has it.
-
-    Returns
-    -------
-    tuple of Projection
-        In the order of the table, to draw with `plot_outlook`; ``source`` is the author.
-    """
-    names = {source.source: author_of(source.citation) for source in study.sources}
-    return tuple(
-        replace(one, source=names.get(one.source, one.source))
-        for one in study.projections if one.quantity == quantity
-    )  # fmt: skip

@@ -12,12 +12,12 @@ import xarray as xr
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from reebayes.answers.deposits import project_table, projects_by_country, reserve_table
+from reebayes.answers.literature import published_projections
 from reebayes.conventions import CI_PROB, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.ahead import plot_outlook
 from reebayes.figures.sites import draw_projects
 from reebayes.files import write_whole
-from reebayes.forecasting.deposits import project_table, projects_by_country, reserve_table
-from reebayes.forecasting.telling import published_projections
 from reebayes.reporting.pictures import embedded
 from reebayes.reporting.templating import environment
 from reebayes.results.reading import Contents, Fit, contents_of

@@ -5,6 +5,7 @@ Nothing that is fitted depends on them; an outlook does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reebayes.study.rows import MASS_SCALES
@@ -144,3 +145,12 @@ class Projection:
         """Its value in the unit of the study, or the two ends of its range."""
         numbers = (self.value, self.low, self.high)
         return tuple(number * _scale(self.unit) for number in numbers if number is not None)
+
+
+def newest(projects: Iterable[Project]) -> list[Project]:
+    """Return how each project stood when it was last looked at."""
+    found: dict[str, Project] = {}
+    for project in projects:
+        if project.project not in found or found[project.project].as_of < project.as_of:
+            found[project.project] = project
+    return list(found.values())

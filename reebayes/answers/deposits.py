@@ -13,12 +13,11 @@ import pandas as pd
 
 from reebayes.conventions import CI_PROB
 from reebayes.errors import ResultError
-from reebayes.forecasting.projects import newest
 from reebayes.results.reading import Fit
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands
 from reebayes.study import Project, Reserve, Study
-from reebayes.study.prospects import PROJECT_STATUSES
+from reebayes.study.prospects import PROJECT_STATUSES, newest
 from reebayes.wording import suggestion
 
 WORLD = "World"
