@@ -50,14 +50,8 @@ def parted() -> Study:
 @pytest.fixture(scope="module")
 def unrecorded(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The extension without a record, and without priors of what only records have."""
-    folder = tmp_path_factory.mktemp("gates") / "partners"
-    folder.mkdir()
-    for name in ("processes.csv", "flows.csv", "quantities.csv", "sources.csv"):
-        (folder / name).write_bytes((FOLDER / name).read_bytes())
-    head, *rows = (FOLDER / "priors.csv").read_text("utf-8").splitlines(keepends=True)
-    kept = [row for row in rows if not row.startswith(("shared:", "bias:"))]
-    (folder / "priors.csv").write_text("".join([head, *kept]), "utf-8")
-    return read_study(extensions=[folder])
+    write = runpy.run_path(str(ROOT / "docs" / "gates.py"))["write_gates"]
+    return read_study(extensions=[write(tmp_path_factory.mktemp("gates") / "partners")])
 
 
 # --- the tables -----------------------------------------------------------------------------------

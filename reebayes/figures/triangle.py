@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import FancyArrowPatch, Patch
 
 from reebayes.answers.registers import flow_sum, region_labels
 from reebayes.conventions import CI_PROB
 from reebayes.errors import ResultError
-from reebayes.figures.composing import panels, titled
-from reebayes.figures.panels import crossing, pairs_of, percent
+from reebayes.figures.composing import headed, panels, titled
+from reebayes.figures.panels import crossing, finish_all, pairs_of, percent
 from reebayes.figures.style import POSTERIOR_COLOUR, plain_text
 from reebayes.results.reading import Contents, Fit, contents_of, require_known
 from reebayes.wording import format_value
@@ -29,7 +29,9 @@ def plot_triangle(
     product: str | None = None,
     *,
     ci_prob: float = CI_PROB,
+    label: str = "",
     color: str = POSTERIOR_COLOUR,
+    legend: bool = True,
     title: str | None = None,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
@@ -44,7 +46,11 @@ def plot_triangle(
         Product that is traded; all together if left out.
     ci_prob : float
         Probability inside the bands.
+    label : str
+        What stands before the year of each panel, such as the name of a fit.
     color : str
+    legend : bool
+        Whether a line below the panels says what stands at the arrows.
     title : str, optional
         Above a new figure; product, unit and probability if left out.
     ax : Axes or sequence of Axes, optional
@@ -80,9 +86,11 @@ def plot_triangle(
     for (year, position), one in zip(positions.items(), axes, strict=True):
         arrows = {pair: values[..., position] for pair, values in net.items()}
         _draw_triangle(one, regions, labels, arrows, widest, ci_prob, color)
-        titled(one, str(year) if new else f"{said if title is None else title}: {year}")
-    if new:
-        figure.suptitle(plain_text(said if title is None else title), fontsize=10)
+        head = "" if new else said if title is None else title
+        titled(one, headed(head, label, str(year)))
+    says = f"median ({percent(ci_prob)} band), P: probability of this direction"
+    handles = [Patch(color=color, alpha=0.55, label=plain_text(says))]
+    finish_all(figure, axes, handles, said if title is None else title, new=new, legend=legend)
     return figure
 
 

@@ -54,12 +54,11 @@ def iamc_table(
     if scenario is None:
         name = contents.attrs.get("label") if "part" in contents.attrs else ""
         scenario = str(name or contents.attrs.get("study_name") or "study")
-    labels = contents.report.get("labels", {})
     quantities = [str(name) for name in contents.units.index]
     tables = [
         _rows(
             contents, "quantities", ci_prob,
-            _variables({name: labels.get(name) or name for name in quantities}),
+            _variables({name: contents.label_of(name) for name in quantities}),
             {name: _region_of(contents, name) for name in quantities},
             {name: str(contents.units[name]) for name in quantities},
         )
