@@ -114,7 +114,7 @@ ORDER = {
         *("style", "lettering", "composing"),
         *("changes", "curves", "heatmaps", "ranks", "columns", "canvas"),
         *("folding", "sankey", "yearly", "tornado", "panels", "triangle", "grids", "flowsheets"),
-        *("maps", "ahead", "shares"),
+        *("placing", "maps", "ahead", "shares"),
     ),
     "experiments": (
         *(

@@ -20,7 +20,7 @@ from reebayes.answers.partners import mirror_table, trade_table
 from reebayes.answers.seeing import IN_PART, RECORDED, SIGHTS, WITHIN, seen
 from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyError
-from reebayes.figures import maps
+from reebayes.figures import maps, placing
 from reebayes.figures.folding import rejoined
 from reebayes.figures.lettering import width_of
 from reebayes.model.layout import Layout, lay_out
@@ -332,6 +332,35 @@ def test_no_label_is_cut_or_covers_another(goods: str | None, parted: Study) -> 
             or other[4] <= one[2] + LABEL_ROOM
         )
         assert apart, (one[0], other[0])
+
+
+@pytest.mark.parametrize("goods", [None, "compounds"])
+def test_no_label_of_a_map_lies_over_an_arrow(goods: str | None, parted: Study) -> None:
+    drawing = maps.map_drawing(trading(parted), 2010, goods, study=parted)
+    found = list(boxes(drawing))[2:]  # without the heading
+    ends = [
+        point for shape in drawing.shapes if shape.kind in ("arrow", "band", "core", "head")
+        for _, points in shape.path for point in points
+    ]  # fmt: skip
+    for text, left, top, right, bottom in found:
+        assert not [1 for x, y in ends if left < x < right and top < y < bottom], text
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_labels_keep_off_what_is_there(data: st.DataObject) -> None:
+    """Inside the panel, apart, over no point where there is room, and beside what they name."""
+    places = st.tuples(st.floats(20, 580), st.floats(10, 390))
+    points = data.draw(st.lists(places, max_size=12))
+    named = data.draw(st.lists(places, min_size=1, max_size=5))
+    labels = [placing.Label(70.0, 30.0, one, one) for one in named]
+    corners = placing.placed(labels, [(x, y, 2.0) for x, y in points], 600.0, 400.0, 16.0)
+    found = [(x, y, x + 70.0, y + 30.0) for x, y in corners]
+    for left, top, right, bottom in found:
+        assert 16 <= left and right <= 584 and 0 <= top and bottom <= 400
+        assert not [1 for x, y in points if left < x < right and top < y < bottom]
+    for one, other in combinations(found, 2):
+        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
 
 
 def test_a_map_says_what_it_shows(parted: Study) -> None:

@@ -352,7 +352,8 @@ def plot_quotas(
         unit = str(rows["unit"].iloc[0])
         _finish(above, _headed(title, _label_of(contents, name), new), unit)
         _draw_chances(below, rows, list(shades.values()), both=whole != name)
-    handles = [*_handles(shades, ci_prob), Patch(color=QUOTA_COLOUR, label="quota")]
+    quota = Line2D([], [], color=QUOTA_COLOUR, marker="D", linestyle="none", label="quota")
+    handles = [*_handles(shades, ci_prob), quota]
     finish_all(figure, axes, handles, title, new=new, legend=legend, first=len(chosen))
     return figure
 

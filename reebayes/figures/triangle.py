@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import cos, pi, sin
-from typing import Any
+from math import cos, hypot, pi, sin
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +20,7 @@ from reebayes.figures.style import POSTERIOR_COLOUR, plain_text
 from reebayes.results.reading import Contents, Fit, contents_of, require_known
 from reebayes.wording import format_value
 
+_LEVEL, _ASIDE = 0.24, 0.32  # from the middle of a level arrow, and of any other
 _WIDEST = 14.0  # points, of the arrow of the largest net flow
 
 
@@ -131,24 +132,34 @@ def _draw_triangle(
             low, middle, high = -high, -middle, -low
         width = max(0.8, _WIDEST * middle / widest) if widest else 0.8
         ax.add_patch(FancyArrowPatch(
-            _between(places[start], places[end], 0.24), _between(places[start], places[end], 0.76),
+            _between(places[start], places[end], 0.28), _between(places[start], places[end], 0.72),
             arrowstyle=f"simple,head_length={0.5 * width + 6},head_width={width + 7},"
             f"tail_width={width}",
             color=colour, alpha=0.55, linewidth=0,
         ))  # fmt: skip
-        x, y = _between(places[start], places[end], 0.5)
+        x, y, side, edge = _outside(_between(places[start], places[end], 0.5))
         text = (
             f"{format_value(middle)}\n({format_value(low)} to {format_value(high)})\nP {chance:.2f}"
         )
-        ax.text(x, y, text, ha="center", va="center", fontsize=7, color="#1c1f23",
-                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1})  # fmt: skip
+        ax.text(x, y, text, ha=side, va=edge, fontsize=7, color="#1c1f23")
     for region, (x, y) in places.items():
         ax.text(x, y, plain_text(labels.get(region, region).replace(" ", "\n", 1)), ha="center",
                 va="center", fontsize=9, weight="bold")  # fmt: skip
-    ax.set_xlim(-1.35, 1.35)
-    ax.set_ylim(-0.95, 1.25)
+    ax.set_xlim(-1.85, 1.85)
+    ax.set_ylim(-1.35, 1.2)
     ax.set_aspect("equal")
     ax.axis("off")
+
+
+def _outside(
+    middle: tuple[float, float],
+) -> tuple[float, float, Literal["left", "center", "right"], Literal["center", "top", "bottom"]]:
+    """Return where the numbers of an arrow stand, on its outer side, and how they are aligned."""
+    x, y = middle
+    if abs(x) < 0.15:  # level, between two names
+        return x, y + (-_LEVEL if y < 0 else _LEVEL), "center", "top" if y < 0 else "bottom"
+    away = 1.0 + _ASIDE / max(hypot(x, y), 0.1)
+    return x * away, y * away, "left" if x > 0 else "right", "center"
 
 
 def _between(
