@@ -24,13 +24,18 @@ from reebayes.figures import maps, placing
 from reebayes.figures.folding import rejoined
 from reebayes.figures.lettering import width_of
 from reebayes.model.layout import Layout, lay_out
-from reebayes.results.reading import Contents
+from reebayes.reporting.iamc import iamc_table
+from reebayes.reporting.partners import partner_block
+from reebayes.reporting.plan import plan_of
+from reebayes.reporting.tables import sighted
+from reebayes.results.reading import Contents, contents_of
 from reebayes.simulation.flows import flows_from
 from reebayes.simulation.worlds import unknowns_from
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
 from tests.tiny import write_tables
 from tests.toys import draws_fit
+from tests.worlds import fit_of_worlds
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "data" / "extensions" / "partners"
@@ -307,6 +312,35 @@ def test_the_importer_of_a_lane_is_its_record(parted: Study) -> None:
     assert math.isnan(table.loc["exported_CN_india", "importer"])
     assert not table.loc["exported_CN_india", "gap_seen"]
     assert japan["gap_seen"]
+
+
+@pytest.fixture(scope="module")
+def held(parted: Study) -> xr.DataTree:
+    """A fit of few draws that holds its study."""
+    return fit_of_worlds(parted, chains=2, draws=4)
+
+
+@pytest.mark.slow
+def test_tables_say_where_no_record_sees_a_value(held: xr.DataTree) -> None:
+    asked = [("smuggled_CN_africa", 2010), ("exported_CN_japan", 2010)]
+    table = pd.DataFrame(asked, columns=["quantity", "year"])
+    assert sighted(contents_of(held), table)["seen"].tolist() == [PRIOR_ONLY, RECORDED]
+    wide = iamc_table(held, flows=False).set_index("variable")
+    unseen = wide.loc["China to Africa: smuggled|Prior only"]
+    assert {*unseen[list(range(2000, 2023))]} == {1.0}
+    india = wide.loc["China to India: exports, declared or smuggled|Prior only"]
+    assert india[2005] == 1.0 and india[2012] == 0.0
+
+
+@pytest.mark.slow
+def test_a_report_shows_map_and_partners(held: xr.DataTree, parted: Study) -> None:
+    contents = contents_of(held)
+    block = partner_block(contents, parted, plan_of(contents, 2022))
+    assert "2022" in block["map"] and block["map"].startswith("<svg")
+    assert len(block["lanes"]) == sum(not lane.goods for lane in parted.lanes)
+    africa = next(row for row in block["lanes"] if row["name"] == "exported_CN_africa")
+    by_year = dict(zip(block["map_years"], africa["cells"], strict=True))
+    assert by_year[2005]["seen"] == PRIOR_ONLY
 
 
 LABEL_ROOM = 3.0  # pixels of a plate around its label

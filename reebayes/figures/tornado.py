@@ -68,6 +68,16 @@ def plot_tornado(
     ------
     ResultError
         If the table has no row that moves.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import reebayes as rb
+    >>> moves = {"down": [-2.0], "up": [1.5], "down_error": 0.1, "up_error": 0.1, "by": "refit"}
+    >>> table = pd.DataFrame(moves, index=["yield of the plant"]).assign(unit="kt REO")
+    >>> ax = rb.plot_tornado(table, title="mined")
+    >>> [float(bar.get_width()) for bar in ax.patches]
+    [-2.0, 1.5]
     """
     size = table[["down", "up"]].abs().max(axis=1)
     rows = table[np.isfinite(size) & (size > 0)]
