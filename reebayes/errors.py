@@ -58,6 +58,15 @@ class StudyError(ReebayesError):
     ----------
     faults : iterable of Fault
         Kept in the order given; faults of one table should stand together.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> try:
+    ...     rb.cut(rb.read_study(), 1990)
+    ... except rb.StudyError as error:
+    ...     print(len(error.faults), error.faults[0].column)
+    1 last_year
     """
 
     def __init__(self, faults: Iterable[Fault]) -> None:

@@ -80,6 +80,21 @@ def format_interval(median: float, lower: float, upper: float) -> str:
     return f"{texts[0]} ({texts[1]}{' to ' if signed else chr(0x2013)}{texts[2]})"
 
 
+def format_share(share: float | None, *, digits: int = 0) -> str:
+    """Write a share in per cent with so many digits, such as ``"12 %"``; a dash if none."""
+    if share is None or not math.isfinite(share):
+        return "–"
+    text = f"{100 * share:.{digits}f}"
+    return f"{text.lstrip('-') if float(text) == 0 else text.replace('-', chr(0x2212))} %"
+
+
+def format_chance(share: float) -> str:
+    """Write a share of draws in per cent; no finite number of them shows that it is certain."""
+    if share < 0.01:
+        return "<1 %"
+    return ">99 %" if share > 0.99 else format_share(share)
+
+
 def listed(names: Iterable[str]) -> str:
     """Join names for a sentence: ``"a"``, ``"a and b"``, ``"a, b and c"``."""
     *head, last = list(names) or [""]

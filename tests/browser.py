@@ -64,6 +64,9 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Network", "Runtime", "Log", "Page", "DOM"):
             self.call(f"{domain}.enable")
+        # a page that still glides to what was focused before is elsewhere when it is clicked
+        still = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+        self.call("Emulation.setEmulatedMedia", features=still)
         return self
 
     def __exit__(

@@ -152,7 +152,6 @@ def test_a_flow_is_clicked(opened: Opened) -> None:
     browser = opened.browser
     flows = json.loads(browser.ask("document.getElementById('data').textContent"))["flows"]
     place = browser.ask("""(() => {
-      document.documentElement.style.scrollBehavior = 'auto';
       document.querySelector('#sankey').scrollIntoView();
       window.scrollBy(0, -80);
       const shapes = [...document.querySelectorAll('.sankey .ribbon')]
@@ -161,12 +160,16 @@ def test_a_flow_is_clicked(opened: Opened) -> None:
       // a ribbon that a hand can meet, or else a hairline
       for (const thick of [3, 0])
         for (const shape of shapes.sort((a, b) => area(b) - area(a))) {
-          const box = shape.getBoundingClientRect();
           const at = (x, y) => document.elementFromPoint(x, y) === shape;
-          for (let x = Math.ceil(box.x) + 2; x < box.right; x += 5)
-            for (let y = Math.ceil(box.y); y < box.bottom; y += 1)
-              if (at(x, y) && at(x - 1, y) && at(x + 1, y) && at(x, y - thick) && at(x, y + thick))
-                return [x, y, shape.dataset.flows];
+          const length = shape.getTotalLength(), matrix = shape.getScreenCTM();
+          for (let part = 0.02; part < 0.48; part += 0.02) {
+            // between a point of its upper edge and the one of its lower edge
+            const [a, b] = [part, 1 - part].map(
+              there => shape.getPointAtLength(there * length).matrixTransform(matrix));
+            const x = (a.x + b.x) / 2, y = (a.y + b.y) / 2;
+            if (at(x, y) && at(x - 1, y) && at(x + 1, y) && at(x, y - thick) && at(x, y + thick))
+              return [x, y, shape.dataset.flows];
+          }
         }
     })()""")
     browser.click(place[0], place[1])

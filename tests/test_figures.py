@@ -1,16 +1,20 @@
 """Figures and the Sankey drawing: what is drawn, not how it looks."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 import reebayes as rb
 from reebayes.answers.contraction import contraction_text, learnt
@@ -310,14 +314,130 @@ def test_several_panels_are_drawn_in_axes_of_a_caller(fit: xr.DataTree, name: st
         MANY[name](fit, axes[0])
 
 
-def test_every_plot_takes_title_and_place() -> None:
-    for name in rb.__all__:
-        # a survey has as many panels as headings, in a figure of its own
-        if not name.startswith("plot_") or name == "plot_survey":
-            continue
+COMPOSE = ("label", "color", "legend", "title", "ax")
+Drawn = plt.Axes | Figure
+
+
+def _hindcast() -> pd.DataFrame:
+    rows = {
+        "quantity": "mined", "year": [2011, 2012], "median": 2.0, "lower": 1.0, "upper": 3.0,
+        "walk_lower": 0.5, "walk_upper": 4.0, "truth": 2.5, "truth_lower": 2.0, "truth_upper": 2.7,
+        "published": [np.nan, 2.2],
+    }  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _tornado() -> pd.DataFrame:
+    rows = {"down": [-1.0, 0.5], "up": [1.0, -0.4], "down_error": 0.1, "up_error": np.nan,
+            "by": ["refit", "slope"], "unit": "kt REO"}  # fmt: skip
+    return pd.DataFrame(rows, index=["one prior", "another"])
+
+
+def _effect() -> pd.DataFrame:
+    rows = {"what": "use", "label": ["here", "there"], "difference": [-1.0, 2.0], "unit": "kt REO",
+            "lower": [-2.0, 1.0], "upper": [0.0, 3.0], "ci_prob": 0.9}  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _ranks() -> pd.DataFrame:
+    return pd.DataFrame({"reporter": ["customs"] * 4 + ["firm"], "pit": np.linspace(0.1, 0.9, 5)})
+
+
+def _outlook(fit: xr.DataTree, **given: Any) -> plt.Axes:
+    was = quantity(fit, "smuggled")
+    return rb.plot_outlook(was, was.assign_coords(year=was["year"] + was.sizes["year"]), **given)
+
+
+def _survey(name: str) -> Callable[..., Figure]:
+    def draw(fit: xr.DataTree, **given: Any) -> Figure:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rb.StudyWarning)
+            return rb.plot_survey(rb.survey(name), **given)
+
+    return draw
+
+
+def _sums(fit: xr.DataTree) -> dict[str, xr.Dataset]:
+    return {name: bands(cumulative(quantity(fit, name))) for name in ("smuggled", "mined_world")}
+
+
+PLOTS: dict[str, tuple[Callable[..., Drawn], int, Any]] = {
+    "plot_bands": (lambda fit, **k: plot_bands(quantity(fit, "smuggled"), **k), 1, "#123456"),
+    "plot_consumption": (lambda fit, **k: rb.plot_consumption(fit, ["A"], **k), 1, "#123456"),
+    "plot_coverage": (
+        lambda fit, **k: rb.plot_coverage(rb.read_study("zinc"), **k), 2, {"value": "#123456"},
+    ),
+    "plot_effect": (lambda fit, **k: rb.plot_effect(_effect(), **k), 1, "#123456"),
+    "plot_hindcast": (lambda fit, **k: rb.plot_hindcast(_hindcast(), "mined", **k), 1, "#123456"),
+    "plot_learnt": (
+        lambda fit, **k: plot_learnt(learnt(fit), **k), 1, {"learnt": "#123456"},
+    ),
+    "plot_net_exports": (lambda fit, **k: rb.plot_net_exports(fit, "A", **k), 1, "#123456"),
+    "plot_outlook": (_outlook, 1, "#123456"),
+    "plot_panel": (lambda fit, **k: rb.plot_panel(fit, ["smuggled"], **k), 1, "#123456"),
+    "plot_predictive": (lambda fit, **k: rb.plot_predictive(_ranks(), **k), 1, "#123456"),
+    "plot_quotas": (lambda fit, **k: rb.plot_quotas(fit, **k), 2, "#123456"),
+    "plot_survey": (_survey("simulated_answers"), 1, "#123456"),
+    "plot_survey, printed": (_survey("reevolution"), 5, "#123456"),
+    "plot_tornado": (lambda fit, **k: rb.plot_tornado(_tornado(), **k), 1, ("#123456", "#654321")),
+    "plot_totals": (lambda fit, **k: rb.plot_totals(_sums(fit), unit="kt REO", **k), 1, "#123456"),
+    "plot_triangle": (lambda fit, **k: rb.plot_triangle(fit, [2010], **k), 1, "#123456"),
+    "plot_unregistered": (
+        lambda fit, **k: rb.plot_unregistered(fit, refined="metal", **k), 3, "#123456",
+    ),
+}  # fmt: skip
+
+
+def test_every_plot_takes_what_composes() -> None:
+    """Each by its name, with a line that says what it is."""
+    plots = {name for name in rb.__all__ if name.startswith("plot_")}
+    assert {name.split(",")[0] for name in PLOTS} == plots
+    for name in plots:
         given = inspect.signature(getattr(rb, name)).parameters
-        assert {"title", "ax"} <= set(given), name
-        assert "legend" in given or name == "plot_triangle"  # its numbers stand at the arrows
+        assert {*COMPOSE} <= {*given}, name
+        assert all(given[one].kind is inspect.Parameter.KEYWORD_ONLY for one in COMPOSE), name
+        for one in COMPOSE:
+            assert f"\n{one} : " in (inspect.getdoc(getattr(rb, name)) or ""), (name, one)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_plots_compose(name: str, fit: xr.DataTree) -> None:
+    """Twice in the same axes of a caller: label, colour, legend and title are there, once each."""
+    draw, count, color = PLOTS[name]
+    wide = (4 * (count + 1), 6)
+    figure, grid = plt.subplots(1, count + 1, squeeze=False, layout="constrained", figsize=wide)
+    axes = list(grid.flat)[:count]
+    place = axes if count > 1 else axes[0]
+    draw(fit, ax=place, label="Mine", color=color, title="Title of all")
+    assert "Mine" in _words(figure) and "Title of all" in _words(figure)
+    assert "#123456" in _shades(figure)
+    draw(fit, ax=place, label="Theirs")
+    assert "Theirs" in _words(figure)
+    assert figure.axes == list(grid.flat) and not grid.flat[-1].has_data()
+    assert len(figure.legends) == 0  # axes of others stand beside them
+    figure.draw_without_rendering()
+
+    bare, grid = plt.subplots(1, count, squeeze=False)
+    draw(fit, ax=list(grid.flat) if count > 1 else grid.flat[0], legend=False)
+    assert not bare.legends and not any(one.get_legend() for one in bare.axes)
+
+
+def _words(figure: Figure) -> str:
+    texts = [text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)]
+    return " ".join(" ".join(texts).split())
+
+
+def _shades(figure: Figure) -> set[str]:
+    found = set()
+    for axes in figure.axes:
+        found |= {to_hex(line.get_color()) for line in axes.lines}
+        found |= {to_hex(patch.get_facecolor()) for patch in axes.patches}
+        found |= {to_hex(one[:3]) for part in axes.collections for one in part.get_facecolor()}
+        found |= {
+            to_hex(cell) for image in axes.images
+            for cell in np.unique(np.asarray(image.get_array()).reshape(-1, 3), axis=0)
+        }  # fmt: skip
+    return found
 
 
 def test_net_exports_of_two_fits_have_colours_of_their_own(fit: xr.DataTree) -> None:

@@ -115,7 +115,7 @@ ORDER = {
         *("style", "lettering", "composing"),
         *("changes", "curves", "heatmaps", "ranks", "columns", "canvas"),
         *("folding", "sankey", "yearly", "tornado", "panels", "triangle", "grids", "flowsheets"),
-        *("maps", "sites", "ahead", "shares"),
+        *("placing", "maps", "sites", "ahead", "shares"),
     ),
     "experiments": (
         *(

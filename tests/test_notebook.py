@@ -1,5 +1,6 @@
 """The notebooks run from top to bottom and are kept as paired files without outputs."""
 
+import shutil
 from pathlib import Path
 
 import jupytext
@@ -47,17 +48,23 @@ def test_notebook_matches_its_script_and_holds_no_output(script: Path) -> None:
     assert not [cell for cell in notebook.cells if cell.get("execution_count")]
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a fit that holds a few draws of the priors."""
+    fit = fit_of_worlds(rb.read_study(), chains=2, draws=4)
+    fit["prior"] = fit["posterior"].copy()
+    return rb.save_fit(fit, tmp_path_factory.mktemp("fitted") / "fit.nc")
+
+
 @pytest.mark.parametrize("name", ["what_if", "elements_and_partners", "report_and_figures"])
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
 def test_notebook_of_a_fit_that_is_there_runs(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In short form: of a few draws of the priors, which the file of a fit holds."""
     file = tmp_path / "results" / "fit.nc"
     file.parent.mkdir()
-    fit = fit_of_worlds(rb.read_study(), chains=2, draws=4)
-    fit["prior"] = fit["posterior"].copy()
-    rb.save_fit(fit, file)
+    shutil.copyfile(fitted, file)
     if name == "elements_and_partners":
         parted = rb.read_study(extensions=["partners"])
         rb.save_fit(fit_of_worlds(parted, chains=2, draws=4), file.with_name("partners.nc"))

@@ -386,7 +386,7 @@ def test_the_figure_has_history_outlook_and_projections() -> None:
     ax = rb.plot_outlook(rb.quantity(fit(), "mined"), rb.quantity(ahead["outlook"], "mined"),
                          projections=rows, demand=ahead["uses"]["demand"].sum("use"))  # fmt: skip
     assert [one.source for one in rb.published_projections(study(), "mined")] == ["A list"] * 2
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    labels = [" ".join(text.get_text().split()) for text in ax.get_legend().get_texts()]
     assert labels[:3] == ["what was: median, 50 and 90 % band", "outlook: median, 50 and 90 % band",
                           "asked for: median and 90 %"]  # fmt: skip
     assert len(labels) == 3 + len({(one.source, one.vintage) for one in rows})

@@ -20,17 +20,22 @@ from reebayes.answers.partners import mirror_table, trade_table
 from reebayes.answers.seeing import IN_PART, RECORDED, SIGHTS, WITHIN, seen
 from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyError
-from reebayes.figures import maps
+from reebayes.figures import maps, placing
 from reebayes.figures.folding import rejoined
 from reebayes.figures.lettering import width_of
 from reebayes.model.layout import Layout, lay_out
-from reebayes.results.reading import Contents
+from reebayes.reporting.iamc import iamc_table
+from reebayes.reporting.partners import partner_block
+from reebayes.reporting.plan import plan_of
+from reebayes.reporting.tables import sighted
+from reebayes.results.reading import Contents, contents_of
 from reebayes.simulation.flows import flows_from
 from reebayes.simulation.worlds import unknowns_from
 from reebayes.study import Study, read_study
 from tests.fakes import fake_fit
 from tests.tiny import write_tables
 from tests.toys import draws_fit
+from tests.worlds import fit_of_worlds
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "data" / "extensions" / "partners"
@@ -50,14 +55,8 @@ def parted() -> Study:
 @pytest.fixture(scope="module")
 def unrecorded(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The extension without a record, and without priors of what only records have."""
-    folder = tmp_path_factory.mktemp("gates") / "partners"
-    folder.mkdir()
-    for name in ("processes.csv", "flows.csv", "quantities.csv", "sources.csv"):
-        (folder / name).write_bytes((FOLDER / name).read_bytes())
-    head, *rows = (FOLDER / "priors.csv").read_text("utf-8").splitlines(keepends=True)
-    kept = [row for row in rows if not row.startswith(("shared:", "bias:"))]
-    (folder / "priors.csv").write_text("".join([head, *kept]), "utf-8")
-    return read_study(extensions=[folder])
+    write = runpy.run_path(str(ROOT / "docs" / "gates.py"))["write_gates"]
+    return read_study(extensions=[write(tmp_path_factory.mktemp("gates") / "partners")])
 
 
 # --- the tables -----------------------------------------------------------------------------------
@@ -315,6 +314,35 @@ def test_the_importer_of_a_lane_is_its_record(parted: Study) -> None:
     assert japan["gap_seen"]
 
 
+@pytest.fixture(scope="module")
+def held(parted: Study) -> xr.DataTree:
+    """A fit of few draws that holds its study."""
+    return fit_of_worlds(parted, chains=2, draws=4)
+
+
+@pytest.mark.slow
+def test_tables_say_where_no_record_sees_a_value(held: xr.DataTree) -> None:
+    asked = [("smuggled_CN_africa", 2010), ("exported_CN_japan", 2010)]
+    table = pd.DataFrame(asked, columns=["quantity", "year"])
+    assert sighted(contents_of(held), table)["seen"].tolist() == [PRIOR_ONLY, RECORDED]
+    wide = iamc_table(held, flows=False).set_index("variable")
+    unseen = wide.loc["China to Africa: smuggled|Prior only"]
+    assert {*unseen[list(range(2000, 2023))]} == {1.0}
+    india = wide.loc["China to India: exports, declared or smuggled|Prior only"]
+    assert india[2005] == 1.0 and india[2012] == 0.0
+
+
+@pytest.mark.slow
+def test_a_report_shows_map_and_partners(held: xr.DataTree, parted: Study) -> None:
+    contents = contents_of(held)
+    block = partner_block(contents, parted, plan_of(contents, 2022))
+    assert "2022" in block["map"] and block["map"].startswith("<svg")
+    assert len(block["lanes"]) == sum(not lane.goods for lane in parted.lanes)
+    africa = next(row for row in block["lanes"] if row["name"] == "exported_CN_africa")
+    by_year = dict(zip(block["map_years"], africa["cells"], strict=True))
+    assert by_year[2005]["seen"] == PRIOR_ONLY
+
+
 LABEL_ROOM = 3.0  # pixels of a plate around its label
 
 
@@ -338,6 +366,35 @@ def test_no_label_is_cut_or_covers_another(goods: str | None, parted: Study) -> 
             or other[4] <= one[2] + LABEL_ROOM
         )
         assert apart, (one[0], other[0])
+
+
+@pytest.mark.parametrize("goods", [None, "compounds"])
+def test_no_label_of_a_map_lies_over_an_arrow(goods: str | None, parted: Study) -> None:
+    drawing = maps.map_drawing(trading(parted), 2010, goods, study=parted)
+    found = list(boxes(drawing))[2:]  # without the heading
+    ends = [
+        point for shape in drawing.shapes if shape.kind in ("arrow", "band", "core", "head")
+        for _, points in shape.path for point in points
+    ]  # fmt: skip
+    for text, left, top, right, bottom in found:
+        assert not [1 for x, y in ends if left < x < right and top < y < bottom], text
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_labels_keep_off_what_is_there(data: st.DataObject) -> None:
+    """Inside the panel, apart, over no point where there is room, and beside what they name."""
+    places = st.tuples(st.floats(20, 580), st.floats(10, 390))
+    points = data.draw(st.lists(places, max_size=12))
+    named = data.draw(st.lists(places, min_size=1, max_size=5))
+    labels = [placing.Label(70.0, 30.0, one, one) for one in named]
+    corners = placing.placed(labels, [(x, y, 2.0) for x, y in points], 600.0, 400.0, 16.0)
+    found = [(x, y, x + 70.0, y + 30.0) for x, y in corners]
+    for left, top, right, bottom in found:
+        assert 16 <= left and right <= 584 and 0 <= top and bottom <= 400
+        assert not [1 for x, y in points if left < x < right and top < y < bottom]
+    for one, other in combinations(found, 2):
+        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
 
 
 def test_a_map_says_what_it_shows(parted: Study) -> None:

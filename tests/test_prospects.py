@@ -169,6 +169,11 @@ def test_a_cut_is_within_the_years(study: rb.Study, year: int) -> None:
         rb.cut(study, year)
 
 
+def test_a_study_of_one_year_is_not_cut() -> None:
+    with pytest.raises(rb.StudyError, match="too few years"):
+        rb.cut(rb.read_study("zinc"), 1994)
+
+
 @pytest.mark.parametrize("year", [2010, 2015])
 def test_the_bundled_study_can_be_cut(year: int) -> None:
     shorter = rb.cut(bundled(), year)

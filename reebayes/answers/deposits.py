@@ -42,6 +42,13 @@ def project_table(study: Study, *, as_of: int | None = None) -> pd.DataFrame:
         One row for each project: ``as_of``, ``country``, ``region``, ``ore_class``, ``status``,
         ``capacity`` (unit of the study, NaN if none is stated), ``start``, ``resource`` (Mt),
         ``latitude`` and ``longitude`` (degrees, NaN where unknown) and ``source``.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.project_table(rb.read_study())
+    >>> table.loc["Araxa", ["country", "status"]].tolist()
+    ['Brazil', 'resource only']
     """
     rows = [p for p in study.projects if as_of is None or p.as_of <= as_of]
     found = pd.DataFrame([_cells(project) for project in newest(rows)], columns=_COLUMNS)
@@ -77,6 +84,13 @@ def projects_by_country(study: Study, *, as_of: int | None = None) -> pd.DataFra
         One row for each country, those with most projects first, and ``World``: a count for each
         status, ``projects``, ``capacity`` of those that are built or planned (unit of the study),
         and ``resource`` (Mt; no reserve, and many estimates are old or in part).
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.projects_by_country(rb.read_study())
+    >>> int(table.loc["Australia", "projects"])
+    19
     """
     table = project_table(study, as_of=as_of)
     counts = pd.crosstab(table["country"], table["status"]).reindex(

@@ -37,7 +37,7 @@ from reebayes.elicitation.proportions import (
 )
 from reebayes.errors import Fault, ResultError, StudyWarning
 from reebayes.study import study_folder
-from reebayes.wording import format_value, listed
+from reebayes.wording import format_share, format_value, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -407,7 +407,7 @@ def _printed_lines(result: Surveyed) -> list[str]:
             band = "no band: n is not known"
             if row["n"] == row["n"]:
                 band = f"band {_points(row)} of {row['n']:.0f} respondents"
-            lines.append(f"  {row['statement']}: {_percent(row['share'])} printed; {band}")
+            lines.append(f"  {row['statement']}: {format_share(row['share'])} printed; {band}")
             if row["indicators"]:
                 lines.append(f"    speaks to it: {row['indicators']}")
             elif row["note"]:
@@ -421,7 +421,8 @@ def _printed_lines(result: Surveyed) -> list[str]:
     )
     wide = result.curve.pivot_table(index="assumed_n", columns="share", values=["lower", "upper"])
     shares = sorted(result.curve["share"].unique())
-    lines.append("  n     " + "".join(f"{_percent(share) + ' printed':>16}" for share in shares))
+    heads = [f"{format_share(share)} printed" for share in shares]
+    lines.append("  n     " + "".join(f"{head:>16}" for head in heads))
     for n in SIZES[::2]:
         bands = (
             f"{100 * wide.loc[n, ('lower', s)]:.0f} to {100 * wide.loc[n, ('upper', s)]:.0f} %"
@@ -439,8 +440,8 @@ def _answer_lines(result: Surveyed) -> list[str]:
             what = "" if row["answer"] == YES else f" {row['answer']}"
             who = f"n {row['n']:.0f}, effective {format_value(row['n_effective'])}"
             lines.append(
-                f"  {row['group']}{what}: {_percent(row['median'])} ({_points(row)}); found "
-                f"{_percent(row['share'])}, {who}; 5 points need {row['needed']:.0f}"
+                f"  {row['group']}{what}: {format_share(row['median'])} ({_points(row)}); found "
+                f"{format_share(row['share'])}, {who}; 5 points need {row['needed']:.0f}"
             )
     told = [
         f"  {row['first']} above {row['second']}: P {row['p_first_above']:.2f} "
@@ -450,9 +451,5 @@ def _answer_lines(result: Surveyed) -> list[str]:
     return [*lines, *(["\nWhich share is higher", *told] if told else [])]
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
 def _points(row: pd.Series) -> str:
-    return f"{100 * row['lower']:.0f} to {100 * row['upper']:.0f} %"
+    return f"{100 * row['lower']:.0f} to {format_share(row['upper'])}"

@@ -42,6 +42,7 @@ _HANDLE, _GAP = 26.0, 12.0  # points of a handle, and between columns
 _ASIDE = 0.7  # inches of numbers and label on the left of axes
 _BELOW = 21.0  # points below axes at which what stands under them begins
 _LABELLED = 14.0  # points that a label of the axis takes
+_ACROSS = "across"  # of a legend below all of a figure
 
 
 def is_fresh(ax: Axes, side: str = "y") -> bool:
@@ -171,8 +172,18 @@ def mark_years(ax: Axes) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]))
 
 
+def headed(*parts: str) -> str:
+    """Join what stands before a name, such as title and label, and the name; none if left out."""
+    return ": ".join(part for part in parts if part)
+
+
 def legend_across(figure: Figure, handles: Sequence[Line2D | Patch]) -> None:
-    """Set a legend below all of a figure, in as many columns as it has room for."""
+    """Set a legend below all of a figure, in as many columns as it has room for.
+
+    What an earlier plot has named there stays named.
+    """
+    named = {str(h.get_label()): h for h in (*_named_across(figure), *handles)}
+    handles = list(named.values())
     size = _SMALL * float(mpl.rcParams["font.size"])
     needed = max((width_of(str(h.get_label()), size) for h in handles), default=0.0)
     room = 72.0 * figure.bbox.width / figure.dpi
@@ -181,7 +192,19 @@ def legend_across(figure: Figure, handles: Sequence[Line2D | Patch]) -> None:
         figure.legend(
             handles=handles, loc="outside lower center", ncols=columns, fontsize=size,
             frameon=False,
-        )  # fmt: skip
+        ).set_gid(_ACROSS)  # fmt: skip
+
+
+def _named_across(figure: Figure) -> list[Line2D | Patch]:
+    """Take away the legend that `legend_across` has set before, and return its entries."""
+    found: list[Line2D | Patch] = []
+    for legend in [one for one in figure.legends if one.get_gid() == _ACROSS]:
+        for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+            assert isinstance(handle, Line2D | Patch)  # as `legend_across` takes no other
+            handle.set_label(text.get_text())
+            found.append(handle)
+        legend.remove()
+    return found
 
 
 def titled(ax: Axes, text: str) -> None:

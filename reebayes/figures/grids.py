@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY
 from reebayes.errors import ResultError
-from reebayes.figures.composing import entries, legend_across, legend_below, panels
+from reebayes.figures.composing import entries, headed, legend_across, legend_below, panels
 from reebayes.figures.curves import plot_bands
 from reebayes.figures.style import new_figure, plain_text
 from reebayes.results.intervals import bands_of
@@ -38,6 +38,7 @@ def plot_panel(
     records: bool = True,
     prior: bool = True,
     ci_prob: float = CI_PROB,
+    label: str | None = None,
     color: str | None = None,
     legend: bool = True,
     title: str = "",
@@ -59,12 +60,14 @@ def plot_panel(
         Whether they are drawn too.
     ci_prob : float
         Probability inside the bands.
+    label : str, optional
+        Name of the posterior in the legend, such as that of a fit.
     color : str, optional
         Of the posterior.
     legend : bool
         Whether sources are named below each panel, and the bands once, below all.
     title : str
-        Above a new figure.
+        Above a new figure; in axes that are given, before the title of each.
     ax : Axes or sequence of Axes, optional
         Axes to draw in, one a quantity; a new figure if left out.
 
@@ -87,14 +90,17 @@ def plot_panel(
     else:
         figure, axes, _ = panels(ax, len(names), width=0.0, height=0.0)
     before = prior and PRIOR in contents.distributions
-    for name, one in zip(names, axes, strict=False):
+    for number, (name, one) in enumerate(zip(names, axes, strict=True)):
         plot_bands(
             _band(contents, name, ci_prob), _records(contents, name) if records else None,
-            prior=_band(contents, name, ci_prob, PRIOR) if before else None, color=color,
-            legend=False, title=contents.label_of(name), ax=one,
+            prior=_band(contents, name, ci_prob, PRIOR) if before else None, label=label,
+            color=color, legend=False, ax=one,
+            title=headed("" if new else title, contents.label_of(name)),
         )  # fmt: skip
         if legend and not one.yaxis_inverted():
-            legend_below(one, [found for found in entries(one) if not isinstance(found, Patch)])
+            bands_too = not new and not number  # below all there may be axes of others
+            known = [e for e in entries(one) if bands_too or not isinstance(e, Patch)]
+            legend_below(one, known)
     if legend:
         bands = [found for found in entries(axes[0]) if isinstance(found, Patch)]
         if new and not axes[0].yaxis_inverted():

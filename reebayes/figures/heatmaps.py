@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from reebayes.answers.availability import STAGE_MARKS, coverage, stage_marks
 from reebayes.answers.contraction import contraction_text
 from reebayes.conventions import KIND, QUANTITY, YEAR
-from reebayes.figures.composing import panels
+from reebayes.figures.composing import headed, panels
 from reebayes.figures.style import (
     LABEL_COLOURS,
     LABEL_INK,
@@ -36,13 +36,23 @@ _EMPTY, _IMPOSSIBLE, _EDGE = "#ececec", "white", "#bbbbbb"
 
 
 def plot_coverage(
-    study: Study, *, legend: bool = True, title: str = "", ax: Sequence[Axes] | None = None
+    study: Study,
+    *,
+    label: str = "",
+    color: Mapping[str, str] | None = None,
+    legend: bool = True,
+    title: str = "",
+    ax: Sequence[Axes] | None = None,
 ) -> Figure:
     """Draw the data availability of a study, by quantity and by stage of each region.
 
     Parameters
     ----------
     study : Study
+    label : str
+        What stands before the heading of each map, such as the name of a variant.
+    color : mapping of kind of record, or of what is there for a stage, to colour, optional
+        Those that it leaves out have their ordinary ones.
     legend : bool
         Whether each map has a key on its right.
     title : str
@@ -78,12 +88,15 @@ def plot_coverage(
         figure = Figure(figsize=(9, 1.8 + 0.17 * sum(rows)), layout="constrained")
         upper, lower = figure.subplots(2, 1, height_ratios=rows, sharex=True)
         figure.suptitle(plain_text(title), fontsize=11)
-        head = ""
     else:
         figure, (upper, lower), _ = panels(ax, 2, width=0.0, height=0.0)
-        head = f"{title}: " if title else ""
-    heading = plain_text(f"{head}{len(study.records)} records")
-    _draw_map(upper, counted[YEAR].values, _kind_cells(counted), heading)
+        label = headed(title, label)
+    colours = {
+        **{name: colour_of(name) for name in counted[KIND].values.tolist()},
+        SEVERAL_KINDS: SEVERAL_COLOUR, **_AVAILABILITY_COLOURS, **(color or {}),
+    }  # fmt: skip
+    heading = plain_text(headed(label, f"{len(study.records)} records"))
+    _draw_map(upper, counted[YEAR].values, _kind_cells(counted, colours), heading)
     for row, column in np.argwhere(records.sum(KIND).values > 1):
         number = int(records[row, column].sum())
         upper.text(
@@ -91,19 +104,20 @@ def plot_coverage(
             ha="center", va="center",
         )  # fmt: skip
     if marks:
-        _draw_map(lower, counted[YEAR].values, _availability_cells(marks), "Stages of each region")
+        heading = plain_text(headed(label, "Stages of each region"))
+        _draw_map(lower, counted[YEAR].values, _availability_cells(marks, colours), heading)
     else:  # a study without regions
         lower.set_axis_off()
-    kinds = {name: colour_of(name) for name in counted[KIND].values.tolist()}
-    kinds[SEVERAL_KINDS] = SEVERAL_COLOUR
+    kinds = {name: colours[name] for name in (*counted[KIND].values.tolist(), SEVERAL_KINDS)}
+    stages = {name: colours[name] for name in _AVAILABILITY_COLOURS}
     if legend:
         _add_key(upper, {**kinds, "none": _EMPTY, "cannot exist": _IMPOSSIBLE})
     if legend and marks:
-        _add_key(lower, {**_AVAILABILITY_COLOURS, "cannot exist": _IMPOSSIBLE})
+        _add_key(lower, {**stages, "cannot exist": _IMPOSSIBLE})
     return figure
 
 
-def _kind_cells(counted: xr.Dataset) -> dict[str, list[str]]:
+def _kind_cells(counted: xr.Dataset, colours: Mapping[str, str]) -> dict[str, list[str]]:
     """Return the colours of every observed quantity, by year."""
     kinds = counted[KIND].values.tolist()
     cells: dict[str, list[str]] = {}
@@ -113,15 +127,17 @@ def _kind_cells(counted: xr.Dataset) -> dict[str, list[str]]:
             counted["records"].values[row], counted["possible"].values[row], strict=True
         ):
             found = [kind for kind, count in zip(kinds, counts, strict=True) if count]
-            colour = colour_of(found[0]) if len(found) == 1 else SEVERAL_COLOUR
+            colour = colours[found[0] if len(found) == 1 else SEVERAL_KINDS]
             empty = _EMPTY if may else _IMPOSSIBLE
             cells[name].append(colour if found else empty)
     return cells
 
 
-def _availability_cells(marks: Mapping[str, str]) -> dict[str, list[str]]:
-    colours = dict(zip(STAGE_MARKS, _AVAILABILITY_COLOURS.values(), strict=True))
-    return {name: [colours.get(mark, _IMPOSSIBLE) for mark in row] for name, row in marks.items()}
+def _availability_cells(
+    marks: Mapping[str, str], colours: Mapping[str, str]
+) -> dict[str, list[str]]:
+    shades = {m: colours[name] for m, name in zip(STAGE_MARKS, _AVAILABILITY_COLOURS, strict=True)}
+    return {name: [shades.get(mark, _IMPOSSIBLE) for mark in row] for name, row in marks.items()}
 
 
 def _draw_map(ax: Axes, years: np.ndarray, cells: Mapping[str, Sequence[str]], title: str) -> None:
@@ -153,6 +169,8 @@ def plot_learnt(
     table: xr.Dataset,
     *,
     labels: Mapping[str, str] | None = None,
+    label: str = "",
+    color: Mapping[str, str] | None = None,
     legend: bool = True,
     title: str = "Posterior contraction, %",
     ax: Axes | None = None,
@@ -165,6 +183,10 @@ def plot_learnt(
         As `learnt` returns it.
     labels : mapping of quantity to text, optional
         Readable names.
+    label : str
+        What stands before the title, such as the name of a fit.
+    color : mapping of label of `learnt` to colour, optional
+        Those that it leaves out have their ordinary ones.
     legend : bool
         Whether the colours are named on the right.
     title : str
@@ -184,12 +206,12 @@ def plot_learnt(
     ordered = table.transpose(QUANTITY, YEAR)
     marks, contraction = ordered["label"].values, ordered["contraction"].values
     shift = ordered["shift"].values
+    colours = {**LABEL_COLOURS, **(color or {})}
     readable = [plain_text((labels or {}).get(name, name)) for name in names]
     cells = {
-        name: [LABEL_COLOURS[mark] for mark in row]
-        for name, row in zip(readable, marks, strict=True)
+        name: [colours[mark] for mark in row] for name, row in zip(readable, marks, strict=True)
     }
-    _draw_map(ax, table[YEAR].values, cells, plain_text(title))
+    _draw_map(ax, table[YEAR].values, cells, plain_text(headed(label, title)))
     for row, column in np.argwhere(np.isfinite(contraction)):
         text = contraction_text(contraction[row, column], shift[row, column])
         ax.text(
@@ -197,5 +219,5 @@ def plot_learnt(
             ha="center", va="center",
         )  # fmt: skip
     if legend:
-        _add_key(ax, LABEL_COLOURS)
+        _add_key(ax, colours)
     return ax

@@ -33,6 +33,7 @@ from reebayes.errors import ResultError
 from reebayes.figures.canvas import FORMATS, Drawing, Line, Shape
 from reebayes.figures.columns import Point, Step
 from reebayes.figures.lettering import width_of, wrapped
+from reebayes.figures.placing import Label, led, placed
 from reebayes.files import write_whole
 from reebayes.results.description import study_of
 from reebayes.results.reading import Contents, Fit, contents_of
@@ -56,11 +57,15 @@ THINNEST = 1.0  # pixels of an arrow that would be thinner, so that it is seen a
 HEAD = 2.1  # width of an arrowhead over that of its arrow
 STRIPE = 5.0  # pixels of a stripe, and of the gap behind it, where no record sees what flows
 
+BESIDE = 14.0  # pixels that a label lies at most from what it names without a line between them
+CLOSE = 5.0  # pixels between the points of an arrow that labels keep off
+
 _POINTS = 28  # of a course
 
 SENT, RECEIVED = "#1f5f9e", "#b5460f"
 FAINT, PLAIN = 0.28, 0.72
 LAND, PARTNER_LAND, OWN_LAND, SEA, INK = "#e6e4de", "#d3dac9", "#c2b89a", "#f7fafc", "#1c1f23"
+LEADER = "#555c64"
 
 
 def draw_map(
@@ -249,6 +254,14 @@ class Arrow:
     title: str
     touches: tuple[str, str]
 
+    def covers(self) -> Iterator[Point]:
+        """Return points of its course that are no further apart than letters are wide."""
+        for (x1, y1), (x2, y2) in pairwise(self.course):
+            count = max(int(math.dist((x1, y1), (x2, y2)) / CLOSE), 1)
+            for n in range(count):
+                yield x1 + n / count * (x2 - x1), y1 + n / count * (y2 - y1)
+        yield self.course[-1]
+
     def shapes(self) -> Iterator[Shape]:
         """Return its ribbons, faint first, and its head."""
         lower, median, upper = (max(width, THINNEST) for width in self.widths)
@@ -376,9 +389,17 @@ def _panel(
                             title + only, (row.origin, row.destination)))  # fmt: skip
     for arrow in sorted(arrows, key=lambda arrow: -arrow.widths[1]):
         shapes += arrow.shapes()
-    lines = list(_name(sheet, partners[own]))
-    for name, found in told.items():
-        lines += _label(sheet, partners[name], found, shapes)
+    labels = [_name(sheet, partners[own]), *(
+        _label(sheet, partners[name], found) for name, found in told.items()
+    )]  # fmt: skip
+    home = labels[0].place.named
+    labels.sort(key=lambda one: math.dist(one.place.named, home))  # the crowded ones first
+    around = [(x, y, arrow.widths[2] / 2) for arrow in arrows for x, y in arrow.covers()]
+    corners = placed([one.place for one in labels], around, WIDTH, height, EDGE)
+    lines: list[Line] = []
+    for label, corner in zip(labels, corners, strict=True):
+        shapes += label.shapes(corner)
+        lines += label.lines(corner)
     return shapes, lines, height
 
 
@@ -390,14 +411,49 @@ def _frame(sheet: Sheet, height: float) -> list[Step]:
     return _closed([(x, min(y, height)) for x, y in (*west, *east)])
 
 
-def _name(sheet: Sheet, own: Partner) -> Iterator[Line]:
-    x, y = sheet.at(_or(own.label_lon, own.lon), _or(own.label_lat, own.lat))
-    yield Line(x - width_of(own.label, TEXT, bold=True) / 2, y, own.label, TEXT, bold=True)
+@dataclass(frozen=True)
+class Text:
+    """A label: its lines with their weight and colour, where it is wanted, and what it is of."""
+
+    texts: Sequence[tuple[str, bool, str]]
+    size: float
+    place: Label
+    of: str
+    led: bool = True  # whether a line leads to what it names, where that is not beside it
+
+    def lines(self, corner: Point) -> Iterator[Line]:
+        """Return its lines, with its left upper corner at a point."""
+        for number, (text, bold, colour) in enumerate(self.texts):
+            y = corner[1] + LINE * (number + 1) - 3
+            yield Line(corner[0], y, text, self.size, bold, colour, self.of)
+
+    def shapes(self, corner: Point) -> Iterator[Shape]:
+        """Return the plate below it, and the line to what it names."""
+        left, top = corner
+        right, bottom = left + self.place.wide, top + self.place.high
+        course = led((left, top, right, bottom), self.place.named)
+        if self.led and math.dist(course[0], course[-1]) > BESIDE:
+            yield Shape("leader", _ribbon([course[0], course[-1]], 0.8), LEADER)
+        box = [(left - 3, top - 1), (right + 3, top - 1), (right + 3, bottom + 2),
+               (left - 3, bottom + 2)]  # fmt: skip
+        yield Shape("plate", _closed(box), "#ffffff", 0.78)
 
 
-def _label(
-    sheet: Sheet, partner: Partner, told: Mapping[str, Any], shapes: list[Shape]
-) -> Iterator[Line]:
+def _text(
+    sheet: Sheet, partner: Partner, texts: Sequence[tuple[str, bool, str]], size: float, *,
+    led: bool = True,
+) -> Text:  # fmt: skip
+    wide = max(width_of(text, size, bold=bold) for text, bold, _ in texts)
+    named = sheet.at(partner.lon, partner.lat)
+    wanted = sheet.at(_or(partner.label_lon, partner.lon), _or(partner.label_lat, partner.lat))
+    return Text(texts, size, Label(wide, LINE * len(texts), named, wanted), partner.partner, led)
+
+
+def _name(sheet: Sheet, own: Partner) -> Text:
+    return _text(sheet, own, [(own.label, True, INK)], TEXT, led=False)
+
+
+def _label(sheet: Sheet, partner: Partner, told: Mapping[str, Any]) -> Text:
     """Name of a partner, and the bands of what goes there and comes from there."""
     texts = [(partner.label, True, INK)]
     for way, colour in (("to", SENT), ("from", RECEIVED)):
@@ -406,16 +462,7 @@ def _label(
             mark = "*" if row.seen == PRIOR_ONLY else ""
             text = f"{way} {format_band(row.median, row.lower, row.upper)}{mark}"
             texts.append((text, False, colour))
-    wide = max(width_of(text, SMALL, bold=bold) for text, bold, _ in texts)
-    x, y = sheet.at(_or(partner.label_lon, partner.lon), _or(partner.label_lat, partner.lat))
-    left = min(max(x - wide / 2, EDGE), WIDTH - EDGE - wide)
-    top = y - LINE * len(texts) / 2
-    box = [(left - 3, top - 1), (left + wide + 3, top - 1),
-           (left + wide + 3, top + LINE * len(texts) + 2),
-           (left - 3, top + LINE * len(texts) + 2)]  # fmt: skip
-    shapes.append(Shape("plate", _closed(box), "#ffffff", 0.78))
-    for number, (text, bold, colour) in enumerate(texts):
-        yield Line(left, top + LINE * (number + 1) - 3, text, SMALL, bold, colour, partner.partner)
+    return _text(sheet, partner, texts, SMALL)
 
 
 def _or(value: float | None, stand_in: float) -> float:

@@ -28,6 +28,7 @@ from reebayes.figures.composing import (
     Colours,
     colours_of,
     entries,
+    headed,
     legend_across,
     legend_below,
     mark_years,
@@ -55,6 +56,7 @@ def plot_consumption(
     regions: Sequence[str] | None = None,
     *,
     ci_prob: float = CI_PROB,
+    label: str = "",
     color: Colours | None = None,
     legend: bool = True,
     title: str = "",
@@ -70,6 +72,8 @@ def plot_consumption(
         Regions, and ``"world"`` for all of them together; the world and every region if left out.
     ci_prob : float
         Probability inside the bands.
+    label : str
+        What stands before every name in the legend, such as that of a fit.
     color : str, sequence or mapping of name to colour, optional
     legend : bool
         Whether a legend stands below.
@@ -90,15 +94,18 @@ def plot_consumption(
         If a region is unknown, nothing is used, or another number of axes is given.
     """
     contents = contents_of(fit)
-    drawn = consumption_lines(contents, regions)
+    drawn = {
+        region: _labelled(label, lines)
+        for region, lines in consumption_lines(contents, regions).items()
+    }
     applications = list(dict.fromkeys(name for lines in drawn.values() for name in lines))
     labels = region_labels(contents) | {WORLD: "World"}
     figure, axes, new = panels(ax, len(drawn), width=4.1, height=3.9)
-    shades = colours_of(applications, color)
+    shades = _shades(axes[0], applications, color)
     for (region, lines), one in zip(drawn.items(), axes, strict=True):
         _draw_lines(one, lines, shades, ci_prob)
         _finish(one, _headed(title, f"{labels.get(region, region)}: use", new), contents.unit)
-    _finish_all(figure, axes, _handles(shades, ci_prob), title, new=new, legend=legend)
+    finish_all(figure, axes, _handles(shades, ci_prob), title, new=new, legend=legend)
     return figure
 
 
@@ -171,13 +178,8 @@ def plot_net_exports(
     lines = net_export_lines(contents, region, by)
     if ax is None:
         ax = new_axes(6, 3.8)
-    if label:
-        lines = {f"{label}: {name}": line for name, line in lines.items()}
-    shades = colours_of(list(lines), color)
-    if color is None and ax.has_data():
-        taken = [handle.get_facecolor() for handle in entries(ax) if isinstance(handle, Patch)]
-        free = [c for c in COLOURS if to_rgb(c) not in [to_rgb(shade) for shade in taken]]
-        shades = colours_of(list(lines), free or COLOURS)
+    lines = _labelled(label, lines)
+    shades = _shades(ax, list(lines), color)
     _draw_lines(ax, lines, shades, ci_prob)
     ax.axhline(0, color="#35353a", linewidth=0.8)
     named_ = f"{labels[region]}: net exports by {by}" if title is None else title
@@ -213,6 +215,7 @@ def plot_unregistered(
     *,
     refined: str | None = None,
     ci_prob: float = CI_PROB,
+    label: str = "",
     color: Colours | None = None,
     legend: bool = True,
     title: str = "",
@@ -228,6 +231,8 @@ def plot_unregistered(
         Product whose making counts as refining; ``[report].refined`` of the study if left out.
     ci_prob : float
         Probability inside the bands.
+    label : str
+        What stands before every name in the legend, such as that of a fit.
     color : str, sequence or mapping of name to colour, optional
     legend : bool
         Whether a legend stands below.
@@ -253,11 +258,12 @@ def plot_unregistered(
     made = unregistered(contents, "refining", refined)
     parted = {name: pair for name, pair in mined.items() if name != WORLD or len(mined) == 2}
     parts = {
-        _label_of(contents, name): amount
+        headed(label, _label_of(contents, name)): amount
         for region, found in unregistered_parts(contents, "mining").items()
         if region in parted
         for name, (amount, _) in found.items()
     }
+    labels = {region: headed(label, name) for region, name in labels.items()}
     mines = {labels[region]: amount for region, (amount, _) in parted.items()} | parts
     shown = (
         ("Unregistered mining", mines),
@@ -265,13 +271,13 @@ def plot_unregistered(
         ("Its share of refining", {labels[r]: share for r, (_, share) in made.items()}),
     )
     names = list(dict.fromkeys(name for _, lines in shown for name in lines))
-    shades = colours_of(names, color)
     figure, axes, new = panels(ax, 3, width=4.0, height=3.9)
+    shades = _shades(axes[0], names, color)
     for (heading, lines), one in zip(shown, axes, strict=True):
         _draw_lines(one, lines, shades, ci_prob, parts)
         unit = next((str(line.attrs["units"]) for line in lines.values()), "")
         _finish(one, _headed(title, heading, new), unit)
-    _finish_all(figure, axes, _handles(shades, ci_prob), title, new=new, legend=legend)
+    finish_all(figure, axes, _handles(shades, ci_prob), title, new=new, legend=legend)
     return figure
 
 
@@ -280,6 +286,7 @@ def plot_quotas(
     quantities: Sequence[str] | None = None,
     *,
     ci_prob: float = CI_PROB,
+    label: str = "",
     color: Colours | None = None,
     legend: bool = True,
     title: str = "",
@@ -295,6 +302,8 @@ def plot_quotas(
         Quantities that have quotas; all of them if left out.
     ci_prob : float
         Probability inside the bands.
+    label : str
+        What stands before every name in the legend, such as that of a fit.
     color : str, sequence or mapping of name to colour, optional
     legend : bool
         Whether a legend stands below.
@@ -322,7 +331,7 @@ def plot_quotas(
     require_known(chosen, known, "quantity with a quota")
     if not chosen:
         raise ResultError("The fit has no quota.")
-    shades = colours_of(["declared", "all"], color)
+    declared, whole_of = headed(label, "declared"), headed(label, "all")
     if new := ax is None:
         figure, grid = new_figure(
             2, len(chosen), width=4.1 * len(chosen), height=5.0, heights=(3, 1), sharex="col"
@@ -330,20 +339,22 @@ def plot_quotas(
         axes = list(grid.flat)
     else:
         figure, axes, _ = panels(ax, 2 * len(chosen), width=0.0, height=0.0)
+    shades = _shades(axes[0], [declared, whole_of], color)
     for column, name in enumerate(chosen):
         rows = table[table["quantity"] == name]
         above, below = axes[column], axes[len(chosen) + column]
-        lines = {"declared": quantity(contents, name)}
+        lines = {declared: quantity(contents, name)}
         whole = str(rows["true_quantity"].iloc[0])
         if whole != name:
-            lines["all"] = quantity(contents, whole)
+            lines[whole_of] = quantity(contents, whole)
         _draw_lines(above, lines, shades, ci_prob)
         above.plot(rows["year"], rows["quota"], "D", color=QUOTA_COLOUR, markersize=4.5)
         unit = str(rows["unit"].iloc[0])
         _finish(above, _headed(title, _label_of(contents, name), new), unit)
-        _draw_chances(below, rows, shades, both=whole != name)
-    handles = [*_handles(shades, ci_prob), Patch(color=QUOTA_COLOUR, label="quota")]
-    _finish_all(figure, axes, handles, title, new=new, legend=legend, first=len(chosen))
+        _draw_chances(below, rows, list(shades.values()), both=whole != name)
+    quota = Line2D([], [], color=QUOTA_COLOUR, marker="D", linestyle="none", label="quota")
+    handles = [*_handles(shades, ci_prob), quota]
+    finish_all(figure, axes, handles, title, new=new, legend=legend, first=len(chosen))
     return figure
 
 
@@ -427,13 +438,13 @@ def _draw_lines(
         ax.plot(years, middle, ".-", color=colour, linewidth=1.4, markersize=3)
 
 
-def _draw_chances(ax: Axes, rows: pd.DataFrame, shades: Mapping[str, str], *, both: bool) -> None:
+def _draw_chances(ax: Axes, rows: pd.DataFrame, shades: Sequence[str], *, both: bool) -> None:
     """Draw the probabilities that declared and true flows exceeded the quota of their year."""
     width = 0.4 if both else 0.8
     shift = -width / 2 if both else 0.0
-    ax.bar(rows["year"] + shift, rows["p_declared"], width, color=shades["declared"])
+    ax.bar(rows["year"] + shift, rows["p_declared"], width, color=shades[0])
     if both:
-        ax.bar(rows["year"] - shift, rows["p_true"], width, color=shades["all"])
+        ax.bar(rows["year"] - shift, rows["p_true"], width, color=shades[1])
     ax.set_ylim(0, 1)
     ax.set_ylabel("P(exceeded)", fontsize="small")
     mark_years(ax)
@@ -468,18 +479,46 @@ def _handles(shades: Mapping[str, str], ci_prob: float) -> list[Line2D | Patch]:
     ]
 
 
+def _labelled(label: str, lines: Mapping[str, xr.DataArray]) -> dict[str, xr.DataArray]:
+    return {headed(label, name): line for name, line in lines.items()}
+
+
+def _shades(ax: Axes, names: Sequence[str], color: Colours | None) -> dict[str, str]:
+    """Colours of names, which no curve has that is in the axes already."""
+    if color is None and ax.has_data():
+        taken = [handle.get_facecolor() for handle in entries(ax) if isinstance(handle, Patch)]
+        free = [c for c in COLOURS if to_rgb(c) not in [to_rgb(shade) for shade in taken]]
+        return colours_of(names, free or COLOURS)
+    return colours_of(names, color)
+
+
 def _headed(title: str, heading: str, new: bool) -> str:
     """Title of a panel, which in axes of a caller holds that of the whole."""
-    return heading if new or not title else f"{title}: {heading}"
+    return heading if new else headed(title, heading)
 
 
-def _finish_all(
+def finish_all(
     figure: Figure, axes: Sequence[Axes], handles: Sequence[Line2D | Patch], title: str, *,
     new: bool, legend: bool, first: int = 0,
 ) -> None:  # fmt: skip
     """Set title and legend of several panels.
 
     A legend stands below the figure, and below the first of axes beside which it has others.
+
+    Parameters
+    ----------
+    figure : Figure
+    axes : sequence of Axes
+        The panels.
+    handles : sequence of handle
+        What the legend names.
+    title : str
+    new : bool
+        Whether the figure has these panels alone.
+    legend : bool
+        Whether there is a legend.
+    first : int
+        The panel below which it stands.
     """
     if new and title:
         figure.suptitle(plain_text(title), fontsize=11)

@@ -49,6 +49,15 @@ def plot_predictive(
     -------
     Axes
         The axes drawn in.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import reebayes as rb
+    >>> ranks = pd.DataFrame({"reporter": ["customs"] * 3, "pit": [0.1, 0.5, 0.8]})
+    >>> ax = rb.plot_predictive(ranks)
+    >>> [text.get_text() for text in ax.get_yticklabels()]
+    ['customs (3)']
     """
     shown = records.dropna(subset=["pit"])
     counts = shown["reporter"].value_counts()

@@ -6,15 +6,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.patches import Patch
 
 from reebayes.errors import ResultError
-from reebayes.figures.composing import legend_below, titled
-from reebayes.figures.style import POSTERIOR_COLOUR, plain_text
+from reebayes.figures.composing import (
+    entries,
+    headed,
+    is_fresh,
+    legend_below,
+    rows_for,
+    titled,
+)
+from reebayes.figures.style import POSTERIOR_COLOUR, new_axes, plain_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DOWN_COLOUR, UP_COLOUR = "#e07b00", POSTERIOR_COLOUR
+LATER_COLOURS = ("#6e3a00", "#0d2c4d")  # of a second table in the same axes
 FIRST_ORDER_HATCH = "////"
 
 
@@ -22,12 +31,16 @@ def plot_tornado(
     table: pd.DataFrame,
     *,
     count: int = 12,
-    color: tuple[str, str] = (DOWN_COLOUR, UP_COLOUR),
+    label: str = "",
+    color: tuple[str, str] | None = None,
     legend: bool = True,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw how far an answer moves if the centre of each prior moves by its standard deviation.
+
+    Several calls may draw into the same axes, such as of two fits: a row keeps its line, and later
+    bars are narrower.
 
     Parameters
     ----------
@@ -35,7 +48,9 @@ def plot_tornado(
         As `sensitivity` returns it.
     count : int
         Rows to draw, those that move the answer most.
-    color : (str, str)
+    label : str
+        What stands before every name in the legend, such as that of a fit.
+    color : (str, str), optional
         Of a lower and of a higher centre.
     legend : bool
         Whether a legend stands below the axes.
@@ -53,23 +68,33 @@ def plot_tornado(
     ------
     ResultError
         If the table has no row that moves.
-    """
-    from matplotlib.patches import Patch
 
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import reebayes as rb
+    >>> moves = {"down": [-2.0], "up": [1.5], "down_error": 0.1, "up_error": 0.1, "by": "refit"}
+    >>> table = pd.DataFrame(moves, index=["yield of the plant"]).assign(unit="kt REO")
+    >>> ax = rb.plot_tornado(table, title="mined")
+    >>> [float(bar.get_width()) for bar in ax.patches]
+    [-2.0, 1.5]
+    """
     size = table[["down", "up"]].abs().max(axis=1)
     rows = table[np.isfinite(size) & (size > 0)]
     if rows.empty:
         raise ResultError("No row of the table moves the answer.")
-    rows = rows.loc[size[rows.index].sort_values(ascending=False).index[:count]][::-1]
+    rows = rows.loc[size[rows.index].sort_values(ascending=False).index[:count]]
     if ax is None:
-        import matplotlib.pyplot as plt
-
-        _, ax = plt.subplots(figsize=(7.2, 1.2 + 0.3 * len(rows)), layout="constrained")
-    for place, (_, row) in enumerate(rows.iterrows()):
-        for end, colour in zip(("down", "up"), color, strict=True):
+        ax = new_axes(7.2, 1.2 + 0.3 * len(rows))
+    fresh = is_fresh(ax)
+    chosen = color or ((DOWN_COLOUR, UP_COLOUR) if fresh else LATER_COLOURS)
+    height = 0.72 if fresh else 0.3
+    lines, places = rows_for(ax, list(rows.index))
+    for place, (_, row) in zip(places, rows.iterrows(), strict=True):
+        for end, colour in zip(("down", "up"), chosen, strict=True):
             hatch = FIRST_ORDER_HATCH if row["by"] == "slope" else None
             ax.barh(
-                place, row[end], height=0.72, color=colour, alpha=0.85, hatch=hatch,
+                place, row[end], height=height, color=colour, alpha=0.85, hatch=hatch,
                 edgecolor="white", linewidth=0.6,
             )  # fmt: skip
             error = row[f"{end}_error"]
@@ -79,26 +104,19 @@ def plot_tornado(
                     linewidth=1.2, solid_capstyle="butt",
                 )  # fmt: skip
     ax.axvline(0.0, color="#1c1f23", linewidth=0.8)
-    ax.set_yticks(range(len(rows)), [plain_text(name) for name in rows.index], fontsize=8)
-    ax.set_ylim(-0.6, len(rows) - 0.4)
+    ax.set_yticks(range(len(lines)), lines, fontsize=8)
+    ax.set_ylim(len(lines) - 0.4, -0.6)
     ax.set_xlabel(f"change of the mean, {rows['unit'].iloc[0]}")
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    handles = [
-        Patch(color=color[0], alpha=0.85, label="centre 1 prior sd lower"),
-        Patch(color=color[1], alpha=0.85, label="centre 1 prior sd higher"),
-    ]
-    if (rows["by"] == "slope").any():
-        handles.append(
-            Patch(
-                facecolor="#bbbbbb",
-                hatch=FIRST_ORDER_HATCH,
-                edgecolor="white",
-                label="first order only",
-            )
-        )
+    for end, colour in zip(("lower", "higher"), chosen, strict=True):
+        text = plain_text(headed(label, f"centre 1 prior sd {end}"))
+        ax.plot([], [], "s", color=colour, alpha=0.85, markersize=8, label=text)
     if legend:
-        legend_below(ax, handles, labelled=True)
+        hatched = Patch(facecolor="#bbbbbb", hatch=FIRST_ORDER_HATCH, edgecolor="white",
+                        label="first order only")  # fmt: skip
+        any_hatched = any(bar.get_hatch() for bar in ax.patches)
+        legend_below(ax, [*entries(ax), *([hatched] if any_hatched else [])], labelled=True)
     if title:
         titled(ax, title)
     return ax

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import cos, pi, sin
-from typing import Any
+from math import cos, hypot, pi, sin
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import FancyArrowPatch, Patch
 
 from reebayes.answers.registers import flow_sum, region_labels
 from reebayes.conventions import CI_PROB
 from reebayes.errors import ResultError
-from reebayes.figures.composing import panels, titled
-from reebayes.figures.panels import crossing, pairs_of, percent
+from reebayes.figures.composing import headed, panels, titled
+from reebayes.figures.panels import crossing, finish_all, pairs_of, percent
 from reebayes.figures.style import POSTERIOR_COLOUR, plain_text
 from reebayes.results.reading import Contents, Fit, contents_of, require_known
 from reebayes.wording import format_value
 
+_LEVEL, _ASIDE = 0.24, 0.32  # from the middle of a level arrow, and of any other
 _WIDEST = 14.0  # points, of the arrow of the largest net flow
 
 
@@ -29,7 +30,9 @@ def plot_triangle(
     product: str | None = None,
     *,
     ci_prob: float = CI_PROB,
+    label: str = "",
     color: str = POSTERIOR_COLOUR,
+    legend: bool = True,
     title: str | None = None,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
@@ -44,7 +47,11 @@ def plot_triangle(
         Product that is traded; all together if left out.
     ci_prob : float
         Probability inside the bands.
+    label : str
+        What stands before the year of each panel, such as the name of a fit.
     color : str
+    legend : bool
+        Whether a line below the panels says what stands at the arrows.
     title : str, optional
         Above a new figure; product, unit and probability if left out.
     ax : Axes or sequence of Axes, optional
@@ -80,9 +87,11 @@ def plot_triangle(
     for (year, position), one in zip(positions.items(), axes, strict=True):
         arrows = {pair: values[..., position] for pair, values in net.items()}
         _draw_triangle(one, regions, labels, arrows, widest, ci_prob, color)
-        titled(one, str(year) if new else f"{said if title is None else title}: {year}")
-    if new:
-        figure.suptitle(plain_text(said if title is None else title), fontsize=10)
+        head = "" if new else said if title is None else title
+        titled(one, headed(head, label, str(year)))
+    says = f"median ({percent(ci_prob)} band), P: probability of this direction"
+    handles = [Patch(color=color, alpha=0.55, label=plain_text(says))]
+    finish_all(figure, axes, handles, said if title is None else title, new=new, legend=legend)
     return figure
 
 
@@ -123,24 +132,34 @@ def _draw_triangle(
             low, middle, high = -high, -middle, -low
         width = max(0.8, _WIDEST * middle / widest) if widest else 0.8
         ax.add_patch(FancyArrowPatch(
-            _between(places[start], places[end], 0.24), _between(places[start], places[end], 0.76),
+            _between(places[start], places[end], 0.28), _between(places[start], places[end], 0.72),
             arrowstyle=f"simple,head_length={0.5 * width + 6},head_width={width + 7},"
             f"tail_width={width}",
             color=colour, alpha=0.55, linewidth=0,
         ))  # fmt: skip
-        x, y = _between(places[start], places[end], 0.5)
+        x, y, side, edge = _outside(_between(places[start], places[end], 0.5))
         text = (
             f"{format_value(middle)}\n({format_value(low)} to {format_value(high)})\nP {chance:.2f}"
         )
-        ax.text(x, y, text, ha="center", va="center", fontsize=7, color="#1c1f23",
-                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1})  # fmt: skip
+        ax.text(x, y, text, ha=side, va=edge, fontsize=7, color="#1c1f23")
     for region, (x, y) in places.items():
         ax.text(x, y, plain_text(labels.get(region, region).replace(" ", "\n", 1)), ha="center",
                 va="center", fontsize=9, weight="bold")  # fmt: skip
-    ax.set_xlim(-1.35, 1.35)
-    ax.set_ylim(-0.95, 1.25)
+    ax.set_xlim(-1.85, 1.85)
+    ax.set_ylim(-1.35, 1.2)
     ax.set_aspect("equal")
     ax.axis("off")
+
+
+def _outside(
+    middle: tuple[float, float],
+) -> tuple[float, float, Literal["left", "center", "right"], Literal["center", "top", "bottom"]]:
+    """Return where the numbers of an arrow stand, on its outer side, and how they are aligned."""
+    x, y = middle
+    if abs(x) < 0.15:  # level, between two names
+        return x, y + (-_LEVEL if y < 0 else _LEVEL), "center", "top" if y < 0 else "bottom"
+    away = 1.0 + _ASIDE / max(hypot(x, y), 0.1)
+    return x * away, y * away, "left" if x > 0 else "right", "center"
 
 
 def _between(

@@ -24,7 +24,7 @@ from reebayes.study.kinds import (
     KindReader,
     kind_of,
 )
-from reebayes.wording import format_band, format_value
+from reebayes.wording import format_band, format_share, format_value
 
 if TYPE_CHECKING:
     from reebayes.answers.scores import Comparison
@@ -105,8 +105,8 @@ def places_block(fit: Fit, check: HeldOutCheck) -> dict[str, Any]:
             "records": int(row["records"]),
             "mean": f"{row['mean']:.2f}",
             "sd_z": f"{row['sd_z']:.2f}",
-            "inside_50": _percent(row["inside_50"]),
-            "inside_90": _percent(row["inside_90"]),
+            "inside_50": format_share(row["inside_50"]),
+            "inside_90": format_share(row["inside_90"]),
             "p": "–" if pd.isna(row["p"]) else f"{row['p']:.3f}",
         }
         for _, row in shown_rows(check.summary).iterrows()
@@ -122,13 +122,9 @@ def _check_row(row: pd.Series) -> dict[str, Any]:
         "reporter": row["reporter"],
         "kind": row["kind"],
         "records": row["records"],
-        **{name: _percent(row.get(name)) for name in shares},
+        **{name: format_share(row.get(name)) for name in shares},
         "pit": "–" if pd.isna(row["pit"]) else f"{row['pit']:.2f}",
     }
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None or pd.isna(share) else f"{100 * share:.0f} %"
 
 
 def score_blocks(fit: Fit, comparison: "Comparison") -> list[dict[str, Any]]:

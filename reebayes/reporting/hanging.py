@@ -17,7 +17,7 @@ from reebayes.figures.tornado import plot_tornado
 from reebayes.reporting.pictures import embedded
 from reebayes.reporting.plan import Plan
 from reebayes.results.reading import Contents
-from reebayes.wording import format_band, format_value
+from reebayes.wording import format_band, format_share, format_value
 
 ROWS = 8
 """Rows of each tornado and of each budget."""
@@ -170,15 +170,14 @@ def _input_row(label: str, row: pd.Series) -> dict[str, str]:
     return {
         "label": label,
         "kind": str(row.get("kind", "")),
-        "share": f"{_percent(row['share'])} ± {_percent(row['error'])} %",
+        "share": _with_error(row["share"], row["error"]),
         "sd": format_value(float(row["sd"])) if math.isfinite(row["sd"]) else "–",
-        "removed": f"{_percent(row['removed'])} %" if math.isfinite(row["removed"]) else "–",
+        "removed": format_share(row["removed"], digits=1),
     }
 
 
-def _percent(share: float) -> str:
-    text = f"{100 * share:.1f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+def _with_error(share: float, error: float) -> str:
+    return f"{format_share(share, digits=1).removesuffix(' %')} ± {format_share(error, digits=1)}"
 
 
 # --- figures worth finding ------------------------------------------------------------------------
@@ -188,7 +187,7 @@ def _figure_row(plan: Plan, row: pd.Series) -> dict[str, str]:
     return {
         "label": plan.label(str(row["quantity"])),
         "years": str(row["years"]),
-        "alone": f"{_percent(1 - row['alone'])} ± {_percent(row['error'])} %",
-        "together": f"{_percent(1 - row['together'])} %",
+        "alone": _with_error(1 - row["alone"], row["error"]),
+        "together": format_share(1 - row["together"], digits=1),
         "after": format_value(float(row["after"])),
     }

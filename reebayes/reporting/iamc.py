@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from reebayes.answers.contraction import PRIOR_ONLY
+from reebayes.answers.partners import has_lanes
 from reebayes.answers.registers import region_labels
+from reebayes.answers.seeing import seen
 from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, QUANTITY, YEAR
 from reebayes.provenance import package_version
+from reebayes.results.description import study_of
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import Contents, Fit, contents_of
 
@@ -43,7 +47,8 @@ def iamc_table(
         Quantiles are variables: ``Smuggling out of China|50.0th Percentile``, and the ends of the
         band. A flow is ``Flow|product|label``. Its region is that of its ends, and ``A>B`` where
         it goes from one to another; a quantity is of the region that all of its flows begin or end
-        in. What is of several or of none is of the ``World``.
+        in. What is of several or of none is of the ``World``. Of a study that tells partners apart
+        a quantity that no record sees in some year has a row ``...|Prior only``, 1 in such years.
 
     References
     ----------
@@ -54,16 +59,17 @@ def iamc_table(
     if scenario is None:
         name = contents.attrs.get("label") if "part" in contents.attrs else ""
         scenario = str(name or contents.attrs.get("study_name") or "study")
-    labels = contents.report.get("labels", {})
     quantities = [str(name) for name in contents.units.index]
     tables = [
         _rows(
             contents, "quantities", ci_prob,
-            _variables({name: labels.get(name) or name for name in quantities}),
+            _variables({name: contents.label_of(name) for name in quantities}),
             {name: _region_of(contents, name) for name in quantities},
             {name: str(contents.units[name]) for name in quantities},
         )
     ]  # fmt: skip
+    if has_lanes(contents):
+        tables.append(_unseen(contents, quantities))
     if flows:
         table = contents.flows
         named = {
@@ -106,6 +112,23 @@ def _rows(
         parts.append(part)
     joined = pd.concat(parts, ignore_index=True)
     return joined.iloc[np.argsort(np.tile(np.arange(len(names)), 3), kind="stable")]
+
+
+def _unseen(contents: Contents, quantities: Sequence[str]) -> pd.DataFrame:
+    """Rows that are 1 in years in which no record sees a quantity, and 0 in others; none if never.
+
+    A variable has them behind its name: ``China to Africa: smuggled|Prior only``.
+    """
+    unseen = (seen(study_of(contents), quantities) == PRIOR_ONLY).to_pandas()
+    unseen = unseen[unseen.any(axis=1)].astype(float)
+    variables = _variables({name: contents.label_of(name) for name in quantities})
+    about = {
+        "region": [_region_of(contents, str(name)) for name in unseen.index],
+        "variable": [f"{variables[str(name)]}|{PRIOR_ONLY.capitalize()}" for name in unseen.index],
+        "unit": "1",
+    }
+    unseen.columns = [int(year) for year in unseen.columns]
+    return pd.DataFrame(about, index=unseen.index).join(unseen).reset_index(drop=True)
 
 
 def _variables(labels: Mapping[str, str]) -> dict[str, str]:

@@ -191,6 +191,8 @@ def _bands_figure(
         what += " Grey is the prior."
     if contents.records["quantity"].isin(names).any():
         what += f" {MARKS}"
+    if len(names) == 1:
+        width = COLUMN_MM
     draw = partial(plot_panel, contents, names, width=width, ci_prob=ci_prob, title=title)
     data = _band_rows(contents, names, ci_prob)
     return PaperFigure(name, draw, data, _said(contents, what, ci_prob))

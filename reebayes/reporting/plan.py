@@ -72,7 +72,7 @@ class Plan:
 
     def label(self, name: str) -> str:
         """Readable name of a quantity."""
-        return self.labels.get(name, name)
+        return self.labels.get(name) or name
 
 
 def plan_of(contents: Contents, year: int | None) -> Plan:

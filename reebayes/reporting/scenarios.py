@@ -24,7 +24,7 @@ from reebayes.reporting.templating import environment
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.selection import Span
 from reebayes.results.summaries import bands
-from reebayes.wording import format_band, format_value
+from reebayes.wording import format_band, format_chance, format_value
 
 CLOSURES = {
     "supply": "What arrives goes on: every process hands on the shares that it did, and uses take "
@@ -173,16 +173,9 @@ def _rows(table: pd.DataFrame) -> list[dict[str, str]]:
             "label": row["label"], "unit": row["unit"], "what": WHATS.get(row["what"], row["what"]),
             "product": row["product"], "factual": format_value(row["factual"]),
             "counterfactual": format_value(row["counterfactual"]), "difference": change,
-            "x": format_value(row["x"]), "probability": _percent(row["probability"]),
+            "x": format_value(row["x"]), "probability": format_chance(row["probability"]),
         })  # fmt: skip
     return rows
-
-
-def _percent(share: float) -> str:
-    percent = round(100 * share)
-    return "> 99 %" if share < 1 and percent == 100 else "< 1 %" if 0 < share < 0.005 else (
-        f"{percent} %"
-    )  # fmt: skip
 
 
 def _effect_figure(table: pd.DataFrame, whats: Sequence[str]) -> dict[str, str]:

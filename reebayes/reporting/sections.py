@@ -45,7 +45,7 @@ from reebayes.results.reading import Contents
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import cumulative, probability_above
 from reebayes.study.kinds import kind_of
-from reebayes.wording import format_band, format_value, without_per_year
+from reebayes.wording import format_band, format_chance, format_value, without_per_year
 
 GATE_LABELS = {
     "rhat_max": "Largest R-hat",
@@ -143,19 +143,12 @@ def _exceeding(contents: Contents, plan: Plan, name: str) -> Iterable[dict[str, 
     totals = {g: da.isel({YEAR: 0}) if one_year else cumulative(da) for g, da in draws.items()}
     thresholds = plan.exceeds.get(name) or _round_numbers(float(totals[groups[-1]].median()))
     for x in thresholds:
-        shares = {g: _percent(float(probability_above(da, x))) for g, da in totals.items()}
+        shares = {g: format_chance(float(probability_above(da, x))) for g, da in totals.items()}
         yield {
             "label": plan.label(name),
             "threshold": f"{x:,.10g} {totals[POSTERIOR].attrs['units']}",
             "prior": "–",
         } | shares
-
-
-def _percent(share: float) -> str:
-    """A share of draws: a finite number of them never shows that something is certain."""
-    if share < 0.01:
-        return "<1 %"
-    return ">99 %" if share > 0.99 else f"{100 * share:.0f} %"
 
 
 def _round_numbers(centre: float) -> list[float]:

@@ -5,6 +5,7 @@ import pandas as pd
 
 from reebayes.answers.drivers import driver_tables
 from reebayes.answers.partners import has_lanes, mirror_table, trade_table
+from reebayes.answers.seeing import seen
 from reebayes.conventions import (
     CI_PROB,
     FLOW,
@@ -83,7 +84,8 @@ def export_tables(
         quantity that can be added up) and ``flow_sums``, each with label, unit, posterior and prior
         median and band; flows with ``source``, ``target``, ``product`` and ``registered`` as well;
         ``records`` and ``sources``; ``about`` (the attributes of the fit). Of a study that tells
-        partners apart also ``trade`` and ``mirror``, see `trade_table` and `mirror_table`.
+        partners apart also ``trade`` and ``mirror``, see `trade_table` and `mirror_table`, and in
+        ``quantities`` a column ``seen``, which says where no record sees a value (`seen`).
     """
     contents = contents_of(fit)
     units = {
@@ -99,7 +101,10 @@ def export_tables(
         total.insert(2, "last_year", contents.years[-1])
     attributes = {"key": list(contents.attrs), "value": list(contents.attrs.values())}
     return {
-        "quantities": _band_table(contents, "quantities", units[QUANTITY], ci_prob, means=means),
+        "quantities": sighted(
+            contents,
+            _band_table(contents, "quantities", units[QUANTITY], ci_prob, means=means),
+        ),
         "flows": _band_table(contents, "flows", units[FLOW], ci_prob, means=means),
         "cumulative": totals["quantities"],
         "flow_sums": totals["flows"],
@@ -109,6 +114,20 @@ def export_tables(
         "sources": contents.sources.reset_index(),
         "about": pd.DataFrame(attributes),
     }
+
+
+def sighted(contents: Contents, table: pd.DataFrame) -> pd.DataFrame:
+    """Add how records see each quantity and year of a table, where the study has lanes.
+
+    Parameters
+    ----------
+    contents : Contents
+    table : DataFrame
+        With columns ``quantity`` and ``year``.
+    """
+    if not has_lanes(contents):
+        return table
+    return table.join(seen(study_of(contents)).to_series(), on=[QUANTITY, YEAR])
 
 
 def _partner_tables(contents: Contents, ci_prob: float) -> dict[str, pd.DataFrame]:

@@ -172,7 +172,7 @@ def _report(study: Study) -> dict[str, Any]:
     """Return what a report shows, with the labels of the catalogue where it names none."""
     report = study.report.plain
     labels = {row.quantity: row.label for row in study.labels if row.label}
-    labels |= report.get("labels", {})
+    labels |= {name: label for name, label in report.get("labels", {}).items() if label}
     return report | ({"labels": labels} if labels else {})
 
 

@@ -87,6 +87,17 @@ def cumulative(da: xr.DataArray, first: int | None = None, last: int | None = No
     ResultError
         If `da` is a ratio (a sum of ratios means nothing), was changed after it was drawn, so
         that nobody knows what it is, or the span is not inside its years.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import reebayes as rb
+    >>> import xarray as xr
+    >>> years = {"year": [2010, 2011, 2012]}
+    >>> draws = xr.DataArray(np.ones((1, 50, 3)), years, ("chain", "draw", "year"))
+    >>> total = rb.cumulative(draws.assign_attrs(units="kt REO/yr"), 2011)
+    >>> total.attrs["units"], float(total.mean())
+    ('kt REO', 2.0)
     """
     _require_summable(da)
     years = _years_of(da)
@@ -144,6 +155,16 @@ def probability_above(da: xr.DataArray, x: float) -> xr.DataArray:
     ------
     ResultError
         If `da` has no chain or draw dimension.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import reebayes as rb
+    >>> import xarray as xr
+    >>> years = {"year": [2010, 2011, 2012]}
+    >>> draws = xr.DataArray(np.ones((1, 50, 3)), years, ("chain", "draw", "year"))
+    >>> rb.probability_above(draws, 0.5).values
+    array([1., 1., 1.])
     """
     dims = _sample_dims(da)
     share = (da > x).where(da.notnull()).mean(dims, skipna=False)

@@ -50,10 +50,17 @@ def cut(study: Study, last: int) -> Study:
     ------
     StudyError
         If `last` is not a year of the study before its last one, or what is left is not sound.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> rb.cut(rb.read_study(), 2010).last_year
+    2010
     """
     if last not in study.years[1:-1]:
-        first, end = study.years[1], study.years[-2]
-        message = f"cannot be cut at {last}; give a year from {first} to {end}"
+        may = study.years[1:-1]
+        way = f"give a year from {may[0]} to {may[-1]}" if may else "it has too few years"
+        message = f"cannot be cut at {last}; {way}"
         raise StudyError([Fault("study", None, "last_year", str(last), message)])
     flows = [flow for flow in map(lambda one: _until(one, last), study.flows) if flow.active]
     kept = {flow.flow for flow in flows}

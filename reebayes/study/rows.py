@@ -24,7 +24,14 @@ MASS_SCALES = {"kt": 1.0, "t": 1e-3, "Mt": 1e3}
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A node: a market, a conversion, a use, a loss or the environment."""
+    """A node: a market, a conversion, a use, a loss or the environment.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> rb.read_study("zinc").processes["lithosphere"].kind
+    'environment'
+    """
 
     process: str
     kind: str
@@ -39,6 +46,12 @@ class Flow:
     ``active`` holds the periods, first and last year included, in which the flow can exist;
     outside them it is a structural zero. ``tied`` names the flow whose transfer coefficient it
     has, where what it is part of moves as one mixture with something else; empty otherwise.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> rb.read_study("zinc").flows["mined"].label
+    'Zinc in ore mined'
     """
 
     flow: str
@@ -78,7 +91,14 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A linear combination of flows (unit of the study), or a ratio of two (no unit)."""
+    """A linear combination of flows (unit of the study), or a ratio of two (no unit).
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> rb.read_study("zinc").quantities["mined"].numerator
+    (('mined', 1.0),)
+    """
 
     quantity: str
     numerator: tuple[tuple[str, float], ...]
@@ -131,6 +151,13 @@ class Record:
     unverified (second-hand) figure, which nobody read in its source. ``composition`` names the
     printed table of which the figure is a part; its ``sd`` is then that of the part before the
     table is closed.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> record = rb.read_study("zinc").records["mined"]
+    >>> record.year, record.value, record.unit, record.sd
+    (1994, 1290.0, 'kt Zn', 0.1)
     """
 
     record: str
@@ -410,6 +437,13 @@ class Prior:
     change, None if constant. ``transition`` is the sd of the change with which a period begins,
     which then goes over from the one before within a year of its first year (see
     `reebayes.study.transitions`); None if the median jumps and the state is carried on.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> prior = rb.read_study("zinc").priors[0]
+    >>> prior.target, prior.distribution, prior.median, prior.sd
+    ('mined', 'lognormal', 1000.0, 0.7)
     """
 
     target: str
@@ -442,7 +476,14 @@ class Prior:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a record or a prior comes from; for a judgement, whose it is and why."""
+    """Where a record or a prior comes from; for a judgement, whose it is and why.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> rb.read_study("zinc").sources["wang2024"].year
+    2024
+    """
 
     source: str
     citation: str

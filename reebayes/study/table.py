@@ -21,6 +21,13 @@ class Table[T](tuple[T, ...]):
         Class of the rows; its first field is the key of the table.
     rows : iterable
         The rows.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> flows = rb.read_study("zinc").flows
+    >>> flows.key, len(flows), flows.names[:2]
+    ('flow', 15, ('mined', 'stock_drawn'))
     """
 
     row_type: type[T]

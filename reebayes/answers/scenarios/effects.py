@@ -145,7 +145,7 @@ def _quantity_rows(
             values = values.transpose(*SAMPLE_DIMS, YEAR)
             draws.append(over_years(values.values, part.years, years).ravel())
         about = {"name": name, "what": QUANTITY, "region": "", "stage": "", "product": "",
-                 "label": contents.report.get("labels", {}).get(name, name)}  # fmt: skip
+                 "label": contents.label_of(str(name))}  # fmt: skip
         yield about | ({"unit": "ratio"} if ratio else {}), draws[0], draws[1]
 
 
