@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -476,7 +477,7 @@ def _round(value: float) -> float:
 # --- tables ---------------------------------------------------------------------------------------
 
 
-def tables(study: Study, groups: Groups | None = None) -> dict[str, list[object]]:
+def tables(study: Study, groups: Groups | None = None) -> dict[str, list[Any]]:
     """Rows of every table that follows from those written by hand, beside those of a study."""
     layers = Layers(study, groups or Groups(read("groups.csv")))
     terms, labels = by_group(layers)
@@ -489,20 +490,20 @@ def tables(study: Study, groups: Groups | None = None) -> dict[str, list[object]
     }
 
 
-def texts(made: Mapping[str, Sequence[object]]) -> dict[str, str]:
+def texts(made: Mapping[str, Sequence[Any]]) -> dict[str, str]:
     """Tables as they stand in files."""
     return {name: _text(rows) for name, rows in made.items() if rows}
 
 
-def _text(rows: Sequence[object]) -> str:
+def _text(rows: Sequence[Any]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     kind = type(rows[0])
     skipped = {"transition"} if kind is Prior else set()
-    names = [field.name for field in fields(kind) if field.name not in skipped]  # type: ignore[arg-type]
+    names = [field.name for field in fields(kind) if field.name not in skipped]
     writer.writerow(names)
     for row in rows:
-        cells = dict(zip([f.name for f in fields(kind)], astuple(row), strict=True))  # type: ignore[arg-type,call-overload]
+        cells = dict(zip([field.name for field in fields(kind)], astuple(row), strict=True))
         writer.writerow(_cell(cells[name]) for name in names)
     return out.getvalue()
 
@@ -517,9 +518,36 @@ def _cell(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def files() -> dict[Path, str]:
-    """Texts of all files that are made."""
-    return {FOLDER / name: text for name, text in texts(tables(rb.read_study())).items()}
+def with_partners() -> dict[str, list[Any]]:
+    """Rows that the study by element and by partner has beside those of both.
+
+    Gates that part trade over partners are tied over the groups: of every group a partner has the
+    same share.
+    """
+    alone = tables(rb.read_study())
+    parted = tables(rb.read_study(extensions=["partners"]))
+    found = {}
+    for name, rows in parted.items():
+        own = _by_name(alone[name])
+        found[name] = [
+            row for key, of in _by_name(rows).items() for row in of if own.get(key) != of
+        ]  # fmt: skip
+    return found
+
+
+def _by_name(rows: Sequence[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        found.setdefault(getattr(row, fields(row)[0].name), []).append(row)
+    return found
+
+
+def files(*, partners: bool = True) -> dict[Path, str]:
+    """Texts of all files that are made, or of those of the study without partners."""
+    found = {FOLDER / name: text for name, text in texts(tables(rb.read_study())).items()}
+    if partners:
+        found |= {WITH_PARTNERS / name: text for name, text in texts(with_partners()).items()}
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -43,7 +43,15 @@ def maker() -> Maker:
 
 
 def test_tables_are_what_the_study_and_the_groups_make(maker: Maker) -> None:
-    for path, text in maker["files"]().items():
+    for path, text in maker["files"](partners=False).items():
+        assert path.read_text("utf-8") == text, path
+
+
+@pytest.mark.slow
+def test_tables_with_partners_are_what_both_make(maker: Maker) -> None:
+    made = {path: text for path, text in maker["files"]().items() if path.parent != FOLDER}
+    assert len(made) == 3
+    for path, text in made.items():
         assert path.read_text("utf-8") == text, path
 
 
@@ -137,3 +145,36 @@ def test_quantities_of_the_study_are_sums_over_all_layers(base: Study, study: St
                 for name in layers_of(study, flow)
             }
             assert {*getattr(ours, side)} == expected, quantity.quantity
+
+
+# --- with partners --------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_elements_and_partners_load_together(study: Study) -> None:
+    """Gates of partners are tied over the groups, and what partners have adds up over them."""
+    both = read_study(extensions=["partners", "elements"])
+    assert {*both.extensions} == {"elements", "partners", "elements_partners"}
+    assert {flow.flow for flow in study.flows} < {flow.flow for flow in both.flows}
+    layout = lay_out(both)
+    density = gradients(layout)(identity(layout))
+    value, slope = density(0.3 * np.random.default_rng(0).standard_normal(layout.unknowns.size))
+    assert np.isfinite(value)
+    assert np.isfinite(slope).all()
+    flows = simulate_world(both, seed=2).flows
+    parts = [flow.flow for flow in both.flows if flow.source == "gate_export_CN_RW_oxide"]
+    assert len(parts) > 5
+    for group in GROUPS[1:]:
+        shares = [
+            flows.sel(flow=[f"{part}{end}" for part in parts]) for end in ("", f"_{group}")
+        ]  # fmt: skip
+        one, other = (share / share.sum("flow") for share in shares)
+        np.testing.assert_allclose(one.values, other.values, rtol=1e-9)
+    found = quantities_from(both, flows)
+    japan = sum(
+        flows.sel(flow=flow.flow).values
+        for flow in both.flows
+        if "japan" in flow.flow and flow.flow.startswith(("export_CN", "smuggle_CN"))
+        and flow.product != "concentrate"
+    )  # fmt: skip
+    np.testing.assert_allclose(found.sel(quantity="exported_CN_japan"), japan, rtol=1e-9)

@@ -107,7 +107,7 @@ ORDER = {
         *("availability", "contraction", "importance", "montecarlo", "leave_one_out", "literature"),
         *("predictive", "uniformity", "scores_text", "scores"),
         *("drivers", "information", "hangs", "indices", "seeing", "partners"),
-        *("registers", "mixing", "tracing", "assaying", "contained"),
+        *("registers", "mixing", "tracing", "assaying", "layers", "contained"),
         *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
     "figures": (
