@@ -95,15 +95,19 @@ def pulls(fit: Fit) -> Iterator[list[str]]:
 
 def moved(fit: Fit, alone: Fit) -> Iterator[list[str]]:
     """Sums of the study alone that are elsewhere by element, the farthest first."""
-    found = []
-    for quantity in rb.study_of(alone).quantities:
-        if quantity.is_ratio or min(dict(quantity.numerator).values()) < 0:
-            continue
-        one, other = (total(f, quantity.quantity) for f in (alone, fit))
-        far = float((other.median() - one.median()) / one.std())
-        found.append((far, quantity.quantity, band(one), band(other)))
-    for far, name, *cells in sorted(found, key=lambda item: -abs(item[0]))[:MOVED]:
-        yield [f"`{name}`", *cells, f"{far:+.1f}"]
+    names = [
+        quantity.quantity
+        for quantity in rb.study_of(alone).quantities
+        if not quantity.is_ratio and min(dict(quantity.numerator).values()) > 0
+    ]
+    one, other = (
+        f["posterior"]["quantities"].sel(quantity=names).sum("year").stack(draws=["chain", "draw"])
+        for f in (alone, fit)
+    )
+    far = (other.median("draws") - one.median("draws")) / one.std("draws")
+    for name in far.quantity.values[np.argsort(-np.abs(far.values))][:MOVED]:
+        cells = [band(total(f, str(name))) for f in (alone, fit)]
+        yield [f"`{name}`", *cells, f"{float(far.sel(quantity=name)):+.1f}"]
 
 
 def shares(fit: Fit, alone: Fit) -> Iterator[list[str]]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ import xarray as xr
 
 from reebayes.answers.contained import beside_elements, element_balance, elements
 from reebayes.errors import ResultError
+from reebayes.reporting.groups import group_block
+from reebayes.reporting.templating import environment
+from reebayes.results.reading import contents_of
 from tests.test_elements import ROCKS, material, printed, told
 from tests.test_tracing import graph_fit
 
@@ -116,3 +120,21 @@ def test_published_figures_of_other_elements_are_left_out() -> None:
     found = beside_elements(layered(), study=STUDY)
     assert list(found.index) == ["p"]
     assert found.loc["p", "median"] == pytest.approx(4000)
+
+
+def test_the_report_tells_every_group_at_every_stage() -> None:
+    plan = SimpleNamespace(table_years=[2010, 2050])
+    block = group_block(contents_of(layered()), plan)  # type: ignore[arg-type]
+    assert block["group_years"] == [2010]
+    told = {
+        one["title"]: {row["label"]: row["cells"][0][0] for row in one["rows"]}
+        for one in block["groups"]
+    }
+    assert told == {
+        "Ce": {"mined": "6.00", "used": "4.00", "found no use": "2.00"},
+        "Nd, Dy": {"mined": "4.00", "used": "3.75", "found no use": "0.250"},
+    }
+    page = environment().get_template("groups.html.j2")
+    text = page.render(**block, percent="90 %", unit="kt REO/yr")
+    assert text.count("<table>") == 2
+    assert "Nd, Dy in the world" in text

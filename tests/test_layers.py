@@ -146,6 +146,7 @@ ORDER = {
             "choices",
             "outlooks",
             "dependence",
+            "groups",
             "partners",
             "hanging",
         ),
