@@ -147,6 +147,21 @@ def test_quantities_of_the_study_are_sums_over_all_layers(base: Study, study: St
             assert {*getattr(ours, side)} == expected, quantity.quantity
 
 
+def test_scenarios_change_every_layer(base: Study, study: Study) -> None:
+    """What a scenario of the study does to a flow behind the gates, it does in every group."""
+    for name, scenario in base.scenarios.items():
+        ours = study.scenarios[name]["changes"]
+        for change in scenario["changes"]:
+            layers = layers_of(study, change["flow"])[1:] if "flow" in change else []
+            for flow in layers:
+                [other] = [one for one in ours if one.get("flow") == flow]
+                same = {key: value for key, value in change.items() if key == "set"}
+                assert same.items() <= dict(other).items()
+                taken = change.get("absorbed_by", "")
+                behind = layers_of(study, taken)[1:] if taken in base.flows.names else []
+                assert other.get("absorbed_by", "") in (behind or [taken])
+
+
 # --- with partners --------------------------------------------------------------------------------
 
 
