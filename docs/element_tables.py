@@ -542,9 +542,10 @@ def _by_name(rows: Sequence[Any]) -> dict[str, list[Any]]:
     return found
 
 
-def files(*, partners: bool = True) -> dict[Path, str]:
+def files(study: Study | None = None, *, partners: bool = True) -> dict[Path, str]:
     """Texts of all files that are made, or of those of the study without partners."""
-    found = {FOLDER / name: text for name, text in texts(tables(rb.read_study())).items()}
+    made = tables(study or rb.read_study())
+    found = {FOLDER / name: text for name, text in texts(made).items()}
     if partners:
         found |= {WITH_PARTNERS / name: text for name, text in texts(with_partners()).items()}
     return found

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import xarray as xr
 
 from reebayes.answers.contained import beside_elements, element_balance, elements
+from reebayes.cli import contained
+from reebayes.cli.main import main
 from reebayes.errors import ResultError
 from reebayes.reporting.groups import group_block
 from reebayes.reporting.templating import environment
@@ -138,3 +141,17 @@ def test_the_report_tells_every_group_at_every_stage() -> None:
     text = page.render(**block, percent="90 %", unit="kt REO/yr")
     assert text.count("<table>") == 2
     assert "Nd, Dy in the world" in text
+
+
+def test_the_command_tells_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(contained, "opened", lambda *_, **__: layered())
+    monkeypatch.setattr(contained, "study_as_now", lambda *_, **__: STUDY)
+    file = tmp_path / "fit.nc"
+    file.touch()
+    assert main(["elements", str(file), "Nd+Dy", "--at", "concentrate", "--balance"]) == 0
+    text = capsys.readouterr().out
+    assert "2010  4.00" in text
+    assert "each with a balance of its own" in text
+    assert "alone" not in text
