@@ -449,11 +449,11 @@ def _market_priors(layers: Layers, contents: Contents, market: str) -> Iterator[
                 row, year=year if several else None, year_end=last if several else None,
                 median=_round(share),
             )  # fmt: skip
-    for row in lost.values():
-        if row["market"] == market:
+    for one in lost.values():
+        if one["market"] == market:
             yield Prior(
-                row["flow"], None, None, "share", float(row["median"]), float(row["sd"]),
-                float(row["step"]), "share", apart["unsold"]["source"], "",
+                one["flow"], None, None, "share", float(one["median"]), float(one["sd"]),
+                float(one["step"]), "share", apart["unsold"]["source"], "",
             )  # fmt: skip
     for number, group in enumerate(layers.groups.names):
         for flow in (*given, *(f for f in out if f.flow in lost)) if number else ():

@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 
 import reebayes as rb
-from reebayes.results.reading import Fit
 from reebayes.wording import format_band
 
 YEARS = (2005, 2010, 2015, 2019, 2022)
@@ -57,19 +56,19 @@ def band(draws: xr.DataArray) -> str:
     return str(format_band(*(float(found[end]) for end in ("median", "lower", "upper"))))
 
 
-def total(fit: Fit, name: str, group: str = "posterior") -> xr.DataArray:
+def total(fit: xr.DataTree, name: str, group: str = "posterior") -> xr.DataArray:
     """Draws of the sum of a quantity over all years."""
     return rb.cumulative(rb.quantity(fit, name, group=group))
 
 
-def headline(fit: Fit, alone: Fit) -> Iterator[list[str]]:
+def headline(fit: xr.DataTree, alone: xr.DataTree) -> Iterator[list[str]]:
     """Headline sums of both, prior and posterior."""
     for name in rb.study_of(alone).headline:
         cells = [band(total(one, name, g)) for one in (alone, fit) for g in ("prior", "posterior")]
         yield [f"`{name}`", *cells]
 
 
-def new_records(fit: Fit) -> list[tuple[str, list[str]]]:
+def new_records(fit: xr.DataTree) -> list[tuple[str, list[str]]]:
     """Records that the study alone has not, by what they are about."""
     own = {record.record for record in rb.read_study().records}
     found: dict[str, list[str]] = {}
@@ -79,11 +78,9 @@ def new_records(fit: Fit) -> list[tuple[str, list[str]]]:
     return [(f"{name}: {len(records)}", records) for name, records in found.items()]
 
 
-def pulls(fit: Fit) -> Iterator[list[str]]:
+def pulls(fit: xr.DataTree) -> Iterator[list[str]]:
     """Covariance of a sum with what some records say, over its standard deviation."""
-    likelihood = fit["log_likelihood"]
-    scores = xr.concat([likelihood[name] for name in likelihood.data_vars], dim="part")
-    scores = scores.sum("part") if "record" in scores.dims else scores
+    scores = fit["log_likelihood"].dataset.to_dataarray("part").sum("part")
     for name in rb.study_of(fit).headline:
         draws = total(fit, name).values.ravel()
         cells = []
@@ -93,7 +90,7 @@ def pulls(fit: Fit) -> Iterator[list[str]]:
         yield [f"`{name}`", *cells]
 
 
-def moved(fit: Fit, alone: Fit) -> Iterator[list[str]]:
+def moved(fit: xr.DataTree, alone: xr.DataTree) -> Iterator[list[str]]:
     """Sums of the study alone that are elsewhere by element, the farthest first."""
     names = [
         quantity.quantity
@@ -101,7 +98,11 @@ def moved(fit: Fit, alone: Fit) -> Iterator[list[str]]:
         if not quantity.is_ratio and min(dict(quantity.numerator).values()) > 0
     ]
     one, other = (
-        f["posterior"]["quantities"].sel(quantity=names).sum("year").stack(draws=["chain", "draw"])
+        f["posterior"]
+        .dataset["quantities"]
+        .sel(quantity=names)
+        .sum("year")
+        .stack(draws=["chain", "draw"])
         for f in (alone, fit)
     )
     far = (other.median("draws") - one.median("draws")) / one.std("draws")
@@ -110,7 +111,7 @@ def moved(fit: Fit, alone: Fit) -> Iterator[list[str]]:
         yield [f"`{name}`", *cells, f"{float(far.sel(quantity=name)):+.1f}"]
 
 
-def shares(fit: Fit, alone: Fit) -> Iterator[list[str]]:
+def shares(fit: xr.DataTree, alone: xr.DataTree) -> Iterator[list[str]]:
     """China's share of neodymium and praseodymium by stage and year."""
     study = rb.read_study()
     for what, at, over in (
@@ -128,7 +129,7 @@ def shares(fit: Fit, alone: Fit) -> Iterator[list[str]]:
             yield [f"{what}, {year}", *(band(one) for one in draws), above]
 
 
-def stages(fit: Fit) -> Iterator[list[str]]:
+def stages(fit: xr.DataTree) -> Iterator[list[str]]:
     """Amounts of the groups at every stage in two years."""
     uses = ("magnets", "catalysts", "metallurgy", "glass_ceramics", "other")
     places = {
@@ -144,7 +145,7 @@ def stages(fit: Fit) -> Iterator[list[str]]:
         yield [label, *cells]
 
 
-def balance(fit: Fit) -> Iterator[list[str]]:
+def balance(fit: xr.DataTree) -> Iterator[list[str]]:
     """Supply of the groups over demand by recipes."""
     found = rb.element_balance(fit)["ratio"]
     for year in YEARS:

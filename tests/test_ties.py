@@ -19,7 +19,7 @@ from reebayes.study.checks.context import build_context
 from reebayes.study.checks.prior_flows import draw_flows
 from tests.numerics import close, differences
 from tests.test_model import PLAIN, as_normals, evaluate, targets
-from tests.tiny import FLOWS, PRIORS, PROCESSES, QUANTITIES, write_tables
+from tests.tiny import FLOWS, PRIORS, PROCESSES, QUANTITIES, STUDY, write_tables
 
 LAYER = {"ore_market": "ore_market_b", "plant": "plant_b", "metal_market": "metal_market_b"}
 
@@ -182,7 +182,7 @@ def test_a_tied_flow_with_a_prior_is_that_far_from_the_other(apart: Study) -> No
     flows = flows_from(apart, {name: values.values for name, values in unknowns.items()})
 
     def odds(one: str, other: str) -> np.ndarray:
-        return np.log(flows.sel(flow=one) / flows.sel(flow=other)).values
+        return np.asarray(np.log(flows.sel(flow=one) / flows.sel(flow=other)))
 
     far = odds("export_ore_b", "ore_to_plant_b") - odds("export_ore", "ore_to_plant")
     np.testing.assert_allclose(far, 0.7 + 0.5, rtol=1e-9)
@@ -288,3 +288,18 @@ def test_a_bad_prior_of_a_tied_flow_is_told(row: str, fragment: str, tmp_path: P
     found = faults_of(tmp_path / "bad", priors=priors)
     fault = next(fault for fault in found if fragment in fault.message)
     assert (fault.table, fault.row) == ("priors.csv", len(priors.splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("groups", "fragment"),
+    [
+        ({"a": "La", "b": "Nd"}, "no flow has '_a' at its end"),
+        ({"b": "La", "loss": "La+Ce"}, "'La' is in 'b', too"),
+    ],
+)
+def test_groups_of_a_report_are_those_of_flows(
+    groups: dict[str, str], fragment: str, tmp_path: Path
+) -> None:
+    lines = "".join(f'{group} = "{elements}"\n' for group, elements in groups.items())
+    found = faults_of(tmp_path / "bad", study=f"{STUDY}\n[report.groups]\n{lines}")
+    assert [fault.table for fault in found if fragment in fault.message] == ["study.toml"]

@@ -496,9 +496,9 @@ class _Held:
         found = np.zeros((rows, size[1], len(groups), len(told)))
         for flow in self._known:
             amount = scale * parts[..., names.index(flow)]
-            place = told.index(self._told(flow, by))
+            column = told.index(self._told(flow, by))
             for number, chosen in enumerate(groups.values()):
-                found[..., number, place] += amount * self.content(flow, chosen)
+                found[..., number, column] += amount * self.content(flow, chosen)
         sums = float(total.sum())
         unknown = float((total - known).sum()) / sums if sums else 0.0
         return self._summed(found), unknown
