@@ -161,7 +161,8 @@ def test_levels_add_routes_and_yields(seed: int) -> None:
     years, series, constants, columns = 4, 3, 2, 6
     state = rng.normal(size=(years, series))
     latent = rng.normal(size=years * series + constants + 2)
-    route, on_route = np.array([2, 0, 0, 0, 2, 0]), np.array([1.0, 0, 0, 0, 1, 0])
+    # what is tied to a column on a route, whatever their order: 3 to 4, and 5 to 0
+    route, on_route = np.array([2, 0, 0, 4, 2, 0]), np.array([1.0, 0, 0, 1, 1, 1])
     centres = Centres(
         mean=rng.normal(size=(columns, years)),
         sd=rng.uniform(0.1, 1, (columns, years)),
@@ -176,7 +177,9 @@ def test_levels_add_routes_and_yields(seed: int) -> None:
     fixed = latent[years * series : years * series + constants]
     own[series:5] += centres.sd[series:5] * fixed[:, None]
     expected = own + on_route[:, None] * own[route]
-    expected[1] += np.log1p(np.exp(own[3]))
+    expected[3] += own[2]
+    expected[5] += own[2]
+    expected[1] += np.log1p(np.exp(expected[3]))
     level = kernels.levels(state, latent, centres)
     np.testing.assert_allclose(level, expected)
 

@@ -19,7 +19,7 @@ from reebayes.study.checks.context import build_context
 from reebayes.study.checks.prior_flows import draw_flows
 from tests.numerics import close, differences
 from tests.test_model import PLAIN, as_normals, evaluate, targets
-from tests.tiny import FLOWS, PRIORS, PROCESSES, QUANTITIES, write_tables
+from tests.tiny import FLOWS, PRIORS, PROCESSES, QUANTITIES, STUDY, write_tables
 
 LAYER = {"ore_market": "ore_market_b", "plant": "plant_b", "metal_market": "metal_market_b"}
 
@@ -57,6 +57,22 @@ def tied(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return read_study(write_tables(tmp_path_factory.mktemp("ties") / "tied", **tied_tables()))
 
 
+FAR = """\
+export_ore_b,,,normal,0.7,0.5,,log odds,judgement-split,
+metal_b,2010,2012,normal,-0.2,0.3,,log odds,judgement-yield,
+metal_b,2013,2015,normal,0.1,0.2,,log odds,judgement-yield,
+scrap_b,2012,2015,normal,-1,0.8,0.3,log odds,judgement-split,
+"""
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A layer that splits otherwise: constantly, by period, and from year to year."""
+    tables = tied_tables()
+    tables["priors"] += FAR
+    return read_study(write_tables(tmp_path_factory.mktemp("ties") / "apart", **tables))
+
+
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return read_study(write_tables(tmp_path_factory.mktemp("ties") / "plain"))
@@ -66,7 +82,11 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_tied_flows_are_those_of_the_world_written_apart(tied: Study, seed: int) -> None:
+@pytest.mark.parametrize("which", ["tied", "apart"])
+def test_tied_flows_are_those_of_the_world_written_apart(
+    which: str, seed: int, request: pytest.FixtureRequest
+) -> None:
+    tied: Study = request.getfixturevalue(which)
     latents = np.random.default_rng(seed).standard_normal(lay_out(tied).unknowns.size)
     [flows] = evaluate(tied, latents, "flows")
     known = targets(tied)
@@ -155,7 +175,24 @@ def test_with_one_layer_the_density_is_that_of_the_study_without_ties(plain: Stu
     np.testing.assert_allclose(densities[1], densities[0], rtol=1e-9)
 
 
-def test_the_gradient_of_a_tied_study(tied: Study) -> None:
+def test_a_tied_flow_with_a_prior_is_that_far_from_the_other(apart: Study) -> None:
+    """Log odds of what leaves a process, beside those of the process that it is tied to."""
+    normals = {"export_ore": 0.4, "export_ore_b": 1.0, "metal_b": -2.0, "metal": 0.7}
+    unknowns = unknowns_from(apart, normals)
+    flows = flows_from(apart, {name: values.values for name, values in unknowns.items()})
+
+    def odds(one: str, other: str) -> np.ndarray:
+        return np.asarray(np.log(flows.sel(flow=one) / flows.sel(flow=other)))
+
+    far = odds("export_ore_b", "ore_to_plant_b") - odds("export_ore", "ore_to_plant")
+    np.testing.assert_allclose(far, 0.7 + 0.5, rtol=1e-9)
+    far = odds("metal_b", "plant_loss_b") - odds("metal", "plant_loss")
+    np.testing.assert_allclose(far, [-0.2 - 0.6] * 3 + [0.1 - 0.4] * 3, rtol=1e-9)
+
+
+@pytest.mark.parametrize("which", ["tied", "apart"])
+def test_the_gradient_of_a_tied_study(which: str, request: pytest.FixtureRequest) -> None:
+    tied: Study = request.getfixturevalue(which)
     model = build_model(tied)
     value = model.rvs_to_values[model["latents"]]
     density = pytensor.function([value], model.logp(), mode=PLAIN)
@@ -181,7 +218,11 @@ def test_the_column_may_be_left_out_and_counts_where_it_is_filled(
     assert again.hash == tied.hash
 
 
-def test_what_priors_say_of_tied_flows_knows_the_ties(tied: Study) -> None:
+@pytest.mark.parametrize("which", ["tied", "apart"])
+def test_what_priors_say_of_tied_flows_knows_the_ties(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    tied: Study = request.getfixturevalue(which)
     draft = tied._draft()
     flows = draw_flows(draft, build_context(draft), draws=1)
     world = unknowns_from(tied, {})
@@ -232,7 +273,33 @@ def test_a_layer_that_lacks_a_flow_is_told(tmp_path: Path) -> None:
     assert any("is tied to scrap, which leave 'metal_market'" in fault.message for fault in found)
 
 
-def test_a_tied_flow_has_no_prior(tmp_path: Path) -> None:
-    priors = tied_tables()["priors"] + "metal_b,,,share,0.8,0.4,,share,judgement-yield,\n"
+BAD_PRIORS = [
+    ("metal_b,,,share,0.8,0.4,,share", "prior of 'metal_b' is normal, not share"),
+    ("magnets_b,,,normal,0,0.4,,log odds", "'magnets', which has no share prior"),
+    ("scrap_b,2012,2014,normal,0,0.4,,log odds", "'scrap_b' has no prior for 2015"),
+    ("metal_b,,,normal,0,0,,log odds", "sd 0 is not above 0"),
+    ("metal_b,,,normal,30,1,,log odds", "median 30 is beyond 20"),
+]
+
+
+@pytest.mark.parametrize(("row", "fragment"), BAD_PRIORS)
+def test_a_bad_prior_of_a_tied_flow_is_told(row: str, fragment: str, tmp_path: Path) -> None:
+    priors = f"{tied_tables()['priors']}{row},judgement-yield,\n"
     found = faults_of(tmp_path / "bad", priors=priors)
-    assert any(fault.table == "priors.csv" and "'metal'" in fault.message for fault in found)
+    fault = next(fault for fault in found if fragment in fault.message)
+    assert (fault.table, fault.row) == ("priors.csv", len(priors.splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("groups", "fragment"),
+    [
+        ({"a": "La", "b": "Nd"}, "no flow has '_a' at its end"),
+        ({"b": "La", "loss": "La+Ce"}, "'La' is in 'b', too"),
+    ],
+)
+def test_groups_of_a_report_are_those_of_flows(
+    groups: dict[str, str], fragment: str, tmp_path: Path
+) -> None:
+    lines = "".join(f'{group} = "{elements}"\n' for group, elements in groups.items())
+    found = faults_of(tmp_path / "bad", study=f"{STUDY}\n[report.groups]\n{lines}")
+    assert [fault.table for fault in found if fragment in fault.message] == ["study.toml"]

@@ -17,6 +17,7 @@ import xarray as xr
 
 from reebayes.answers.assaying import Compositions, Floats, draw_compositions, generator
 from reebayes.answers.indices import agrees_of
+from reebayes.answers.layers import Layers, has_layers, weighed
 from reebayes.answers.mixing import System
 from reebayes.answers.registers import mine_output, refinery_output
 from reebayes.answers.tracing import MIXING, flow_draws, weights_at
@@ -51,6 +52,8 @@ WAYS = ("", BY_SOURCE, BY_REGION, BY_REGISTERED)
 ASSUMPTION = (
     f"{MIXING} Elements are lost alike, and what comes out of stock holds what else arrives."
 )
+
+BALANCED = "Groups of elements have flows of their own in the fit, each with a balance of its own."
 
 _UNKNOWN = ""
 
@@ -131,19 +134,19 @@ def _elements(
 ) -> xr.DataArray:
     contents, groups = held_in.contents, held_in.groups(names)
     places = {text: _place(contents, text) for text in (at, over) if text}
-    if not separated:
+    if not separated and held_in.layers is None:
         for text, weights in places.items():
             _require_mixed(contents, text, weights)
     there = places[at] if at else dict.fromkeys(mine_output(contents), 1.0)
-    found, unknown = held_in.amounts(there, groups, by)
+    found, unknown = held_in.amounts(there, groups, by, at or "all that is mined")
     unit, what = held_in.unit, "amount"
     if over:
-        whole, _ = held_in.amounts(places[over], groups, "")
+        whole, _ = held_in.amounts(places[over], groups, "", over)
         found, unit, what = _over(found, whole), "fraction", "share"
     array = held_in.array(found if by else found[..., 0], groups, held_in.names(by) if by else ())
     name = f"{what} of elements in {at or 'all that is mined'}" + (f" over {over}" if over else "")
     array = array.assign_attrs(long_name=name, unknown=unknown, held=held_in.held)
-    return as_drawn(array, units=unit, assumption=ASSUMPTION)
+    return as_drawn(array, units=unit, assumption=held_in.assumption)
 
 
 def element_balance(
@@ -188,8 +191,8 @@ def element_balance(
             "materials.csv does not say what applications are made of; give rows of flows into "
             "uses."
         )
-    supply, unknown = held_in.amounts(dict.fromkeys(uses, 1.0), groups, "")
-    supply, demand = supply[..., 0], held_in.demand(groups)
+    supply, unknown = held_in.supply(groups)
+    demand = held_in.demand(groups)
     found = {
         "supply": (supply, held_in.unit),
         "demand": (demand, held_in.unit),
@@ -200,7 +203,7 @@ def element_balance(
         name: held_in.array(value, groups, ()).assign_attrs(units=units, long_name=name)
         for name, (value, units) in found.items()
     }
-    about = {"assumption": ASSUMPTION, "unknown": unknown, "held": held}
+    about = {"assumption": held_in.assumption, "unknown": unknown, "held": held}
     return xr.Dataset(arrays, attrs=about)
 
 
@@ -265,7 +268,8 @@ def beside_elements(
     Returns
     -------
     DataFrame
-        One row a figure (index: its name): ``elements, at, over, year, year_end, unit, kind, value,
+        One row a figure, of a fit in groups of elements those about a group (index: its name):
+        ``elements, at, over, year, year_end, unit, kind, value,
         low, high``; our ``median, lower, upper`` in the unit of the figure; ``p``, the probability
         that ours is at least the printed figure, or that a printed bound or range holds;
         ``inside``, whether what is printed and our band meet; ``source``, ``definition``, ``note``.
@@ -283,6 +287,9 @@ def beside_elements(
         years = item.year if item.year_end == item.year else (item.year, item.year_end)
         if years not in held_in:
             held_in[years] = _Held.of(contents, known, years, POSTERIOR, seed, "")
+        layers = held_in[years].layers
+        if layers is not None and not layers.tells(item.elements):
+            continue
         found = _elements(held_in[years], item.elements, item.at, item.over, "", separated=True)
         draws = found.isel({ELEMENT: 0}, drop=True) / item.scale
         band = bands(as_drawn(draws, units=item.unit), ci_prob=ci_prob)
@@ -377,6 +384,7 @@ class _Held:
     seed: int
     held: str
     last: int  # of the study: what was dug then is dug in years after it, too
+    layers: Layers | None = None
     _contents_of: dict[str, Floats] = field(default_factory=dict)
 
     @classmethod
@@ -404,6 +412,7 @@ class _Held:
         flows, wanted = flow_draws(contents, group, years)
         samples = flows.shape[0] * flows.shape[1]
         draws = flows.reshape(samples, *flows.shape[2:])
+        layers = Layers.of(contents, held=held) if has_layers(contents) else None
         if held == FLOWS:
             draws = draws.mean(axis=0, keepdims=True)
         keys = {(row.material, row.deposits) for row in known.materials}
@@ -412,13 +421,21 @@ class _Held:
             compositions = compositions.held
         return cls(
             contents, known.assays, materials, group, wanted, years is not None, draws,
-            compositions, samples, seed, held, known.last_year,
+            compositions, samples, seed, held, known.last_year, layers,
         )  # fmt: skip
+
+    @property
+    def assumption(self) -> str:
+        """What the answers rest on."""
+        return ASSUMPTION if self.layers is None else BALANCED
 
     def groups(self, names: str | Sequence[str] | None) -> dict[str, list[int]]:
         """Positions of the elements of each name."""
         every = self.compositions.elements
-        asked = [names] if isinstance(names, str) else list(every if names is None else names)
+        known = every if self.layers is None else tuple(self.layers.groups.values())
+        asked = [names] if isinstance(names, str) else list(known if names is None else names)
+        if self.layers is not None:
+            asked = [self.layers.groups[self.layers.named(name)] for name in asked]
         found = {}
         for name in asked:
             parts = [part.strip() for part in name.split("+")]
@@ -480,13 +497,37 @@ class _Held:
             BY_REGISTERED: "registered" if row["registered"] else "unregistered",
         }[by]
 
+    def supply(self, groups: Mapping[str, list[int]]) -> tuple[Floats, float]:
+        """Amounts (sample, year, group) for all uses, and the share of them that is unknown.
+
+        Of groups that are balanced, what found no use is in it.
+        """
+        weights = dict.fromkeys(self.uses, 1.0)
+        if self.layers is None:
+            found, unknown = self.amounts(weights, groups, "", "all uses")
+            return found[..., 0], unknown
+        supplied = self.layers.supplied(weights)
+        return self._balanced(self.layers, supplied, groups, "all uses")[..., 0], 0.0
+
+    def _balanced(
+        self, layers: Layers, weights: Mapping[str, float], groups: Iterable[str], place: str
+    ) -> Floats:
+        """Amounts (sample, year, group, 1) in a sum of flows, of groups with flows of their own."""
+        chosen = [layers.in_group(place, weights, layers.named(name)) for name in groups]
+        found = [weighed(self.draws, layers.flows, flows) for flows in chosen]
+        return self._summed(np.stack(found, axis=-1)[..., None])
+
     def amounts(
-        self, weights: Mapping[str, float], groups: Mapping[str, list[int]], by: str
+        self, weights: Mapping[str, float], groups: Mapping[str, list[int]], by: str, place: str
     ) -> tuple[Floats, float]:
         """Amounts (sample, year, group, origin) in a sum of flows, and the share that is unknown.
 
         What comes from where it is not known what it holds is taken to hold what the rest does.
         """
+        if self.layers is not None:
+            if by:
+                raise ResultError("Origins of groups that are balanced are not told; leave out by.")
+            return self._balanced(self.layers, weights, groups, place), 0.0
         size = self.draws.shape[:2]
         parts = self.system.amounts(self.draws.reshape(-1, self.draws.shape[-1]), weights)
         parts = parts.reshape(*size, -1)
@@ -499,9 +540,9 @@ class _Held:
         found = np.zeros((rows, size[1], len(groups), len(told)))
         for flow in self._known:
             amount = scale * parts[..., names.index(flow)]
-            place = told.index(self._told(flow, by))
+            column = told.index(self._told(flow, by))
             for number, chosen in enumerate(groups.values()):
-                found[..., number, place] += amount * self.content(flow, chosen)
+                found[..., number, column] += amount * self.content(flow, chosen)
         sums = float(total.sum())
         unknown = float((total - known).sum()) / sums if sums else 0.0
         return self._summed(found), unknown
@@ -523,7 +564,12 @@ class _Held:
 
     def flow(self, name: str) -> Floats:
         """Draws (sample, year) of a flow."""
-        return np.asarray(self.draws[..., self.contents.flows.index.get_loc(name)])
+        return np.asarray(self._total[..., self.contents.flows.index.get_loc(name)])
+
+    @cached_property
+    def _total(self) -> Floats:
+        """Draws (sample, year, flow) of all elements together."""
+        return self.draws if self.layers is None else self.layers.summed(self.draws)
 
     def content(self, flow: str, chosen: Sequence[int]) -> Floats:
         """Share (sample, year) of some elements in a flow of known content."""

@@ -53,6 +53,7 @@ def elements(
 ) -> int:
     """Tell how much of some elements flows hold, and published figures beside."""
     from reebayes.answers import contained
+    from reebayes.answers.layers import has_layers
     from reebayes.results.description import study_of
     from reebayes.results.reading import contents_of
 
@@ -63,7 +64,8 @@ def elements(
         asked = list(names) or None
         span = span_of(years)
         tables = {}
-        for held, told in ALONE:
+        # groups that are balanced have no uncertainty of one thing alone
+        for held, told in ALONE[:1] if has_layers(contents) else ALONE:
             found = contained.elements(
                 contents, asked, at, over=over, by=by, years=span, held=held,
                 separated=separated, seed=seed, study=study,
@@ -74,7 +76,7 @@ def elements(
         say(f"{title} [{found.attrs['units']}], as oxides\n{_text(tables, shown)}")
         if unknown > 0:
             say(f"\nWhat {unknown:.1%} of it holds is not known: taken to be what the rest does.")
-        say(f"\n{contained.ASSUMPTION}")
+        say(f"\n{found.attrs['assumption']}")
         whole = _joined(tables)
         written = {"elements": whole}
         if balance:

@@ -115,13 +115,14 @@ def _sums(layout: Layout) -> Iterator[list[Term]]:
 
 
 def _moving_together(layout: Layout, flows: Sequence[int]) -> Iterable[tuple[int, ...]]:
-    """Flows in groups: those of each trade route, and every other one by itself."""
+    """Flows in groups: those of each trade route, those tied together, every other by itself."""
     column, centres = layout.equations.graph.column, layout.equations.centres
     groups: dict[tuple[str, int], tuple[int, ...]] = {}
     for flow in flows:
-        at = column[flow]
-        routed = at >= 0 and centres.on_route[at] != 0.0
-        key = ("route", int(centres.route[at])) if routed else ("flow", flow)
+        at = int(column[flow])
+        while at >= 0 and centres.on_route[at] != 0.0:
+            at = int(centres.route[at])
+        key = ("column", at) if at >= 0 else ("flow", flow)
         groups[key] = (*groups.get(key, ()), flow)
     return groups.values()
 

@@ -100,7 +100,11 @@ class Steps(NamedTuple):
 
 
 class Centres(NamedTuple):
-    """Prior mean and spread of every column, trade routes, and products that drive an inflow."""
+    """Prior mean and spread of every column, what else moves it, and products that drive an inflow.
+
+    ``route`` is the column that a column adds to its own level where ``on_route`` is not 0: that of
+    its trade route, or of the flow to whose log ratio it is tied.
+    """
 
     mean: RealTable
     sd: RealTable
@@ -350,7 +354,8 @@ def levels(state, latent, centres):
     """Log inflows, log share ratios and biases (column, year).
 
     A level is its prior mean plus its spread times the standardised unknown. A column adds what
-    its trade route does; the inflow that a product needs is the product over the yield, and
+    its trade route does, or the level of the flow that it is tied to, which may have a route; the
+    inflow that a product needs is the product over the yield, and
     -log(yield) is log(1 + odds of the loss).
     """
     sd, route, on_route = centres.sd, centres.route, centres.on_route
@@ -364,10 +369,11 @@ def levels(state, latent, centres):
         value = latent[years * series + k - series]
         for t in range(years):
             level[k, t] += sd[k, t] * value
-    for k in range(level.shape[0]):
-        if on_route[k] != 0.0:
-            for t in range(years):
-                level[k, t] += on_route[k] * level[route[k], t]
+    for chained in range(2):  # what is tied to a flow on a route comes after that flow
+        for k in range(level.shape[0]):
+            if on_route[k] != 0.0 and (on_route[route[k]] != 0.0) == (chained == 1):
+                for t in range(years):
+                    level[k, t] += on_route[k] * level[route[k], t]
     for n in range(driven.size):
         for t in range(years):
             odds = level[loss[n], t]
@@ -386,10 +392,11 @@ def levels_adjoint(state, latent, centres, level, level_bar):
         for t in range(years):
             share = 1.0 / (1.0 + math.exp(-level[loss[n], t]))
             own_bar[loss[n], t] += level_bar[driven[n], t] * share
-    for k in range(level.shape[0]):
-        if on_route[k] != 0.0:
-            for t in range(years):
-                own_bar[route[k], t] += on_route[k] * own_bar[k, t]
+    for chained in range(2):
+        for k in range(level.shape[0]):
+            if on_route[k] != 0.0 and (on_route[route[k]] != 0.0) == (chained == 0):
+                for t in range(years):
+                    own_bar[route[k], t] += on_route[k] * own_bar[k, t]
     state_bar = np.empty((years, series))
     for t in range(years):
         for k in range(series):

@@ -17,13 +17,15 @@ from reebayes.study import Study
 def graph_of(study: Study, columns: Sequence[str]) -> Graph:
     """Return who flows where, in stage order; a flow that a product drives has its column.
 
-    A flow that is tied to another has its column, too, or is a reference category like it.
+    A flow that is tied to another has its column, too, or is a reference category like it; one that
+    has a prior of its own has a column of its own, which adds to that.
     """
     position = {process.process: n for n, process in enumerate(study.processes)}
     column = {name: n for n, name in enumerate(columns)}
     for inflow, product in drivers_of(study).items():
         column[inflow] = column.pop(product)
-    column |= {f.flow: column[f.tied] for f in study.flows if f.tied in column}
+    tied = [flow for flow in study.flows if flow.tied in column and flow.flow not in column]
+    column |= {flow.flow: column[flow.tied] for flow in tied}
     source = np.array([position[flow.source] for flow in study.flows], dtype=np.int64)
     target = np.array([position[flow.target] for flow in study.flows], dtype=np.int64)
     exogenous = np.array([is_exogenous(study, flow) for flow in study.flows])

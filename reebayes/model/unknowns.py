@@ -153,7 +153,8 @@ def centres_of(study: Study, series: Mapping[str, Sequence[Prior]], unknowns: Un
     drivers = drivers_of(study)
     inputs = {f.flow for f in study.flows if is_exogenous(study, f)} | set(drivers.values())
     medians = {name: by_year(series[name], years, "median") for name in columns}
-    reference = _reference_medians(study, {k: v for k, v in medians.items() if k not in inputs})
+    apart = inputs | {flow.flow for flow in study.flows if flow.tied}
+    reference = _reference_medians(study, {k: v for k, v in medians.items() if k not in apart})
     return Centres(
         mean=np.stack([
             _centre(name, medians[name], reference.get(name), name in inputs) for name in columns
@@ -193,11 +194,13 @@ def _losses(
 
 
 def _routes(study: Study, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """For each column, the column of its trade route, and whether it has one."""
+    """For each column, that of its trade route or of what it is tied to, and whether it has one."""
     position = {name: n for n, name in enumerate(columns)}
     flows = {flow.flow: flow for flow in study.flows}
     names = [
-        str(Target(ROUTE, str(study.route(flows[name])))) if name in flows else ""
+        flows[name].tied or str(Target(ROUTE, str(study.route(flows[name]))))
+        if name in flows
+        else ""
         for name in columns
     ]
     return {
@@ -259,9 +262,8 @@ def _reference_medians(study: Study, medians: Mapping[str, Floats]) -> dict[str,
 
 
 def _centre(name: str, median: Floats, reference: Floats | None, is_input: bool) -> Floats:
-    if not Target.parse(name).is_flow:
-        return median
     if is_input:
         return np.log(median)
-    assert reference is not None
+    if reference is None:  # biases, routes, and how far a tied flow is from what it is tied to
+        return median
     return np.asarray(np.log(median / reference))

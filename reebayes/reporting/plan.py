@@ -48,6 +48,8 @@ class Plan:
         Places whose content is traced to where it came from.
     refined : str
         Product whose making counts as refining.
+    groups : mapping of group to elements
+        Groups of elements that have flows of their own.
     limits : list of str
         Paragraphs on the limitations of the study.
     one_year : int, optional
@@ -67,6 +69,7 @@ class Plan:
     indicators: Sequence[str] = ()
     origins: Sequence[Mapping[str, str]] = ()
     refined: str = ""
+    groups: Mapping[str, str] = field(default_factory=dict)
     limits: Sequence[str] = ()
     one_year: int | None = None
 

@@ -19,6 +19,7 @@ from reebayes.answers.drivers import (
     khat_text,
     pull_text,
 )
+from reebayes.answers.layers import has_layers
 from reebayes.answers.partners import has_lanes
 from reebayes.conventions import FLOW, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import COLOURS, draw_sankey
@@ -33,6 +34,7 @@ from reebayes.reporting.checking import (
 from reebayes.reporting.choices import multiverse_block
 from reebayes.reporting.dependence import indicator_block, origin_blocks
 from reebayes.reporting.glossary import glossary_rows
+from reebayes.reporting.groups import group_block
 from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
 from reebayes.reporting.interactive import quantities_of
 from reebayes.reporting.material import Material
@@ -498,6 +500,11 @@ def partners(material: Material) -> dict[str, Any] | None:
     return partner_block(material.contents, material.study, material.plan)
 
 
+def groups(material: Material) -> dict[str, Any] | None:
+    """Gather the balances of groups of elements, where the study has them."""
+    return group_block(material.contents, material.plan) if has_layers(material.contents) else None
+
+
 def origins(material: Material) -> dict[str, Any] | None:
     """Gather where content came from at the places that the study's report names."""
     return origin_blocks(material.contents, material.plan) if material.plan.origins else None
@@ -525,6 +532,7 @@ SECTIONS: Sequence[Section] = (
     Section("indicators", _titled("Indicators"), indicators),
     Section("origins", _titled("Origins"), origins),
     Section("partners", _titled("Trade by partner"), partners),
+    Section("groups", _titled("Groups of elements"), groups),
     Section("what_if", _titled("What if"), what_if),
     Section("outlook", _titled("Outlook"), ahead),
     Section("asked", _titled("Surveys and judgements"), asked),

@@ -68,8 +68,9 @@ def inputs_and_shares(study: Study, unknowns: Mapping[str, YearValues]) -> tuple
     weights = np.zeros_like(inputs)
     for column, flow in enumerate(study.flows):
         active = active_years(study, flow)
-        logs = np.where(active, by_year(study, flow.flow, unknowns.get(flow.flow, 0.0)), 0.0)
-        if flow.flow in products:
+        name = flow.tied if flow.tied and flow.flow not in unknowns else flow.flow
+        logs = np.where(active, by_year(study, name, unknowns.get(name, 0.0)), 0.0)
+        if name in products:
             weights[:, column] = active
         elif kinds[flow.source] == "environment":
             inputs[:, column] = np.where(active, np.exp(logs), 0.0)
@@ -78,10 +79,6 @@ def inputs_and_shares(study: Study, unknowns: Mapping[str, YearValues]) -> tuple
     source = incidence(study, "source")
     total = (weights @ source) @ source.T
     shares = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
-    place = {flow.flow: n for n, flow in enumerate(study.flows)}
-    for column, flow in enumerate(study.flows):
-        if flow.tied:
-            shares[:, column] = shares[:, place[flow.tied]]
     made = {flow.source: n for n, flow in enumerate(study.flows) if flow.flow in products}
     for column, flow in enumerate(study.flows):
         if flow.target in made:
@@ -105,8 +102,8 @@ def flows_from(study: Study, unknowns: Mapping[str, YearValues]) -> xr.DataArray
     study : Study
     unknowns : mapping of target -> number or values by year
         As in `World.unknowns`; biases, noise and steps are ignored. The reference outflow of a
-        process has log ratio 0, and so has any share left out; a tied flow has the share of the
-        other. Values in inactive years are ignored.
+        process has log ratio 0, and so has any share left out; a tied flow has the log
+        ratio of the other, unless its own is given. Values in inactive years are ignored.
 
     Returns
     -------

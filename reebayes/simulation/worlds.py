@@ -162,7 +162,7 @@ def _flow_series(study: Study, rows: Mapping[str, Sequence[Prior]]) -> dict[str,
     medians = {flow.flow: _medians(study, rows[flow.flow]) for flow in given}
     reference = {name: np.ones(len(study.years)) for name in kinds}
     for flow in given:
-        if flow.flow in products:
+        if flow.flow in products or flow.tied:
             continue
         reference[flow.source] -= np.where(active_years(study, flow), medians[flow.flow], 0.0)
     series = {}
@@ -173,7 +173,8 @@ def _flow_series(study: Study, rows: Mapping[str, Sequence[Prior]]) -> dict[str,
         group = "input" if is_input else "market"
         if study.route(flow) is not None:
             group = "trade"
-        series[flow.flow] = _make_series(study, rows[flow.flow], group, np.log(ratio))
+        mean = medians[flow.flow] if flow.tied else np.log(ratio)
+        series[flow.flow] = _make_series(study, rows[flow.flow], group, mean)
     return series
 
 
@@ -261,11 +262,17 @@ def _states(
 
 
 def _add_routes(study: Study, unknowns: dict[str, Array]) -> None:
-    """Move the log ratio of every flow that crosses a border by what its route does, in place."""
+    """Move the log ratio of every flow that crosses a border by what its route does, in place.
+
+    One that is tied to another, with a prior of its own, is that far from the other.
+    """
     for flow in study.flows:
         route = unknowns.get(f"route:{study.route(flow)}")
-        if route is not None and flow.flow in unknowns:
+        if route is not None and flow.flow in unknowns and not flow.tied:
             unknowns[flow.flow] = unknowns[flow.flow] + route
+    for flow in study.flows:
+        if flow.tied and flow.flow in unknowns:
+            unknowns[flow.flow] = unknowns[flow.flow] + unknowns[flow.tied]
 
 
 def simulate_world(

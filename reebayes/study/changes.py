@@ -157,6 +157,9 @@ def _flow_faults(
             if end in one and one[end] not in processes:
                 message = f"unknown process {quoted(one[end])}. {_near(one[end], processes)}"
                 yield "flows", one[end], message
+        tied = one.get("tied", name)
+        if tied not in flows | {name}:
+            yield "flows", tied, f"unknown flow {quoted(tied)}. {_near(tied, flows)}"
         flows = flows | {name}
 
 
@@ -167,7 +170,7 @@ def _near(name: str, names: set[str]) -> str:
 def _with_flow(draft: Draft, one: Mapping[str, Any]) -> Draft:
     """Return a draft with a flow like another: a term of the same quantities, of like prior."""
     like = next(entry.item for entry in draft.flows if entry.item.flow == one["like"])
-    ends = {end: one[end] for end in ("source", "target") if end in one}
+    ends = {end: one[end] for end in ("source", "target", "tied") if end in one}
     flow = replace(like, flow=one["flow"], label=one.get("label", one["flow"]), **ends)
     terms = [entry for entry in draft.terms if entry.item.flow == like.flow]
     return replace(

@@ -2,6 +2,7 @@
 
 Rows of a key that the study has take the place of its rows; all others are added. Extensions are
 taken in the order of their names, so that the order in which they are asked for changes nothing.
+One may join others: it is there wherever all of these are, and what it gives goes before theirs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from typing import Any
 
 from reebayes.errors import Fault, StudyError
 from reebayes.study.drafts import FIELDS, Draft, Extension, read_draft, read_table
-from reebayes.study.header.extension import REPORT, SCENARIOS, VARIANTS, read_extension_header
+from reebayes.study.header.extension import (
+    JOINS,
+    REPORT,
+    SCENARIOS,
+    VARIANTS,
+    read_extension_header,
+)
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE, Header
 from reebayes.study.reading.cells import Entry
@@ -51,6 +58,7 @@ def read_extended(folder: Path, given: Given = ()) -> Draft:
     """
     draft = read_draft(folder)
     wanted = [given] if isinstance(given, str | Path) else list(given)
+    wanted = _with_joining(folder, wanted)
     draft = extended(draft, _read_all(folder, wanted, draft), header=True)
     draft.shelf = names_in(folder)
     added = {name for one in draft.header.variants.values() for name in one.get("extensions", ())}
@@ -101,6 +109,22 @@ def _read_all(study: Path, given: Sequence[str | Path], draft: Draft) -> list[Ex
             message = f"{first.at} has the name {one.name!r}, too; rename one of them"
             draft.faults.append(Fault(FOUND, None, "", one.at, message))
     return list(by_name.values())
+
+
+def _with_joining(study: Path, given: Sequence[str | Path]) -> list[str | Path]:
+    """Names of extensions, with those that join some of them and those that they join."""
+    joins = {name: _joined_by(study / FOLDER / name) for name in names_in(study)}
+    wanted = [*given, *(other for name in given for other in joins.get(str(name), ()))]
+    asked = {str(name) for name in wanted}
+    return [*wanted, *(name for name, others in joins.items() if others and others <= asked)]
+
+
+def _joined_by(folder: Path) -> frozenset[str]:
+    """Names of the extensions that one joins; faults of its header are told where it is read."""
+    if not (folder / TABLE).exists():
+        return frozenset()
+    header, _ = read_extension_header(folder / TABLE, folder.name)
+    return frozenset(header.get(JOINS, ()))
 
 
 def _folder_of(study: Path, given: str | Path) -> Path | None:
@@ -195,11 +219,17 @@ def _joined(
     """Return the rows of a table with those of extensions, each where the row was that it replaces.
 
     Two rows of one key that differ are faults if two extensions give them; if one does, they are
-    left to the checks of the whole.
+    left to the checks of the whole. What joins two goes before them.
     """
+    added = sorted(added, key=lambda one: not one.header.get(JOINS))
+    joined: dict[str, set[Key]] = {}  # keys that an extension leaves to what joins it
     given: dict[Any, dict[Key, list[Entry[Any]]]] = {}  # by name of a row, then by key
     for one in added:
         for key, entries in _by_key(file, one.rows(file)).items():
+            if key in joined.get(one.name, ()):
+                continue
+            for other in one.header.get(JOINS, ()):
+                joined.setdefault(other, set()).add(key)
             first = given.setdefault(key[0], {}).setdefault(key, entries)
             if first is not entries and _items(first) != _items(entries):
                 faults.append(_clash(file, key, first[0], entries[0]))

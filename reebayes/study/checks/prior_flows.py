@@ -87,7 +87,8 @@ def draw_flows(draft: Draft, context: Context, *, draws: int = DRAWS) -> PriorFl
             _set_inflow(levels, edge.name, edge.source, context, position)
     for edge in edges:
         if edge.entry.item.tied:
-            levels[position[edge.name]] = levels[position[edge.entry.item.tied]]
+            own = levels[position[edge.name]] if edge.name in rows else 1.0
+            levels[position[edge.name]] = own * levels[position[edge.entry.item.tied]]
     weights = (levels * active[:, None, :]).reshape(shape[0], -1)
     inputs = np.where(inward[:, None], weights, 0.0)
     flows = _passed_on(inputs, np.where(inward[:, None], 0.0, weights), context)
@@ -146,6 +147,9 @@ def _logs(rows: Rows, context: Context, shape: tuple[int, int, int]) -> Array:
         if name not in rows:
             continue
         is_share = rows[name][0].distribution == "share"
+        if edge.entry.item.tied:
+            logs[number] = drawn(medians[name], name)
+            continue
         rest = references[edge.source] if is_share else 1.0
         logs[number] = drawn(np.log(medians[name] / rest), name)
         logs[number] += routes.get(str(Target(ROUTE, context.route(edge) or "")), 0.0)

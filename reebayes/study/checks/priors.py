@@ -37,6 +37,7 @@ DISTRIBUTION = {
     "input": "lognormal",
     "product": "lognormal",
     "share": "share",
+    "tied": "normal",
     "bias": "normal",
     "noise": "lognormal",
     "errors": "lognormal",
@@ -108,6 +109,8 @@ def _fault(entry: Entry[Prior], column: str, message: str) -> Fault:
 def _sort_of(target: str, context: Context) -> str | None:
     """Return what it is about: input, share, route, bias, shared, noise, floor, errors or step.
 
+    A share that is tied to another is ``"tied"``: its prior says how far its log ratio is from it.
+
     The product of a conversion counts as a share here, whichever prior it has.
     None if it is about nothing, ``"unclear"`` if another table has to be mended first.
     """
@@ -120,6 +123,8 @@ def _sort_of(target: str, context: Context) -> str | None:
         return about.group if known else None
     if target not in context.edges:
         return "unclear" if target in context.flows or not context.flows else None
+    if context.edges[target].entry.item.tied:
+        return "tied"
     kind = context.kind(context.edges[target].source)
     return {"environment": "input", "market": "share", "conversion": "share"}.get(kind, "unclear")
 
@@ -127,7 +132,9 @@ def _sort_of(target: str, context: Context) -> str | None:
 def _is_product(entry: Entry[Prior], context: Context) -> bool:
     """Return whether a prior is about the output of a conversion rather than about a share."""
     edge = context.edges.get(entry.item.target)
-    is_output = edge is not None and context.kind(edge.source) == "conversion"
+    is_output = (
+        edge is not None and context.kind(edge.source) == "conversion" and not edge.entry.item.tied
+    )
     return is_output and entry.item.distribution == "lognormal"
 
 
@@ -186,15 +193,15 @@ def _check_numbers(entry: Entry[Prior], sort: str) -> Iterator[Fault]:
     if not unreadable(entry, "median"):
         if sort == "share" and not 0 < prior.median < 1:
             yield _fault(entry, "median", f"share {prior.median:g} is not between 0 and 1")
-        elif sort not in ("bias", "route", "shared") and prior.median <= 0:
+        elif sort not in ("bias", "route", "shared", "tied") and prior.median <= 0:
             yield _fault(entry, "median", f"median {prior.median:g} is not above 0")
         elif sort == ERRORS and prior.median < 1:
             yield _fault(entry, "median", f"median {prior.median:g} is not a number from 1 up")
-        elif sort in ("bias", "shared") and abs(prior.median) > MAX_SD:
+        elif sort in ("bias", "shared", "tied") and abs(prior.median) > MAX_SD:
             message = f"median {prior.median:g} is beyond {MAX_SD:g}, on a log scale; write less"
             yield _fault(entry, "median", message)
     # A reporter may be unbiased by definition; flows and shares are never known for sure.
-    may_be_fixed = sort not in ("input", "product", "share", "route", "shared")
+    may_be_fixed = sort not in ("input", "product", "share", "route", "shared", "tied")
     if not unreadable(entry, "sd") and (prior.sd < 0 or (prior.sd == 0 and not may_be_fixed)):
         bound = "0 or more" if may_be_fixed else "above 0"
         yield _fault(entry, "sd", f"sd {prior.sd:g} is not {bound}")
@@ -285,7 +292,7 @@ def _check_target(target: str, entries: list[Entry[Prior]], believed: Believed) 
         message = f"common error {quoted(name)} has a prior but no record. {near}".strip()
         yield _fault(entries[0], "target", message)
     needed: set[int] = set()
-    if sort in ("input", "share"):
+    if sort in ("input", "share", "tied"):
         needed = set(believed.context.edges[target].years)
     elif sort in (BIAS, ROUTE, SHARED):
         needed = set(believed.context.years)

@@ -2,7 +2,8 @@
 
 What moves as one mixture splits alike, whatever it is made of: each part of it flows in a layer of
 its own, and all layers have one set of shares. A process is tied as a whole: each of its outflows
-to another outflow of one process.
+to another outflow of one process. Where parts go apart by a measure, a tied flow has a prior of its
+own: by how much its log ratio differs from that of the other.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterator
 from reebayes.errors import Fault
 from reebayes.study.checks.context import Context, Edge, listing, unknown_name
 from reebayes.study.drafts import Draft, unreadable
-from reebayes.study.reading.cells import table_fault
+from reebayes.study.reading.cells import Entry, table_fault
+from reebayes.study.rows import Prior
 from reebayes.wording import quoted, years_text
 
 TABLE = "flows.csv"
@@ -29,13 +31,19 @@ def check_ties(draft: Draft, context: Context) -> Iterator[Fault]:
             yield fault
             continue
         name, tied = entry.item.flow, entry.item.tied
-        if name in believed:
-            message = f"{name!r} has the share of {tied!r}, so it can have no prior; remove it"
+        if name in believed and not (tied in believed and _is_share(believed[tied])):
+            message = (
+                f"{name!r} is tied to {tied!r}, which has no share prior; remove this one, too"
+            )
             yield table_fault("priors.csv", believed[name], "target", name, message)
         if name in context.edges and tied in context.edges:
             yield from _check_tie(context.edges[name], context.edges[tied], context)
     for process in context.processes:
         yield from _check_process(process, context)
+
+
+def _is_share(entry: Entry[Prior]) -> bool:
+    return unreadable(entry, "distribution") or entry.item.distribution == "share"
 
 
 def _fault(edge: Edge, message: str) -> Fault:

@@ -1,6 +1,6 @@
 """Checks of a whole study: names given once, names that exist, and what each table asks for."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any, get_type_hints
@@ -250,6 +250,19 @@ def _check_labels(draft: Draft, context: Context) -> Iterator[Fault]:
             yield fault
 
 
+def _check_groups(groups: Mapping[str, str], context: Context) -> Iterator[Fault]:
+    """Yield groups of elements that no flow is of, and elements that are in two groups."""
+    taken: dict[str, str] = {}
+    for group, elements in groups.items():
+        if context.flows and not any(flow.endswith(f"_{group}") for flow in context.flows):
+            message = f"no flow has '_{group}' at its end; name a group as its flows do"
+            yield Fault(TABLE, None, "report.groups", group, message)
+        for element in (part.strip() for part in elements.split("+")):
+            if taken.setdefault(element, group) != group:
+                message = f"{element!r} is in {taken[element]!r}, too; an element has one group"
+                yield Fault(TABLE, None, f"report.groups.{group}", elements, message)
+
+
 def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
     report = draft.header.report
     for key, name in named_quantities(report):
@@ -269,6 +282,7 @@ def _check_report(draft: Draft, context: Context) -> Iterator[Fault]:
         name = report["refined"]
         message = f"unknown product {quoted(name)}. {suggestion(name, dict.fromkeys(products))}"
         yield Fault(TABLE, None, "report.refined", name, message)
+    yield from _check_groups(report.get("groups", {}), context)
     yield from check_parts(report.get("parts", {}), context)
     yield from _check_answers(draft, context)
     for name in report.get("exceeds", {}):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reebayes.errors import Fault
-from reebayes.study.header.forms import Form, is_table, is_text, read_forms
+from reebayes.study.header.forms import Form, is_table, is_text, list_of, read_forms
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.report import read_report
 from reebayes.study.header.scenarios import read_scenarios
@@ -14,10 +14,12 @@ from reebayes.study.header.settings import checked_variants, read_toml
 from reebayes.study.reading.csvfiles import FaultList
 
 REPORT, VARIANTS, SCENARIOS = "report", "variants", "scenarios"
+JOINS = "joins"
 
 FORMS: Mapping[str, Form] = {
     "label": ("text", is_text),
     "why": ("text", is_text),
+    JOINS: ("a list of extensions, each once", list_of(is_text)),
     REPORT: ("a table", is_table),
     VARIANTS: ("a table", is_table),
     SCENARIOS: ("a table", is_table),

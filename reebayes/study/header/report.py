@@ -36,6 +36,7 @@ FORMS: Mapping[str, Form] = {
         table_of(lambda value: list_of(is_text)(value) and len(value) > 1),
     ),
     "refined": ("a product, such as oxide", is_text),
+    "groups": ("a table of group = elements, such as La+Ce", table_of(is_text)),
     "scenarios": ("a list of scenarios, each once", list_of(is_text)),
     "indicators": ("a list of indicators, each once", list_of(is_text)),
     "origins": (
@@ -63,6 +64,8 @@ MEANINGS: Mapping[str, str] = {
     "parts": "Quantities that add up to a quantity, each shown under it wherever it is a headline. "
     "Their terms must add up to its terms, or differ by the balance of markets and conversions.",
     "refined": "Product whose making counts as refining, where content is traced or counted.",
+    "groups": "Groups of elements that flow in layers of their own, each with its elements: "
+    "quantities of a group have its name at their end, after those of all.",
     "scenarios": "Scenarios whose effect is told.",
     "indicators": "Indicators of `indicators.csv` that are told, in the years of the table, beside "
     "published values of them.",

@@ -17,6 +17,7 @@ from reebayes.study.reading.csvfiles import FaultList
 from reebayes.wording import quoted
 
 CHANGES = ("median", "sd", "step", "transition")
+ENDS = ("source", "target", "tied", "label")
 BASE = "base"
 """Name of the study as it stands, which no variant may take."""
 
@@ -25,7 +26,7 @@ _IS_CHANGE = table_with({"target": is_text}, {"year": is_year, **dict.fromkeys(C
 
 _IS_FLOW = table_with(
     {"flow": is_text, "like": is_text},
-    {**dict.fromkeys(("source", "target", "label"), is_text), **dict.fromkeys(CHANGES, is_number)},
+    {**dict.fromkeys(ENDS, is_text), **dict.fromkeys(CHANGES, is_number)},
 )
 
 FORMS: Mapping[str, Form] = {
@@ -40,8 +41,8 @@ FORMS: Mapping[str, Form] = {
         list_of(_IS_CHANGE),
     ),
     "flows": (
-        "a list of {flow, like = text, source, target, label = text if wanted, median, sd, step, "
-        "transition = numbers if wanted}, each once",
+        "a list of {flow, like = text, source, target, tied, label = text if wanted, median, sd, "
+        "step, transition = numbers if wanted}, each once",
         list_of(_IS_FLOW),
     ),
     "without_targets": ("a list of targets, each once", list_of(is_text)),
