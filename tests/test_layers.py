@@ -108,7 +108,7 @@ ORDER = {
         *("predictive", "uniformity", "scores_text", "scores"),
         *("drivers", "information", "hangs", "indices", "seeing", "partners"),
         "deposits",
-        *("registers", "mixing", "tracing", "assaying", "layers", "contained"),
+        *("registers", "mixing", "tracing", "separation", "assaying", "layers", "contained"),
         *("scenarios.balancing", "scenarios.setup", "scenarios.running", "scenarios.effects"),
     ),
     "figures": (

@@ -19,8 +19,9 @@ from reebayes.answers.assaying import Compositions, Floats, draw_compositions, g
 from reebayes.answers.indices import agrees_of
 from reebayes.answers.layers import Layers, has_layers, weighed
 from reebayes.answers.mixing import System
-from reebayes.answers.registers import mine_output, refinery_output
-from reebayes.answers.tracing import MIXING, flow_draws, weights_at
+from reebayes.answers.registers import mine_output
+from reebayes.answers.separation import place_flows, require_mixed
+from reebayes.answers.tracing import MIXING, flow_draws
 from reebayes.conventions import (
     BY_REGION,
     BY_REGISTERED,
@@ -32,7 +33,6 @@ from reebayes.conventions import (
     POSTERIOR,
     SAMPLE_DIMS,
     YEAR,
-    parse_terms,
 )
 from reebayes.errors import ResultError
 from reebayes.results.description import study_of
@@ -133,10 +133,10 @@ def _elements(
     separated: bool,
 ) -> xr.DataArray:
     contents, groups = held_in.contents, held_in.groups(names)
-    places = {text: _place(contents, text) for text in (at, over) if text}
+    places = {text: place_flows(contents, text) for text in (at, over) if text}
     if not separated and held_in.layers is None:
         for text, weights in places.items():
-            _require_mixed(contents, text, weights)
+            require_mixed(contents, text, weights)
     there = places[at] if at else dict.fromkeys(mine_output(contents), 1.0)
     found, unknown = held_in.amounts(there, groups, by, at or "all that is mined")
     unit, what = held_in.unit, "amount"
@@ -309,60 +309,6 @@ def beside_elements(
 
 def _figure(value: float | None) -> float:
     return float("nan") if value is None else value
-
-
-# --- where ----------------------------------------------------------------------------------------
-
-
-def _place(contents: Contents, text: str) -> dict[str, float]:
-    """Weights of the flows of a place, or of a sum of places."""
-    terms, below = parse_terms(text)
-    if below or not terms or min(terms.values()) < 0:
-        raise ResultError(f"{text!r} is no sum of places; write it like 'a + b'.")
-    found: dict[str, float] = {}
-    for name, factor in terms.items():
-        for flow, weight in weights_at(contents, name, "target").items():
-            found[flow] = found.get(flow, 0.0) + factor * weight
-    return found
-
-
-def _require_mixed(contents: Contents, place: str, weights: Mapping[str, float]) -> None:
-    """Refuse places beyond separation, but for all uses of a region together."""
-    targets = {str(flow): str(target) for flow, target in contents.flows["target"].items()}
-    kinds, regions = (dict(contents.processes[name]) for name in ("kind", "region"))
-    beyond = _separated_flows(contents)
-    into_use = {flow for flow, target in targets.items() if kinds[target] == "use"}
-    odd = []
-    for flow in weights:
-        if flow in into_use:
-            region = regions[targets[flow]]
-            whole = {f for f in into_use if regions[targets[f]] == region}
-            if len({weights.get(f, 0.0) for f in whole}) > 1:
-                odd.append(flow)
-        elif flow in beyond:
-            odd.append(flow)
-    if odd:
-        raise ResultError(
-            f"In {place!r} elements have been separated ({listed(odd[:3])}), and no ore tells "
-            "which is where. Ask for what is mined or refined, or for all uses of a region; or "
-            "take it as if they had not been, with separated=True (--separated)."
-        )
-
-
-def _separated_flows(contents: Contents) -> set[str]:
-    """Flows behind the making of the product that counts as refined."""
-    table = contents.flows
-    if not contents.report.get("refined"):
-        return set()
-    made = refinery_output(contents, None)
-    reached: set[str] = set()
-    waiting = [str(table.at[flow, "target"]) for flow in made]
-    while waiting:
-        node = waiting.pop()
-        if node not in reached:
-            reached.add(node)
-            waiting += list(table["target"][table["source"] == node])
-    return {str(flow) for flow in table.index[table["source"].isin(reached)]} - {*made}
 
 
 # --- what it holds --------------------------------------------------------------------------------

@@ -119,7 +119,9 @@ def _unseen(contents: Contents, quantities: Sequence[str]) -> pd.DataFrame:
 
     A variable has them behind its name: ``China to Africa: smuggled|Prior only``.
     """
-    unseen = (seen(study_of(contents), quantities) == PRIOR_ONLY).to_pandas()
+    where = seen(study_of(contents), quantities) == PRIOR_ONLY
+    columns = [int(year) for year in where[YEAR].values]
+    unseen = pd.DataFrame(where.values, index=where[QUANTITY].values, columns=columns)
     unseen = unseen[unseen.any(axis=1)].astype(float)
     variables = _variables({name: contents.label_of(name) for name in quantities})
     about = {
@@ -127,7 +129,6 @@ def _unseen(contents: Contents, quantities: Sequence[str]) -> pd.DataFrame:
         "variable": [f"{variables[str(name)]}|{PRIOR_ONLY.capitalize()}" for name in unseen.index],
         "unit": "1",
     }
-    unseen.columns = [int(year) for year in unseen.columns]
     return pd.DataFrame(about, index=unseen.index).join(unseen).reset_index(drop=True)
 
 
