@@ -111,14 +111,10 @@ def plot_bands(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import reebayes as rb
-    >>> import xarray as xr
-    >>> years = {"year": [2010, 2011, 2012]}
-    >>> draws = xr.DataArray(np.ones((1, 50, 3)), years, ("chain", "draw", "year"))
-    >>> ax = rb.plot_bands(draws.assign_attrs(units="kt REO/yr"), label="always 1")
-    >>> ax.get_ylabel(), [text.get_text() for text in ax.get_legend().get_texts()]
-    ('kt REO/yr', ['always 1, median and 90 % band'])
+    >>> import reebayes as rb, numpy as np, xarray as xr
+    >>> draws = xr.DataArray(np.ones((1, 50, 2)), {"year": [2010, 2011]}, ("chain", "draw", "year"))
+    >>> rb.plot_bands(draws.assign_attrs(units="kt REO/yr"), label="always 1").get_ylabel()
+    'kt REO/yr'
     """
     if ax is None:
         ax = new_axes(7, 3.8)
@@ -305,18 +301,6 @@ def plot_totals(
     -------
     Axes
         The axes drawn in.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import reebayes as rb
-    >>> import xarray as xr
-    >>> years = {"year": [2010, 2011, 2012]}
-    >>> draws = xr.DataArray(np.ones((1, 50, 3)), years, ("chain", "draw", "year"))
-    >>> sums = {"one": rb.bands(rb.cumulative(draws.assign_attrs(units="kt REO/yr")))}
-    >>> ax = rb.plot_totals(sums, unit="kt REO")
-    >>> [text.get_text() for text in ax.get_yticklabels()]
-    ['one']
     """
     if ax is None:
         ax = new_axes(7, 0.9 + 0.5 * len(posterior))

@@ -119,15 +119,16 @@ def _unseen(contents: Contents, quantities: Sequence[str]) -> pd.DataFrame:
 
     A variable has them behind its name: ``China to Africa: smuggled|Prior only``.
     """
-    unseen = (seen(study_of(contents), quantities) == PRIOR_ONLY).to_pandas()
-    unseen = unseen[unseen.any(axis=1)].astype(float)
+    sights = seen(study_of(contents), quantities)
+    years = [int(year) for year in sights[YEAR].values]
+    unseen = pd.DataFrame(sights.values == PRIOR_ONLY, index=list(quantities), columns=years)
+    unseen = unseen[unseen.to_numpy().any(axis=1)].astype(float)
     variables = _variables({name: contents.label_of(name) for name in quantities})
     about = {
         "region": [_region_of(contents, str(name)) for name in unseen.index],
         "variable": [f"{variables[str(name)]}|{PRIOR_ONLY.capitalize()}" for name in unseen.index],
         "unit": "1",
     }
-    unseen.columns = [int(year) for year in unseen.columns]
     return pd.DataFrame(about, index=unseen.index).join(unseen).reset_index(drop=True)
 
 

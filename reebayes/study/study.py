@@ -71,13 +71,6 @@ class Study:
     ``projections`` are about years to come; no fit and no hash depends on them. ``extensions`` maps
     the names of extensions whose rows are in the tables to their directories; ``additions`` are
     those that variants add.
-
-    Examples
-    --------
-    >>> import reebayes as rb
-    >>> study = rb.read_study("zinc")
-    >>> study.unit, list(study.years)
-    ('kt Zn/yr', [1994])
     """
 
     path: Path
