@@ -333,7 +333,8 @@ def test_commands_are_functions_that_need_no_command_line(
     with pytest.raises(FitError, match="did not converge"):
         readers.report(
             file=save_fit(_unconverged(), out), verify=False, out=None, year=None, force=False,
-            compare=None, outlook=None, data=None, **study,
+            compare=None, outlook=None, multiverse=None, survey=None, judgement=None, data=None,
+            **study,
         )  # fmt: skip
 
 

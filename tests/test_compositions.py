@@ -211,9 +211,11 @@ def test_parts_of_a_table_are_tied_by_their_whole(study: Study) -> None:
 
 
 def drawn(layout: Layout, count: int = 4) -> dict[str, Floats]:
-    """Location and scale (chain, draw, record) of some latent vectors."""
-    found = [at(layout, point(layout, seed)) for seed in range(count)]
+    """Location and scale (chain, draw, record) of some latent vectors, and these."""
+    latents = [point(layout, seed) for seed in range(count)]
+    found = [at(layout, latent) for latent in latents]
     return {
+        "latents": np.array(latents)[None],
         "location": np.stack([one[2] for one in found])[None],
         "scale": np.stack([one[3] for one in found])[None],
     }
@@ -258,8 +260,8 @@ def test_held_out_parts_are_scored_given_those_that_stay(study: Study) -> None:
 
 def test_replicated_parts_have_the_stated_error_and_lie_inside_the_table(study: Study) -> None:
     layout = lay_out(study)
-    location, scale = (np.repeat(values, 4000, axis=1) for values in drawn(layout, 1).values())
-    draws = {"location": location, "scale": scale}
+    draws = {name: np.repeat(values, 4000, axis=1) for name, values in drawn(layout, 1).items()}
+    location, scale = draws["location"], draws["scale"]
     found = replicate(layout, draws, np.random.default_rng(3))[0][:, layout.parts.at]
     factor = scale[0, 0, 0] / layout.equations.errors.record_sd[0]
     noise = [study.records[layout.records[n]] for n in layout.parts.at]

@@ -271,7 +271,7 @@ without_reporters = ["jurnalist"]
 """)  # fmt: skip
     at = "extensions/magnets/study.toml, None, "
     assert told(folder, "magnets") == [
-        f"{at}unit: unknown key 'unit'. Valid: label, why, report, variants, scenarios.",
+        f"{at}unit: unknown key 'unit'. Valid: label, why, joins, report, variants, scenarios.",
         f"{at}report.labels: unknown quantity 'maid'. Did you mean 'made'?",
         f"{at}report.panels: unknown quantity 'mad'. Did you mean 'made'?",
         f"{at}variants.calm.without_reporters: unknown reporter 'jurnalist'. "

@@ -8,7 +8,6 @@ import numpy as np
 
 from reebayes.answers.layers import Layers, weighed
 from reebayes.answers.registers import mine_output, refinery_output
-from reebayes.answers.tracing import flow_draws
 from reebayes.conventions import CI_PROB, POSTERIOR
 from reebayes.reporting.plan import Plan
 from reebayes.results.reading import Contents
@@ -23,6 +22,9 @@ def group_block(contents: Contents, plan: Plan) -> dict[str, Any]:
     contents : Contents
     plan : Plan
     """
+    # imported here: pages of fits without groups do without its libraries
+    from reebayes.answers.tracing import flow_draws
+
     layers = Layers.of(contents)
     years = [year for year in plan.table_years if year in contents.years]
     draws, known = flow_draws(contents, POSTERIOR, None)

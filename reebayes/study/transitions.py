@@ -10,13 +10,15 @@ the change is parted in the same way.
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from reebayes.study.rows import Prior
 
-type Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    type Floats = NDArray[np.float64]
 
 PARTS = (0.25, 0.5, 0.25)
 """Parts of a change in the steps before, into and after the first year of a period."""
@@ -40,6 +42,8 @@ def weights(rows: Sequence[Prior], years: Sequence[int]) -> Floats:
         In the order in which they begin.
     years : sequence of int
     """
+    import numpy as np  # not by who only reads a study
+
     begun = np.ones((len(rows) + 1, len(years)))
     begun[-1] = 0.0
     for number, row in enumerate(rows[1:], 1):
@@ -54,6 +58,8 @@ def values(rows: Sequence[Prior], years: Sequence[int], field: str) -> Floats:
     Medians of flows and shares go over on the log scale, so that shares that leave something to
     the reference category before and after do so in between; all others as they are.
     """
+    import numpy as np  # not by who only reads a study
+
     rows = in_order(rows, years)
     stated = np.array([getattr(row, field) for row in rows], dtype=np.float64)
     part = weights(rows, years)
@@ -66,6 +72,8 @@ def values(rows: Sequence[Prior], years: Sequence[int], field: str) -> Floats:
 
 def variances(rows: Sequence[Prior], years: Sequence[int]) -> Floats:
     """Variance that transitions add to the change into every year, on the scale of the prior."""
+    import numpy as np  # not by who only reads a study
+
     total = np.zeros(len(years))
     for row in in_order(rows, years)[1:]:
         if row.transition:
@@ -79,6 +87,8 @@ def _steps(row: Prior, years: Sequence[int]) -> Floats:
     A period that began before the first year has all of its change in that year, and one that
     begins after the last has none.
     """
+    import numpy as np  # not by who only reads a study
+
     steps = np.zeros(len(years))
     at = (row.year or years[0]) - years[0]
     if at >= len(years):
