@@ -16,6 +16,7 @@ from reebayes.cli.main import main
 from reebayes.errors import ResultError
 from reebayes.figures.folding import fold, part_of, widths_of
 from reebayes.figures.sankey import sankey_drawing
+from reebayes.figures.yearly import yearly_sankey
 from reebayes.reporting.groups import group_block
 from reebayes.reporting.templating import environment
 from reebayes.results.reading import contents_of
@@ -147,6 +148,16 @@ def test_a_diagram_draws_groups_as_their_sum() -> None:
     for name in ("boxes", "paths", "outside", "lost"):
         assert getattr(systems[0], name) == getattr(systems[1], name), name
     assert widths_of(ours, systems[0]) == widths_of(whole, systems[1])
+
+
+def test_a_shape_of_the_page_tells_the_flows_of_every_group() -> None:
+    contents = contents_of(layered())
+    found = yearly_sankey(contents)
+    assert found is not None
+    names = {name: number for number, name in enumerate(contents.flows.index)}
+    text = found.svg(0, "All", names)
+    assert f'data-flows="{names["magnets"]} {names["magnets_dear"]}"' in text
+    assert f'data-flows="{names["open"]}"' in text
 
 
 def test_a_diagram_names_no_group() -> None:

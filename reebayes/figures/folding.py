@@ -39,6 +39,7 @@ class Part:
     processes: pd.DataFrame
     what: str
     unit: str
+    groups: Mapping[str, Sequence[str]]  # flows of all groups of elements that one stands for
 
 
 def part_of(contents: Contents, years: Span, ci_prob: float) -> Part:
@@ -58,10 +59,12 @@ def part_of(contents: Contents, years: Span, ci_prob: float) -> Part:
     one = first == last
     draws = draws.isel({YEAR: 0}) if one else draws.sum(YEAR)
     flows, processes = contents.flows.reindex(draws[FLOW].values.astype(str)), contents.processes
+    groups: Mapping[str, Sequence[str]] = {}
     if has_layers(contents):
         layers = Layers.of(contents)
         draws = draws.transpose(..., FLOW).sel({FLOW: list(layers.flows)})
         draws = draws.copy(data=layers.summed(draws.values))
+        groups = _by_first(layers.ties)
         flows, processes = _in_one(contents.flows, processes, layers)
         draws = draws.sel({FLOW: list(flows.index)})
     return Part(
@@ -71,6 +74,7 @@ def part_of(contents: Contents, years: Span, ci_prob: float) -> Part:
         processes,
         f"flows of {first}" if one else f"flows of {first}-{last} together",
         contents.unit if one else without_per_year(contents.unit),
+        groups,
     )
 
 
