@@ -144,3 +144,57 @@ SVG(rb.draw_map(trade, 2022, study=parted))
 # %%
 names = ["hhi_partners_imports_US"]
 rb.bands(rb.indicators(trade, names, study=parted)["value"]).to_dataframe().round(2)
+
+# %% [markdown]
+# # A balance of each group
+#
+# The extension `elements` fits three balances in place of one: of La and Ce, of Nd and Pr, and of
+# all other rare earths. What is in a place then is what its own flows are, behind separation too.
+# It is a study of its own: `reebayes fit --with elements --out results/elements.nc --seed 2022`.
+
+# %%
+grouped = rb.read_study(extensions=["elements"])
+file = Path("results/elements.nc")
+layered = rb.open_fit(file) if file.exists() else rb.fit(grouped, seed=2022)
+layered.attrs.get("verdict")
+
+# %% [markdown]
+# ## China's share again
+#
+# Of neodymium and praseodymium mined, as above, and of those refined, which no ore tells.
+
+# %%
+mined = rb.elements(layered, "Nd+Pr", "mined_CN", over="mined_world", study=grouped)
+rb.bands(mined).sel(year=years, element="Nd+Pr").to_dataframe().round(2)
+
+# %%
+share = rb.elements(layered, "Nd+Pr", "refined_CN", over=refined, study=grouped)
+rb.bands(share).sel(year=years, element="Nd+Pr").to_dataframe().round(2)
+
+# %% [markdown]
+# ## What magnets hold
+#
+# A quantity of one group has its name at the end.
+
+# %%
+names = [f"consumed_world_magnets{end}" for end in ("", "_lace", "_ndpr", "_heavy")]
+bands = {name: rb.bands(rb.quantity(layered, name)).sel(year=2022) for name in names}
+{name: band.to_pandas().round(1).to_dict() for name, band in bands.items()}
+
+# %% [markdown]
+# ## Does supply meet demand now?
+#
+# What found no use counts as supply. Each group balances, so uses had to give way where recipes ask
+# for more than there is.
+
+# %%
+balance = rb.element_balance(layered, study=grouped)
+rb.bands(balance["ratio"])["median"].sel(year=years).to_pandas().round(2)
+
+# %% [markdown]
+# ## The whole system
+#
+# A diagram draws the sum over the groups.
+
+# %%
+SVG(rb.draw_sankey(layered, 2022))

@@ -14,6 +14,9 @@ from reebayes.answers.contained import beside_elements, element_balance, element
 from reebayes.cli import contained
 from reebayes.cli.main import main
 from reebayes.errors import ResultError
+from reebayes.figures.folding import fold, part_of, widths_of
+from reebayes.figures.sankey import sankey_drawing
+from reebayes.figures.yearly import yearly_sankey
 from reebayes.reporting.groups import group_block
 from reebayes.reporting.templating import environment
 from reebayes.results.reading import contents_of
@@ -123,6 +126,56 @@ def test_published_figures_of_other_elements_are_left_out() -> None:
     found = beside_elements(layered(), study=STUDY)
     assert list(found.index) == ["p"]
     assert found.loc["p", "median"] == pytest.approx(4000)
+
+
+# The sum over the groups, of which no gate parts anything.
+SUMS = [
+    *EDGES[:3],
+    ("open", "yard", "market", 7.0),
+    ("hidden", "yard", "market", 3.0),
+    ("magnets", "market", "use_magnets", 4.0),
+    ("other", "market", "use_other", 3.75),
+    ("waste", "market", "unwanted", 2.25),
+]
+
+
+def test_a_diagram_draws_groups_as_their_sum() -> None:
+    ours, whole = (
+        part_of(contents_of(one), 2010, 0.9) for one in (layered(), graph_fit(SUMS, KINDS))
+    )
+    systems = [fold([part]) for part in (ours, whole)]
+    assert {"market", "use_magnets"} <= {*systems[0].boxes}
+    for name in ("boxes", "paths", "outside", "lost"):
+        assert getattr(systems[0], name) == getattr(systems[1], name), name
+    assert widths_of(ours, systems[0]) == widths_of(whole, systems[1])
+
+
+def test_a_shape_of_the_page_tells_the_flows_of_every_group() -> None:
+    contents = contents_of(layered())
+    found = yearly_sankey(contents)
+    assert found is not None
+    names = {name: number for number, name in enumerate(contents.flows.index)}
+    text = found.svg(0, "All", names)
+    assert f'data-flows="{names["magnets"]} {names["magnets_dear"]}"' in text
+    assert f'data-flows="{names["open"]}"' in text
+
+
+def test_a_diagram_names_no_group() -> None:
+    """Of a label that only the end tells from those of other groups, the end is left out."""
+    fit = layered()
+    constant = fit["constant_data"].to_dataset()
+    for kind, name in (("flow", "magnets"), ("process", "market")):
+        labels = constant[f"{kind}_label"].astype(object)
+        labels.loc[{kind: name}] = f"Some {name}, registered, Ce"
+        labels.loc[{kind: f"{name}_dear"}] = f"Some {name}, registered, Nd and Dy"
+        constant[f"{kind}_label"] = labels
+    fit["constant_data"] = constant
+    drawing = sankey_drawing(fit, 2010)
+    text = " ".join(line.text for line in drawing.lines)
+    assert "Some market, registered 10.0" in text
+    titles = [shape.title for shape in drawing.shapes]
+    assert any(title.startswith("Some magnets, registered: 4.00") for title in titles)
+    assert not [title for title in titles if "Nd and Dy" in title or "dear" in title]
 
 
 def test_the_report_tells_every_group_at_every_stage() -> None:

@@ -66,8 +66,9 @@ def test_notebook_of_a_fit_that_is_there_runs(
     file.parent.mkdir()
     shutil.copyfile(fitted, file)
     if name == "elements_and_partners":
-        parted = rb.read_study(extensions=["partners"])
-        rb.save_fit(fit_of_worlds(parted, chains=2, draws=4), file.with_name("partners.nc"))
+        for extension in ("partners", "elements"):
+            study = rb.read_study(extensions=[extension])
+            rb.save_fit(fit_of_worlds(study, chains=2, draws=2), file.with_name(f"{extension}.nc"))
     run(ROOT / "notebooks" / f"{name}.py", tmp_path, monkeypatch)
 
 

@@ -8,17 +8,23 @@ import pytest
 from reebayes.inference.reweighting import PriorDraws
 from reebayes.model.kernels import innovations, persistences, states
 from reebayes.model.layout import Layout, lay_out
-from reebayes.model.prior_rows import CONSTANT, MOVING, PARTED, SCALE, prior_rows
+from reebayes.model.prior_rows import CONSTANT, MOVING, PARTED, SCALE, TOGETHER, prior_rows
 from reebayes.study import Study, read_study
 from tests.linear import linear_study
+from tests.shares import PRIORS as SHARES
+from tests.shares import shares_study
 from tests.tiny import PRIORS, gradual_tables, shared_tables, write_tables
 
 
-@pytest.fixture(scope="module", params=["tiny", "shared", "mixed", "gradual", "linear", "bundled"])
+@pytest.fixture(
+    scope="module", params=["tiny", "shared", "mixed", "gradual", "linear", "still", "bundled"]
+)
 def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("rows") / "study"
     if request.param == "linear":
         return linear_study(folder)
+    if request.param == "still":  # shares of a market that never change
+        return shares_study(folder, "", priors=SHARES.replace(",1.0,0.2,share", ",1.0,,share"))
     if request.param == "bundled":
         return read_study()
     texts = shared_tables() if request.param == "shared" else {}
@@ -117,13 +123,36 @@ def test_ratios_of_constants_are_those_of_two_normals(study: Study) -> None:
             np.testing.assert_allclose(found, expected.sum(axis=1), atol=1e-10)
 
 
+def test_ratios_of_shares_that_never_change_are_those_of_the_changed_study(study: Study) -> None:
+    """The centres of all shares of a process move if one of them does."""
+    from scipy.stats import norm
+
+    layout = lay_out(study)
+    unknowns = layout.unknowns
+    latents = np.random.default_rng(3).standard_normal((5, unknowns.size))
+    draws = PriorDraws(study, layout, latents)
+    still = slice(unknowns.varying, unknowns.varying + unknowns.constant)
+    mean, sd = (table[still, -1] for table in layout.equations.centres[:2])
+    levels = mean + sd * latents[:, unknowns.states : unknowns.states + unknowns.constant]
+    rows = [row for row in prior_rows(study, layout) if row.kind == TOGETHER]
+    assert len(rows) == (3 if study.name == "Shares" else 0)
+    for row in rows:
+        for change in CHANGES:
+            edit = {"sd": row.prior.sd * change["stretch"]} if "stretch" in change else change
+            other = study.with_prior(row.prior.target, **edit)
+            centre, spread = (table[still, -1] for table in lay_out(other).equations.centres[:2])
+            expected = norm.logpdf(levels, centre, spread) - norm.logpdf(levels, mean, sd)
+            found = draws.log_ratio(row, **change)
+            np.testing.assert_allclose(found, expected.sum(axis=1), atol=1e-9)
+
+
 def test_scores_are_derivatives_of_the_ratio(study: Study) -> None:
     layout = lay_out(study)
     latents = 0.7 * np.random.default_rng(2).standard_normal((3, layout.unknowns.size))
     draws = PriorDraws(study, layout, latents)
     step = 1e-5
     for row in prior_rows(study, layout):
-        if row.kind not in (MOVING, CONSTANT, SCALE):
+        if row.kind not in (MOVING, CONSTANT, SCALE, TOGETHER):
             continue
         shift, spread = draws.scores(row)
         by_shift = draws.log_ratio(row, shift=step) - draws.log_ratio(row, shift=-step)

@@ -99,6 +99,16 @@ class Layers:
         return found
 
     @cached_property
+    def places(self) -> dict[str, list[str]]:
+        """Processes of all groups, by that of the first, of what flows of each group leave."""
+        found: dict[str, list[str]] = {}
+        for flow, other in self.ties.items():
+            places = found.setdefault(self.sources[other], [self.sources[other]])
+            if self.sources[flow] not in places:
+                places.append(self.sources[flow])
+        return found
+
+    @cached_property
     def gates(self) -> set[str]:
         """Processes that part what enters by group, into one flow of each."""
         found = set()
@@ -185,6 +195,11 @@ class Layers:
             if ends == ("market", "loss"):
                 found[flow] = 1.0
         return found
+
+    @cached_property
+    def behind_gates(self) -> dict[str, str]:
+        """Process of the first group into which every gate leads."""
+        return {gate: self.targets[self.leaving[gate][0]] for gate in self.gates}
 
     def summed(self, draws: Floats) -> Floats:
         """Draws (..., flow) in which flows of the first group are sums over all groups."""

@@ -1,4 +1,7 @@
-"""Flows of a fit folded into the boxes, ribbons and arrows of a Sankey diagram."""
+"""Flows of a fit folded into the boxes, ribbons and arrows of a Sankey diagram.
+
+Groups of elements that have flows of their own are drawn as their sum.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from reebayes.answers.layers import Layers, has_layers
 from reebayes.conventions import FLOW, POSTERIOR, PROCESS, SAMPLE_DIMS, YEAR
 from reebayes.errors import ResultError
 from reebayes.figures.columns import LETTER, Link, Stub, Widths
@@ -32,8 +36,10 @@ class Part:
     contents: Contents
     draws: xr.DataArray  # (chain, draw, flow), of the year or sum
     table: pd.DataFrame  # flows with median, lower, upper, mean
+    processes: pd.DataFrame
     what: str
     unit: str
+    groups: Mapping[str, Sequence[str]]  # flows of all groups of elements that one stands for
 
 
 def part_of(contents: Contents, years: Span, ci_prob: float) -> Part:
@@ -52,23 +58,69 @@ def part_of(contents: Contents, years: Span, ci_prob: float) -> Part:
         raise ResultError(f"The fit lacks years between {first} and {last}; draw each by itself.")
     one = first == last
     draws = draws.isel({YEAR: 0}) if one else draws.sum(YEAR)
+    flows, processes = contents.flows.reindex(draws[FLOW].values.astype(str)), contents.processes
+    groups: Mapping[str, Sequence[str]] = {}
+    if has_layers(contents):
+        layers = Layers.of(contents)
+        draws = draws.transpose(..., FLOW).sel({FLOW: list(layers.flows)})
+        draws = draws.copy(data=layers.summed(draws.values))
+        groups = _by_first(layers.ties)
+        flows, processes = _in_one(contents.flows, processes, layers)
+        draws = draws.sel({FLOW: list(flows.index)})
     return Part(
         contents,
         draws,
-        _flow_table(contents, draws, ci_prob),
+        _flow_table(flows, processes, draws, ci_prob),
+        processes,
         f"flows of {first}" if one else f"flows of {first}-{last} together",
         contents.unit if one else without_per_year(contents.unit),
+        groups,
     )
 
 
-def _flow_table(contents: Contents, draws: xr.DataArray, ci_prob: float) -> pd.DataFrame:
+def _flow_table(
+    table: pd.DataFrame, processes: pd.DataFrame, draws: xr.DataArray, ci_prob: float
+) -> pd.DataFrame:
     """Flows with their ends and labels, and what they carry in what is drawn."""
     band = bands(draws, ci_prob=ci_prob)
-    table = contents.flows.reindex(draws[FLOW].values.astype(str))
-    kept = rejoined(table, contents.processes)
+    kept = rejoined(table, processes)
     columns = {name: band[name].values for name in ("median", "lower", "upper")}
     mean = draws.mean([dim for dim in draws.dims if dim != FLOW]).values
     return table.assign(**columns, mean=mean, target=kept["target"]).loc[kept.index]
+
+
+def _in_one(
+    flows: pd.DataFrame, processes: pd.DataFrame, layers: Layers
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Flows and processes as if no group had its own: those of the first stand for all.
+
+    What enters a gate that parts groups goes where the first of them goes.
+    """
+    parting = [flow for gate in layers.gates for flow in layers.leaving[gate]]
+    flows = flows.assign(
+        target=flows["target"].replace(layers.behind_gates),
+        label=_common_labels(flows["label"], _by_first(layers.ties)),
+    )
+    processes = processes.assign(label=_common_labels(processes["label"], layers.places))
+    return flows.drop(index=[*layers.ties, *parting]), processes
+
+
+def _by_first(ties: Mapping[str, str]) -> dict[str, list[str]]:
+    """Flows of all groups, by that of the first."""
+    found: dict[str, list[str]] = {}
+    for flow, other in ties.items():
+        found.setdefault(other, [other]).append(flow)
+    return found
+
+
+def _common_labels(labels: pd.Series, groups: Mapping[str, Sequence[str]]) -> pd.Series:
+    """Labels of which those of several groups lose the name of the group, after the last comma."""
+    found = labels.copy()
+    for first, names in groups.items():
+        common, *others = {str(labels[name]).rpartition(", ")[0] for name in names}
+        if common and not others:
+            found[first] = common
+    return found
 
 
 def rejoined(table: pd.DataFrame, processes: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +159,7 @@ class System:
 
 def fold(parts: Sequence[Part]) -> System:
     """Fold the graph of all flows that carry something in any part."""
-    processes = parts[0].contents.processes
+    processes = parts[0].processes
     most = pd.concat([part.table["mean"] for part in parts], axis=1).max(axis=1)
     table = parts[0].table
     table = table[(most > 0).to_numpy()]

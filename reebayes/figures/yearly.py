@@ -343,7 +343,8 @@ def _shape(
 ) -> str:  # fmt: skip
     colour, opacity = COLOURS[kind]
     title = f"<title>{escape(told_of(part, flows))}</title>"
-    known = " ".join(str(names[flow]) for flow in flows)
+    every = [one for flow in flows for one in part.groups.get(flow, [flow])]
+    known = " ".join(str(names[flow]) for flow in every)
     return (
         f'<path class="{what}" data-shape="{number}" data-flows="{known}" d="{path}" '
         f'fill="{colour}" fill-opacity="{opacity:g}" stroke="{colour}">{title}</path>'

@@ -35,7 +35,15 @@ from reebayes.model.kernels import (
 )
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.observations import freedoms
-from reebayes.model.prior_rows import CONSTANT, FIXED, MOVING, SCALE, PriorRow, shares_beside
+from reebayes.model.prior_rows import (
+    CONSTANT,
+    FIXED,
+    MOVING,
+    SCALE,
+    TOGETHER,
+    PriorRow,
+    shares_beside,
+)
 from reebayes.model.unknowns import PERSISTENCE_CEILING, Floats, Integers
 from reebayes.study import Prior, Study
 from reebayes.study.edits import moved_prior
@@ -81,6 +89,11 @@ class PriorDraws:
             if not spread:
                 return value.sum(axis=1), unknown
             return value.sum(axis=1), (np.square(value) - 1.0).sum(axis=1)
+        if row.kind == TOGETHER:
+            at, up = self._together(row, _SMALL)
+            slope = (up - self._together(row, -_SMALL)[1]) / (2 * _SMALL)
+            own = self.latents[:, row.latents[0]]
+            return self.latents[:, at] @ slope, np.square(own) - 1.0 if spread else unknown
         if row.kind != MOVING:
             raise ValueError(f"{row.prior.label} is {row.kind}")
         shift = np.zeros(len(self.latents))
@@ -152,6 +165,12 @@ class PriorDraws:
             moved = (value - shift) / stretch
             gained = 0.5 * (np.square(value) - np.square(moved)) - math.log(stretch)
             return np.asarray(gained.sum(axis=1))
+        if row.kind == TOGETHER:
+            at, by = self._together(row, shift)
+            to = np.where(at == row.latents[0], stretch, 1.0)
+            value = self.latents[:, at]
+            gained = 0.5 * (np.square(value) - np.square((value - by) / to)) - np.log(to)
+            return np.asarray(gained.sum(axis=1))
         if row.kind != MOVING:
             raise ValueError(f"{row.prior.label} is {row.kind}")
         means = dict(self.mean_shifts(row, shift)) if shift else {}
@@ -191,6 +210,15 @@ class PriorDraws:
         changes[own] = change.copy()
         changes[own][row.years] += math.log(after / before.median)
         return changes
+
+    def _together(self, row: PriorRow, shift: float) -> tuple[Integers, Floats]:
+        """Latents of a share and those beside it, and by how many of their spreads each moves."""
+        unknowns = self.layout.unknowns
+        year = int(np.flatnonzero(self._active(row.prior.target))[0])
+        moved = {int(row.columns[0]): np.zeros(year + 1), **self.mean_shifts(row, shift)}
+        columns = np.array([*moved], dtype=np.int64)
+        by = [change[year] / self._sd[n, year] for n, change in moved.items()]
+        return unknowns.states + columns - unknowns.varying, np.array(by)
 
     def _laid_out(self, row: PriorRow, shift: float, stretch: float) -> Equations:
         """Return the equations of the study with a row changed, where periods go over."""

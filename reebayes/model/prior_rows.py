@@ -22,9 +22,11 @@ from reebayes.study.targets import (
 )
 
 MOVING, CONSTANT, PARTED, SCALE, FIXED = "moving", "constant", "parted", "scale", "fixed"
+TOGETHER = "together"
 """How a row reaches the unknowns: a series of states; one number for all years; one number whose
 centre or spread differs between periods, or shares that move with one that never changes; noise,
-degrees of freedom or a step multiplier; nothing, for its spread is 0.
+degrees of freedom or a step multiplier; nothing, for its spread is 0; one of several shares of a
+process, each one number for all years, whose centres move together.
 """
 
 
@@ -36,7 +38,7 @@ class PriorRow:
     ----------
     prior : Prior
     kind : str
-        `MOVING`, `CONSTANT`, `PARTED`, `SCALE` or `FIXED`.
+        `MOVING`, `CONSTANT`, `PARTED`, `SCALE`, `FIXED` or `TOGETHER`.
     columns : array of int
         Columns of the levels that it governs; none of `SCALE`.
     years : array of int
@@ -115,8 +117,20 @@ def _row(study: Study, layout: Layout, prior: Prior, siblings: Sequence[Prior]) 
     # one standard normal serves all periods; it counts with the first
     own = prior is siblings[0]
     kind = PARTED if parted else CONSTANT
+    if beside.size and _never_change(study, layout, np.append(columns, beside)):
+        kind = TOGETHER
     latents = unknowns.states + columns[constant & own] - unknowns.varying
     return PriorRow(prior, kind, columns, years, latents, parts)
+
+
+def _never_change(study: Study, layout: Layout, columns: Integers) -> bool:
+    """Whether shares have one row each, for all years, and are there in the same years."""
+    unknowns = layout.unknowns
+    inside = (columns >= unknowns.varying) & (columns < unknowns.varying + unknowns.constant)
+    names = {unknowns.columns[n] for n in columns}
+    active = layout.equations.graph.active[[layout.flows.index(name) for name in names]]
+    rows = [row for row in study.priors if row.target in names]
+    return bool(inside.all() and len(rows) == len(names) and (active == active[0]).all())
 
 
 def in_force(prior: Prior, siblings: Sequence[Prior], years: Sequence[int]) -> Integers:
