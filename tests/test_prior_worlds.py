@@ -1,4 +1,4 @@
-"""What the priors of the bundled study say before any record, on a few hundred worlds."""
+"""What the priors of the bundled study say before any record, on some worlds."""
 
 import runpy
 from pathlib import Path
@@ -9,7 +9,7 @@ import xarray as xr
 
 from reebayes.study import Study, read_study
 
-WORLDS = 250
+WORLDS = 120
 
 PRIORS: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "priors.py"))
 
