@@ -261,7 +261,7 @@ def test_held_out_parts_are_scored_given_those_that_stay(study: Study) -> None:
 def test_replicated_parts_have_the_stated_error_and_lie_inside_the_table(study: Study) -> None:
     layout = lay_out(study)
     draws = {name: np.repeat(values, 4000, axis=1) for name, values in drawn(layout, 1).items()}
-    location, scale = draws["location"], draws["scale"]
+    scale = draws["scale"]
     found = replicate(layout, draws, np.random.default_rng(3))[0][:, layout.parts.at]
     factor = scale[0, 0, 0] / layout.equations.errors.record_sd[0]
     noise = [study.records[layout.records[n]] for n in layout.parts.at]

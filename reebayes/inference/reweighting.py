@@ -90,10 +90,10 @@ class PriorDraws:
                 return value.sum(axis=1), unknown
             return value.sum(axis=1), (np.square(value) - 1.0).sum(axis=1)
         if row.kind == TOGETHER:
-            at, up = self._together(row, _SMALL)
-            slope = (up - self._together(row, -_SMALL)[1]) / (2 * _SMALL)
+            together, above = self._together(row, _SMALL)
+            slope = (above - self._together(row, -_SMALL)[1]) / (2 * _SMALL)
             own = self.latents[:, row.latents[0]]
-            return self.latents[:, at] @ slope, np.square(own) - 1.0 if spread else unknown
+            return self.latents[:, together] @ slope, np.square(own) - 1.0 if spread else unknown
         if row.kind != MOVING:
             raise ValueError(f"{row.prior.label} is {row.kind}")
         shift = np.zeros(len(self.latents))
