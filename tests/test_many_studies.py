@@ -44,11 +44,7 @@ def near(study: Study) -> xr.DataTree:
 
 @pytest.fixture
 def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
-    found = Sampler()
-    monkeypatch.setattr(warm, "draw", found.draw)
-    monkeypatch.setattr(warm, "over_draws", lambda *given: None)
-    monkeypatch.setattr(warm, "gradients", lambda layout: None)
-    return found
+    return Sampler.in_place(monkeypatch)
 
 
 def cases(study: Study) -> dict[str, Study]:

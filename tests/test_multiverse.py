@@ -13,7 +13,6 @@ from scipy import optimize, stats
 import reebayes as rb
 from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyError
-from reebayes.experiments import refits as warm
 from reebayes.experiments.multiverse import DECLARED, declare, mixed, mixture_band, weights_of
 from reebayes.reporting.page import write_report
 from reebayes.results.multiverse import FILE, SUFFIX, Multiverse, read_multiverse
@@ -65,11 +64,7 @@ def near(study: Study) -> xr.DataTree:
 
 @pytest.fixture
 def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
-    found = Sampler()
-    monkeypatch.setattr(warm, "draw", found.draw)
-    monkeypatch.setattr(warm, "over_draws", lambda *given: None)
-    monkeypatch.setattr(warm, "gradients", lambda layout: None)
-    return found
+    return Sampler.in_place(monkeypatch)
 
 
 def cases(study: Study) -> dict[str, Study]:

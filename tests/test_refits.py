@@ -47,6 +47,15 @@ class Sampler:
         self.cut = False
         self.error: FitError | None = None
 
+    @classmethod
+    def in_place(cls, monkeypatch: pytest.MonkeyPatch) -> "Sampler":
+        """Put a stand-in where refits sample and look for coordinates."""
+        found = cls()
+        monkeypatch.setattr(warm, "draw", found.draw)
+        monkeypatch.setattr(warm, "over_draws", lambda *given: None)
+        monkeypatch.setattr(warm, "gradients", lambda layout: None)
+        return found
+
     def draw(self, layout: Layout, run: Run, whitening: object) -> Draws:
         if self.error:
             raise self.error
@@ -69,11 +78,7 @@ class Sampler:
 
 @pytest.fixture
 def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
-    found = Sampler()
-    monkeypatch.setattr(warm, "draw", found.draw)
-    monkeypatch.setattr(warm, "over_draws", lambda *given: None)
-    monkeypatch.setattr(warm, "gradients", lambda layout: None)
-    return found
+    return Sampler.in_place(monkeypatch)
 
 
 def cases(study: Study) -> dict[str, Study]:

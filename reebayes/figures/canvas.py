@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reebayes.errors import ResultError
 from reebayes.figures.columns import Point, Step
+from reebayes.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,3 +179,33 @@ def outline_text(path: Sequence[Step]) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
+
+
+def save_drawing(path: str | Path, make: Callable[[], Drawing]) -> Path:
+    """Write a drawing to a file whose ending says what it is.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write, ending in one of `FORMATS`.
+    make : callable
+        Returns the drawing; not asked if the ending is another.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    ResultError
+        If the ending is another, or the file cannot be written.
+    """
+    path = Path(path)
+    form = path.suffix.removeprefix(".").lower()
+    if form not in FORMATS:
+        raise ResultError(
+            f"{path.name!r} must end in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}."
+        )
+    drawing = make()
+    return write_whole(path, lambda temporary: drawing.write(temporary, form))

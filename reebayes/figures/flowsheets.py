@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from reebayes.errors import ResultError
-from reebayes.figures.canvas import FORMATS, Drawing, Line, Shape
+from reebayes.figures.canvas import Drawing, Line, Shape, save_drawing
 from reebayes.figures.columns import (
     BOX,
     EDGE,
@@ -33,7 +33,6 @@ from reebayes.figures.columns import (
 from reebayes.figures.folding import INPUT, LOSS, STOCK
 from reebayes.figures.lettering import width_of, wrapped
 from reebayes.figures.sankey import COLOURS, REGISTERED, UNREGISTERED
-from reebayes.files import write_whole
 from reebayes.study import Flow, Process, Study
 
 WIDTH = 3.0  # pixels of a line
@@ -106,12 +105,7 @@ def save_system(
     ResultError
         If the study has no such year, or no flow in it, or the ending is another.
     """
-    path = Path(path)
-    form = path.suffix.removeprefix(".").lower()
-    if form not in FORMATS:
-        raise ResultError(f"{path.name!r} must end in .svg, .pdf or .png.")
-    drawing = system_drawing(study, year=year, title=title)
-    return write_whole(path, lambda temporary: drawing.write(temporary, form))
+    return save_drawing(path, lambda: system_drawing(study, year=year, title=title))
 
 
 def system_drawing(study: Study, *, year: int | None = None, title: str | None = None) -> Drawing:

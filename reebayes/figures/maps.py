@@ -30,11 +30,10 @@ from reebayes.answers.contraction import PRIOR_ONLY
 from reebayes.answers.partners import trade_table
 from reebayes.conventions import CI_PROB
 from reebayes.errors import ResultError
-from reebayes.figures.canvas import FORMATS, Drawing, Line, Shape
+from reebayes.figures.canvas import Drawing, Line, Shape, save_drawing
 from reebayes.figures.columns import Point, Step
 from reebayes.figures.lettering import width_of, wrapped
 from reebayes.figures.placing import Label, led, placed
-from reebayes.files import write_whole
 from reebayes.results.description import study_of
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.study import Partner, Study
@@ -135,14 +134,7 @@ def save_map(
     ResultError
         As in `draw_map`, or if the ending is another.
     """
-    path = Path(path)
-    form = path.suffix.removeprefix(".").lower()
-    if form not in FORMATS:
-        raise ResultError(
-            f"{path.name!r} must end in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}."
-        )
-    drawing = map_drawing(fit, year, product, study=study, ci_prob=ci_prob)
-    return write_whole(path, lambda temporary: drawing.write(temporary, form))
+    return save_drawing(path, lambda: map_drawing(fit, year, product, study=study, ci_prob=ci_prob))
 
 
 def map_drawing(

@@ -16,7 +16,7 @@ import xarray as xr
 
 from reebayes.conventions import CI_PROB
 from reebayes.errors import ResultError
-from reebayes.figures.canvas import FORMATS, Drawing, Line, Shape
+from reebayes.figures.canvas import Drawing, Line, Shape, save_drawing
 from reebayes.figures.columns import (
     BOX,
     EDGE,
@@ -47,7 +47,6 @@ from reebayes.figures.folding import (
     widths_of,
 )
 from reebayes.figures.lettering import width_of, wrapped
-from reebayes.files import write_whole
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.selection import Span
 from reebayes.wording import format_band
@@ -118,14 +117,7 @@ def save_sankey(fit: Fit, path: str | Path, years: Span, *, ci_prob: float = CI_
     ResultError
         If the fit has no such years, or no flow in them, or the ending is another.
     """
-    path = Path(path)
-    form = path.suffix.removeprefix(".").lower()
-    if form not in FORMATS:
-        raise ResultError(
-            f"{path.name!r} must end in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}."
-        )
-    drawing = sankey_drawing(fit, years, ci_prob=ci_prob)
-    return write_whole(path, lambda temporary: drawing.write(temporary, form))
+    return save_drawing(path, lambda: sankey_drawing(fit, years, ci_prob=ci_prob))
 
 
 def sankey_drawing(fit: Fit, years: Span, *, ci_prob: float = CI_PROB) -> Drawing:

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from reebayes.errors import ResultError
-from reebayes.figures.canvas import FORMATS, Drawing, Line, Shape
+from reebayes.figures.canvas import Drawing, Line, Shape, save_drawing
 from reebayes.figures.columns import Point, Step
 from reebayes.figures.lettering import width_of, wrapped
 from reebayes.figures.maps import (
@@ -38,7 +38,6 @@ from reebayes.figures.maps import (
     equal_earth,
     outlines,
 )
-from reebayes.files import write_whole
 from reebayes.study.prospects import PROJECT_STATUSES
 from reebayes.wording import format_value, listed
 
@@ -119,14 +118,7 @@ def save_projects(table: pd.DataFrame, path: str | Path) -> Path:
     ResultError
         As `draw_projects`, or if the ending is another.
     """
-    path = Path(path)
-    form = path.suffix.removeprefix(".").lower()
-    if form not in FORMATS:
-        raise ResultError(
-            f"{path.name!r} must end in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}."
-        )
-    drawing = sites_drawing(table)
-    return write_whole(path, lambda temporary: drawing.write(temporary, form))
+    return save_drawing(path, lambda: sites_drawing(table))
 
 
 def sites_drawing(table: pd.DataFrame) -> Drawing:

@@ -247,6 +247,25 @@ def with_errors(equations: Equations, freedom: float) -> Equations:
     )
 
 
+def learnt_logs(errors: Errors, latents: NDArray[Any]) -> dict[str, Floats]:
+    """Logs (...) of what is learnt of errors beside noise, by the target of its prior.
+
+    Parameters
+    ----------
+    errors : Errors
+    latents : array (..., latent)
+    """
+    learnt = (
+        (NOISE_SPREAD, errors.stretch, errors.stretch_at),
+        (ERROR_FREEDOM, errors.tail, errors.tail_at),
+    )
+    return {
+        str(target): np.asarray(centre + spread * latents[..., at[0]])
+        for target, (centre, spread), at in learnt
+        if at.size
+    }
+
+
 def freedoms(equations: Equations, latents: NDArray[Any]) -> Floats:
     """Degrees of freedom of the errors of figures in draws (..., latent); 0 where they are normal.
 

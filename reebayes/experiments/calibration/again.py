@@ -30,7 +30,7 @@ from reebayes.experiments.calibration.datasets import DataSet, Seeds
 from reebayes.inference.datatree import quantity_draws
 from reebayes.model.kernels import observe, states
 from reebayes.model.layout import Layout, lay_out
-from reebayes.model.observations import log_noises
+from reebayes.model.observations import learnt_logs, log_noises
 from reebayes.model.unknowns import Floats
 from reebayes.results.reading import Contents
 from reebayes.simulation.records import simulate_records
@@ -141,21 +141,9 @@ def world_at(layout: Layout, study: Study, latent: Floats) -> World:
     level, flow, *_ = observe(states(latent, equations.steps), latent, equations)
     noise, steps = log_noises(equations.errors, latent), equations.steps
     moved = steps.step_mean + steps.step_sd * latent[layout.unknowns.steps_start :]
-    errors = equations.errors
     learnt = {
         name: xr.DataArray(np.full(len(layout.years), value), dims=YEAR, coords=years)
-        for name, value in zip(
-            layout.unknowns.learnt,
-            (
-                prior[0] + prior[1] * latent[at[0]]
-                for prior, at in (
-                    (errors.stretch, errors.stretch_at),
-                    (errors.tail, errors.tail_at),
-                )
-                if at.size
-            ),
-            strict=True,
-        )
+        for name, value in learnt_logs(equations.errors, latent).items()
     }
 
     def labelled(values: Floats, dim: str, names: tuple[str, ...]) -> xr.DataArray:

@@ -13,11 +13,12 @@ import xarray as xr
 from reebayes.conventions import FLOW, QUANTITY, REPORTER, SHARED, YEAR
 from reebayes.inference.datatree import log_likelihood, quantity_draws
 from reebayes.model.layout import Layout
+from reebayes.model.observations import learnt_logs
 from reebayes.model.unknowns import Floats, learnt_of
 from reebayes.simulation.records import record_log_likelihood
 from reebayes.simulation.worlds import World
 from reebayes.study import Study
-from reebayes.study.targets import ALL, ERROR_FREEDOM, NOISE_SPREAD, STEP_GROUPS
+from reebayes.study.targets import ALL, STEP_GROUPS
 
 NOISE, BIAS, SHARED_ERROR, STEP = "noise", "bias", "shared error", "step"
 FLOW_SUM, YEARLY, SUM, LIKELIHOOD = "flow", "quantity", "sum", "log-likelihood"
@@ -133,19 +134,8 @@ def estimands_of_draws(draws: Mapping[str, Floats], layout: Layout) -> dict[Esti
     likelihood = log_likelihood(layout, draws).sum(axis=-1)
     quantities = quantity_draws(layout, draws["flows"])
     found = {"quantities": quantities, "log_likelihood": likelihood}
-    learnt = {"learnt": learnt_logs(layout, draws["latents"])}
+    learnt = {"learnt": learnt_logs(layout.equations.errors, draws["latents"])}
     return _labelled(layout, {**draws, **found, **learnt})
-
-
-def learnt_logs(layout: Layout, latents: Floats) -> dict[str, Floats]:
-    """Logs (...) of what is learnt of errors beside noise, of latent vectors (..., latent)."""
-    errors = layout.equations.errors
-    priors = {str(NOISE_SPREAD): errors.stretch, str(ERROR_FREEDOM): errors.tail}
-    found = {}
-    for name in layout.unknowns.learnt:
-        centre, spread = priors[name]
-        found[name] = centre + spread * latents[..., layout.latents.index(name)]
-    return found
 
 
 def _labelled(layout: Layout, parts: Mapping[str, Any]) -> dict[Estimand, Floats]:
