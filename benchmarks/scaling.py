@@ -69,8 +69,9 @@ def positions(layout: Layout, times: int) -> Integers:
     states = year * times * unknowns.varying + copy * unknowns.varying + series
     constants = copy * unknowns.constant + np.arange(unknowns.constant)
     noise = copy * unknowns.reporters + np.arange(unknowns.reporters)
-    # what all have in common, one for all copies: noise of all reporters, steps of groups
-    common = np.arange(unknowns.size - unknowns.steps_start + 1) + 0 * copy
+    # what all have in common, one for all copies: noise of all reporters, what else is learnt of
+    # errors, steps of groups
+    common = np.arange(unknowns.size - unknowns.scales_start - unknowns.reporters) + 0 * copy
     return np.concatenate([
         states,
         times * unknowns.states + constants,
