@@ -2,7 +2,7 @@
 
 Draws whole worlds of the bundled study from its priors, checks that they stay within reason, and
 writes the tables (priors_tables.md) and the picture (priors.png) of the page on priors. Takes two
-minutes. With extensions, such as world_bound, it checks the study with these and writes nothing.
+minutes. With extensions it checks the study with these and writes nothing.
 
 A record whose source is a judgement says what the priors of single flows mean together. It belongs
 to the priors: a world is kept as often as it is probable under such records.

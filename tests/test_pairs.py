@@ -23,14 +23,27 @@ HIDDEN, MINED = "hidden_ore", "mined"
 def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     """A study in which a record sees what is mined with and without licence as one sum."""
     study = rb.read_study(write_tables(tmp_path_factory.mktemp("pairs") / "tiny"))
-    moving = [replace(prior, step=0.3) if prior.target == HIDDEN else prior
+    moving = [replace(prior, step=0.3) if prior.target in (HIDDEN, "concentrate") else prior
               for prior in study.priors]  # fmt: skip
     study = study.with_record("r_mean", quantity=MINED, year=2010, year_end=2010, kind="value")
     return lay_out(replace(study, priors=rb.Table(rb.Prior, moving)))
 
 
-def drawn(layout: Layout, *, known: str) -> tuple[Floats, Floats]:
-    """States and latent vectors: of 2010 the ore's sum is known, or its larger part."""
+@pytest.fixture(scope="module")
+def pooled(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """The same, but the record sees what goes abroad from where both kinds of ore come together."""
+    study = rb.read_study(write_tables(tmp_path_factory.mktemp("pooled") / "tiny"))
+    moving = [replace(prior, step=0.3) if prior.target in (HIDDEN, "concentrate") else prior
+              for prior in study.priors]  # fmt: skip
+    study = study.with_record("r_mean", quantity="exported", year=2010, year_end=2010, kind="value")
+    return lay_out(replace(study, priors=rb.Table(rb.Prior, moving)))
+
+
+def drawn(layout: Layout, *, known: str, by: str = "ore") -> tuple[Floats, Floats]:
+    """States and latent vectors: of 2010 the ore's sum is known, or its larger part.
+
+    What is mined with a licence varies with the ore, or with the yield of the mine.
+    """
     rng = np.random.default_rng(5)
     latents = 0.3 * rng.standard_normal((SIZE, layout.unknowns.size))
     paths = np.array([states(latent, layout.equations.steps) for latent in latents])
@@ -45,23 +58,46 @@ def drawn(layout: Layout, *, known: str) -> tuple[Floats, Floats]:
         first -= np.logaddexp(0.0, ratio)
     second = first + ratio
     paths[:, 0, hidden] = (second - means[hidden, 0]) / sds[hidden, 0]
-    paths[:, 0, ore] = (first - licensed - means[ore, 0]) / sds[ore, 0]
+    if by == "ore":
+        paths[:, 0, ore] = (first - licensed - means[ore, 0]) / sds[ore, 0]
+        return paths, latents
+    paths[:, 0, ore] = (np.log(60.0) - means[ore, 0]) / sds[ore, 0]
+    at, part = columns.index("concentrate"), np.exp(first) / 60.0
+    paths[:, 0, at] = (np.log(part / (1 - part)) - means[at, 0]) / sds[at, 0]
     return paths, latents
+
+
+def in_2010(layout: Layout, places: NDArray[np.int64]) -> list[str]:
+    """Names of the series among states that are of the first year."""
+    return [layout.unknowns.columns[n] for n in places if n < layout.unknowns.varying]
 
 
 def test_a_sum_that_is_known_better_than_its_terms_is_paired(layout: Layout) -> None:
     paths, latents = drawn(layout, known="sum")
     pairs = find_pairs(layout, paths, latents)
     columns = layout.unknowns.columns
-    assert [columns[n] for n in pairs.first] == ["ore"]
-    assert [columns[n] for n in pairs.second] == [HIDDEN]
-    assert [columns[n] for n in pairs.series] == [columns[n] for n in sorted(
-        (columns.index("ore"), columns.index(HIDDEN)))]  # fmt: skip
+    assert in_2010(layout, pairs.first) == ["ore"]
+    assert in_2010(layout, pairs.second) == [HIDDEN]
+    assert {columns.index("ore"), columns.index(HIDDEN)} <= set(pairs.series)
     paired = np.array([join(path, pairs).ravel() for path in paths])
-    bent, straight = (abs(stats.skew(values[:, pairs.first[0]]))
+    bent, straight = (abs(stats.skew(values[:, columns.index("ore")]))
                       for values in (paths.reshape(SIZE, -1), paired))  # fmt: skip
     assert straight < 0.3 < bent
     np.testing.assert_allclose(split(paired[0].reshape(paths[0].shape), pairs), paths[0])
+
+
+def test_a_flow_out_of_a_pool_is_the_sum_of_what_flows_into_it(pooled: Layout) -> None:
+    pairs = find_pairs(pooled, *drawn(pooled, known="sum"))
+    assert in_2010(pooled, pairs.first) == ["ore"]
+    assert in_2010(pooled, pairs.second) == [HIDDEN]
+    assert find_pairs(pooled, *drawn(pooled, known="first")).first.size == 0
+
+
+def test_a_term_is_led_by_what_moves_it_over_the_draws(layout: Layout) -> None:
+    """And not by what would move it most if it were unknown: the ore here, which is known."""
+    pairs = find_pairs(layout, *drawn(layout, known="sum", by="yield"))
+    assert in_2010(layout, pairs.first) == ["concentrate"]
+    assert in_2010(layout, pairs.second) == [HIDDEN]
 
 
 def test_terms_that_are_known_themselves_are_left_alone(layout: Layout) -> None:

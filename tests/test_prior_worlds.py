@@ -50,7 +50,7 @@ def test_shares_of_uses_add_up(study: Study, draws: xr.DataArray) -> None:
 
 
 def test_a_prior_beyond_reason_is_found(study: Study) -> None:
-    wild = study.with_prior("concentrate_CN_registered", median=900.0)
+    wild = study.variant("narrow_margins").with_prior("concentrate_CN_registered", median=900.0)
     few = PRIORS["prior_worlds"](wild, 20)
     assert not PRIORS["within_reason"](wild, few)
 

@@ -255,7 +255,7 @@ def test_a_variant_that_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_bundled_study_declares_what_can_be_switched_off() -> None:
     study = read_study()
-    wanted = {"no_smuggling", "constant_bias", "no_breaks", "student_t"}
+    wanted = {"no_smuggling", "constant_bias", "no_breaks", "normal_errors"}
     assert wanted <= set(study.variants)
     assert set(study.variants["no_breaks"]["combines"]) <= set(study.variants)
     steady = study.variant("constant_bias")

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reebayes.model.kernels import PRINTED, Pairs, balance, balance_adjoint, levels, levels_adjoint
+from reebayes.model.kernels import (
+    PRINTED,
+    Graph,
+    Pairs,
+    balance,
+    balance_adjoint,
+    levels,
+    levels_adjoint,
+)
 from reebayes.model.layout import Layout
 from reebayes.model.unknowns import Floats
 
@@ -95,9 +103,13 @@ def _flows(layout: Layout, paths: Floats, latents: Floats) -> Floats:
 
 
 def _sums(layout: Layout) -> Iterator[list[Term]]:
-    """Terms of every sum of flows of which a record prints a figure, each once."""
+    """Terms of every sum of flows of which a record prints a figure, each once.
+
+    A figure of one flow is of the sum of what flows into the process that it comes from.
+    """
     above, below = layout.equations.sums.above, layout.equations.sums.below
     active, years = layout.equations.graph.active, layout.unknowns.years
+    upstream = _upstream(layout.equations.graph)
     seen: set[tuple[int, ...]] = set()
     for row, kind in enumerate(layout.equations.figures.kind):
         entries = slice(above.start[row], above.start[row + 1])
@@ -108,10 +120,25 @@ def _sums(layout: Layout) -> Iterator[list[Term]]:
         if kind not in PRINTED or ratio or not weight[main] > _ONE_YEAR * weight.sum():
             continue
         shown = sorted(flow[(year == main) & active[flow, year]].tolist())
+        if len(shown) == 1:
+            shown = [into for into in upstream.get(shown[0], ()) if active[into, main]]
         terms = [Term(main, flows) for flows in _moving_together(layout, shown)]
         if len(terms) > 1 and (main, *shown) not in seen:
             seen.add((main, *shown))
             yield terms
+
+
+def _upstream(graph: Graph) -> dict[int, list[int]]:
+    """What flows into the process that a flow comes from, of every flow that comes from one."""
+    into: dict[int, list[int]] = {}
+    for flow, process in enumerate(graph.target.tolist()):
+        into.setdefault(process, []).append(flow)
+    bounds = zip(graph.out_start[:-1], graph.out_start[1:], strict=True)
+    return {
+        int(flow): into.get(process, [])
+        for process, (start, stop) in enumerate(bounds)
+        for flow in graph.out_flow[start:stop]
+    }
 
 
 def _moving_together(layout: Layout, flows: Sequence[int]) -> Iterable[tuple[int, ...]]:
@@ -149,11 +176,11 @@ def _bend(terms: Iterable[Term], flows: Floats) -> Bend | None:
 def _leads(
     layout: Layout, paths: Floats, latents: Floats, terms: Iterable[Term]
 ) -> dict[Term, Lead]:
-    """Lead of every term, by the slopes of its log at the centre of the draws."""
+    """Lead of every term: what moves its log most over the draws, by slopes at their centre."""
     by_year: dict[int, list[Term]] = {}
     for term in sorted(terms):
         by_year.setdefault(term.year, []).append(term)
-    centre, latent = paths.mean(axis=0), latents.mean(axis=0)
+    centre, spread, latent = paths.mean(axis=0), paths.std(axis=0), latents.mean(axis=0)
     centres, graph = layout.equations.centres, layout.equations.graph
     level = levels(centre, latent, centres)
     flow, share, throughput = balance(level, graph)
@@ -168,7 +195,7 @@ def _leads(
         level_bar = balance_adjoint(level, graph, flow, share, throughput, bar)
         slopes = levels_adjoint(centre, latent, centres, level, level_bar)[0]
         for term in asked:
-            series = int(np.abs(slopes[term.year]).argmax())
+            series = int((np.abs(slopes[term.year]) * spread[term.year]).argmax())
             leads[term] = Lead(series, float(slopes[term.year, series]))
     return leads
 

@@ -22,7 +22,7 @@ from reebayes.study import Study
 
 WELL_SPECIFIED = "well_specified"
 
-TAILS = 3.0
+TAILS = 1.5
 """Degrees of freedom of the heavy errors."""
 
 DRIFT = 0.4
@@ -209,7 +209,7 @@ KINDS: Mapping[str, Maker] = {
 
 DESCRIPTIONS: Mapping[str, str] = {
     WELL_SPECIFIED: "drawn from the priors, with records as the model assumes them",
-    "heavy_tails": "errors are Student-t with 3 degrees of freedom",
+    "heavy_tails": "errors are Student-t with 1.5 degrees of freedom, which have no variance",
     "drifting_reporter": "one reporter's bias drifts by a factor of 1.5 over the years",
     "zero_smuggling": "nothing unregistered crosses a border, and no record says so",
     "structural_break": "one inflow jumps by a factor of 3, up or down, and stays there",
