@@ -163,7 +163,7 @@ def test_a_refit_is_asked_for_by_what_moves_the_posterior_only(
         ({"unit": "kt Nd/yr"}, True),
         ({"first_year": 1999}, True),
         ({"last_year": 2023}, True),
-        ({"settings": Settings({"error_distribution": "student_t"})}, True),
+        ({"settings": Settings({"error_distribution": "normal"})}, True),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
