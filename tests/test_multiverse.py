@@ -1,6 +1,7 @@
 """A declared multiverse: weights, the mixture, its file, the declaration, the command, the page."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,22 @@ def cases(study: Study) -> dict[str, Study]:
 
 
 # --- weights and mixture --------------------------------------------------------------------------
+
+
+LIST = Path(__file__).parents[1] / "multiverse.toml"
+
+
+def test_variants_that_the_bundled_list_combines_are_declared() -> None:
+    declared = tomllib.loads((LIST.with_name("data") / "study.toml").read_text("utf-8"))["variants"]
+    cases = tomllib.loads(LIST.read_text("utf-8"))["cases"].values()
+    assert {name for case in cases for name in case.get("combines", ())} <= set(declared)
+
+
+@pytest.mark.slow  # every member is checked whole
+def test_the_bundled_list_is_without_fault_and_no_two_members_are_one_study() -> None:
+    run = read_run_file(LIST)
+    assert len({study.hash for study in run.studies.values()}) == len(run.studies)
+    assert {name for group in run.groups.values() for name in group.members} == set(run.studies)
 
 
 def test_groups_weigh_alike_and_so_do_their_members() -> None:
