@@ -120,17 +120,19 @@ def uncertainty_budgets(
     latents = contents.latents
     inputs, pulls = list(_inputs(layout)), _record_pulls(layout, latents)
     limits = tuple(contents.report.get("limits", ()))
+    asked = np.column_stack([draws for draws, _ in answers.values()])
+    removed = [_removed(asked, latents[:, at], contents) for _, at in inputs]
     tables = {}
-    for name, (draws, unit) in answers.items():
+    for number, (name, (draws, unit)) in enumerate(answers.items()):
         total = float(draws.var(ddof=1))
         rows: list[dict[str, object]] = [
             {
                 "input": target,
                 "kind": KINDS[Target.parse(target).group],
                 **_part(draws, latents[:, at], total),
-                "removed": _removed(draws, latents[:, at], contents),
+                "removed": explained[number],
             }
-            for target, at in inputs
+            for (target, at), explained in zip(inputs, removed, strict=True)
         ]
         rows += [
             {"input": reporter, "kind": RECORDS, **_part(draws, errors, total), "removed": np.nan}
@@ -173,15 +175,15 @@ def _part(draws: Floats, inputs: Floats, total: float) -> dict[str, float]:
     }
 
 
-def _removed(draws: Floats, inputs: Floats, contents: Contents) -> float:
-    """Share of the variance that a regression on the inputs explains, less what chance would."""
-    moved = draws - draws.mean()
+def _removed(draws: Floats, inputs: Floats, contents: Contents) -> Floats:
+    """Share of each column's variance that a regression on the inputs explains, less chance."""
+    moved = draws - draws.mean(axis=0)
     centred = inputs - inputs.mean(axis=0)
     rest = moved - centred @ np.linalg.lstsq(centred, moved, rcond=None)[0]
-    unexplained = float(rest @ rest) / float(moved @ moved)
-    size = min(contents.effective_draws, draws.size)
+    unexplained = np.square(rest).sum(axis=0) / np.square(moved).sum(axis=0)
+    size = min(contents.effective_draws, len(draws))
     freedom = max(size - 1 - inputs.shape[1], 1.0)
-    return float(max(1.0 - unexplained * (size - 1) / freedom, 0.0))
+    return np.maximum(1.0 - unexplained * (size - 1) / freedom, 0.0)
 
 
 def _record_pulls(layout: Layout, latents: Floats) -> dict[str, Floats]:
