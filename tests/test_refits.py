@@ -203,6 +203,28 @@ def test_a_second_try_is_as_long_as_wanted_in_coordinates_over_the_first(
     assert not np.array_equal(over[0], over[1])
 
 
+def test_a_second_try_adds_to_a_first_that_is_only_too_short(
+    study: Study, near: Contents, sampler: Sampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, asked = warm.gate_figures, []
+
+    def figures(answers: Any, *given: Any) -> dict[str, Any]:
+        asked.append(answers["total"])
+        return usual(answers, *given) | ({"ess": 140.0} if len(asked) == 1 else {})
+
+    monkeypatch.setattr(warm, "gate_figures", figures)
+    found = refits({"up": cases(study)["up"]}, near, YEARS)["up"]
+    assert found.passed
+    first, second = sampler.runs
+    assert (second.draws, second.thin, second.tune) == (2 * first.draws, first.thin, first.tune)
+    assert second.accept == first.accept
+    # every third of all is kept, those of the first try among them
+    both, old = asked[1], first.draws // 3
+    assert both.shape == asked[0].shape
+    assert np.array_equal(both[:, :old], asked[0][:, 2::3])
+    assert np.isin(both[:, old:], asked[0]).mean() < 0.01  # of so many numbers some are alike
+
+
 def test_a_gate_that_fails_twice_is_told(
     study: Study, near: Contents, sampler: Sampler, tmp_path: Path
 ) -> None:

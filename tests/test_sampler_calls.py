@@ -125,6 +125,27 @@ def test_a_second_try_is_as_long_as_effective_draws_ask(
     assert again.accept == (SECOND_ACCEPT if "divergences" in figures else TARGET_ACCEPT)
 
 
+@pytest.mark.parametrize(
+    ("figures", "times"),
+    [
+        ({"ess_bulk_min": 399}, 2),
+        ({"ess_tail_min": 200}, 3),
+        ({"ess_bulk_min": 213, "rhat_max": 1.028}, 3),
+        ({"rhat_max": 1.02}, 2),
+        ({"ess_bulk_min": 199}, 1),  # other coordinates do better
+        ({"ess_bulk_min": 5, "rhat_max": 2.0}, 1),
+        ({"ess_bulk_min": 300, "divergences": 2}, 1),
+        ({}, 1),  # such as trees that are cut off
+    ],
+)
+def test_a_run_goes_on_where_its_draws_are_good_and_too_few(
+    figures: dict[str, float], times: int
+) -> None:
+    rest = LONG.rest(told(**figures), size=2000)
+    assert (0 if rest is None else rest.draws) == (times - 1) * LONG.draws
+    assert rest is None or (rest.seed, rest.thin, rest.accept) == (4, THIN, TARGET_ACCEPT)
+
+
 def test_a_second_try_is_no_longer_than_memory_has_room_for() -> None:
     assert LONG.second(told(ess_bulk_min=93), size=20_000).thin == 3 * THIN
     assert LONG.second(told(ess_bulk_min=93), size=10**6).thin == THIN
@@ -144,6 +165,24 @@ def test_what_mixed_badly_is_sampled_again_in_coordinates_over_its_draws(
     thin = sampler.draws // 400
     before = short(study, 7)["posterior"]["flows"][:, thin // THIN - 1]
     assert not np.allclose(before, found["posterior"]["flows"][:, 0], rtol=1e-3)
+
+
+def test_both_parts_of_a_run_that_went_on_are_one_fit(
+    study: Study, sampler: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reebayes.inference.sampling._GOOD", np.inf)
+    found = fit(study, seed=7, draws=400, tune=10, chains=CHAINS, progress=False)
+    assert sampler.seeds == [7, 7, 8]
+    assert found.attrs["tries"] == 2
+    told_of_it = "which went on to 2 times as many transitions; of the first part: "
+    assert told_of_it in found.attrs["verdict"]
+    # the sampler gives the same draws again and again, of which every fourth transition is kept
+    once = short(study, 7)["posterior"]["flows"].values
+    at = (np.arange(100) * 2 * THIN + 2 * THIN - 1) % DRAWS
+    seen = found["posterior"]["flows"].values[:, :100]
+    for n in np.flatnonzero(at % THIN == THIN - 1):
+        np.testing.assert_allclose(seen[:, n], once[:, at[n] // THIN], rtol=1e-6)
+    assert found["posterior"].sizes["draw"] == found["sample_stats"].sizes["draw"] == 400
 
 
 def test_too_few_draws_are_not_sampled_again(study: Study, sampler: StandIn) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from reebayes.answers.montecarlo import mean_error
-from reebayes.conventions import GATE, POSTERIOR
+from reebayes.conventions import DRAW, GATE, POSTERIOR
 from reebayes.experiments.cases import Case, Outcome
 from reebayes.experiments.engine import run_cases
 from reebayes.inference.convergence import bfmi, ess_bulk, ess_tail, rhat
@@ -34,6 +34,8 @@ from reebayes.inference.sampling import (
     Run,
     draw,
     find_coordinates,
+    joined,
+    missing,
     times_longer,
 )
 from reebayes.model.kernels import Whitening
@@ -77,7 +79,7 @@ WHOLE = Gate(GATE["rhat_max"][1], GATE["ess_bulk_min"][1], tails=True)
 
 @dataclass(frozen=True, slots=True)
 class RefitSettings:
-    """Sampler settings of a refit; a second try takes smaller steps and more of them."""
+    """Sampler settings of a refit; a second try goes on, or takes smaller steps and more."""
 
     chains: int = CHAINS
     tune: int = 60
@@ -96,12 +98,21 @@ class RefitSettings:
 
     def second(self, run: Run, figures: Mapping[str, Any], size: int) -> Run:
         """Settings of the sampler where a first run did not pass: see `sampled`."""
-        mixed = figures["rhat"] <= self.gate.rhat_max and figures["ess"] >= self.gate.ess_min
-        times = 1 if mixed else times_longer(figures["ess"], self.gate.ess_min, run, size)
+        effective, wanted = figures["ess"], self.gate.ess_min
+        times = 1 if self._mixed(figures) else times_longer(effective, wanted, run, size)
         return replace(
             run, seed=(run.seed + 1) % 2**32, tune=2 * run.tune, accept=self.second_accept,
             thin=run.thin * times,
         )  # fmt: skip
+
+    def rest(self, run: Run, figures: Mapping[str, Any], size: int) -> Run | None:
+        """Settings of what adds to a first run that is only too short: see `sampled`."""
+        if figures["divergences"] or self._mixed(figures):
+            return None
+        return missing(figures["ess"], self.gate.ess_min, run, size)
+
+    def _mixed(self, figures: Mapping[str, Any]) -> bool:
+        return bool(figures["rhat"] <= self.gate.rhat_max and figures["ess"] >= self.gate.ess_min)
 
 
 AS_A_FIT = RefitSettings(tune=TUNE, draws=DRAWS, thin=THIN, gate=WHOLE)
@@ -250,7 +261,7 @@ def refit(
     *,
     cores: int | None,
 ) -> dict[str, Any]:
-    """Fit one changed study; once more with smaller steps if the first try does not pass.
+    """Fit one changed study; once more if the first try does not pass.
 
     Returns
     -------
@@ -285,8 +296,9 @@ def sampled(
 ) -> tuple[Mapping[str, Floats], dict[str, Any]]:
     """Sample a changed study, and once more if what is asked of it does not pass.
 
-    The second try has smaller steps, in coordinates over the draws of the first, and as many times
-    more transitions as effective draws were wanting.
+    Where nothing diverged and effective draws are only too few, by half at most, the second try
+    adds to the first what is missing. Else it has smaller steps, in coordinates over the draws of
+    the first, and as many times more transitions as effective draws were wanting.
 
     Parameters
     ----------
@@ -312,8 +324,14 @@ def sampled(
     figures = gate_figures(asked(draws), stats, settings.gate)
     if passes(figures, settings.gate):
         return draws, figures | {"attempts": 1}
-    whitening = coordinates(layout, Starts.of_draws(layout, draws["latents"]), seed, cores)
-    draws, stats = draw(layout, settings.second(run, figures, layout.unknowns.size), whitening)
+    size = layout.unknowns.size
+    if rest := settings.rest(run, figures, size):
+        more, further = draw(layout, rest, whitening)
+        draws = {name: joined(values, more[name]) for name, values in draws.items()}
+        stats = xr.concat([stats, further], dim=DRAW)
+    else:
+        whitening = coordinates(layout, Starts.of_draws(layout, draws["latents"]), seed, cores)
+        draws, stats = draw(layout, settings.second(run, figures, size), whitening)
     return draws, gate_figures(asked(draws), stats, settings.gate) | {"attempts": 2}
 
 

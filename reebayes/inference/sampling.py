@@ -58,6 +58,10 @@ _LONGER, _SAFELY = 8, 1.5
 """How many times as many transitions a second try has at most, and by what factor more than the
 effective draws of the first ask for."""
 
+_GOOD = 2.0
+"""How many times as many effective draws as there are may be wanted of a run that goes on: where
+more are, other coordinates do better than more draws in these."""
+
 _OVER = 400
 """About how many draws of a first try the coordinates of the second are over."""
 
@@ -95,14 +99,33 @@ class Run:
             Number of unknowns: the sampler's store holds all transitions of all of them.
         """
         accept = max(SECOND_ACCEPT, 0.5 * (1.0 + self.accept)) if told["divergences"] else None
-        effective = min(told["ess_bulk_min"], told["ess_tail_min"])
-        wanted = max(GATE["ess_bulk_min"][1], GATE["ess_tail_min"][1])
-        mixed = told["rhat_max"] <= GATE["rhat_max"][1] and effective >= wanted
-        few = mixed or self.chains * self.draws < _ENOUGH
+        times = times_longer(*_effective(told), self, size) if self._too_short(told) else 1
         return replace(
-            self, seed=(self.seed + 1) % 2**32, accept=accept or self.accept,
-            thin=self.thin * (1 if few else times_longer(effective, wanted, self, size)),
-        )  # fmt: skip
+            self, seed=(self.seed + 1) % 2**32, accept=accept or self.accept, thin=self.thin * times
+        )
+
+    def rest(self, told: Mapping[Any, Any], size: int) -> Run | None:
+        """The run that adds to this one what it lacks, if its draws are good and only too few.
+
+        Parameters
+        ----------
+        told, size
+            As in `second`.
+        """
+        short = self._too_short(told) and not told["divergences"]
+        return missing(*_effective(told), self, size) if short else None
+
+    def _too_short(self, told: Mapping[Any, Any]) -> bool:
+        """Whether draws say too little, and there are enough of them to tell."""
+        effective, wanted = _effective(told)
+        mixed = told["rhat_max"] <= GATE["rhat_max"][1] and effective >= wanted
+        return not mixed and self.chains * self.draws >= _ENOUGH
+
+
+def _effective(told: Mapping[Any, Any]) -> tuple[float, float]:
+    """Effective draws of what has fewest, and how many the gate asks for."""
+    least = max(GATE["ess_bulk_min"][1], GATE["ess_tail_min"][1])
+    return min(told["ess_bulk_min"], told["ess_tail_min"]), least
 
 
 def times_longer(effective: float, wanted: float, run: Run, size: int) -> int:
@@ -129,6 +152,27 @@ def times_longer(effective: float, wanted: float, run: Run, size: int) -> int:
     times = max(math.ceil(_SAFELY * wanted / effective), 2)
     stored = 4 * run.chains * run.draws * run.thin * size
     return max(min(times if times <= _LONGER else 2, _STORE // stored), 1)
+
+
+def missing(effective: float, wanted: float, run: Run, size: int) -> Run | None:
+    """The run that adds to another what it lacks; None if other coordinates would do better.
+
+    Parameters
+    ----------
+    effective, wanted, run, size
+        As in `times_longer`.
+    """
+    if effective * _GOOD < wanted:
+        return None
+    times = times_longer(effective, wanted, run, size)
+    more = replace(run, seed=(run.seed + 1) % 2**32, draws=(times - 1) * run.draws)
+    return more if times > 1 else None
+
+
+def joined(first: NDArray[Any], rest: NDArray[Any]) -> NDArray[Any]:
+    """Draws (chain, draw, ...) of a run and of one that went on: as many as the first, of both."""
+    times = 1 + rest.shape[1] // first.shape[1]
+    return np.concatenate([first, rest], axis=1)[:, times - 1 :: times]
 
 
 PILOT = Run(seed=0, draws=40, tune=80, chains=CHAINS, progress=False)
@@ -188,9 +232,11 @@ def fit(
 
     Notes
     -----
-    What did not converge is sampled once more: in coordinates over the draws of the first try,
-    with smaller steps (for an acceptance of at least 0.95) if a transition diverged, and with up
-    to eight times as many transitions if draws say too little. The verdict tells of both tries.
+    What did not converge is sampled once more. If nothing diverged and draws are only too few, by
+    half at most, the second try goes on: its transitions and those of the first are one run. Else
+    it starts anew, in coordinates over the draws of the first try, with smaller steps (for an
+    acceptance of at least 0.95) if a transition diverged, and with up to eight times as many
+    transitions if draws say too little. The verdict tells of both tries.
 
     Raises
     ------
@@ -324,9 +370,15 @@ def _check_settings(target_accept: float, **settings: int) -> None:
 
 def _tried(layout: Layout, whitening: Whitening, run: Run, first_try: str = "") -> Sampled:
     """Sample, with all that a fit tells of how it went."""
-    found = _sample(layout, whitening, run)
+    return _told(layout, whitening, _sample(layout, whitening, run), run.thin, first_try)
+
+
+def _told(
+    layout: Layout, whitening: Whitening, found: Outcome, thin: int, first_try: str
+) -> Sampled:
+    """What a run left, with all that a fit tells of how it went."""
     return Sampled(
-        found.white, whitening, found.stats, _of_kept(found.stats, run.thin),
+        found.white, whitening, found.stats, _of_kept(found.stats, thin),
         places=_places(layout, found), first_try=first_try,
     )  # fmt: skip
 
@@ -339,8 +391,15 @@ def _worth_another(told: Mapping[Any, Any], run: Run) -> bool:
 
 def _sampled_again(layout: Layout, sampled: Sampled, run: Run, told: Mapping[Any, Any]) -> Sampled:
     """Sample once more what did not converge, as what was told of the first try asks for."""
-    again = run.second(told, layout.unknowns.size)
-    whitening = sampled.whitening
+    whitening, size = sampled.whitening, layout.unknowns.size
+    if rest := run.rest(told, size):
+        more = _sample(layout, whitening, rest)
+        stats = xr.concat([sampled.stats, more.stats], dim=DRAW)
+        both = Outcome(joined(sampled.white, more.white), stats, more.starts)
+        times = 1 + rest.draws // run.draws
+        how = f"which went on to {times} times as many transitions; of the first part"
+        return _told(layout, whitening, both, run.thin * times, _second_try(how, told))
+    again = run.second(told, size)
     cures = []
     if run.chains * run.draws >= _ENOUGH:
         latents = _latents(layout, sampled.white, whitening)
@@ -351,9 +410,11 @@ def _sampled_again(layout: Layout, sampled: Sampled, run: Run, told: Mapping[Any
     if again.thin > run.thin:
         cures.append(f"{again.thin // run.thin} times as many transitions")
     how = f"with {listed(cures)}" if cures else "from another seed"
-    return _tried(
-        layout, whitening, again, f"This is the second try, {how}; of the first: {told['verdict']}"
-    )
+    return _tried(layout, whitening, again, _second_try(f"{how}; of the first", told))
+
+
+def _second_try(how: str, told: Mapping[Any, Any]) -> str:
+    return f"This is the second try, {how}: {told['verdict']}"
 
 
 def _latents(layout: Layout, white: NDArray[Any], whitening: Whitening) -> Floats:
