@@ -170,9 +170,17 @@ def test_what_mixed_badly_is_sampled_again_in_coordinates_over_its_draws(
 def test_both_parts_of_a_run_that_went_on_are_one_fit(
     study: Study, sampler: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def sample(density: object, **given: int) -> StandIn:
+        if given["seed"] == 8:
+            sampler.stats["n_steps"][:] = 15
+        return sampler.sample(density, **given)
+
+    sampler.stats["n_steps"][:] = 7
+    monkeypatch.setattr("nutpie.sample", sample)
     monkeypatch.setattr("reebayes.inference.sampling._GOOD", np.inf)
     found = fit(study, seed=7, draws=400, tune=10, chains=CHAINS, progress=False)
     assert sampler.seeds == [7, 7, 8]
+    assert found.attrs["gradients_per_draw"] == pytest.approx(11)
     assert found.attrs["tries"] == 2
     told_of_it = "which went on to 2 times as many transitions; of the first part: "
     assert told_of_it in found.attrs["verdict"]

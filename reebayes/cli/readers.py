@@ -27,7 +27,7 @@ from reebayes.cli.options import (
     year_number,
 )
 from reebayes.conventions import CI_PROB
-from reebayes.results.multiverse import SUFFIX
+from reebayes.results.multiverse import FILE, SUFFIX
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def report(
             fit, out, year=year, force=force, comparison=comparison,
             sensitivity=_hangs(fit, file), refits=_refits(fit, file),
             outlook=_ahead(fit, outlook),
-            multiverse=_multiverse(fit, multiverse or file.with_suffix(SUFFIX)),
+            multiverse=_multiverse(fit, file, multiverse),
             surveys=_surveys(survey), judgements=_judgements(judgement),
         )  # fmt: skip
         say(f"{written}: report written.")
@@ -153,12 +153,18 @@ def _refits(fit: DataTree, file: Path) -> ReportRefits | None:
     return found
 
 
-def _multiverse(fit: DataTree, path: Path) -> Multiverse | None:
-    """The multiverse that was made of the study of a fit; a word on one of another study."""
-    from reebayes.results.multiverse import read_multiverse
+def _multiverse(fit: DataTree, file: Path, given: Path | None) -> Multiverse | None:
+    """The multiverse that was made of the study of a fit; a word on one of another study.
 
-    if not path.is_file():
-        return None
+    It is the one that is given, lies beside the fit, or comes with the bundled study.
+    """
+    from reebayes.results.multiverse import read_multiverse
+    from reebayes.study.examples import study_folder
+
+    path = given or file.with_suffix(SUFFIX)
+    bundled = study_folder() / FILE
+    if not given and not path.is_file():
+        return read_multiverse(bundled) if bundled.is_file() else None
     found = read_multiverse(path)
     if found.study_hash != fit.attrs.get("study_hash"):
         complain(f"{path} is of another study, and not shown.")
@@ -200,7 +206,7 @@ def _add_report(commands: Commands) -> None:
     parser.add_argument(
         "--multiverse", type=file_name, metavar="FILE.json",
         help="show the multiverse that `reebayes study` wrote, if it is of this study (default: "
-        "FIT.multiverse.json)",
+        "FIT.multiverse.json, or what comes with the bundled study)",
     )  # fmt: skip
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
