@@ -39,7 +39,7 @@ def main(fit_file: str) -> None:
 def _draw_part(ax: Axes, fit: DataTree, name: str, style: str) -> Line2D:
     """Draw the median of a part of a headline quantity."""
     median = rb.bands(rb.quantity(fit, name))["median"]
-    label = str(rb.study_of(fit).report["labels"].get(name, name))
+    label = str(rb.catalogue(rb.study_of(fit)).loc[name, "label"])
     (line,) = ax.plot(median["year"], median.where(median > 0), style, color="black", label=label)
     return line
 
