@@ -4,6 +4,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from reebayes import Study, read_study
@@ -57,25 +58,28 @@ def draw(study: Study) -> Figure:
     bottom = max(y for _, y in place.values())
     figure = Figure(figsize=(2.1 * (right + 1), 0.42 * (bottom + 2)), layout="constrained")
     ax = figure.subplots()
-    for flow in study.flows:
-        if flow.source in place and flow.target in place:
-            (x, y), (u, v) = place[flow.source], place[flow.target]
-            bend, room = (0.25, 9) if x == u else (0.05, 30)
-            arrow = {
-                "arrowstyle": "-|>", "color": COLOURS[flow.registered], "linewidth": 0.8,
-                "connectionstyle": f"arc3,rad={bend}", "shrinkA": room, "shrinkB": room,
-                "alpha": 0.8,
-            }  # fmt: skip
-            ax.annotate("", (u, v), (x, y), arrowprops=arrow)
+    boxes = {}
     for process in study.processes:
         if process.process in place:
             box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "#8a8a8a"}
             box |= {"linewidth": 0.0 if process.kind == "conversion" else 0.7}
-            ax.text(*place[process.process], process.process.replace("_", " "), fontsize=6.5,
-                    ha="center", va="center", bbox=box)  # fmt: skip
+            words = ax.text(*place[process.process], process.process.replace("_", " "),
+                            fontsize=6.5, ha="center", va="center", bbox=box, zorder=4)  # fmt: skip
+            boxes[process.process] = words.get_bbox_patch()
     ax.set_xlim(-0.6, right + 0.6)
     ax.set_ylim(bottom + 1, -1)
     ax.axis("off")
+    # Boxes know their size once they are drawn, and arrows end where the boxes do.
+    FigureCanvasAgg(figure).draw()
+    for flow in study.flows:
+        if flow.source in place and flow.target in place:
+            (x, y), (u, v) = place[flow.source], place[flow.target]
+            arrow = {
+                "arrowstyle": "-|>", "color": COLOURS[flow.registered], "linewidth": 0.8,
+                "connectionstyle": f"arc3,rad={0.25 if x == u else 0.05}", "alpha": 0.8,
+                "patchA": boxes[flow.source], "patchB": boxes[flow.target], "shrinkB": 1,
+            }  # fmt: skip
+            ax.annotate("", (u, v), (x, y), arrowprops=arrow)
     return figure
 
 
