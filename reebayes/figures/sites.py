@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from reebayes.errors import ResultError
-from reebayes.figures.canvas import FORMATS, Drawing, Line, Shape
+from reebayes.figures.canvas import FORMATS, GROUND, Drawing, Line, Shape
 from reebayes.figures.columns import Point, Step
 from reebayes.figures.lettering import width_of, wrapped
 from reebayes.figures.maps import (
@@ -204,7 +204,7 @@ def _land(sheet: Sheet, bottom: float) -> Iterator[Shape]:
                 sheet.at(cut + side if abs(lon - cut) <= 1e-6 else lon, max(lat, SOUTH))
                 for lon, lat in ring
             ]
-            yield Shape("land", _closed([(x, min(y, bottom)) for x, y in points]), LAND)
+            yield Shape(GROUND, _closed([(x, min(y, bottom)) for x, y in points]), LAND)
 
 
 def _closed(points: Sequence[Point]) -> list[Step]:
