@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -16,7 +17,7 @@ import pytest
 import xarray as xr
 
 import reebayes as rb
-from reebayes.figures.canvas import outline_text
+from reebayes.figures.canvas import Drawing, Shape, outline_text
 from reebayes.figures.columns import ribbon, stub_path, touching
 from reebayes.figures.yearly import yearly_sankey
 from reebayes.reporting.interactive import script_data
@@ -324,7 +325,11 @@ def test_shapes_and_focus_stand_out(page: Element) -> None:
 
 def data_of(page: Element) -> dict[str, Any]:
     (found,) = (one.own for one in page.all("script") if one.attrs.get("type"))
-    return json.loads(found)
+    return unpacked(found)
+
+
+def unpacked(written: str) -> dict[str, Any]:
+    return json.loads(zlib.decompress(base64.b64decode(written, validate=True)))
 
 
 def test_what_the_script_is_given_is_inert(text: str, page: Element) -> None:
@@ -343,7 +348,7 @@ def test_what_the_script_is_given_is_inert(text: str, page: Element) -> None:
 def test_any_text_comes_back_as_itself(evil: str) -> None:
     written = script_data({evil: [evil]})
     assert not re.search("[<>&\u2028\u2029]", written)
-    assert json.loads(written) == {evil: [evil]}
+    assert unpacked(written) == {evil: [evil]}
 
 
 @pytest.fixture(scope="module")
@@ -478,3 +483,33 @@ def test_pictures_are_slimmed_and_say_the_same() -> None:
     used = re.findall(r'(?:url\(#|href="#)([^)"]+)', now)
     assert used
     assert all(f'id="{name}"' in now for name in used)
+
+
+@pytest.mark.parametrize(("was", "now"), [
+    ("M 0 10.04 L 5 -3.26 L 6.5 7 z", "M0 10 5-3.3 6.5 7z"),
+    ("M 1 2 L 3 4 M 5 6 L 7 8", "M1 2 3 4M5 6 7 8"),
+    ("M 0 0 C 1 2 3 4 5 6 C 7 8 9 10 11 12", "M0 0C1 2 3 4 5 6 7 8 9 10 11 12"),
+    ("M 0 0 L 1 1 C 1 2 3 4 5 6 L 2 2", "M0 0 1 1C1 2 3 4 5 6L2 2"),
+])  # fmt: skip
+def test_outlines_of_pictures_are_written_short(was: str, now: str) -> None:
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg"><path d="{was}"/></svg>'
+    assert f'd="{now}"' in slimmed(svg)
+
+
+def test_land_of_a_map_is_one_outline_and_lies_where_it_lay() -> None:
+    rings = [
+        [(1.26, 2.04), (10.0, 2.04), (10.0, -3.3)],
+        [(500.5, 7.0), (500.54, 7.0), (480.1, 9.9)],
+    ]
+    shapes = [Shape("land", [("M", ring[:1]), *(("L", [p]) for p in ring[1:])], "#aaa")
+              for ring in rings]  # fmt: skip
+    (path,) = ElementTree.fromstring(Drawing(600, 20, "", shapes, []).svg())
+    assert path.attrib["transform"] == "scale(.1)"
+    found = []
+    for ring in path.attrib["d"].removesuffix("z").split("z"):
+        start, steps = ([int(n) for n in re.findall(r"-?\d+", part)] for part in ring.split("l"))
+        places = np.cumsum([start, *zip(steps[::2], steps[1::2], strict=True)], axis=0) / 10
+        found.append(places.tolist())
+    assert found == [
+        [[1.3, 2.0], [10.0, 2.0], [10.0, -3.3]], [[500.5, 7.0], [480.1, 9.9]],
+    ]  # fmt: skip

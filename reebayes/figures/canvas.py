@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from reebayes.files import write_whole
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+GROUND = "land"
+PIECES = ("band", "arrow", "core")
 FORMATS = ("svg", "pdf", "png")
 PIXELS_PER_INCH = 96.0  # of a drawing at the size that it is made for
 SHARPER = 2  # pixels of a PNG to one of the drawing
@@ -105,13 +108,9 @@ class Drawing:
         )
         if self.description:
             yield f"<title>{escape(self.title)}</title><desc>{escape(self.description)}</desc>"
-        for shape in self.shapes:
-            title = f"<title>{escape(shape.title)}</title>" if shape.title else ""
-            faint = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
-            yield (
-                f'<path class="{shape.kind}" d="{outline_text(shape.path)}" fill="{shape.colour}"'
-                f"{faint}>{title}</path>"
-            )
+        for _, alike in groupby(self.shapes, key=_alike):
+            some = list(alike)
+            yield _together(some) if some[0].kind == GROUND else _svg_shape(some)
         for line in self.lines:
             weight = ' font-weight="bold"' if line.bold else ""
             yield (
@@ -167,6 +166,40 @@ class Drawing:
         about = {"CreationDate": None} if form == "pdf" else {"Software": None}
         with mpl.rc_context({"pdf.fonttype": 42}):
             self.figure().savefig(path, format=form, dpi=dpi, metadata=about)
+
+
+def _alike(shape: Shape) -> object:
+    """What neighbours have in common that are written as one: land, and pieces of an arrow."""
+    about = (shape.kind, shape.colour, shape.opacity, shape.title, shape.touches)
+    return about if shape.kind in (GROUND, *PIECES) else id(shape)
+
+
+def _svg_shape(pieces: Sequence[Shape]) -> str:
+    shape = pieces[0]
+    title = f"<title>{escape(shape.title)}</title>" if shape.title else ""
+    faint = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
+    written = "".join(outline_text(piece.path) for piece in pieces)
+    return f'<path class="{shape.kind}" d="{written}" fill="{shape.colour}"{faint}>{title}</path>'
+
+
+def _together(land: Sequence[Shape]) -> str:
+    """Write outlines of straight lines as one, in steps of tenths of a pixel.
+
+    A map has thousands of points, which would be a tenth of a page.
+    """
+    return (
+        f'<path class="{GROUND}" d="{"".join(map(_in_steps, land))}" fill="{land[0].colour}" '
+        'stroke="#fff" stroke-width="3" transform="scale(.1)"></path>'
+    )
+
+
+def _in_steps(shape: Shape) -> str:
+    places = [(round(10 * x), round(10 * y)) for _, points in shape.path for x, y in points]
+    (x, y), steps = places[0], ""
+    for before, after in pairwise(places):
+        if after != before:
+            steps += f" {after[0] - before[0]} {after[1] - before[1]}"
+    return f"M{x} {y}l{steps.strip()}z".replace(" -", "-") if steps else ""
 
 
 def outline_text(path: Sequence[Step]) -> str:
