@@ -22,11 +22,12 @@ from reebayes.figures.columns import ribbon, stub_path, touching
 from reebayes.figures.yearly import yearly_sankey
 from reebayes.reporting.interactive import script_data
 from reebayes.reporting.page import write_report
-from reebayes.reporting.vectors import slimmed
+from reebayes.reporting.vectors import address_of, slimmed
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import contents_of
 from reebayes.wording import format_band
-from tests.fakes import RECORDS, YEARS, fake_fit
+from tests.fakes import RECORDS, REPORT, YEARS, fake_fit
+from tests.pictures import ADDRESS, picture_in
 from tests.test_hostile import hostile_fit
 from tests.test_one_year import of_one_year
 from tests.test_sankey import outline
@@ -148,7 +149,7 @@ def test_the_page_asks_nobody_for_anything(page: Element) -> None:
         )
         for name in LOADING:
             address = one.attrs.get(name, "")
-            assert not address or address.startswith("data:image/svg+xml;base64,"), (one.tag, name)
+            assert not address or address.startswith(ADDRESS), (one.tag, name)
         assert not HOSTS.search(one.attrs.get("style", ""))
         assert not any(name.startswith("on") for name in one.attrs), one.attrs
         if one.tag in ("style", "script"):
@@ -168,8 +169,7 @@ def test_the_browser_is_told_to_ask_nobody(page: Element) -> None:
 
 def test_pictures_within_ask_nobody_either(page: Element) -> None:
     for one in page.all("img"):
-        data = base64.b64decode(one.attrs["src"].partition(",")[2])
-        for part in ElementTree.fromstring(data).iter():
+        for part in ElementTree.fromstring(picture_in(one.attrs["src"])).iter():
             for name, value in part.attrib.items():
                 assert not re.search("https?:|javascript:", value), (name, value)
                 assert name.rpartition("}")[2] != "href" or value.startswith("#")
@@ -396,14 +396,43 @@ def test_records_and_terms_are_those_of_the_tables(usual: Element) -> None:
         assert {names[n] for n in row["flows"]} == {*above, *below}
 
 
-def test_rows_bear_the_numbers_that_the_script_asks_for(usual: Element) -> None:
+def rows_of(page: Element, *tables: str) -> list[Element]:
+    """Rows of tables in the order of the page."""
+    found = [one for one in page.all("table") if one.attrs.get("id") in tables]
+    return [row for table in found for row in table.all("tbody")[0].all("tr")]
+
+
+def test_rows_stand_in_the_order_in_which_the_script_counts_them(usual: Element) -> None:
     data = data_of(usual)
-    ids = {one.attrs["id"]: one for one in usual.walk() if "id" in one.attrs}
-    for what, name in (("flows", "flow"), ("quantities", "quantity")):
-        for n, row in enumerate(data[what]):
-            assert row["label"] in ids[f"{name}-{n}"].text
-    for n, (_, row) in enumerate(RECORDS.iterrows()):
-        assert ids[f"record-{n}"].text.strip().startswith(row["quantity"])
+    for what, tables in (("flows", ("flow-values",)), ("quantities", ("quantities", "further"))):
+        for written, row in zip(rows_of(usual, *tables), data[what], strict=True):
+            assert row["label"] in written.text
+    for written, (_, row) in zip(rows_of(usual, "record-table"), RECORDS.iterrows(), strict=True):
+        assert written.text.strip().startswith(row["quantity"])
+
+
+def test_further_quantities_are_told_without_a_script(tmp_path: Path) -> None:
+    """Their sums, or the last year of a ratio, and where all years are."""
+    fit = fake_fit(report={**REPORT, "table": ["mined_world"]})
+    page = Tree(write_report(fit, tmp_path / "page.html").read_text("utf-8")).root
+    sums = bands_of(contents_of(fit), "quantities", total=True)
+    last = bands_of(contents_of(fit), "quantities").sel(year=YEARS[-1])
+    rows = rows_of(page, "further")
+    assert len(rows) == len(fit["posterior"]["quantity"]) - 1
+    kinds = set()
+    for row in rows:
+        label = row.all("th")[0]
+        (name,) = [one["name"] for one in data_of(page)["quantities"] if one["label"] == label.own]
+        kinds.add(ratio := name not in sums["quantity"].values)
+        band = (last if ratio else sums).sel(quantity=name)
+        (cell,) = row.all("td")
+        told = f"{cell.own} ({cell.all('small')[0].text})"
+        assert told == format_band(*(float(band[end]) for end in ("median", "lower", "upper")))
+    assert kinds == {True, False}
+    (caption,) = [one.all("caption")[0].text for one in page.all("table")
+                  if one.attrs.get("id") == "further"]  # fmt: skip
+    assert "sum over all years in kt REO or, of a ratio, the value of 2015" in caption
+    assert "reebayes export" in caption
 
 
 # --- the diagram of all years ---------------------------------------------------------------------
@@ -483,6 +512,21 @@ def test_pictures_are_slimmed_and_say_the_same() -> None:
     used = re.findall(r'(?:url\(#|href="#)([^)"]+)', now)
     assert used
     assert all(f'id="{name}"' in now for name in used)
+
+
+@pytest.mark.parametrize("text", [
+    "a 'b' \"c\" <d> & &lt; 100 % #5", "'\"><script>alert(1)</script>", "\n\t x", "é–\U0001d11e",
+    "%22%3C",
+])  # fmt: skip
+def test_a_picture_comes_back_from_its_address_and_stays_in_its_attribute(text: str) -> None:
+    root = ElementTree.Element("svg", {"title": text, "fill": "#fff"})
+    ElementTree.SubElement(root, "text").text = text
+    address = address_of(ElementTree.tostring(root, encoding="unicode"))
+    assert not re.search('["&#\\x00-\\x1f]', address)
+    (read,) = Tree(f'<img src="{address}">').root.all("img")
+    (svg,) = ElementTree.fromstring(f"<all>{picture_in(read.attrs['src'])}</all>")
+    assert svg.attrib == {"title": text, "fill": "#fff"}
+    assert svg[0].text == text
 
 
 @pytest.mark.parametrize(("was", "now"), [

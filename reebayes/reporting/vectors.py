@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from markupsafe import Markup
+
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 FONTS = "'DejaVu Sans',Verdana,Arial,sans-serif"
+ADDRESS = "data:image/svg+xml,"
 DIGITS = 1  # of lengths behind the point: a tenth of a point is not seen at twice the size
 
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
@@ -17,6 +20,8 @@ _REFERRING = ("clip-path", f"{{{LINK}}}href", "mask", "style")
 _STEP = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 _SIZES = ("d", "x", "y", "width", "height", "transform", "points", "viewBox", "cx", "cy", "r")
 _FAMILY = re.compile(r"font-family: [^;]*;? ?")
+_TAG = re.compile(r"<[^>]*>")
+_MARKS = re.compile(r"[%#&\"\x00-\x20\x7f]")
 _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\)")
 
 
@@ -46,6 +51,29 @@ def slimmed(text: str) -> str:
         style.text = f"*{{stroke-linejoin:round;stroke-linecap:butt}}text{{font-family:{FONTS}}}"
     ElementTree.register_namespace("", SVG)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def address_of(picture: str) -> Markup:
+    """Write a picture as a data address, for an attribute in double quotation marks.
+
+    Parameters
+    ----------
+    picture : str
+        An SVG document as `slimmed` returns it.
+
+    Returns
+    -------
+    Markup
+        The picture as text, a quarter shorter than in base64. What ends an attribute, an address
+        or a reference of HTML is written as percent signs and digits.
+    """
+    # no bare bracket stands within a tag, and a mark of either kind may enclose a value
+    quoted = _TAG.sub(lambda tag: tag[0].replace("'", "&#39;").replace('"', "'"), picture)
+    return Markup(ADDRESS + _MARKS.sub(_percent, quoted))
+
+
+def _percent(found: re.Match[str]) -> str:
+    return " " if found[0] == " " else f"%{ord(found[0]):02X}"
 
 
 def _named(element: Element) -> Iterator[str]:

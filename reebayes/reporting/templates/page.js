@@ -369,6 +369,8 @@ function count(filter) {
 /* --- start --- */
 
 for (const controls of all(".controls")) controls.hidden = false;
+for (const [name, rows] of [["flow", "#flow-values"], ["quantity", "table.values"], ["record", "#record-table"]])
+  all(`${rows} tbody tr`).forEach((row, n) => { row.id = `${name}-${n}`; });
 addColumn();
 const select = one("#choose-flow");
 flows.forEach((flow, n) => select.append(element("option", { value: String(n) }, flow.label)));
