@@ -70,6 +70,18 @@ class Element:
             here = here.parent
 
 
+ROW = ("td", "th", "tr")
+
+
+def open_cells(tag: str, here: Element) -> int:
+    """How many elements end where another begins: HTML needs no word for ends of cells and rows."""
+    if tag in ("td", "th"):
+        return int(here.tag in ("td", "th"))
+    if tag == "tr":
+        return {"tr": 1, "td": 2, "th": 2}.get(here.tag, 0)
+    return 0
+
+
 class Tree(HTMLParser):
     """A page as elements; fails on tags that do not match."""
 
@@ -81,6 +93,9 @@ class Tree(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert len({name for name, _ in attrs}) == len(attrs), (tag, attrs)
+        for _ in range(open_cells(tag, self.here)):
+            assert self.here.parent is not None
+            self.here = self.here.parent
         made = Element(tag, {name: value or "" for name, value in attrs}, self.here)
         self.here.children.append(made)
         if tag not in VOID:
@@ -94,6 +109,9 @@ class Tree(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in VOID:
             return
+        while self.here.tag in ROW and tag == "tbody":
+            assert self.here.parent is not None
+            self.here = self.here.parent
         assert self.here.tag == tag, (self.here.tag, tag)
         assert self.here.parent is not None
         self.here = self.here.parent

@@ -37,6 +37,8 @@ class _Page(HTMLParser):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        while tag == "tbody" and self.open[-1] in ("td", "th", "tr"):
+            self.open.pop()  # HTML needs no word for ends of cells and rows
         assert self.open.pop() == tag
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GROUND = "land"
 PIECES = ("band", "arrow", "core")
+TENTHS = ' transform="scale(.1)"'  # of outlines that are written in tenths of a pixel
 FORMATS = ("svg", "pdf", "png")
 PIXELS_PER_INCH = 96.0  # of a drawing at the size that it is made for
 SHARPER = 2  # pixels of a PNG to one of the drawing
@@ -178,22 +179,26 @@ def _svg_shape(pieces: Sequence[Shape]) -> str:
     shape = pieces[0]
     title = f"<title>{escape(shape.title)}</title>" if shape.title else ""
     faint = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
-    written = "".join(outline_text(piece.path) for piece in pieces)
+    straight = shape.kind in PIECES and all(code != "C" for one in pieces for code, _ in one.path)
+    if straight:
+        faint += TENTHS
+    written = "".join(_in_steps(one) if straight else outline_text(one.path) for one in pieces)
     return f'<path class="{shape.kind}" d="{written}" fill="{shape.colour}"{faint}>{title}</path>'
 
 
 def _together(land: Sequence[Shape]) -> str:
-    """Write outlines of straight lines as one, in steps of tenths of a pixel.
-
-    A map has thousands of points, which would be a tenth of a page.
-    """
+    """Write land as one outline."""
     return (
         f'<path class="{GROUND}" d="{"".join(map(_in_steps, land))}" fill="{land[0].colour}" '
-        'stroke="#fff" stroke-width="3" transform="scale(.1)"></path>'
+        f'stroke="#fff" stroke-width="3"{TENTHS}></path>'
     )
 
 
 def _in_steps(shape: Shape) -> str:
+    """Write an outline of straight lines in steps of tenths of a pixel.
+
+    A map has thousands of points, which would be a tenth of a page.
+    """
     places = [(round(10 * x), round(10 * y)) for _, points in shape.path for x, y in points]
     (x, y), steps = places[0], ""
     for before, after in pairwise(places):
