@@ -453,6 +453,15 @@ def test_further_quantities_are_told_without_a_script(tmp_path: Path) -> None:
     assert "reebayes export" in caption
 
 
+def test_a_picture_takes_few_bytes_for_what_it_draws(usual: Element) -> None:
+    """120 for each line, mark and word: pages of large studies hang on it (`test_browser`)."""
+    found = [picture_in(one.attrs["src"]) for one in usual.all("img")]
+    assert len(found) > 4
+    for picture in found:
+        drawn = len(re.findall("<(?:path|use|text)[ >]", picture))
+        assert len(picture.encode()) < 120 * drawn
+
+
 # --- the diagram of all years ---------------------------------------------------------------------
 
 

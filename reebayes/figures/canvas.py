@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reebayes.errors import ResultError
 from reebayes.figures.columns import Point, Step
+from reebayes.figures.lettering import FONTS
 from reebayes.files import write_whole
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Drawing:
         yield (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:.0f} '
             f'{self.height:.0f}" role="img" aria-label="{escape(self.title)}" '
-            'font-family="Arial, Helvetica, DejaVu Sans, sans-serif">'
+            f'font-family="{FONTS}">'
         )
         if self.description:
             yield f"<title>{escape(self.title)}</title><desc>{escape(self.description)}</desc>"
