@@ -85,7 +85,7 @@ def _named(element: Element) -> Iterator[str]:
 
 def _shorten(element: Element, short: Mapping[str, str]) -> None:
     name = element.attrib.pop("id", None)
-    if name in short:
+    if name is not None and name in short:
         element.set("id", short[name])
     for key in _REFERRING:
         if key in element.attrib:
