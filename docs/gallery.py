@@ -52,7 +52,7 @@ def net_exports(fit: DataTree) -> Figure:
     """Two plots side by side, in axes of one's own."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     for region, ax in zip(("CN", "US"), axes, strict=True):
-        rb.plot_net_exports(fit, region, ax=ax)
+        rb.plot_net_exports(fit, region, ax=ax, legend=region == "CN")  # one key for both
     return figure
 
 

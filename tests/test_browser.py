@@ -1,11 +1,14 @@
 """The page in a browser: what a reader does with it. Fails where there is no Chromium."""
 
+import base64
 import json
 import re
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xarray as xr
@@ -16,7 +19,7 @@ from reebayes.figures.columns import box_height, ribbon, stub_path, touching
 from reebayes.figures.yearly import YearlySankey, yearly_sankey
 from reebayes.reporting.page import write_report
 from reebayes.results.reading import contents_of
-from tests.browser import Browser
+from tests.browser import WAIT, Browser
 from tests.fakes import fake_fit
 from tests.standin import stand_in_fit
 from tests.test_hostile import hostile_fit
@@ -61,12 +64,22 @@ def opened(
     assert drawn is not None
     with Browser() as browser:
         browser.open(path)
+        end = time.monotonic() + WAIT
+        while browser.ask("document.querySelector('.controls').hidden"):
+            assert time.monotonic() < end, f"the script did not start: {browser.complaints}"
+            time.sleep(0.05)
         yield Opened(browser, path, drawn)
         asked = [url for url in browser.requests if not url.startswith("data:")]
         assert asked == [path.resolve().as_uri()], "the page asked for something"
         assert browser.complaints == []
         told = f"{len(asked)} file, itself, {len(browser.requests) - 1} data addresses"
         sys.stdout.write(f"\n{request.param}: {path.stat().st_size:,} bytes; asked for {told}\n")
+
+
+def data_of(page: Opened) -> dict[str, Any]:
+    """What the script chooses from."""
+    written = page.browser.ask("document.getElementById('data').textContent")
+    return json.loads(zlib.decompress(base64.b64decode(written)))
 
 
 def span(page: Opened) -> str:
@@ -150,7 +163,7 @@ def test_the_slider_is_moved_by_the_keyboard(opened: Opened) -> None:
 def test_a_flow_is_clicked(opened: Opened) -> None:
     """Its band, its records and its rows: with the mouse, at the middle of a ribbon."""
     browser = opened.browser
-    flows = json.loads(browser.ask("document.getElementById('data').textContent"))["flows"]
+    flows = data_of(opened)["flows"]
     place = browser.ask("""(() => {
       document.querySelector('#sankey').scrollIntoView();
       window.scrollBy(0, -80);
@@ -199,7 +212,7 @@ def test_a_flow_is_clicked(opened: Opened) -> None:
 
 def test_records_of_what_is_chosen_are_shown_alone(opened: Opened) -> None:
     browser = opened.browser
-    data = json.loads(browser.ask("document.getElementById('data').textContent"))
+    data = data_of(opened)
     number = data["records"][0][0]
     rows = sum(record[0] == number for record in data["records"])
     browser.ask(f"document.querySelector('#quantity-{number} button').click()")

@@ -1,6 +1,5 @@
 """A study of one year: intervals in place of lines, and nothing said twice."""
 
-import base64
 import re
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from reebayes.reporting.tables import record_table
 from reebayes.results.reading import contents_of
 from reebayes.results.selection import quantity
 from tests.fakes import RECORDS, REPORT, fake_fit
+from tests.pictures import pictures_in
 from tests.test_sankey import faults
 
 YEAR = 2013
@@ -42,11 +42,6 @@ def fit() -> xr.DataTree:
     return of_one_year(REPORT)
 
 
-def pictures(page: str) -> list[str]:
-    found = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page)
-    return [base64.b64decode(text).decode() for text in found]
-
-
 def test_a_page_of_one_year_says_nothing_twice(fit: xr.DataTree, tmp_path: Path) -> None:
     text = write_report(fit, tmp_path / "report.html").read_text("utf-8")
     assert "2013–2013" not in text
@@ -55,7 +50,7 @@ def test_a_page_of_one_year_says_nothing_twice(fit: xr.DataTree, tmp_path: Path)
     assert "Probability that the value of 2013 exceeds" in text
     head = text[text.index("<thead>") : text.index("</thead>")]
     assert head.count("<th ") == 3  # quantity, posterior, prior
-    drawn = [picture for picture in pictures(text) if "posterior, 90 %" in picture]
+    drawn = [picture for picture in pictures_in(text) if "posterior, 90 %" in picture]
     assert len(drawn) == len(REPORT["headline"]) + len(REPORT["panels"])
     assert not any(re.search(r"2012\.[0-9]|2013\.[0-9]", picture) for picture in drawn)
 

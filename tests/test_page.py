@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -16,16 +17,17 @@ import pytest
 import xarray as xr
 
 import reebayes as rb
-from reebayes.figures.canvas import outline_text
+from reebayes.figures.canvas import Drawing, Shape, outline_text
 from reebayes.figures.columns import ribbon, stub_path, touching
 from reebayes.figures.yearly import yearly_sankey
 from reebayes.reporting.interactive import script_data
 from reebayes.reporting.page import write_report
-from reebayes.reporting.vectors import slimmed
+from reebayes.reporting.vectors import address_of, slimmed
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import contents_of
 from reebayes.wording import format_band
-from tests.fakes import RECORDS, YEARS, fake_fit
+from tests.fakes import RECORDS, REPORT, YEARS, fake_fit
+from tests.pictures import ADDRESS, picture_in
 from tests.test_hostile import hostile_fit
 from tests.test_one_year import of_one_year
 from tests.test_sankey import outline
@@ -68,6 +70,18 @@ class Element:
             here = here.parent
 
 
+ROW = ("td", "th", "tr")
+
+
+def open_cells(tag: str, here: Element) -> int:
+    """How many elements end where another begins: HTML needs no word for ends of cells and rows."""
+    if tag in ("td", "th"):
+        return int(here.tag in ("td", "th"))
+    if tag == "tr":
+        return {"tr": 1, "td": 2, "th": 2}.get(here.tag, 0)
+    return 0
+
+
 class Tree(HTMLParser):
     """A page as elements; fails on tags that do not match."""
 
@@ -79,6 +93,9 @@ class Tree(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert len({name for name, _ in attrs}) == len(attrs), (tag, attrs)
+        for _ in range(open_cells(tag, self.here)):
+            assert self.here.parent is not None
+            self.here = self.here.parent
         made = Element(tag, {name: value or "" for name, value in attrs}, self.here)
         self.here.children.append(made)
         if tag not in VOID:
@@ -92,6 +109,9 @@ class Tree(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in VOID:
             return
+        while self.here.tag in ROW and tag == "tbody":
+            assert self.here.parent is not None
+            self.here = self.here.parent
         assert self.here.tag == tag, (self.here.tag, tag)
         assert self.here.parent is not None
         self.here = self.here.parent
@@ -147,7 +167,7 @@ def test_the_page_asks_nobody_for_anything(page: Element) -> None:
         )
         for name in LOADING:
             address = one.attrs.get(name, "")
-            assert not address or address.startswith("data:image/svg+xml;base64,"), (one.tag, name)
+            assert not address or address.startswith(ADDRESS), (one.tag, name)
         assert not HOSTS.search(one.attrs.get("style", ""))
         assert not any(name.startswith("on") for name in one.attrs), one.attrs
         if one.tag in ("style", "script"):
@@ -167,8 +187,7 @@ def test_the_browser_is_told_to_ask_nobody(page: Element) -> None:
 
 def test_pictures_within_ask_nobody_either(page: Element) -> None:
     for one in page.all("img"):
-        data = base64.b64decode(one.attrs["src"].partition(",")[2])
-        for part in ElementTree.fromstring(data).iter():
+        for part in ElementTree.fromstring(picture_in(one.attrs["src"])).iter():
             for name, value in part.attrib.items():
                 assert not re.search("https?:|javascript:", value), (name, value)
                 assert name.rpartition("}")[2] != "href" or value.startswith("#")
@@ -324,7 +343,11 @@ def test_shapes_and_focus_stand_out(page: Element) -> None:
 
 def data_of(page: Element) -> dict[str, Any]:
     (found,) = (one.own for one in page.all("script") if one.attrs.get("type"))
-    return json.loads(found)
+    return unpacked(found)
+
+
+def unpacked(written: str) -> dict[str, Any]:
+    return json.loads(zlib.decompress(base64.b64decode(written, validate=True)))
 
 
 def test_what_the_script_is_given_is_inert(text: str, page: Element) -> None:
@@ -343,7 +366,7 @@ def test_what_the_script_is_given_is_inert(text: str, page: Element) -> None:
 def test_any_text_comes_back_as_itself(evil: str) -> None:
     written = script_data({evil: [evil]})
     assert not re.search("[<>&\u2028\u2029]", written)
-    assert json.loads(written) == {evil: [evil]}
+    assert unpacked(written) == {evil: [evil]}
 
 
 @pytest.fixture(scope="module")
@@ -391,14 +414,52 @@ def test_records_and_terms_are_those_of_the_tables(usual: Element) -> None:
         assert {names[n] for n in row["flows"]} == {*above, *below}
 
 
-def test_rows_bear_the_numbers_that_the_script_asks_for(usual: Element) -> None:
+def rows_of(page: Element, *tables: str) -> list[Element]:
+    """Rows of tables in the order of the page."""
+    found = [one for one in page.all("table") if one.attrs.get("id") in tables]
+    return [row for table in found for row in table.all("tbody")[0].all("tr")]
+
+
+def test_rows_stand_in_the_order_in_which_the_script_counts_them(usual: Element) -> None:
     data = data_of(usual)
-    ids = {one.attrs["id"]: one for one in usual.walk() if "id" in one.attrs}
-    for what, name in (("flows", "flow"), ("quantities", "quantity")):
-        for n, row in enumerate(data[what]):
-            assert row["label"] in ids[f"{name}-{n}"].text
-    for n, (_, row) in enumerate(RECORDS.iterrows()):
-        assert ids[f"record-{n}"].text.strip().startswith(row["quantity"])
+    for what, tables in (("flows", ("flow-values",)), ("quantities", ("quantities", "further"))):
+        for written, row in zip(rows_of(usual, *tables), data[what], strict=True):
+            assert row["label"] in written.text
+    for written, (_, row) in zip(rows_of(usual, "record-table"), RECORDS.iterrows(), strict=True):
+        assert written.text.strip().startswith(row["quantity"])
+
+
+def test_further_quantities_are_told_without_a_script(tmp_path: Path) -> None:
+    """Their sums, or the last year of a ratio, and where all years are."""
+    fit = fake_fit(report={**REPORT, "table": ["mined_world"]})
+    page = Tree(write_report(fit, tmp_path / "page.html").read_text("utf-8")).root
+    sums = bands_of(contents_of(fit), "quantities", total=True)
+    last = bands_of(contents_of(fit), "quantities").sel(year=YEARS[-1])
+    rows = rows_of(page, "further")
+    assert len(rows) == len(fit["posterior"]["quantity"]) - 1
+    kinds = set()
+    for row in rows:
+        label = row.all("th")[0]
+        (name,) = [one["name"] for one in data_of(page)["quantities"] if one["label"] == label.own]
+        kinds.add(ratio := name not in sums["quantity"].values)
+        band = (last if ratio else sums).sel(quantity=name)
+        (cell,) = row.all("td")
+        told = f"{cell.own} ({cell.all('small')[0].text})"
+        assert told == format_band(*(float(band[end]) for end in ("median", "lower", "upper")))
+    assert kinds == {True, False}
+    (caption,) = [one.all("caption")[0].text for one in page.all("table")
+                  if one.attrs.get("id") == "further"]  # fmt: skip
+    assert "sum over all years in kt REO or, of a ratio, the value of 2015" in caption
+    assert "reebayes export" in caption
+
+
+def test_a_picture_takes_few_bytes_for_what_it_draws(usual: Element) -> None:
+    """120 for each line, mark and word: pages of large studies hang on it (`test_browser`)."""
+    found = [picture_in(one.attrs["src"]) for one in usual.all("img")]
+    assert len(found) > 4
+    for picture in found:
+        drawn = len(re.findall("<(?:path|use|text)[ >]", picture))
+        assert len(picture.encode()) < 120 * drawn
 
 
 # --- the diagram of all years ---------------------------------------------------------------------
@@ -478,3 +539,48 @@ def test_pictures_are_slimmed_and_say_the_same() -> None:
     used = re.findall(r'(?:url\(#|href="#)([^)"]+)', now)
     assert used
     assert all(f'id="{name}"' in now for name in used)
+
+
+@pytest.mark.parametrize("text", [
+    "a 'b' \"c\" <d> & &lt; 100 % #5", "'\"><script>alert(1)</script>", "\n\t x", "é–\U0001d11e",
+    "%22%3C",
+])  # fmt: skip
+def test_a_picture_comes_back_from_its_address_and_stays_in_its_attribute(text: str) -> None:
+    root = ElementTree.Element("svg", {"title": text, "fill": "#fff"})
+    ElementTree.SubElement(root, "text").text = text
+    address = address_of(ElementTree.tostring(root, encoding="unicode"))
+    assert not re.search('["&#\\x00-\\x1f]', address)
+    (read,) = Tree(f'<img src="{address}">').root.all("img")
+    (svg,) = ElementTree.fromstring(f"<all>{picture_in(read.attrs['src'])}</all>")
+    assert svg.attrib == {"title": text, "fill": "#fff"}
+    assert svg[0].text == text
+
+
+@pytest.mark.parametrize(("was", "now"), [
+    ("M 0 10.04 L 5 -3.26 L 6.5 7 z", "M0 10 5-3.3 6.5 7z"),
+    ("M 1 2 L 3 4 M 5 6 L 7 8", "M1 2 3 4M5 6 7 8"),
+    ("M 0 0 C 1 2 3 4 5 6 C 7 8 9 10 11 12", "M0 0C1 2 3 4 5 6 7 8 9 10 11 12"),
+    ("M 0 0 L 1 1 C 1 2 3 4 5 6 L 2 2", "M0 0 1 1C1 2 3 4 5 6L2 2"),
+])  # fmt: skip
+def test_outlines_of_pictures_are_written_short(was: str, now: str) -> None:
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg"><path d="{was}"/></svg>'
+    assert f'd="{now}"' in slimmed(svg)
+
+
+def test_land_of_a_map_is_one_outline_and_lies_where_it_lay() -> None:
+    rings = [
+        [(1.26, 2.04), (10.0, 2.04), (10.0, -3.3)],
+        [(500.5, 7.0), (500.54, 7.0), (480.1, 9.9)],
+    ]
+    shapes = [Shape("land", [("M", ring[:1]), *(("L", [p]) for p in ring[1:])], "#aaa")
+              for ring in rings]  # fmt: skip
+    (path,) = ElementTree.fromstring(Drawing(600, 20, "", shapes, []).svg())
+    assert path.attrib["transform"] == "scale(.1)"
+    found = []
+    for ring in path.attrib["d"].removesuffix("z").split("z"):
+        start, steps = ([int(n) for n in re.findall(r"-?\d+", part)] for part in ring.split("l"))
+        places = np.cumsum([start, *zip(steps[::2], steps[1::2], strict=True)], axis=0) / 10
+        found.append(places.tolist())
+    assert found == [
+        [[1.3, 2.0], [10.0, 2.0], [10.0, -3.3]], [[500.5, 7.0], [480.1, 9.9]],
+    ]  # fmt: skip

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reebayes.errors import ResultError
 from reebayes.figures.columns import Point, Step
+from reebayes.figures.lettering import FONTS
 from reebayes.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+GROUND = "land"
+PIECES = ("band", "arrow", "core")
+TENTHS = ' transform="scale(.1)"'  # of outlines that are written in tenths of a pixel
 FORMATS = ("svg", "pdf", "png")
 PIXELS_PER_INCH = 96.0  # of a drawing at the size that it is made for
 SHARPER = 2  # pixels of a PNG to one of the drawing
@@ -101,17 +106,13 @@ class Drawing:
         yield (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:.0f} '
             f'{self.height:.0f}" role="img" aria-label="{escape(self.title)}" '
-            'font-family="Arial, Helvetica, DejaVu Sans, sans-serif">'
+            f'font-family="{FONTS}">'
         )
         if self.description:
             yield f"<title>{escape(self.title)}</title><desc>{escape(self.description)}</desc>"
-        for shape in self.shapes:
-            title = f"<title>{escape(shape.title)}</title>" if shape.title else ""
-            faint = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
-            yield (
-                f'<path class="{shape.kind}" d="{outline_text(shape.path)}" fill="{shape.colour}"'
-                f"{faint}>{title}</path>"
-            )
+        for _, alike in groupby(self.shapes, key=_alike):
+            some = list(alike)
+            yield _together(some) if some[0].kind == GROUND else _svg_shape(some)
         for line in self.lines:
             weight = ' font-weight="bold"' if line.bold else ""
             yield (
@@ -167,6 +168,44 @@ class Drawing:
         about = {"CreationDate": None} if form == "pdf" else {"Software": None}
         with mpl.rc_context({"pdf.fonttype": 42}):
             self.figure().savefig(path, format=form, dpi=dpi, metadata=about)
+
+
+def _alike(shape: Shape) -> object:
+    """What neighbours have in common that are written as one: land, and pieces of an arrow."""
+    about = (shape.kind, shape.colour, shape.opacity, shape.title, shape.touches)
+    return about if shape.kind in (GROUND, *PIECES) else id(shape)
+
+
+def _svg_shape(pieces: Sequence[Shape]) -> str:
+    shape = pieces[0]
+    title = f"<title>{escape(shape.title)}</title>" if shape.title else ""
+    faint = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
+    straight = shape.kind in PIECES and all(code != "C" for one in pieces for code, _ in one.path)
+    if straight:
+        faint += TENTHS
+    written = "".join(_in_steps(one) if straight else outline_text(one.path) for one in pieces)
+    return f'<path class="{shape.kind}" d="{written}" fill="{shape.colour}"{faint}>{title}</path>'
+
+
+def _together(land: Sequence[Shape]) -> str:
+    """Write land as one outline."""
+    return (
+        f'<path class="{GROUND}" d="{"".join(map(_in_steps, land))}" fill="{land[0].colour}" '
+        f'stroke="#fff" stroke-width="3"{TENTHS}></path>'
+    )
+
+
+def _in_steps(shape: Shape) -> str:
+    """Write an outline of straight lines in steps of tenths of a pixel.
+
+    A map has thousands of points, which would be a tenth of a page.
+    """
+    places = [(round(10 * x), round(10 * y)) for _, points in shape.path for x, y in points]
+    (x, y), steps = places[0], ""
+    for before, after in pairwise(places):
+        if after != before:
+            steps += f" {after[0] - before[0]} {after[1] - before[1]}"
+    return f"M{x} {y}l{steps.strip()}z".replace(" -", "-") if steps else ""
 
 
 def outline_text(path: Sequence[Step]) -> str:

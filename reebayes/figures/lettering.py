@@ -11,7 +11,10 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 NO_BREAK = "\u00a0"
 
-_FAMILY = "DejaVu Sans"  # comes with matplotlib, and is wider than what browsers take for it
+_FAMILY = "DejaVu Sans"  # comes with matplotlib
+FONTS = f"{_FAMILY}, Verdana, Arial, sans-serif"
+"""Of drawings: the one that is measured, and where it is missing one that is as wide."""
+
 _EM = 65536.0 * 100.0
 
 

@@ -30,7 +30,7 @@ from reebayes.answers.contraction import PRIOR_ONLY
 from reebayes.answers.partners import trade_table
 from reebayes.conventions import CI_PROB
 from reebayes.errors import ResultError
-from reebayes.figures.canvas import Drawing, Line, Shape, save_drawing
+from reebayes.figures.canvas import GROUND, Drawing, Line, Shape, save_drawing
 from reebayes.figures.columns import Point, Step
 from reebayes.figures.lettering import width_of, wrapped
 from reebayes.figures.placing import Label, led, placed
@@ -207,8 +207,12 @@ def outlines() -> Mapping[str, Sequence[Sequence[Point]]]:
     }
 
 
-def _land(sheet: Sheet, study: Study, own: str) -> Iterator[Shape]:
+def _land(sheet: Sheet, study: Study, own: str) -> list[Shape]:
     """Countries, those of partners darker than others, and those of the panel's own darkest."""
+    return sorted(_countries(sheet, study, own), key=lambda shape: shape.colour)
+
+
+def _countries(sheet: Sheet, study: Study, own: str) -> Iterator[Shape]:
     owner = {member: one.partner for one in study.partners for member in one.members}
     for country, rings in outlines().items():
         partner = owner.get(country, "")
@@ -216,7 +220,7 @@ def _land(sheet: Sheet, study: Study, own: str) -> Iterator[Shape]:
         for ring in rings:
             if max(lat for _, lat in ring) > SOUTH:
                 points = [sheet.at(_inside(lon, ring), max(lat, SOUTH)) for lon, lat in ring]
-                yield Shape("land", _closed(points), colour)
+                yield Shape(GROUND, _closed(points), colour)
 
 
 def _inside(lon: float, ring: Sequence[Point]) -> float:

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from reebayes.errors import ResultError
-from reebayes.figures.canvas import Drawing, Line, Shape, save_drawing
+from reebayes.figures.canvas import GROUND, Drawing, Line, Shape, save_drawing
 from reebayes.figures.columns import Point, Step
 from reebayes.figures.lettering import width_of, wrapped
 from reebayes.figures.maps import (
@@ -196,7 +196,7 @@ def _land(sheet: Sheet, bottom: float) -> Iterator[Shape]:
                 sheet.at(cut + side if abs(lon - cut) <= 1e-6 else lon, max(lat, SOUTH))
                 for lon, lat in ring
             ]
-            yield Shape("land", _closed([(x, min(y, bottom)) for x, y in points]), LAND)
+            yield Shape(GROUND, _closed([(x, min(y, bottom)) for x, y in points]), LAND)
 
 
 def _closed(points: Sequence[Point]) -> list[Step]:

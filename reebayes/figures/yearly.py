@@ -46,6 +46,7 @@ from reebayes.figures.folding import (
     part_of,
     widths_of,
 )
+from reebayes.figures.lettering import FONTS
 from reebayes.figures.sankey import (
     COLOURS,
     LABEL_BESIDE,
@@ -142,7 +143,7 @@ class YearlySankey:
             f'<svg class="sankey" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 '
             f'{layout.width:.0f} {layout.height + 2 * EDGE:.0f}" role="img" '
             f'aria-label="{escape(title)}" '
-            'font-family="Arial, Helvetica, DejaVu Sans, sans-serif">'
+            f'font-family="{FONTS}">'
         )
         for n, link in enumerate(widths.links):
             there = max(link.start, link.end) > 0

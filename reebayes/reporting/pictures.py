@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, YEAR
 from reebayes.figures.curves import draw_bands, legend_columns, plot_totals, stated_values
 from reebayes.figures.style import plain_text
 from reebayes.reporting.plan import Plan
-from reebayes.reporting.vectors import slimmed
+from reebayes.reporting.vectors import address_of, slimmed
 from reebayes.results.reading import Contents
 from reebayes.wording import format_band, listed, without_per_year
 
@@ -266,6 +265,5 @@ def embedded(figure: Figure, alternative: str) -> dict[str, str]:
     buffer = io.BytesIO()
     with mpl.rc_context(SAVED):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    picture = slimmed(buffer.getvalue().decode())
-    data = base64.b64encode(picture.encode()).decode()
-    return {"address": f"data:image/svg+xml;base64,{data}", "alternative": alternative}
+    address = address_of(slimmed(buffer.getvalue().decode()))
+    return {"address": address, "alternative": alternative}

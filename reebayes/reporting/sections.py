@@ -314,18 +314,44 @@ def _flow_rows(contents: Contents, year: int) -> list[dict[str, Any]]:
 
 
 def all_quantities(material: Material) -> dict[str, Any]:
-    """Gather the table of yearly values."""
+    """Gather the tables of values: in some years, or of all together where a script tells years."""
     plan = material.plan
     names, shown = quantities_of(material.contents, plan), len(dict.fromkeys(plan.table))
-    rows = _value_rows(material, names)
-    return {"rows": rows[:shown], "further": rows[shown:], "table_years": plan.table_years}
+    # The years of what only the sums are made of would be a tenth of a large page.
+    folded = material.sankey is not None and plan.one_year is None
+    return {
+        "rows": _value_rows(material, names[:shown], _in_years(material, names[:shown])),
+        "further": _value_rows(
+            material, names[shown:], (_together if folded else _in_years)(material, names[shown:])
+        ),
+        "folded": folded,
+        "unit_together": without_per_year(material.contents.unit),
+        "table_years": plan.table_years,
+    }
 
 
-def _value_rows(material: Material, names: Sequence[str]) -> list[dict[str, Any]]:
+def _in_years(material: Material, names: Sequence[str]) -> np.ndarray:
+    """Median and ends of bands in the years of the table: (quantity, year, 3)."""
+    chosen = {QUANTITY: list(names), YEAR: list(material.plan.table_years)}
+    return _ends(material.yearly[POSTERIOR].sel(chosen).transpose(QUANTITY, YEAR))
+
+
+def _together(material: Material, names: Sequence[str]) -> np.ndarray:
+    """Median and ends of bands of sums, or of the last year of a ratio: (quantity, 1, 3)."""
+    sums, yearly = material.sums[POSTERIOR], material.yearly[POSTERIOR].isel({YEAR: -1})
+    ratios = material.contents.ratios
+    rows = [_ends((yearly if name in ratios else sums).sel({QUANTITY: name})) for name in names]
+    return np.reshape(rows, (len(names), 1, 3))
+
+
+def _ends(band: xr.Dataset) -> np.ndarray:
+    return np.stack([band[name].values for name in ("median", "lower", "upper")], axis=-1)
+
+
+def _value_rows(
+    material: Material, names: Sequence[str], values: np.ndarray
+) -> list[dict[str, Any]]:
     contents, plan = material.contents, material.plan
-    chosen = {QUANTITY: list(names), YEAR: list(plan.table_years)}
-    band = material.yearly[POSTERIOR].sel(chosen).transpose(QUANTITY, YEAR)
-    values = np.stack([band[name].values for name in ("median", "lower", "upper")], axis=-1)
     return [
         {
             "label": plan.label(name),

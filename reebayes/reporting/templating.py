@@ -1,8 +1,24 @@
 """The templates of pages, in which text from tables stays text."""
 
+import re
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from reebayes.reporting.glossary import term
+
+_NO_END_NEEDED = re.compile(r"</t[dhr]>\s*(?=<t[dhr][ >]|$)")
+
+
+def endless(rows: str) -> Markup:
+    """Return rows of a table without the ends of cells and rows, which HTML does not ask for.
+
+    They would be a tenth of a page, most of which is tables.
+    """
+    text = rows.strip()
+    while (shorter := _NO_END_NEEDED.sub("", text)) != text:  # a row ends after its last cell
+        text = shorter
+    return Markup(text)
 
 
 def environment() -> Environment:
@@ -15,4 +31,5 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.globals["term"] = term
+    found.filters["endless"] = endless
     return found

@@ -1,10 +1,13 @@
 /* Moves what the page holds: the year of diagram and tables, the chosen flow, rows that are shown.
-   It asks nobody for anything, makes elements and text only, and computes no number. */
-(() => {
+   It asks nobody for anything, makes elements and text only, and computes no number. What it chooses from comes deflated;
+   a browser that cannot unpack it leaves the page as it was printed. */
+(async () => {
 "use strict";
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const one = (selector, within = document) => within.querySelector(selector);
-const data = JSON.parse(document.getElementById("data").textContent);
+const letters = atob(document.getElementById("data").textContent);
+const packed = new Blob([Uint8Array.from(letters, letter => letter.charCodeAt(0))]);
+const data = await new Response(packed.stream().pipeThrough(new DecompressionStream("deflate"))).json();
 const { spans, flows, quantities, records, sankey, percent } = data;
 const years = spans.filter(name => /^\d+$/.test(name));
 const groups = ["posterior", "prior"].filter(name => flows.length && name in flows[0]);
@@ -366,6 +369,8 @@ function count(filter) {
 /* --- start --- */
 
 for (const controls of all(".controls")) controls.hidden = false;
+for (const [name, rows] of [["flow", "#flow-values"], ["quantity", "table.values"], ["record", "#record-table"]])
+  all(`${rows} tbody tr`).forEach((row, n) => { row.id = `${name}-${n}`; });
 addColumn();
 const select = one("#choose-flow");
 flows.forEach((flow, n) => select.append(element("option", { value: String(n) }, flow.label)));
