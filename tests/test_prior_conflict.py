@@ -16,6 +16,9 @@ from reebayes.experiments.conflicts import _in_unit
 from reebayes.study import Prior
 from tests.fakes import fake_fit
 from tests.linear import NAMES, Priors, linear_fit, linear_study, posterior
+from tests.standin import stand_in_fit
+from tests.test_errors import spread_rows
+from tests.tiny import shared_tables, write_tables
 
 ROWS = {"b": 3, "bias:customs": 5, "bias:office": 6, "shared:copied": 7,
         "c[2010-2010]": 4, "c[2011-2012]": 4}  # fmt: skip
@@ -106,6 +109,24 @@ def test_a_share_is_told_as_if_the_others_stood_at_their_medians() -> None:
     assert _in_unit(share, 1.3) == pytest.approx(weight / (weight + 0.5 + 0.3))
     normal = replace(share, distribution="normal", median=-0.1)
     assert _in_unit(normal, -2.0) == pytest.approx(-1.1)
+
+
+def test_noise_is_told_with_the_spread_that_is_learnt(tmp_path: Path) -> None:
+    study = rb.read_study(
+        write_tables(tmp_path / "tiny", **shared_tables() | spread_rows(2.0, 0.4))
+    )
+    fit = stand_in_fit(study)
+    rows = rb.prior_conflict(fit)
+    row = rows[rows["unknown"] == "noise:survey"].iloc[0]
+    draws = fit["posterior"].to_dataset()
+    alone = (draws["noise"].sel(reporter="survey") / draws["noise_of_all"]).values
+    for name, level in (("posterior", 0.5), ("posterior_lower", 0.05), ("posterior_upper", 0.95)):
+        assert row[name] == pytest.approx(np.quantile(alone, level), rel=1e-3)
+    [sd] = (prior.sd for prior in study.priors if prior.target == "noise:*")
+    z, stretch = np.random.default_rng(1).standard_normal((2, 400_000))
+    drawn = np.exp(sd * 2.0 * np.exp(0.4 * stretch) * z)
+    assert row["prior_upper"] == pytest.approx(np.quantile(drawn, 0.95), rel=0.01)
+    assert row["prior"] == pytest.approx(1.0)
 
 
 def test_nothing_is_in_conflict_without_a_shift(fit: xr.DataTree) -> None:

@@ -173,7 +173,7 @@ def _add_compare(commands: Commands) -> None:
         "fold: those scores\ncome first, and pit.csv, pit_summary.csv and pit.png tell where the "
         "study's records lie in what\nwas predicted of them. What is finished is never fitted "
         "again.",
-        example="reebayes compare no_smuggling student_t --out comparison --folds 10 --future 2017",
+        example="reebayes compare no_smuggling normal_errors --out scores --folds 10 --future 2017",
     )  # fmt: skip
     parser.add_argument(
         "variants", nargs="*", metavar="VARIANT", help="variants to fit (default: all declared)"

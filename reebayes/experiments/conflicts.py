@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
 
 from reebayes.answers.hangs import CONFLICT_FROM
 from reebayes.answers.leave_one_out import LeftOut, pulls
@@ -16,10 +18,12 @@ from reebayes.errors import ResultError
 from reebayes.experiments.sensitivities import study_in
 from reebayes.inference.reweighting import PriorDraws
 from reebayes.model.layout import lay_out
+from reebayes.model.observations import learnt_logs
 from reebayes.model.prior_rows import prior_rows
 from reebayes.model.unknowns import Floats
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.study import Prior, Study
+from reebayes.study.targets import NOISE, NOISE_SPREAD, RESERVED, Target
 from reebayes.wording import years_text
 
 PULLING = 3
@@ -91,14 +95,20 @@ def _unknowns(contents: Contents, study: Study, beyond: float) -> Iterator[_Foun
     layout = lay_out(study)
     draws = PriorDraws(study, layout, contents.latents)
     tail = (1 - CI_PROB) / 2
+    levels = (0.5, tail, 1 - tail)
+    assumed = [NormalDist().inv_cdf(level) for level in levels]
+    errors = layout.equations.errors
+    stretch = learnt_logs(errors, contents.latents).get(str(NOISE_SPREAD))
     for row in prior_rows(study, layout):
         prior = row.prior
         for name, years, values in draws.standardised(row):
             means = values.mean(axis=1)
             furthest = int(np.abs(means).argmax())
             far = np.abs(means) > beyond
-            shown = np.quantile(values[furthest], [0.5, tail, 1 - tail])
-            assumed = [NormalDist().inv_cdf(level) for level in (0.5, tail, 1 - tail)]
+            shown, stated = values[furthest], assumed
+            if stretch is not None and _differs_by_reporter(prior):
+                shown = shown * np.exp(stretch).reshape(shown.shape)
+                stated = [_stretched(level, *errors.stretch) for level in levels]
             found = {
                 "row": prior.label, "unknown": name, "shift": float(means[furthest]),
                 "year": str(study.years[years[furthest]]) if len(years) else "",
@@ -106,12 +116,24 @@ def _unknowns(contents: Contents, study: Study, beyond: float) -> Iterator[_Foun
                 "years": years_text([study.years[n] for n in years[far]]) if len(years) else "",
                 "unit": prior.unit, "pulled_by": "", "source": prior.source,
             }  # fmt: skip
-            for title, ends in (("prior", assumed), ("posterior", shown)):
+            for title, ends in (("prior", stated), ("posterior", np.quantile(shown, levels))):
                 names = (title, f"{title}_lower", f"{title}_upper")
                 found |= {
                     key: _in_unit(prior, float(end)) for key, end in zip(names, ends, strict=True)
                 }
             yield found, values[furthest]
+
+
+def _differs_by_reporter(prior: Prior) -> bool:
+    """Whether a row is of the noise of reporters, whose spread may be learnt."""
+    target = Target.parse(prior.target)
+    return target.group == NOISE and target.name not in RESERVED
+
+
+def _stretched(level: float, centre: float, sd: float) -> float:
+    """Quantile of a standard normal times a lognormal, by its average over the latter."""
+    sizes = np.exp(centre + sd * ndtri((np.arange(200) + 0.5) / 200))
+    return float(brentq(lambda end: float(ndtr(end / sizes).mean()) - level, -1e3, 1e3))
 
 
 def _in_unit(prior: Prior, deviation: float) -> float:
