@@ -28,12 +28,22 @@ def main(fit_file: str) -> None:
         rb.plot_bands(rb.quantity(fit, name), prior=prior, legend=False, title=title, ax=ax)
         names = zip(shown.get(name, ()), ("--", ":"), strict=False)
         parts += [_draw_part(ax, fit, *named) for named in names]
-        top = float(rb.bands(rb.quantity(fit, name))["upper"].max())
-        ax.set_ylim(0, 1.15 * top)
+        top = 1.15 * float(rb.bands(rb.quantity(fit, name))["upper"].max())
+        ax.set_ylim(0, top)
+        _say_cut(ax, top, float(rb.bands(prior)["upper"].max()))
     known = dict(zip(*axes[0].get_legend_handles_labels()[::-1], strict=True))
     known |= {str(line.get_label()): line for line in parts}
     figure.legend(known.values(), known, loc="outside lower center", ncols=4, frameon=False)
     figure.savefig(Path(__file__).with_name("bands.png"), dpi=110)
+
+
+def _say_cut(ax: Axes, top: float, highest: float) -> None:
+    """Say how far a prior band goes that leaves the plot at its top."""
+    if highest > top:
+        ax.text(
+            0.98, 0.97, f"prior band goes\nup to {highest:.0f}", transform=ax.transAxes,
+            ha="right", va="top", fontsize="small",
+        )  # fmt: skip
 
 
 def _draw_part(ax: Axes, fit: DataTree, name: str, style: str) -> Line2D:

@@ -61,7 +61,9 @@ PICTURES: dict[str, Callable[[DataTree], Figure]] = {
     "curves": curves,
     "totals": totals,
     "net_exports": net_exports,
-    "panel": lambda fit: rb.plot_panel(fit, ["mined_CN_registered", "mined_US", "exported_CN"]),
+    "panel": lambda fit: rb.plot_panel(
+        fit, ["mined_US", "mined_RW_australia", "exported_CN_registered"]
+    ),
     "consumption": lambda fit: rb.plot_consumption(fit, ["CN", "US", "RW"]),
     "triangle": lambda fit: rb.plot_triangle(fit, [2010, 2022]),
 }

@@ -107,3 +107,12 @@ def test_terms_that_are_known_themselves_are_left_alone(layout: Layout) -> None:
 def test_without_draws_that_differ_there_is_no_pair(layout: Layout) -> None:
     paths, latents = drawn(layout, known="sum")
     assert find_pairs(layout, paths[:1], latents[:1]).first.size == 0
+
+
+def test_a_study_in_which_nothing_varies_has_no_pair() -> None:
+    """The example of zinc is of one year, and some of its figures are of what leaves a pool."""
+    zinc = lay_out(rb.read_study("zinc"))
+    rng = np.random.default_rng(1)
+    latents = 0.3 * rng.standard_normal((40, zinc.unknowns.size))
+    paths = np.array([states(latent, zinc.equations.steps) for latent in latents])
+    assert find_pairs(zinc, paths, latents).first.size == 0

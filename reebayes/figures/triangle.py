@@ -22,6 +22,8 @@ from reebayes.wording import format_value
 
 _LEVEL, _ASIDE = 0.24, 0.32  # from the middle of a level arrow, and of any other
 _WIDEST = 14.0  # points, of the arrow of the largest net flow
+_WIDE, _TOP = 3.7, 1.2  # of a panel, where regions stand on a circle of radius 1
+_NAMED, _TOLD = 0.25, 0.65  # below the lowest region: its name, or the numbers of a level arrow
 
 
 def plot_triangle(
@@ -81,7 +83,8 @@ def plot_triangle(
         float(np.abs(np.median(values[..., list(positions.values())], axis=(0, 1))).max())
         for values in net.values()
     )
-    figure, axes, new = panels(ax, len(positions), width=3.9, height=3.9)
+    high = 3.9 * (_TOP - _lowest(len(regions))) / _WIDE + 0.8  # title and key
+    figure, axes, new = panels(ax, len(positions), width=3.9, height=high)
     what = "all products" if product is None else product
     said = f"Net flows between regions, {what}, {contents.unit}; {percent(ci_prob)} band"
     for (year, position), one in zip(positions.items(), axes, strict=True):
@@ -145,10 +148,15 @@ def _draw_triangle(
     for region, (x, y) in places.items():
         ax.text(x, y, plain_text(labels.get(region, region).replace(" ", "\n", 1)), ha="center",
                 va="center", fontsize=9, weight="bold")  # fmt: skip
-    ax.set_xlim(-1.85, 1.85)
-    ax.set_ylim(-1.35, 1.2)
+    ax.set_xlim(-_WIDE / 2, _WIDE / 2)
+    ax.set_ylim(_lowest(len(regions)), _TOP)
     ax.set_aspect("equal")
     ax.axis("off")
+
+
+def _lowest(regions: int) -> float:
+    """Return where a panel ends; of an odd number of regions two stand lowest, with an arrow."""
+    return -cos(pi / regions) - _TOLD if regions % 2 else -1.0 - _NAMED
 
 
 def _outside(

@@ -86,8 +86,10 @@ def find_pairs(layout: Layout, paths: Floats, latents: Floats) -> Pairs:
     Returns
     -------
     Pairs
-        A state belongs to one pair at most.
+        A state belongs to one pair at most; where nothing varies over the years there is none.
     """
+    if not paths.shape[-1]:
+        return no_pairs()
     flows = _flows(layout, paths, latents)
     found = (_bend(terms, flows) for terms in _sums(layout))
     bends = [bend for bend in found if bend]
