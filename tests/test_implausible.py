@@ -130,7 +130,7 @@ CELLS = [
     ("priors.csv", "step:trade", {"median": "35"}, "median", "it is a multiplier"),
     ("priors.csv", "noise:all", {"sd": "4"}, "sd", "not out by a factor of 12"),
     ("priors.csv", "shared:content_metal", {"sd": "0.002"}, "sd", "half a per cent"),
-    ("priors.csv", "concentrate_CN_registered", {"step": "1.2"}, "step", "times sd 0.5"),
+    ("priors.csv", "concentrate_CN_registered", {"step": "1.4"}, "step", "times sd 0.6"),
     ("priors.csv", "concentrate_CN_registered", {"median": "100000"}, "median",
      "a median of"),
     ("priors.csv", "concentrate_CN_registered", {"median": "0.1"}, "median", "near 1000"),

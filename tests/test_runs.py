@@ -243,8 +243,8 @@ def test_a_refit_near_a_fit_is_short_unless_it_predicts_badly(
 
     def figures(answers: dict[str, Any], stats: object, gate: object) -> dict[str, float]:
         asked.append(list(answers))
-        rhat = 1.03 if len(asked) <= bad else 1.01
-        return {"rhat": rhat, "ess": 400, "divergences": 0, "bfmi": 1.0, "saturated": 0.0}
+        rhat, ess = (1.03, 50) if len(asked) <= bad else (1.01, 400)
+        return {"rhat": rhat, "ess": ess, "divergences": 0, "bfmi": 1.0, "saturated": 0.0}
 
     monkeypatch.setattr(warm, "gate_figures", figures)
     monkeypatch.setattr(warm, "coordinates", lambda layout, starts, *_: near.append(starts))

@@ -1,5 +1,6 @@
 """Scenarios of a study: what is wrong with them, what they answer, and how they are told."""
 
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -462,7 +463,9 @@ def test_the_command_prints_and_writes(
     assert "stranded:ore_market" in said
     page = (out / "scenarios.html").read_text("utf-8")
     assert page.count("<section") == 2
-    assert page.count("<svg") == 2  # factual and counterfactual in one drawing
+    assert (
+        re.sub(r'src="[^"]*"', "", page).count("<svg") == 2
+    )  # factual and counterfactual in one drawing
     assert "Authors' judgement: a small country" in page.replace("&#39;", "'")
     own = page.replace("http://www.w3.org", "").replace("http-equiv", "")
     assert "http" not in own
@@ -507,7 +510,7 @@ def test_a_report_tells_the_scenarios_that_the_study_names(fit: xr.DataTree) -> 
     body = environment().get_template("what_if.html.j2").render(material.common | found)
     assert "<h3>No ore is exported in 2011</h3>" in body
     assert "use rises by" in body
-    assert "<svg" not in body
+    assert "<svg" not in re.sub(r'src="[^"]*"', "", body)
     assert what_if(Material(contents, replace(material.plan, scenarios=()))) is None
 
 

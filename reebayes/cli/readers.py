@@ -159,7 +159,7 @@ def _multiverse(fit: DataTree, file: Path, given: Path | None) -> Multiverse | N
     It is the one that is given, lies beside the fit, or comes with the bundled study.
     """
     from reebayes.results.multiverse import read_multiverse
-    from reebayes.study.examples import study_folder
+    from reebayes.study import study_folder
 
     path = given or file.with_suffix(SUFFIX)
     bundled = study_folder() / FILE

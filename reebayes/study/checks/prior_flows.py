@@ -17,6 +17,7 @@ from reebayes.study.checks.context import Context
 from reebayes.study.drafts import Draft
 from reebayes.study.rows import Prior
 from reebayes.study.targets import ROUTE, Target
+from reebayes.study.transitions import values as by_year
 
 type Array = NDArray[np.float64]
 type Rows = Mapping[str, Sequence[Prior]]
@@ -200,13 +201,3 @@ def _sums(flows: Array, ends: NDArray[np.int64], processes: int) -> Array:
     sums = np.zeros((processes, flows.shape[1]))
     sums[reached] = np.add.reduceat(flows[order], starts, axis=0)
     return sums
-
-
-def by_year(rows: Sequence[Prior], years: Sequence[int], column: str) -> Array:
-    """Return a number of a target's rows, one a year; the first row stands in between rows."""
-    values = np.full(len(years), getattr(rows[0], column), dtype=float)
-    for row in rows:
-        if row.year is not None:
-            last = row.year if row.year_end is None else row.year_end
-            values[row.year - years[0] : last - years[0] + 1] = getattr(row, column)
-    return values
