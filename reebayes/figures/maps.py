@@ -59,7 +59,7 @@ STRIPE = 5.0  # pixels of a stripe, and of the gap behind it, where no record se
 BESIDE = 14.0  # pixels that a label lies at most from what it names without a line between them
 CLOSE = 5.0  # pixels between the points of an arrow that labels keep off
 
-_POINTS = 28  # of a course
+_OFF = 0.15  # pixels that a course of straight lines is at most off its curve
 
 SENT, RECEIVED = "#1f5f9e", "#b5460f"
 FAINT, PLAIN = 0.28, 0.72
@@ -266,6 +266,8 @@ class Arrow:
         for kind, width, opacity in (
             ("band", upper, FAINT), ("arrow", median, PLAIN), ("core", lower, PLAIN),
         ):  # fmt: skip
+            if kind == "band" and upper <= median:
+                continue  # both are as thin as an arrow may be, and one hides the other
             runs = _stripes(body) if self.striped else [body]
             for run in runs:
                 title = self.title if kind == "arrow" else ""
@@ -279,9 +281,10 @@ def _course(start: Point, end: Point, bend: float, *, short: tuple[float, float]
     """Points on a curve from start to end, bent to the left by a share of its length."""
     (x1, y1), (x2, y2) = start, end
     control = ((x1 + x2) / 2 + bend * (y2 - y1), (y1 + y2) / 2 - bend * (x2 - x1))
+    lines = max(math.ceil(math.sqrt(abs(bend) * math.dist(start, end) / (2 * _OFF))), 4)
     points = []
-    for n in range(_POINTS + 1):
-        t = n / _POINTS
+    for n in range(lines + 1):
+        t = n / lines
         a, b, c = (1 - t) ** 2, 2 * t * (1 - t), t * t
         points.append((a * x1 + b * control[0] + c * x2, a * y1 + b * control[1] + c * y2))
     points = _cut_end(points, short[1])
