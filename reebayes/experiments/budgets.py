@@ -183,7 +183,7 @@ def _removed(draws: Floats, inputs: Floats, contents: Contents) -> Floats:
     unexplained = np.square(rest).sum(axis=0) / np.square(moved).sum(axis=0)
     size = min(contents.effective_draws, len(draws))
     freedom = max(size - 1 - inputs.shape[1], 1.0)
-    return np.maximum(1.0 - unexplained * (size - 1) / freedom, 0.0)
+    return np.asarray(np.maximum(1.0 - unexplained * (size - 1) / freedom, 0.0))
 
 
 def _record_pulls(layout: Layout, latents: Floats) -> dict[str, Floats]:

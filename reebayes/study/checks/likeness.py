@@ -12,12 +12,13 @@ from statistics import median
 from reebayes.errors import Fault
 from reebayes.study.checks.blame import Blamed, find_prior
 from reebayes.study.checks.context import Context, place
-from reebayes.study.checks.prior_flows import PriorFlows, by_year, draw_flows
+from reebayes.study.checks.prior_flows import PriorFlows, draw_flows
 from reebayes.study.drafts import Draft
 from reebayes.study.kinds import AT_LEAST, AT_MOST, SUM, kind_of, stated_columns
 from reebayes.study.reading.cells import Entry, table_fault
 from reebayes.study.rows import Estimate, Prior, Record
 from reebayes.study.targets import BIAS, EVERY, NOISE, NOISE_OF_ALL, SHARED, Target
+from reebayes.study.transitions import values as values_by_year
 from reebayes.wording import format_value, listed
 
 FACTOR = 4.0
@@ -203,7 +204,7 @@ def _of_year(rows: Sequence[Prior], record: Record, flows: PriorFlows, column: s
     if not rows:
         return 0.0
     years = flows.context.years
-    return float(by_year(rows, years, column)[record.year - years[0]])
+    return float(values_by_year(rows, years, column)[record.year - years[0]])
 
 
 def _noise(rows: Mapping[str, Sequence[Prior]], reporter: str) -> float:

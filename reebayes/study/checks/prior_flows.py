@@ -17,7 +17,7 @@ from reebayes.study.checks.context import Context
 from reebayes.study.drafts import Draft
 from reebayes.study.rows import Prior
 from reebayes.study.targets import ROUTE, Target
-from reebayes.study.transitions import values as by_year
+from reebayes.study.transitions import values as values_by_year
 
 type Array = NDArray[np.float64]
 type Rows = Mapping[str, Sequence[Prior]]
@@ -126,17 +126,17 @@ def _logs(rows: Rows, context: Context, shape: tuple[int, int, int]) -> Array:
     even = [NormalDist().inv_cdf((n + 0.5) / shape[1]) for n in range(shape[1])]
 
     def drawn(centre: Array, target: str) -> Array:
-        sd = by_year(rows[target], context.years, "sd")
+        sd = values_by_year(rows[target], context.years, "sd")
         moved: Array = centre + sd * generator.permutation(even)[:, None]
         return moved
 
     medians = {
-        edge.name: by_year(rows[edge.name], context.years, "median")
+        edge.name: values_by_year(rows[edge.name], context.years, "median")
         for edge in context.edges.values()
         if edge.name in rows
     }
     routes = {
-        target: drawn(by_year(rows[target], context.years, "median"), target)
+        target: drawn(values_by_year(rows[target], context.years, "median"), target)
         for target in rows
         if Target.parse(target).group == ROUTE
     }
