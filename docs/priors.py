@@ -1,7 +1,7 @@
 """What the priors say before any record: python docs/priors.py [number of worlds [EXTENSION ...]].
 
 Draws whole worlds of the bundled study from its priors, checks that they stay within reason, and
-writes the tables (priors_tables.md) and the picture (priors.png) of the page on priors. Takes two
+writes the tables (priors_tables.md) and the picture (priors.png) of the page on priors. Takes many
 minutes. With extensions it checks the study with these and writes nothing.
 
 A record whose source is a judgement says what the priors of single flows mean together. It belongs
