@@ -6,6 +6,11 @@ from urllib.parse import unquote
 ADDRESS = "data:image/svg+xml,"
 
 
+def outside_pictures(page: str) -> str:
+    """Return a page without what its images hold."""
+    return re.sub(r'<img src="[^"]*"', "", page)
+
+
 def picture_in(address: str) -> str:
     """Return the SVG document that a data address holds."""
     assert address.startswith(ADDRESS), address[:60]

@@ -16,7 +16,7 @@ from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
 from reebayes.wording import format_band
 from tests.fakes import RECORDS, REPORT, SOURCES, YEARS, fake_fit
-from tests.pictures import ADDRESS, pictures_in
+from tests.pictures import ADDRESS, outside_pictures, pictures_in
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -62,7 +62,7 @@ def page(text: str) -> _Page:
 def test_page_loads_nothing(page: _Page, text: str) -> None:
     assert not {"link", "iframe", "object"} & {tag for tag, _ in page.tags}
     assert all(address.startswith(ADDRESS) for address in page.values("src"))
-    outside = re.sub(r'<img src="[^"]*"', "", text)
+    outside = outside_pictures(text)
     assert "@import" not in text
     assert "url(" not in outside
     for picture in pictures_in(text):

@@ -99,6 +99,8 @@ def _unknowns(contents: Contents, study: Study, beyond: float) -> Iterator[_Foun
     assumed = [NormalDist().inv_cdf(level) for level in levels]
     errors = layout.equations.errors
     stretch = learnt_logs(errors, contents.latents).get(str(NOISE_SPREAD))
+    # the same of every reporter
+    of_noise = [_stretched(level, *errors.stretch) for level in levels]
     for row in prior_rows(study, layout):
         prior = row.prior
         for name, years, values in draws.standardised(row):
@@ -108,7 +110,7 @@ def _unknowns(contents: Contents, study: Study, beyond: float) -> Iterator[_Foun
             shown, stated = values[furthest], assumed
             if stretch is not None and _differs_by_reporter(prior):
                 shown = shown * np.exp(stretch).reshape(shown.shape)
-                stated = [_stretched(level, *errors.stretch) for level in levels]
+                stated = of_noise
             found = {
                 "row": prior.label, "unknown": name, "shift": float(means[furthest]),
                 "year": str(study.years[years[furthest]]) if len(years) else "",
