@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reebayes.errors import ResultError
 from reebayes.figures.columns import Point, Step
-from reebayes.figures.lettering import FONTS
+from reebayes.figures.lettering import FAMILY, FONTS
 from reebayes.files import write_whole
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Drawing:
             ax.text(
                 line.x, line.y, line.text, fontsize=line.size * 72 / PIXELS_PER_INCH,
                 fontweight="bold" if line.bold else "normal", color=line.colour,
-                family="DejaVu Sans", va="baseline", ha="left", parse_math=False,
+                family=FAMILY, va="baseline", ha="left", parse_math=False,
             )  # fmt: skip
         return figure
 

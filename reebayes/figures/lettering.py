@@ -11,8 +11,8 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 NO_BREAK = "\u00a0"
 
-_FAMILY = "DejaVu Sans"  # comes with matplotlib
-FONTS = f"{_FAMILY}, Verdana, Arial, sans-serif"
+FAMILY = "DejaVu Sans"  # comes with matplotlib
+FONTS = f"{FAMILY}, Verdana, Arial, sans-serif"
 """Of drawings: the one that is measured, and where it is missing one that is as wide."""
 
 _EM = 65536.0 * 100.0
@@ -55,7 +55,7 @@ def _lines(text: str, width: float, size: float, *, bold: bool) -> Iterator[str]
 @cache
 def _advance(letter: str, bold: bool) -> float:
     """Width of a letter in parts of its size; that of a square where the font has none."""
-    font = get_font(findfont(FontProperties(family=_FAMILY, weight="bold" if bold else "normal")))
+    font = get_font(findfont(FontProperties(family=FAMILY, weight="bold" if bold else "normal")))
     if unicodedata.combining(letter):
         return 0.0
     if font.get_char_index(ord(letter)) == 0:

@@ -9,8 +9,9 @@ from xml.etree.ElementTree import Element
 
 from markupsafe import Markup
 
+from reebayes.figures.lettering import FONTS
+
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-FONTS = "'DejaVu Sans',Verdana,Arial,sans-serif"
 ADDRESS = "data:image/svg+xml,"
 DIGITS = 1  # of lengths behind the point: a tenth of a point is not seen at twice the size
 
