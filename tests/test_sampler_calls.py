@@ -131,6 +131,7 @@ def test_a_second_try_is_as_long_as_effective_draws_ask(
         ({"ess_bulk_min": 399}, 2),
         ({"ess_tail_min": 200}, 3),
         ({"ess_bulk_min": 213, "rhat_max": 1.028}, 3),
+        ({"ess_bulk_min": 251}, 2),
         ({"rhat_max": 1.02}, 2),
         ({"ess_bulk_min": 199}, 1),  # other coordinates do better
         ({"ess_bulk_min": 5, "rhat_max": 2.0}, 1),

@@ -58,6 +58,10 @@ _LONGER, _SAFELY = 8, 1.5
 """How many times as many transitions a second try has at most, and by what factor more than the
 effective draws of the first ask for."""
 
+_ON = 1.25
+"""That factor where a run goes on: what it has counts, and the least of thousands of estimates
+lies lower than what it estimates."""
+
 _GOOD = 2.0
 """How many times as many effective draws as there are may be wanted of a run that goes on: where
 more are, other coordinates do better than more draws in these."""
@@ -128,7 +132,9 @@ def _effective(told: Mapping[Any, Any]) -> tuple[float, float]:
     return min(told["ess_bulk_min"], told["ess_tail_min"]), least
 
 
-def times_longer(effective: float, wanted: float, run: Run, size: int) -> int:
+def times_longer(
+    effective: float, wanted: float, run: Run, size: int, safely: float = _SAFELY
+) -> int:
     """How many times as many transitions a second try has.
 
     Parameters
@@ -140,6 +146,8 @@ def times_longer(effective: float, wanted: float, run: Run, size: int) -> int:
         The first try.
     size : int
         Number of unknowns: the sampler's store holds all transitions of all of them.
+    safely : float
+        By what factor more than effective draws ask for.
 
     Returns
     -------
@@ -149,7 +157,7 @@ def times_longer(effective: float, wanted: float, run: Run, size: int) -> int:
     """
     # figures that do not exist count as none
     effective = effective if effective >= 1.0 else 1.0
-    times = max(math.ceil(_SAFELY * wanted / effective), 2)
+    times = max(math.ceil(safely * wanted / effective), 2)
     stored = 4 * run.chains * run.draws * run.thin * size
     return max(min(times if times <= _LONGER else 2, _STORE // stored), 1)
 
@@ -164,7 +172,7 @@ def missing(effective: float, wanted: float, run: Run, size: int) -> Run | None:
     """
     if effective * _GOOD < wanted:
         return None
-    times = times_longer(effective, wanted, run, size)
+    times = times_longer(effective, wanted, run, size, _ON)
     more = replace(run, seed=(run.seed + 1) % 2**32, draws=(times - 1) * run.draws)
     return more if times > 1 else None
 
