@@ -7,12 +7,12 @@ held_out_tables.md, and the picture validation/pit.png) from a folder that
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from writing import table
 
 import reebayes as rb
 from reebayes.answers.predictive import ALL
@@ -27,12 +27,6 @@ HERE = Path(__file__).parent
 SMUGGLED, MINED = "smuggled_CN", "mined_CN_unregistered"
 MANY = 10
 """Reporters with so many records stand in the table of noise."""
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows as a table of Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def scores_text(found: Comparison) -> str:

@@ -4,14 +4,14 @@ The first is a fit of the study with the extension elements, the second one of t
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from writing import band, table
 
 import reebayes as rb
-from reebayes.wording import format_band
 
 YEARS = (2005, 2010, 2015, 2019, 2022)
 OUT = Path(__file__).with_name("elements_base_tables.md")
@@ -42,18 +42,6 @@ def main(elements: str, base: str) -> None:
         table(("", *GROUPS.values()), balance(fit)),
     ]  # fmt: skip
     OUT.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
-
-
-def table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
-    """Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def band(draws: xr.DataArray) -> str:
-    """Median and 90 % band."""
-    found = rb.bands(draws)
-    return str(format_band(*(float(found[end]) for end in ("median", "lower", "upper"))))
 
 
 def total(fit: xr.DataTree, name: str, group: str = "posterior") -> xr.DataArray:

@@ -1,11 +1,12 @@
 """Write the tables of the page on elements: ``python docs/elements_tables.py FIT.nc``."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import xarray as xr
+from writing import table
 
 import reebayes as rb
 
@@ -25,12 +26,6 @@ def band(draws: xr.DataArray) -> str:
     found = rb.bands(draws)
     middle, low, high = (figure(float(found[name])) for name in ("median", "lower", "upper"))
     return f"{middle} ({low}–{high})"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def shares(fit: xr.DataTree, study: rb.Study) -> Iterator[list[str]]:

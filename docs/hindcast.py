@@ -8,7 +8,6 @@ alone; that of 2015 was looked at once.
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -17,6 +16,7 @@ import pandas as pd
 mpl.use("agg")
 
 import matplotlib.pyplot as plt
+from writing import table
 
 import reebayes as rb
 from reebayes.forecasting.judging import cut_fit
@@ -52,12 +52,6 @@ COURSES = {
     "mines follow demand, states wander": Course(1.0, reverting=False),
     "mines stay, states wander": Course(0.0, reverting=False),
 }
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows as a table of Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def number(value: float, digits: int = 1) -> str:

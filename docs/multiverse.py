@@ -6,8 +6,10 @@ each by itself. Nothing is written for a file of another study than the bundled 
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from writing import table
 
 import reebayes as rb
 from reebayes.results.multiverse import Multiverse
@@ -41,12 +43,6 @@ def members(found: Multiverse, names: Sequence[str]) -> Iterator[Sequence[str]]:
             if key in one.groups and name != "base":
                 bands = (format_band(*one.answers[quantity]) for quantity in names)
                 yield [f"`{name}`", f"{one.weight:.3f}", *bands]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows as a table of Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 if __name__ == "__main__":

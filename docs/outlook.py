@@ -7,7 +7,6 @@ is a fit of the bundled study.
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -17,6 +16,7 @@ import xarray as xr
 mpl.use("agg")
 
 import matplotlib.pyplot as plt
+from writing import band, table
 
 import reebayes as rb
 from reebayes.wording import format_band
@@ -41,25 +41,13 @@ QUANTITIES = {
 SCENARIOS = ("mongolia_alliance", "new_mine_separated", "half_quota_2022")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows as a table of Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def told(draws: xr.DataArray) -> str:
-    """Median and 90 % band of one year."""
-    band = rb.bands(draws)
-    return format_band(*(float(band[end]) for end in ("median", "lower", "upper")))
-
-
 def bands_of(tree: xr.DataTree) -> str:
     """Bands of all quantities by year."""
     ahead = tree["outlook"]
-    rows = [[label, *(told(rb.quantity(ahead, name).sel(year=year)) for year in YEARS)]
+    rows = [[label, *(band(rb.quantity(ahead, name).sel(year=year)) for year in YEARS)]
             for name, label in QUANTITIES.items()]  # fmt: skip
     demand = tree["uses"]["demand"].sum("use")
-    rows.append(["asked for by uses of the world", *(told(demand.sel(year=y)) for y in YEARS)])
+    rows.append(["asked for by uses of the world", *(band(demand.sel(year=y)) for y in YEARS)])
     return table(["kt REO/yr", *map(str, YEARS)], rows)
 
 
@@ -72,8 +60,8 @@ def lacking(tree: xr.DataTree) -> str:
         magnets = found[(found["by"] == "application") & found["name"].str.contains("agnet")]
         for _, row in [*region.iterrows(), *magnets.iterrows()]:
             where = row["region"] if row["by"] == "region" else f"{row['name']}"
-            band = format_band(row["deficit"], row["lower"], row["upper"])
-            rows.append([str(year), where, band, f"{row['x']:.2g}", f"{row['probability']:.2f}"])
+            lack = format_band(row["deficit"], row["lower"], row["upper"])
+            rows.append([str(year), where, lack, f"{row['x']:.2g}", f"{row['probability']:.2f}"])
     head = ["year", "where", "deficit", "x", "P(deficit > x)"]
     return table(head, rows)
 
@@ -83,7 +71,7 @@ def changed(plain: xr.DataTree, tree: xr.DataTree) -> list[str]:
     cells = []
     for name in ("mined_US + mined_RW", "consumed_US + consumed_RW", "consumed_CN"):
         after, before = (rb.quantity(one["outlook"], name) for one in (tree, plain))
-        cells += [told((after - before).sel(year=year)) for year in YEARS[1:]]
+        cells += [band((after - before).sel(year=year)) for year in YEARS[1:]]
     return cells
 
 
@@ -124,12 +112,12 @@ def elements(trees: dict[str, xr.DataTree], study: rb.Study) -> tuple[str, str]:
 def learnt(tree: xr.DataTree) -> str:
     """What plans of the past taught."""
     found = tree["learnt"].to_dataset()
-    rows = [[f"chance to start, {status}", told(found["chance"].sel(status=status))]
+    rows = [[f"chance to start, {status}", band(found["chance"].sel(status=status))]
             for status in found["status"].values.tolist()]  # fmt: skip
-    rows += [["mean delay of those that start, years", told(found["delay"])],
-             ["median part of a capacity that is reached", told(found["reached"])]]  # fmt: skip
+    rows += [["mean delay of those that start, years", band(found["delay"])],
+             ["median part of a capacity that is reached", band(found["reached"])]]  # fmt: skip
     added = tree["projects"]["output"].sum("project")
-    rows += [[f"all projects together in {year}, kt REO/yr", told(added.sel(year=year))]
+    rows += [[f"all projects together in {year}, kt REO/yr", band(added.sel(year=year))]
              for year in YEARS]  # fmt: skip
     return table(["what", "median and 90 % band"], rows)
 

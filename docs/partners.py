@@ -4,8 +4,9 @@ The first is a fit of the study with the extension partners, the second one of t
 """
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+
+from writing import band, table
 
 import reebayes as rb
 from reebayes.results.reading import Fit
@@ -18,37 +19,34 @@ OUT = Path(__file__).with_name("partners_tables.md")
 def main(parted: str, base: str) -> None:
     """Write what China sends to each partner, and how the headline sums move."""
     fit, alone = rb.open_fit(parted), rb.open_fit(base)
-    lines = [*_exports(fit), "", *_headline(fit, alone)]
-    OUT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    tables = [_exports(fit), _headline(fit, alone)]
+    OUT.write_text("\n\n".join(tables) + "\n", encoding="utf-8")
     rb.save_map(fit, OUT.with_name("partners_map.svg"), YEARS[-1])
 
 
-def _exports(fit: Fit) -> Iterator[str]:
+def _exports(fit: Fit) -> str:
     study = rb.study_of(fit)
     labels = {one.partner: one.label for one in study.partners}
-    table = rb.mirror_table(fit, YEARS, study=study)
-    table = table[(table["origin"] == "CN") & (table["goods"] == "")]
-    yield "| China to | " + " | ".join(map(str, YEARS)) + " |"
-    yield "|---" * (len(YEARS) + 1) + "|"
-    for partner, rows in table.groupby("destination", sort=False):
+    found = rb.mirror_table(fit, YEARS, study=study)
+    found = found[(found["origin"] == "CN") & (found["goods"] == "")]
+    rows = []
+    for partner, years in found.groupby("destination", sort=False):
         cells = []
-        for row in rows.itertuples():
-            band = format_band(row.arrived_median, row.arrived_lower, row.arrived_upper)
+        for row in years.itertuples():
+            arrived = format_band(row.arrived_median, row.arrived_lower, row.arrived_upper)
             sides = {"China": row.exporter, "partner": row.importer}
-            told = [f"{who} {value:.2f}" for who, value in sides.items() if value == value]
-            cells.append(f"{band}; {', '.join(told) or row.seen}")
-        yield f"| {labels[str(partner)]} | " + " | ".join(cells) + " |"
+            said = [f"{who} {value:.2f}" for who, value in sides.items() if value == value]
+            cells.append(f"{arrived}; {', '.join(said) or row.seen}")
+        rows.append([labels[str(partner)], *cells])
+    return table(["China to", *YEARS], rows)
 
 
-def _headline(fit: Fit, alone: Fit) -> Iterator[str]:
-    yield "| sum 2000-2022, kt REO | study alone | with partners |"
-    yield "|---|---|---|"
-    for name in rb.study_of(fit).headline:
-        cells = []
-        for one in (alone, fit):
-            band = rb.bands(rb.cumulative(rb.quantity(one, name)))
-            cells.append(format_band(*(float(band[end]) for end in ("median", "lower", "upper"))))
-        yield f"| `{name}` | " + " | ".join(cells) + " |"
+def _headline(fit: Fit, alone: Fit) -> str:
+    rows = [
+        [f"`{name}`", *(band(rb.cumulative(rb.quantity(one, name))) for one in (alone, fit))]
+        for name in rb.study_of(fit).headline
+    ]
+    return table(["sum 2000-2022, kt REO", "study alone", "with partners"], rows)
 
 
 if __name__ == "__main__":

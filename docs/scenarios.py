@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
+from writing import table
 
 import reebayes as rb
 from reebayes.wording import format_band, format_value
@@ -41,12 +42,6 @@ STAGES: Mapping[str, Mapping[str, Sequence[str]]] = {
                          "RW": ("metal_RW",)},
 }  # fmt: skip
 """Flows that leave the plants of each stage, by region."""
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows as a table of Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def band(draws: Draws) -> str:
