@@ -17,7 +17,17 @@ ROWS_SHOWN = 15
 
 
 class ReebayesError(Exception):
-    """Base of every error raised on purpose by the package."""
+    """Base of every error raised on purpose by the package.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> try:
+    ...     rb.open_fit("nothing.nc")
+    ... except rb.ReebayesError as error:
+    ...     print(type(error).__name__)
+    ResultError
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,16 @@ class StudyWarning(UserWarning):
     ----------
     faults : iterable of Fault
         Kept in the order given; those of one table should stand together.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import reebayes as rb
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     warnings.simplefilter("always")
+    ...     printed = rb.survey("data/surveys/reevolution.csv")
+    >>> told[0].message.faults[0].column
+    'n'
     """
 
     def __init__(self, faults: Iterable[Fault]) -> None:
@@ -124,8 +144,28 @@ def _bullets(faults: Iterable[Fault]) -> list[str]:
 
 
 class FitError(ReebayesError):
-    """A fit that failed, or that did not pass the convergence gate."""
+    """A fit that failed, or that did not pass the convergence gate.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> try:
+    ...     rb.fit(rb.read_study("zinc"), chains=0)
+    ... except rb.FitError as error:
+    ...     print(error)
+    chains must be at least 1, not 0
+    """
 
 
 class ResultError(ReebayesError):
-    """A fit file that cannot be read, or does not hold what was asked for."""
+    """A fit file that cannot be read, or does not hold what was asked for.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> try:
+    ...     rb.quantity(rb.open_fit("results/zinc.nc"), "minde")
+    ... except rb.ResultError as error:
+    ...     print(error)
+    Unknown quantity 'minde'. Did you mean 'mined'?
+    """

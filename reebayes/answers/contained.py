@@ -117,6 +117,13 @@ def elements(
     ResultError
         If a name or year is unknown, the study does not say what ores hold, or elements have been
         separated before the place.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/fit.nc")
+    >>> rb.elements(fit, "Nd+Pr", "mined_CN", over="mined_world").dims
+    ('chain', 'draw', 'year', 'element')
     """
     require_known([by], WAYS, "way of telling origins apart")
     held_in = _Held.of(contents_of(fit), study, years, group, seed, held)

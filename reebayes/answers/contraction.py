@@ -96,9 +96,9 @@ def learnt(
     Examples
     --------
     >>> import reebayes as rb
-    >>> table = rb.learnt(rb.open_fit("results/fit.nc"))  # doctest: +SKIP
-    >>> table["label"].sel(quantity="smuggled_CN", year=2014).item()  # doctest: +SKIP
-    'learnt'
+    >>> table = rb.learnt(rb.open_fit("results/fit.nc"), "smuggled_CN")
+    >>> table["label"].dims, table["contraction"].sizes["year"]
+    (('quantity', 'year'), 23)
     """
     contents = contents_of(fit)
     names = _names(contents, quantities, total=total)

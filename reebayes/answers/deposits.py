@@ -130,6 +130,13 @@ def reserve_table(study: Study, countries: Sequence[str] | None = None) -> pd.Da
     ------
     ResultError
         If a country has no reserves.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.reserve_table(rb.read_study(), ["Australia"])
+    >>> table.loc[table["jump"], ["edition", "before", "reserves"]].head(2).values.tolist()
+    [[2011.0, 5.4, 1.6], [2014.0, 1.6, 2.1]]
     """
     rows: dict[str, list[Reserve]] = {}
     for row in sorted(study.reserves, key=lambda one: one.edition):
@@ -170,6 +177,13 @@ def deposit_shares(study: Study) -> pd.DataFrame:
         One row for each deposit and edition from its first statement on: ``deposit``, ``country``,
         ``edition``, ``stated`` (Mt, the last statement by then), ``of_country`` and ``of_world`` as
         fractions. More than 1 means that two definitions differ, not that there is more than all.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.deposit_shares(rb.read_study())
+    >>> table.columns.tolist()
+    ['deposit', 'country', 'edition', 'stated', 'of_country', 'of_world']
     """
     rows = sorted(study.reserves, key=lambda one: one.edition)
     own = [row for row in rows if ": " in row.country]
@@ -216,6 +230,14 @@ def reserve_years(
     DataFrame
         ``edition``, ``year`` of the use, ``reserves`` (Mt), ``median``, ``lower``, ``upper`` in
         years. An edition tells of the year before it; editions about other years are left out.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit, study = rb.open_fit("results/fit.nc"), rb.read_study()
+    >>> table = rb.reserve_years(fit, study, "China", used="mined_CN")
+    >>> table.columns.tolist()
+    ['edition', 'year', 'reserves', 'median', 'lower', 'upper']
     """
     draws = quantity(fit, used)
     table = reserve_table(study, [country])

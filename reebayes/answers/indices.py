@@ -92,6 +92,14 @@ def indicators(
     ------
     ResultError
         If there are no indicators, a name, convention or year is unknown.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/fit.nc")
+    >>> found = rb.indicators(fit, ["nir_US", "hhi_mined"], "physical")
+    >>> found["value"].dims, found["unit"].values.tolist()
+    (('chain', 'draw', 'year', 'indicator'), ['fraction', 'index 0-1'])
     """
     contents = contents_of(fit)
     rows = _rows(study or study_of(contents), names, convention)
@@ -152,6 +160,14 @@ def ratio(
     ------
     ResultError
         If a name or year is unknown, or a sum holds a ratio.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/fit.nc")
+    >>> share = rb.ratio(fit, "smuggled_CN", "exported_CN", years=(2010, 2014))
+    >>> share.dims, share.attrs["units"]
+    (('chain', 'draw'), 'ratio')
     """
     contents = contents_of(fit)
     draws = _Computed(contents, group, USGS, {}, years)
@@ -227,6 +243,15 @@ def beside_indicators(
     ------
     ResultError
         If the study has no indicators, or the fit lacks what they name.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.beside_indicators(rb.open_fit("results/fit.nc"), "nir_US")
+    >>> float(table.loc["usgs_nir_US_2014", "value"])
+    0.56
+    >>> {"median", "lower", "upper", "inside"} <= {*table.columns}
+    True
     """
     contents = contents_of(fit)
     known = study or study_of(contents)

@@ -92,6 +92,13 @@ def value_of_information(
     -----
     To first order in the logs of the candidates; a figure never widens a band here. Which value
     is found does not matter to the width, as it would not in a normal posterior.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.value_of_information(rb.open_fit("results/zinc.nc"), "recycled", count=2)
+    >>> table[["quantity", "together", "unit"]].shape
+    (2, 3)
     """
     asked = {quantity: years}
     return values_of_information(fit, asked, sd=sd, reporter=reporter, count=count,

@@ -85,6 +85,13 @@ def influence(
     ResultError
         If a name is unknown, the years are not those of the fit, the quantity does not exist in
         them, or a ratio is to be summed.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.influence(rb.open_fit("results/zinc.nc"), "recycled")
+    >>> table.columns[:4].tolist(), table["unit"].unique().tolist()
+    (['pull', 'error', 'first_order', 'first_order_error'], ['kt Zn'])
     """
     return influences(fit, {quantity: years}, by=by)[quantity]
 
@@ -242,6 +249,13 @@ def disagreement(
     Notes
     -----
     Of an ambiguous figure, the value or the alternative value that lies nearer is compared.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.disagreement(rb.open_fit("results/zinc.nc"))
+    >>> table.columns[:4].tolist()
+    ['z', 'tail', 'stated', 'expected']
     """
     contents = contents_of(fit)
     known = left_out or LeftOut.of(contents)

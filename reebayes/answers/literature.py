@@ -51,6 +51,16 @@ def beside_published(
         the stated figure (the geometric middle of a range, a bound itself) to our median; ``rank``,
         the share of our draws below that figure; ``source``, ``note`` and ``why`` they differ.
         Over several years masses are sums, ratios the ratio of sums.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/fit.nc")
+    >>> table = rb.beside_published(fit)
+    >>> float(table.loc["chen_consumed_world_2022", "value"])
+    286.0
+    >>> rb.beside_elements(fit).loc["pe_mountain_pass_2019", ["elements", "at"]].tolist()
+    ['Nd+Pr', 'mined_US']
     """
     contents = contents_of(fit)
     table = contents.published if published is None else _listed(published)
@@ -149,6 +159,13 @@ def published_projections(study: Study, quantity: str) -> tuple[Projection, ...]
     -------
     tuple of Projection
         In the order of the table, to draw with `plot_outlook`; ``source`` is the author.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> found = rb.published_projections(rb.read_study(), "mined_world")
+    >>> found[0].source, found[0].year, found[0].value
+    ('Kingsnorth', 2015, 190000.0)
     """
     names = {source.source: author_of(source.citation) for source in study.sources}
     return tuple(

@@ -57,6 +57,14 @@ def trade_table(
     ------
     ResultError
         If the study has no lanes, or goods or a year are unknown.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study = rb.read_study(extensions=["partners"])
+    >>> table = rb.trade_table(rb.open_fit("results/partners.nc"), 2001, study=study)
+    >>> table.columns[:4].tolist()
+    ['quantity', 'origin', 'destination', 'goods']
     """
     contents = contents_of(fit)
     study = study_of(contents) if study is None else study
@@ -145,6 +153,14 @@ def mirror_table(
     ------
     ResultError
         As in `trade_table`.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study = rb.read_study(extensions=["partners"])
+    >>> table = rb.mirror_table(rb.open_fit("results/partners.nc"), 2001, study=study)
+    >>> table.columns[:4].tolist()
+    ['quantity', 'declared', 'origin', 'destination']
     """
     contents = contents_of(fit)
     study = study_of(contents) if study is None else study

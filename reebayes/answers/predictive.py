@@ -56,6 +56,13 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
     ------
     ResultError
         If the fit holds no replicated figures.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> check = rb.predictive_check(rb.open_fit("results/zinc.nc"))
+    >>> check.summary.columns[:4].tolist()
+    ['reporter', 'kind', 'records', 'inside_50']
     """
     contents = contents_of(fit)
     table = contents.records[[REPORTER, "kind", "quantity", "year", "whole", *FIGURES]]

@@ -42,6 +42,13 @@ def quota_table(fit: Fit, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
         declared_lower, declared_upper`` and ``p_declared``, the probability that what registers
         are meant to count exceeded it; the same with ``true``. Where no quantity holds the
         unregistered part the two are the same.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.quota_table(rb.open_fit("results/fit.nc"))
+    >>> table.filter(like="p_").columns.tolist()
+    ['p_declared', 'p_true']
     """
     contents = contents_of(fit)
     records = contents.records
@@ -99,6 +106,13 @@ def unregistered_table(
     ------
     ResultError
         If no product of the study counts as refined.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.unregistered_table(rb.open_fit("results/fit.nc"))
+    >>> sorted({*table["stage"]}), sorted({*table["region"]})
+    (['mining', 'refining'], ['CN', 'RW', 'world'])
     """
     contents = contents_of(fit)
     tables = []

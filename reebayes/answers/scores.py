@@ -130,6 +130,14 @@ def compare(
     ----------
     Vehtari, Gelman, Gabry (2017), Practical Bayesian model evaluation using leave-one-out
     cross-validation and WAIC, Statistics and Computing 27.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/zinc.nc")
+    >>> found = rb.compare({"base": fit, "the same again": fit})
+    >>> found.table[["variant", "elpd_diff"]].values.tolist()
+    [['base', 0.0], ['the same again', 0.0]]
     """
     about, scores, draws, read = {}, {}, {}, {}
     reporters: dict[str, str] = {}
@@ -227,6 +235,13 @@ def read_comparison(folder: str | Path) -> Comparison:
     ------
     ResultError
         If a file is missing or is not one of a comparison.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> found = rb.read_comparison("comparison")
+    >>> found.table["variant"][0]
+    'base'
     """
     tables = {}
     for name in FILES:

@@ -85,6 +85,13 @@ def origins(
     ------
     ResultError
         If a name or year is unknown, or the quantity subtracts flows.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> found = rb.origins(rb.open_fit("results/zinc.nc"), "put_to_use", years=1994)
+    >>> found["origin"].values[:3].tolist(), found.attrs["units"]
+    (['mined', 'stock_drawn', 'discarded'], 'fraction')
     """
     contents = contents_of(fit)
     system = System.of(contents, by, refined)
@@ -122,6 +129,13 @@ def destinations(
     ------
     ResultError
         If a name or year is unknown, or the quantity subtracts flows.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> found = rb.destinations(rb.open_fit("results/zinc.nc"), "mined", years=1994)
+    >>> found.dims, round(float(found.sum("destination").mean()), 6)
+    (('chain', 'draw', 'destination'), 1.0)
     """
     contents = contents_of(fit)
     system = System.ends(contents, by)
@@ -164,6 +178,13 @@ def reliance(
     ------
     ResultError
         If a region or year is unknown, or the region has no uses.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> found = rb.reliance(rb.open_fit("results/fit.nc"), "US", on="CN", years=2022)
+    >>> list(found)
+    ['direct', 'traced']
     """
     contents = contents_of(fit)
     regions = sorted({*contents.processes["region"]} - {""})
@@ -232,6 +253,14 @@ def origin_bounds(
     ------
     ResultError
         If a name or year is unknown.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/fit.nc")
+    >>> found = rb.origin_bounds(fit, "consumed_CN", "ore_CN_registered", years=2022, draws=2)
+    >>> bool((found["lower"] <= found["mixed"]).all())
+    True
     """
     contents = contents_of(fit)
     system = System.of(contents, by, refined)

@@ -148,6 +148,14 @@ def harmonise(
     ------
     StudyError
         If a file or table cannot be read, or a file's layout is not recognised.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study = rb.read_study()
+    >>> found = rb.harmonise(["customs/comtrade_legacy_china_imports_2019.csv"], study=study)
+    >>> found.rejected.columns[:5].tolist()
+    ['file', 'row', 'column', 'value', 'reason']
     """
     study = read_study() if study is None else study
     given = {

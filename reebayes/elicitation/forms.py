@@ -103,6 +103,13 @@ def write_form(
     ------
     ResultError
         If the study has no prior of a target, or a file cannot be written.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study = rb.read_study("zinc")
+    >>> [path.name for path in rb.write_form("form.csv", study, ["mined"], expert="A. Expert")]
+    ['form.csv', 'form.txt']
     """
     path = Path(path)
     out = io.StringIO()

@@ -107,6 +107,14 @@ def pool(
     ----------
     Genest and Zidek, *Statistical Science* 1, 1986; O'Hagan and others, *Uncertain Judgements*,
     2006, chapter 9.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> panel = "data/panel/invented_expert_{}.csv"
+    >>> pooled = rb.pool([panel.format("a"), panel.format("b")])
+    >>> pooled.priors[-1].target, pooled.how
+    ('bias:imcoa', 'linear')
     """
     if how not in POOLS:
         raise ResultError(f"Pool {how!r} is unknown. {suggestion(how, POOLS)}")

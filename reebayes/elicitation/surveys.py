@@ -142,6 +142,13 @@ def survey(
     ----------
     Gelman and others, *Bayesian Data Analysis*, 3rd ed., 2013, chapters 5 and 8; Kish, *Survey
     Sampling*, 1965.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> found = rb.survey("data/surveys/simulated_answers.csv")
+    >>> found.shares.columns[:5].tolist()
+    ['statement', 'answer', 'group', 'heading', 'n']
     """
     if not 0 < ci_prob < 1:
         raise ResultError(f"ci_prob must lie between 0 and 1, got {ci_prob}.")

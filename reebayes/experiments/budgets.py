@@ -86,6 +86,13 @@ def uncertainty_budget(
     References
     ----------
     JCGM 100:2008 (GUM). EFSA (2018), EFSA Journal 16(1), 5123: name what is not quantified.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.uncertainty_budget(rb.open_fit("results/zinc.nc"), "recycled")
+    >>> round(float(table["share"].sum()), 6)
+    1.0
     """
     return uncertainty_budgets(fit, {quantity: years}, study=study)[quantity]
 

@@ -69,6 +69,13 @@ def prior_conflict(
     References
     ----------
     Evans, Moshonov (2006), Checking for prior-data conflict, Bayesian Analysis 1, 893-914.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.prior_conflict(rb.open_fit("results/zinc.nc"))
+    >>> table.loc["mined", "unit"], table.columns[:3].tolist()
+    ('kt Zn/yr', ['unknown', 'year', 'shift'])
     """
     if not beyond > 0:
         raise ResultError(f"beyond must be above 0, not {beyond}.")

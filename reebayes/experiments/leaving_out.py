@@ -94,6 +94,14 @@ def leave_out(
     References
     ----------
     Vehtari, Gelman, Gabry (2017), Statistics and Computing 27, 1413-1432.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/zinc.nc")
+    >>> table = rb.leave_out(fit, "recycled", by="reporter", refit=False)
+    >>> sorted(table.index)
+    ['balances', 'cycle']
     """
     tables = leaving_out(fit, {quantity: years}, by=by, strongest=strongest, study=study,
                          out=out, seed=seed, refit=refit, progress=progress, workers=workers,
@@ -296,6 +304,13 @@ def fewest_records(
     References
     ----------
     Broderick, Giordano, Meager (2020), An automatic finite-sample robustness metric.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.fewest_records(rb.open_fit("results/zinc.nc"), "recycled", confirm=False)
+    >>> table.index.tolist(), table.columns[:2].tolist()
+    (['down', 'up'], ['records', 'share'])
     """
     if not move > 0:
         raise ResultError(f"move must be above 0, not {move}.")

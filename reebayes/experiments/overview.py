@@ -49,7 +49,12 @@ def sensitivity_summary(
 
     Examples
     --------
-    >>> rb.write_report(fit, "report.html", sensitivity=rb.sensitivity_summary(fit))
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/zinc.nc")
+    >>> found = rb.sensitivity_summary(fit, ["recycled"])
+    >>> found.years
+    {'recycled': None}
+    >>> rb.write_report(fit, "report.html", sensitivity=found)  # doctest: +SKIP
     """
     contents = contents_of(fit)
     study = study_in(contents, study)

@@ -44,8 +44,11 @@ def prior_of(study: Study, quantity: str, *, draws: int = DRAWS, seed: int = 0) 
 
     Examples
     --------
-    >>> wider = study.with_prior("concentrate_CN_unregistered", year=2011, sd=2.0)
-    >>> rb.bands(rb.cumulative(rb.prior_of(wider, "mined_CN_unregistered")))
+    >>> import reebayes as rb
+    >>> moved = rb.read_study("zinc").with_prior("mined", median=2000, sd=0.1)
+    >>> mined = rb.prior_of(moved, "mined")
+    >>> mined.dims, round(float(mined.median()), -2)
+    (('chain', 'draw', 'year'), 2000.0)
     """
     if draws < 1:
         raise ResultError(f"draws must be at least 1, not {draws}")

@@ -83,8 +83,10 @@ def report_refits(
 
     Examples
     --------
-    >>> refits = rb.report_refits(fit, out="refits", workers=None)
-    >>> rb.write_report(fit, "report.html", refits=refits)
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/fit.nc")  # doctest: +SKIP
+    >>> refits = rb.report_refits(fit, out="refits", workers=None)  # doctest: +SKIP
+    >>> rb.write_report(fit, "report.html", refits=refits)  # doctest: +SKIP
     """
     contents = contents_of(fit)
     study = study_in(contents, study)

@@ -133,6 +133,14 @@ def sensitivity(
     ----------
     Gustafson (2000), Local robustness in Bayesian analysis. Kallioinen, Paananen, Bürkner, Vehtari
     (2024), Statistics and Computing 34, 57: power-scaling of priors.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.sensitivity(rb.open_fit("results/zinc.nc"), "recycled")
+    >>> table.loc["scrap_smelted", ["target", "unit"]].tolist()
+    ['scrap_smelted', 'kt Zn']
+    >>> ax = rb.plot_tornado(table, title="Recycled zinc")
     """
     tables = sensitivities(fit, {quantity: years}, confirm=confirm, study=study, out=out,
                            seed=seed, progress=progress, workers=workers,

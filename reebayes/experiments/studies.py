@@ -118,6 +118,17 @@ def run_studies(
         cannot be written.
     ReebayesError
         If workers cannot be had, or the cluster is gone.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study, fit = rb.read_study(), rb.open_fit("results/fit.nc")  # doctest: +SKIP
+    >>> cases = {
+    ...     "base": study,
+    ...     "wider": study.with_prior("concentrate_CN_unregistered", year=2011, sd=2.0),
+    ... }  # doctest: +SKIP
+    >>> found = rb.run_studies(cases, out="many", near=fit, base="base")  # doctest: +SKIP
+    >>> rb.bands(found.draws["smuggled_CN"])  # doctest: +SKIP
     """
     names = _asked(studies, base, quantities)
     folder = Path(out)

@@ -80,6 +80,15 @@ def plot_outlook(
     -------
     Axes
         The axes drawn in.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/fit.nc")
+    >>> ahead = rb.quantity(rb.outlook(fit, to=2025)["outlook"], "mined_world")
+    >>> ax = rb.plot_outlook(rb.quantity(fit, "mined_world"), ahead, title="Mining")
+    >>> ax.get_ylabel()
+    'kt REO/yr'
     """
     ax = new_axes(8.2, 4.4) if ax is None else ax
     fresh, percent = is_fresh(ax), f"{100 * ci_prob:g} %"
@@ -197,6 +206,15 @@ def plot_hindcast(
     ------
     ResultError
         If the table has no such quantity.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> then, now = rb.open_fit("results/to_2010.nc"), rb.open_fit("results/fit.nc")
+    >>> table = rb.hindcast(then, rb.outlook(then, to=2012), now, quantities=["mined_world"])
+    >>> ax = rb.plot_hindcast(table, "mined_world", title="Mining")
+    >>> ax.get_title(loc="left")
+    'Mining'
     """
     rows = table[table["quantity"] == name]
     if rows.empty:

@@ -58,6 +58,14 @@ def plot_effect(
     ------
     ResultError
         If the table has no such row.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> tree = rb.scenario(rb.open_fit("results/fit.nc"), "no_trade_2022")
+    >>> ax = rb.plot_effect(rb.effect(tree))
+    >>> ax.get_xlabel()
+    'change of use, kt REO/yr: median and 90 % band'
     """
     if what not in WHATS:
         raise ResultError(f"what must be one of {', '.join(WHATS)}, got {what!r}.")

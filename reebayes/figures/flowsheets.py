@@ -104,6 +104,12 @@ def save_system(
     ------
     ResultError
         If the study has no such year, or no flow in it, or the ending is another.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> rb.save_system(rb.read_study("zinc"), "system.svg").name
+    'system.svg'
     """
     return save_drawing(path, lambda: system_drawing(study, year=year, title=title))
 

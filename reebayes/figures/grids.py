@@ -80,6 +80,14 @@ def plot_panel(
     ------
     ResultError
         If a quantity is unknown, or another number of axes is given.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/zinc.nc")
+    >>> figure = rb.plot_panel(fit, ["mined", "recycled"])
+    >>> [ax.get_title(loc="left") for ax in figure.axes]
+    ['Mining', 'Recycled']
     """
     contents = contents_of(fit)
     require_known(names, contents.units.index, QUANTITY)

@@ -199,6 +199,13 @@ def plot_learnt(
         The axes drawn in: a row for each quantity, coloured by its label, with the contraction of
         the band in per cent, and an arrow where the median moved by a prior standard deviation or
         more. Years in which the study fixes the value are blank.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> ax = rb.plot_learnt(rb.learnt(rb.open_fit("results/fit.nc"), ["mined_US", "smuggled_CN"]))
+    >>> [text.get_text() for text in ax.get_yticklabels()]
+    ['mined_US', 'smuggled_CN']
     """
     names = table[QUANTITY].values.tolist()
     if ax is None:

@@ -100,6 +100,13 @@ def draw_map(
     ------
     ResultError
         If the study has no lanes, or the year or goods are unknown.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study = rb.read_study(extensions=["partners"])
+    >>> rb.draw_map(rb.open_fit("results/partners.nc"), 2001, "compounds", study=study)[:4]
+    '<svg'
     """
     return map_drawing(fit, year, product, study=study, ci_prob=ci_prob).svg()
 
@@ -133,6 +140,13 @@ def save_map(
     ------
     ResultError
         As in `draw_map`, or if the ending is another.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study = rb.read_study(extensions=["partners"])
+    >>> rb.save_map(rb.open_fit("results/partners.nc"), "trade.svg", 2001, study=study).name
+    'trade.svg'
     """
     return save_drawing(path, lambda: map_drawing(fit, year, product, study=study, ci_prob=ci_prob))
 

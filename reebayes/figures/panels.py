@@ -92,6 +92,13 @@ def plot_consumption(
     ------
     ResultError
         If a region is unknown, nothing is used, or another number of axes is given.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> figure = rb.plot_consumption(rb.open_fit("results/fit.nc"), ["CN", "US"])
+    >>> len(figure.axes)
+    2
     """
     contents = contents_of(fit)
     drawn = {
@@ -172,6 +179,13 @@ def plot_net_exports(
     ------
     ResultError
         If the region, or the way of parting, is unknown.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> ax = rb.plot_net_exports(rb.open_fit("results/fit.nc"), "CN")
+    >>> ax.get_ylabel()
+    'kt REO/yr'
     """
     contents = contents_of(fit)
     labels = region_labels(contents)
@@ -251,6 +265,13 @@ def plot_unregistered(
     ------
     ResultError
         If no product of the study counts as refined, or another number of axes is given.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> figure = rb.plot_unregistered(rb.open_fit("results/fit.nc"))
+    >>> len(figure.axes)
+    3
     """
     contents = contents_of(fit)
     labels = region_labels(contents) | {WORLD: "World"}
@@ -323,6 +344,13 @@ def plot_quotas(
     ------
     ResultError
         If a quantity has no quota, or another number of axes is given.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> figure = rb.plot_quotas(rb.open_fit("results/fit.nc"), ["mined_CN_registered"])
+    >>> len(figure.axes)
+    2
     """
     contents = contents_of(fit)
     table = quota_table(contents, ci_prob=ci_prob)

@@ -91,6 +91,13 @@ def draw_sankey(fit: Fit, years: Span, *, ci_prob: float = CI_PROB) -> str:
     ------
     ResultError
         If the fit has no such years, or no flow in them.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> drawing = rb.draw_sankey(rb.open_fit("results/zinc.nc"), 1994)
+    >>> drawing[:4], "Mining and smelting" in drawing
+    ('<svg', True)
     """
     return sankey_drawing(fit, years, ci_prob=ci_prob).svg()
 
@@ -116,6 +123,12 @@ def save_sankey(fit: Fit, path: str | Path, years: Span, *, ci_prob: float = CI_
     ------
     ResultError
         If the fit has no such years, or no flow in them, or the ending is another.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> rb.save_sankey(rb.open_fit("results/zinc.nc"), "zinc.svg", 1994).name
+    'zinc.svg'
     """
     return save_drawing(path, lambda: sankey_drawing(fit, years, ci_prob=ci_prob))
 

@@ -79,6 +79,13 @@ def plot_survey(
     ------
     ResultError
         If there is nothing to draw, or another number of axes is given.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> figure = rb.plot_survey(rb.survey("data/surveys/simulated_answers.csv"))
+    >>> len(figure.axes)
+    1
     """
     if result.shares.empty:
         raise ResultError("The survey has no statement to draw.")

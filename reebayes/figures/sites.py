@@ -94,6 +94,13 @@ def draw_projects(table: pd.DataFrame) -> str:
     ------
     ResultError
         If no project has coordinates.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> drawing = rb.draw_projects(rb.project_table(rb.read_study()))
+    >>> drawing[:4], "Araxa" in drawing
+    ('<svg', True)
     """
     return sites_drawing(table).svg()
 
@@ -117,6 +124,13 @@ def save_projects(table: pd.DataFrame, path: str | Path) -> Path:
     ------
     ResultError
         As `draw_projects`, or if the ending is another.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.project_table(rb.read_study(), as_of=2023)
+    >>> rb.save_projects(table, "projects.svg").name
+    'projects.svg'
     """
     return save_drawing(path, lambda: sites_drawing(table))
 

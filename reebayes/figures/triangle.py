@@ -70,6 +70,13 @@ def plot_triangle(
     ResultError
         If a year or product is unknown, nothing crosses a border, or another number of axes is
         given.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> figure = rb.plot_triangle(rb.open_fit("results/fit.nc"), [2010, 2022])
+    >>> len(figure.axes)
+    2
     """
     contents = contents_of(fit)
     positions = dict(zip(years, contents.positions(list(years)), strict=True))

@@ -82,6 +82,16 @@ def element_deficits(
     ResultError
         If it is no outlook or not of that year, or the study does not say what ores hold or what
         all uses are made of.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/fit.nc")
+    >>> list(rb.element_balance(fit, "Nd+Pr", years=2022))  # in a year of the fit
+    ['supply', 'demand', 'ratio', 'surplus']
+    >>> table = rb.element_deficits(rb.outlook(fit, to=2025), 2025, "Nd+Pr")
+    >>> table["supply"].unique().tolist()
+    ['what arrives', 'mined there', 'refined there']
     """
     asked_years = [years] if isinstance(years, int) else list(years)
     for year in asked_years:

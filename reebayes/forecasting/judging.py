@@ -92,6 +92,15 @@ def hindcast(
     ------
     ResultError
         If there is no year that both the outlook and the truth have.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> then, now = rb.open_fit("results/to_2010.nc"), rb.open_fit("results/fit.nc")
+    >>> ahead = rb.outlook(then, to=2012)
+    >>> table = rb.hindcast(then, ahead, now, quantities=["mined_world"])
+    >>> table[["quantity", "year"]].values.tolist()
+    [['mined_world', 2011], ['mined_world', 2012]]
     """
     cut_at = int(ahead.attrs["first_year"]) - 1
     rng, rows = np.random.default_rng(seed), []
@@ -125,6 +134,15 @@ def hindcast_summary(table: pd.DataFrame) -> pd.DataFrame:
         ``walk_crps`` with their ``ratio`` (below 1 the outlook is the better one);
         ``published_years``, and mean scores of those years only, ``published_crps`` and
         ``crps_then``. Over all quantities ratios are geometric means of those of the quantities.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> then, now = rb.open_fit("results/to_2010.nc"), rb.open_fit("results/fit.nc")
+    >>> names = ["mined_world", "consumed_world"]
+    >>> table = rb.hindcast(then, rb.outlook(then, to=2012), now, quantities=names)
+    >>> rb.hindcast_summary(table)["years"].to_dict()
+    {'mined_world': 2, 'consumed_world': 2, 'all': 4}
     """
     rows = {name: _summary(part) for name, part in table.groupby("quantity", sort=False)}
     found = pd.DataFrame.from_dict(rows, orient="index")

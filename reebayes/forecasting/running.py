@@ -105,6 +105,14 @@ def outlook(
     ResultError
         If the study is not the one that was fitted, the year is none to come, nothing is known of
         the growth of a use, or a balance has no solution.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> ahead = rb.outlook(rb.open_fit("results/fit.nc"), to=2025)
+    >>> mined = rb.quantity(ahead["outlook"], "mined_US + mined_RW")
+    >>> mined["year"].values.tolist(), mined.attrs["units"]
+    ([2023, 2024, 2025], 'kt REO/yr')
     """
     contents = contents_of(fit)
     study = study_of(contents) if study is None else study

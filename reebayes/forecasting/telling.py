@@ -51,6 +51,14 @@ def deficits(
     ------
     ResultError
         If it is no outlook, or not of that year.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> ahead = rb.outlook(rb.open_fit("results/fit.nc"), to=2025)
+    >>> table = rb.deficits(ahead, 2025)
+    >>> table["by"].unique().tolist(), table["unit"].unique().tolist()
+    (['region', 'application', 'product'], ['kt REO/yr'])
     """
     require_outlook(outlook, year, x)
     rows = [

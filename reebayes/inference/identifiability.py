@@ -76,8 +76,9 @@ def identify(study: Study, fit: xr.DataTree | None = None) -> xr.Dataset:
     Examples
     --------
     >>> import reebayes as rb
-    >>> rank = rb.identify(rb.read_study())  # doctest: +SKIP
-    >>> rank.attrs["seen"], rank.attrs["unseen"]  # doctest: +SKIP
+    >>> rank = rb.identify(rb.read_study("zinc"))
+    >>> rank.attrs["seen"], rank.attrs["unseen"]
+    (12, 4)
     """
     layout = lay_out(study)
     point = _Point(layout, _latent(study, layout, fit))

@@ -253,6 +253,15 @@ def fit(
         is out of range.
     ReebayesError
         If the fit needs more memory than there is; nothing has been started then.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.fit(rb.read_study("zinc"), seed=1, out="results/zinc.nc")
+    >>> fit["posterior"]["quantities"].dims
+    ('chain', 'draw', 'year', 'quantity')
+    >>> fit.attrs["converged"]
+    'yes'
     """
     _check_settings(target_accept, draws=draws, tune=tune, chains=chains)
     clock: dict[str, float] = {}

@@ -39,6 +39,13 @@ def build_model(study: Study) -> pm.Model:
         part of a composition are of its log less the weighted mean of those of the parts before it.
         `reebayes.fit` samples the same density with the same kernels, in coordinates
         that suit it.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> model = rb.build_model(rb.read_study("zinc"))
+    >>> [variable.name for variable in (*model.free_RVs, *model.observed_RVs)]
+    ['latents', 'value']
     """
     layout = lay_out(study)
     with pm.Model(coords=_coordinates(layout)) as model:

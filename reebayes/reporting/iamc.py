@@ -54,6 +54,13 @@ def iamc_table(
     ----------
     Huppmann et al. (2021), pyam: Analysis and visualisation of integrated assessment and
     macro-energy scenarios, Open Research Europe 1:74.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.iamc_table(rb.open_fit("results/zinc.nc"), flows=False)
+    >>> table.columns.tolist(), table["variable"][0]
+    (['model', 'scenario', 'region', 'variable', 'unit', 1994], 'Mining|5.0th Percentile')
     """
     contents = contents_of(fit)
     if scenario is None:

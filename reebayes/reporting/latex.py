@@ -55,6 +55,13 @@ def latex_table(
     ------
     ResultError
         If a quantity or year is unknown, or a ratio is asked for and no years.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> text = rb.latex_table(rb.open_fit("results/zinc.nc"), ["mined", "recycled"])
+    >>> "Mining" in text, "toprule" in text
+    (True, True)
     """
     contents = contents_of(fit)
     chosen = list(names) if names is not None else _first(contents, ratios=years is not None)

@@ -89,6 +89,12 @@ def write_report(
         If the study's ``[report]`` table names an unknown quantity or key, the year is not in the
         study, the comparison or outlook is of another study, the summary or refits are of another
         fit, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> rb.write_report(rb.open_fit("results/zinc.nc"), "report.html").name
+    'report.html'
     """
     contents = contents_of(fit)
     if not contents.converged and not force:

@@ -110,6 +110,12 @@ def save_figures(
     ------
     ResultError
         If a format is unknown, or a file cannot be written.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/fit.nc")  # doctest: +SKIP
+    >>> files = rb.save_figures(fit, "figures", formats=["svg"])  # doctest: +SKIP
     """
     from matplotlib import pyplot
 

@@ -43,6 +43,15 @@ def record_table(fit: Fit, *, ci_prob: float = CI_PROB) -> pd.DataFrame:
         record and the band do not meet. Without posterior predictive draws the band is NaN.
         ``composition`` names the printed table of which a record is a part; the band is then that
         of the part given the other parts, as a share of the ``whole`` to which they add up.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.record_table(rb.open_fit("results/zinc.nc"))
+    >>> table.loc["mined", ["unit", "kind", "reporter"]].tolist()
+    ['kt Zn', 'value', 'cycle']
+    >>> table.filter(like="predicted").columns.tolist()
+    ['predicted_median', 'predicted_lower', 'predicted_upper']
     """
     contents = contents_of(fit)
     return contents.records.join(_predicted(contents, ci_prob))
@@ -86,6 +95,15 @@ def export_tables(
         ``records`` and ``sources``; ``about`` (the attributes of the fit). Of a study that tells
         partners apart also ``trade`` and ``mirror``, see `trade_table` and `mirror_table`, and in
         ``quantities`` a column ``seen``, which says where no record sees a value (`seen`).
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> tables = rb.export_tables(rb.open_fit("results/zinc.nc"))
+    >>> list(tables)[:4]
+    ['quantities', 'flows', 'cumulative', 'flow_sums']
+    >>> tables["quantities"].columns[:6].tolist()
+    ['quantity', 'year', 'unit', 'median', 'lower', 'upper']
     """
     contents = contents_of(fit)
     units = {
@@ -144,7 +162,15 @@ def _partner_tables(contents: Contents, ci_prob: float) -> dict[str, pd.DataFram
 
 
 def source_table(fit: Fit) -> pd.DataFrame:
-    """List the data sources of a fit: citation, year, url and licence by source key."""
+    """List the data sources of a fit: citation, year, url and licence by source key.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.source_table(rb.open_fit("results/zinc.nc"))
+    >>> int(table.loc["wang2024", "year"])
+    2024
+    """
     return contents_of(fit).sources
 
 

@@ -99,6 +99,13 @@ def study_of(fit: Fit) -> Study:
     ------
     ResultError
         If the fit does not hold them, or they make another study than the one it names.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study = rb.study_of(rb.open_fit("results/zinc.nc"))
+    >>> study.hash == rb.read_study("zinc").hash
+    True
     """
     contents = contents_of(fit)
     constant = contents.group(CONSTANT)

@@ -74,6 +74,13 @@ def save_fit(fit: xr.DataTree, path: str | Path) -> Path:
     Each name of a flow, quantity or record is a piece of its own, so one of them can be read
     without the rest. Draws are not compressed: they are noise to a compressor, which took eight
     times as long to save a fifth of the space.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/zinc.nc")
+    >>> rb.save_fit(fit, "kept/zinc.nc").name
+    'zinc.nc'
     """
     unlisted = differences(fit)
     if unlisted:
@@ -160,6 +167,13 @@ def open_fit(path: str | Path, *, verify: bool = False) -> xr.DataTree:
     ResultError
         If the file is missing, damaged or not a fit of this package; also later, when numbers are
         read that have been damaged.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/zinc.nc")
+    >>> fit.attrs["study_name"], fit.attrs["unit"]
+    ('Zinc in China 1994', 'kt Zn/yr')
     """
     source = Path(path)
     kind = kind_of(source)

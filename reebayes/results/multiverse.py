@@ -103,6 +103,13 @@ def read_multiverse(path: str | Path) -> Multiverse:
     ------
     ResultError
         If it cannot be read, or is none.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> found = rb.read_multiverse("data/multiverse.json")
+    >>> found.name, found.probability
+    ('Rare earths: declared choices', 0.9)
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))

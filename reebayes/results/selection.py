@@ -42,6 +42,16 @@ def quantity(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> 
     ResultError
         If the name is unknown (the nearest one is offered), a ratio is to be added, the group is
         missing, or a draw is infinite.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/fit.nc")
+    >>> smuggled = rb.quantity(fit, "smuggled_CN")
+    >>> smuggled.dims, smuggled.attrs["units"]
+    (('chain', 'draw', 'year'), 'kt REO/yr')
+    >>> rb.quantity(fit, "mined_CN + mined_US").attrs["units"]
+    'kt REO/yr'
     """
     contents = contents_of(fit)
     if isinstance(name, str) and " " in name.strip():
@@ -95,6 +105,14 @@ def flow(fit: Fit, name: str | Sequence[str], *, group: str = POSTERIOR) -> xr.D
     ResultError
         If the name is unknown (the nearest one is offered), the group is missing, or a draw is
         infinite.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> fit = rb.open_fit("results/zinc.nc")
+    >>> exports = rb.flow(fit, ["metal_exported", "products_imported"])
+    >>> exports.dims, exports.attrs["units"]
+    (('chain', 'draw', 'year', 'flow'), 'kt Zn/yr')
     """
     contents = contents_of(fit)
     draws = _select(contents.group(group)["flows"], FLOW, name)

@@ -98,6 +98,7 @@ def cumulative(da: xr.DataArray, first: int | None = None, last: int | None = No
     >>> total = rb.cumulative(draws.assign_attrs(units="kt REO/yr"), 2011)
     >>> total.attrs["units"], float(total.mean())
     ('kt REO', 2.0)
+    >>> ax = rb.plot_totals({"ones": rb.bands(total)}, unit="kt REO")
     """
     _require_summable(da)
     years = _years_of(da)

@@ -318,6 +318,14 @@ def simulate_records(
         If a record's quantity, reporter or common error is not in `world`.
     ValueError
         If the true value of a value record is zero or undefined.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study = rb.read_study("zinc")
+    >>> made = rb.simulate_records(study, rb.simulate_world(study, seed=1), seed=2)
+    >>> made.records.names == study.records.names, made.records == study.records
+    (True, False)
     """
     rng = np.random.default_rng(seed)
     freedom = freedom or world.freedom or _degrees_of_freedom(study)

@@ -306,6 +306,14 @@ def simulate_world(
         If a target is not an unknown of the study, or a planted value is impossible: not
         positive, transfer coefficients that leave nothing to the reference category, the wrong
         number of years, noise, step or a common error that varies over years.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> study = rb.read_study("zinc")
+    >>> world = rb.simulate_world(study, seed=1, overrides={"mined": 1000.0})
+    >>> round(float(world.flows.sel(flow="mined", year=1994)), 6)
+    1000.0
     """
     rng = np.random.default_rng(seed)
     all_series = _all_series(study)

@@ -34,6 +34,13 @@ class Project:
     ``flow`` is the flow of the study that its output adds to; a project without one, or without a
     ``capacity``, is listed and takes no part in an outlook. ``start`` is the year in which it
     started, or is said to.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> project = rb.read_study().projects[0]
+    >>> project.project, project.country, project.status
+    ('Araxa', 'Brazil', 'resource only')
     """
 
     project: str
@@ -66,6 +73,13 @@ class PlannedCase:
     ``status`` is that of the project when its start was planned. ``started`` is empty if it had not
     by ``observed``, the last year for which that is known. ``reached`` is what it yielded in
     ``reached_year``.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> case = rb.read_study().planned_cases["mountain_pass_2012"]
+    >>> case.project, case.planned_start, case.planned, case.reached
+    ('Mountain Pass', 2012, 40.0, 5.4)
     """
 
     case: str
@@ -91,7 +105,15 @@ class PlannedCase:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Reserves of a country, or of a deposit in it, as one edition of a survey states them."""
+    """Reserves of a country, or of a deposit in it, as one edition of a survey states them.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> reserve = rb.read_study().reserves[0]
+    >>> reserve.country, reserve.edition, reserve.value, reserve.unit
+    ('Australia', 2004, 5.2, 'Mt REO')
+    """
 
     country: str
     edition: int
@@ -108,6 +130,13 @@ class DemandGrowth:
 
     ``uses`` is the name of a use, or a pattern such as ``use_*_magnets``. ``as_of`` is the year in
     which it was, or could have been, thought.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> growth = rb.read_study().demand_growth[0]
+    >>> growth.uses, growth.as_of, growth.middle
+    ('use_*', 2010, 0.05)
     """
 
     uses: str
@@ -125,6 +154,13 @@ class Projection:
 
     ``quantity`` is what of the study it is about; empty if nothing in it is counted alike. It has a
     ``value``, or a range from ``low`` to ``high``.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> one = rb.read_study().projections[0]
+    >>> one.quantity, one.vintage, one.year, one.unit
+    ('consumed_world', 2010, 2010, 't REO')
     """
 
     projection: str

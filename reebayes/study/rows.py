@@ -250,6 +250,13 @@ class Estimate:
 
     Where ``year_end`` is after ``year`` it is a sum over those years (of a ratio, the ratio of
     sums). ``why`` explains a difference from the fit, once there is one to explain.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> estimate = rb.read_study().published["chen_consumed_world_2022"]
+    >>> estimate.quantity, estimate.year, estimate.value, estimate.unit
+    ('consumed_world', 2022, 286.0, 'kt REO')
     """
 
     name: str
@@ -278,6 +285,13 @@ class Indicator:
     ``members`` are what its ``kind`` is computed from, see `INDICATOR_KINDS`. One that has a
     ``convention`` is meant for that one; there may be another of the same name for each.
     ``reference`` is the source of its definition.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> one = rb.read_study().indicators[0]
+    >>> one.indicator, one.kind, one.convention, one.unit
+    ('mined_share_CN', 'ratio', 'usgs', 'fraction')
     """
 
     indicator: str
@@ -297,6 +311,13 @@ class PublishedIndicator:
 
     Where ``year_end`` is after ``year`` it is about those years taken together. ``definition`` is
     that of its source, where it makes the value differ from ours.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> printed = rb.read_study().published_indicators["usgs_nir_US_2014"]
+    >>> printed.indicator, printed.convention, printed.value
+    ('nir_US', 'usgs', 0.56)
     """
 
     name: str
@@ -321,6 +342,13 @@ class Assay:
     Analyses of one ``deposit`` are of the same thing; deposits of one ``family`` are alike, so that
     the spread between them can be learnt. ``share`` is of the whole, ``spread`` the standard error
     of its log. Elements that an analysis does not report are unknown, and no zeros.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> assay = rb.read_study().assays[0]
+    >>> assay.deposit, assay.element, assay.share
+    ('Bayan Obo', 'La', 0.23)
     """
 
     analysis: str
@@ -343,6 +371,13 @@ class Material:
     scaled to add up to 1, and ``spread`` is the standard error of the log of each. ``deposits``
     says of which deposits it is: ``these`` that were analysed, these and ``more``, or ``another``
     of their family.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> material = rb.read_study().materials[0]
+    >>> material.flow, material.material, material.deposits
+    ('ore_CN_registered', 'ion_clay', 'more')
     """
 
     flow: str
@@ -362,6 +397,13 @@ class PublishedElement:
     """A published figure about elements: set beside a fit, never used in one.
 
     It is about the ``elements`` (such as ``Nd+Pr``) in ``at``, or their part of those in ``over``.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> printed = rb.read_study().published_elements["pe_mountain_pass_2019"]
+    >>> printed.elements, printed.at, printed.value, printed.unit
+    ('Nd+Pr', 'mined_US', 4336.0, 't REO')
     """
 
     name: str

@@ -72,6 +72,13 @@ def effect(
     ------
     ResultError
         If it is no scenario, or lacks a year or quantity that is asked for.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> table = rb.effect(rb.scenario(rb.open_fit("results/fit.nc"), "no_trade_2022"))
+    >>> table.columns[:4].tolist(), table.attrs["sentence"][:37]
+    (['what', 'region', 'stage', 'product'], 'No trade between the regions in 2022:')
     """
     if GAPS not in scenario.children:
         raise ResultError("This is no scenario; give what `scenario` returns.")

@@ -76,6 +76,15 @@ def scenario(
     ResultError
         If the study is not the one that was fitted, the fit lacks a year of the scenario, or its
         balance has no solution.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> tree = rb.scenario(rb.open_fit("results/fit.nc"), "no_trade_2022")
+    >>> list(tree.children)
+    ['factual', 'counterfactual', 'difference', 'gaps']
+    >>> rb.quantity(tree["counterfactual"], "consumed_US").dims
+    ('chain', 'draw', 'year')
     """
     contents = contents_of(fit)
     study = study_of(contents) if study is None else study

@@ -135,6 +135,11 @@ def calibrate(
         If refits failed; the others are kept, and not done again.
     ResultError
         If the folder holds another run, or cannot be written.
+
+    Examples
+    --------
+    >>> import reebayes as rb
+    >>> found = rb.calibrate(rb.read_study("zinc"), sims=100, out="zinc")  # doctest: +SKIP
     """
     settings = settings or SamplerSettings()
     if worlds is None:
