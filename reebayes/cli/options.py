@@ -159,7 +159,7 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     where.add_argument(
         "--scheduler", metavar="tcp://...",
-        help="Dask cluster to use instead; needs: pip install 'reebayes[distributed]'",
+        help="Dask cluster to use instead; needs: pip install '.[distributed]' in the clone",
     )  # fmt: skip
 
 
