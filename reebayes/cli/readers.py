@@ -358,7 +358,7 @@ def _add_learnt(commands: Commands) -> None:
         "--csv", nargs="?", const="", metavar="DIR",
         help="write the whole tables into a folder too (default: beside the fit)",
     )  # fmt: skip
-    add_data(parser, of="the study that was fitted")
+    add_data(parser, of="the study that was fitted", default="as fitted")
     add_recalled(parser)
 
 
