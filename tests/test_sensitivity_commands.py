@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 import reebayes as rb
+from reebayes.cli import sensitivities
 from reebayes.cli.main import main
 from reebayes.experiments import refits as warm
 from reebayes.experiments.refits import Refit
@@ -174,6 +175,12 @@ def test_a_ratio_is_asked_of_the_last_year(
     assert main(words) == 2
     assert "Enough." in capsys.readouterr().err
     assert asked == [{"share_hidden": YEARS[-1], "smuggled": None}]
+
+
+def test_what_is_large_is_printed_without_an_exponent() -> None:
+    table = pd.DataFrame({"upper": [1155.7, 999.6, 408.2, 0.00712]})
+    lines = sensitivities._headed("Sums", table, ["upper"]).split()
+    assert lines[-7::2] == ["1,156", "1,000", "408", "0.00712"]
 
 
 def test_a_reporter_that_nobody_knows(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -305,5 +305,10 @@ def _asked(fit: DataTree, quantities: Sequence[str] | None) -> tuple[Contents, d
 def _headed(title: str, table: pd.DataFrame, columns: Sequence[str]) -> str:
     """The first rows of a table under a title."""
     shown = table[[name for name in columns if name in table]].head(SHOWN)
-    text = shown.to_string(float_format=lambda value: f"{value:.3g}", na_rep="")
+    text = shown.to_string(float_format=_number, na_rep="")
     return f"\n{title}\n{text}"
+
+
+def _number(value: float) -> str:
+    """Three digits, and no exponent of what is large."""
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
