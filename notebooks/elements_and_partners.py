@@ -20,8 +20,8 @@
 # mined and from what ores hold: every draw of the flows meets a draw of the compositions, and
 # nothing is fitted again. Amounts are oxides.
 #
-# This notebook reads the fit that `reebayes fit --out results/fit.nc --seed 2022` writes. If there
-# is none, it fits, which takes a few minutes.
+# This notebook reads `results/fit.nc`, the fit that `reebayes run` writes, here or in the folder
+# above. If there is none, it fits, which takes a few minutes.
 
 # %%
 from pathlib import Path
@@ -31,7 +31,8 @@ from IPython.display import SVG
 import reebayes as rb
 
 study = rb.read_study()
-file = Path("results/fit.nc")
+results = Path("results") if Path("results").is_dir() else Path("../results")
+file = results / "fit.nc"
 fit = rb.open_fit(file) if file.exists() else rb.fit(study, seed=2022)
 years = [2005, 2010, 2015, 2019, 2022]
 fit.attrs.get("verdict")
@@ -110,7 +111,7 @@ beside[["elements", "at", "year", "value", "low", "median", "lower", "upper", "u
 
 # %%
 parted = rb.read_study(extensions=["partners"])
-file = Path("results/partners.nc")
+file = results / "partners.nc"
 trade = rb.open_fit(file) if file.exists() else rb.fit(parted, seed=2022)
 trade.attrs.get("verdict")
 
@@ -154,7 +155,7 @@ rb.bands(rb.indicators(trade, names, study=parted)["value"]).to_dataframe().roun
 
 # %%
 grouped = rb.read_study(extensions=["elements"])
-file = Path("results/elements.nc")
+file = results / "elements.nc"
 layered = rb.open_fit(file) if file.exists() else rb.fit(grouped, seed=2022)
 layered.attrs.get("verdict")
 

@@ -139,5 +139,5 @@ table.loc[table["outside"], ["quantity", "year", "printed", "unit", "predicted_m
 # Change a prior (`study.with_prior(...)`) or leave out a source (`study.without_source(...)`), fit
 # again, and see whether your conclusion stays.
 #
-# `rb.save_fit(fit, "fit.nc")` keeps all draws, `rb.write_report(fit, "report.html")` writes the
-# page to send around.
+# `rb.save_fit(fit, "../results/fit.nc")` keeps all draws where the other notebooks look for them,
+# `rb.write_report(fit, "report.html")` writes the page to send around.

@@ -19,8 +19,8 @@
 # ask for what they used, grown as people think. Each year and draw balances, every answer comes
 # with a band, and nothing is fitted again. There is no price in it.
 #
-# This notebook reads the fit that `reebayes fit --out results/fit.nc --seed 2022` writes. If there
-# is none, it fits, which takes a few minutes.
+# This notebook reads `results/fit.nc`, the fit that `reebayes run` writes, here or in the folder
+# above. If there is none, it fits, which takes a few minutes.
 
 # %%
 from pathlib import Path
@@ -30,7 +30,8 @@ from IPython.display import SVG
 import reebayes as rb
 
 study = rb.read_study()
-file = Path("results/fit.nc")
+results = Path("results") if Path("results").is_dir() else Path("../results")
+file = results / "fit.nc"
 fit = rb.open_fit(file) if file.exists() else rb.fit(study, seed=2022)
 
 # %% [markdown]

@@ -17,8 +17,8 @@
 # From a fit to a page to send around, to figures and tables of a manuscript, and to other programs,
 # each in one call.
 #
-# This notebook reads the fit that `reebayes fit --out results/fit.nc --seed 2022` writes. If there
-# is none, it fits, which takes a few minutes.
+# This notebook reads `results/fit.nc`, the fit that `reebayes run` writes, here or in the folder
+# above. If there is none, it fits, which takes a few minutes.
 
 # %%
 from pathlib import Path
@@ -28,7 +28,8 @@ from IPython.display import SVG
 
 import reebayes as rb
 
-file = Path("results/fit.nc")
+results = Path("results") if Path("results").is_dir() else Path("../results")
+file = results / "fit.nc"
 fit = rb.open_fit(file) if file.exists() else rb.fit(rb.read_study(), seed=2022)
 study = rb.study_of(fit)
 fit.attrs.get("verdict")

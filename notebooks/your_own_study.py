@@ -20,6 +20,8 @@
 # through every table.
 
 # %%
+from pathlib import Path
+
 from IPython.display import SVG
 
 import reebayes as rb
@@ -68,11 +70,13 @@ mine.priors.frame.query("target == 'mined'")
 # ## A directory again
 #
 # `save` writes the tables, which any editor or spreadsheet opens; `reebayes check my_zinc` lists
-# all that is wrong with them.
+# all that is wrong with them. It never overwrites a study: to save anew, remove the folder first.
 
 # %%
-mine.save("my_zinc")
-again = rb.read_study("my_zinc")
+folder = Path("my_zinc")
+if not folder.exists():
+    mine.save(folder)
+again = rb.read_study(folder)
 {"written": mine.hash, "read": again.hash}
 
 # %% [markdown]

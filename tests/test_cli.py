@@ -319,6 +319,15 @@ def test_a_command_takes_by_keyword_what_its_parser_gives(name: str) -> None:
     assert {parameter.kind for parameter in parameters} == {inspect.Parameter.KEYWORD_ONLY}
 
 
+@pytest.mark.parametrize("name", ["map", "partners"])
+def test_years_of_partners_say_how_they_are_written(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        make_parser().parse_args([*SHORTEST[name], "--years", "2010-2015"])
+    assert "must be a year such as 2012, got '2010-2015'" in capsys.readouterr().err
+
+
 def test_commands_are_functions_that_need_no_command_line(
     tiny_study: Path, tmp_path: Path, asked: dict[str, Any]
 ) -> None:

@@ -125,7 +125,10 @@ def test_the_summary_holds_what_each_function_says(
 
 
 def test_the_command_writes_the_section(
-    fit: xr.DataTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fit: xr.DataTree,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`report` asks the fit and hands the answer on; what else a page holds is tested apart."""
     given: list[SensitivitySummary] = []
@@ -138,6 +141,7 @@ def test_the_command_writes_the_section(
     path = written(fit.copy(deep=True), tmp_path / "fit.nc")
     assert main(["report", str(path)]) == 0
     assert list(given[0].slopes) == ["total"]
+    assert "Working out what the answers hang on" in capsys.readouterr().out  # it takes a minute
 
 
 def test_a_fit_without_its_study_gets_a_page_and_a_word(

@@ -710,4 +710,4 @@ def test_fetch_without_key_or_library(
     assert "COMTRADE_API_KEY" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "comtradeapicall", ModuleType("comtradeapicall"))
     assert main(["harmonise", "--fetch", "156", "--key", "k", "--out", out]) == 2
-    assert "pip install 'reebayes[comtrade]'" in capsys.readouterr().err
+    assert "pip install '.[comtrade]'" in capsys.readouterr().err

@@ -332,6 +332,12 @@ def test_what_cannot_be_asked_is_told() -> None:
 # --- hindcasts ------------------------------------------------------------------------------------
 
 
+def test_a_study_without_a_use_has_no_outlook() -> None:
+    zinc = rb.read_study("zinc")  # products go into a stock
+    with pytest.raises(rb.ResultError, match="no process of kind use"):
+        rb.outlook(fit_of_priors(zinc, chains=1, draws=2), 2000, zinc)
+
+
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=40), st.floats(-5, 5))
 def test_the_score_is_its_definition(draws: list[float], truth: float) -> None:
     """The integral of the squared difference of the distribution functions."""

@@ -210,7 +210,7 @@ def test_what_to_install_is_told(
     monkeypatch.setitem(sys.modules, "preliz", None)
     path = form(tmp_path / "a.csv", "mine,kt REO/yr,1.01,2.02,3.03,")
     assert main(["elicit", str(path)]) == 2
-    assert "pip install 'reebayes[elicitation]'" in capsys.readouterr().err
+    assert "pip install '.[elicitation]'" in capsys.readouterr().err
 
 
 def test_unknown_pools_experts_and_weights_are_told() -> None:

@@ -494,7 +494,9 @@ def test_the_command_takes_scenarios_of_the_study_as_it_is_now(
     text = ONE + f"closure = 'supply'\nchanges = [{{ {EXPORT} }}]"
     now = write_tables(tmp_path / "now", study=STUDY + text)
     assert main(["scenario", str(file), "s", "--data", str(now), "--years", "2011-2012"]) == 0
-    assert "stranded:ore_market" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "stranded:ore_market" in out
+    assert "probability: that use falls by more than x" in out
     records = (now / "records.csv").read_text().replace("10.5", "11.5")
     (now / "records.csv").write_text(records)
     assert main(["scenario", str(file), "s", "--data", str(now)]) == 2

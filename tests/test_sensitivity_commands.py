@@ -10,11 +10,13 @@ import pytest
 import xarray as xr
 
 import reebayes as rb
+from reebayes.cli import sensitivities
 from reebayes.cli.main import main
 from reebayes.experiments import refits as warm
 from reebayes.experiments.refits import Refit
 from reebayes.files import sole_writer
 from reebayes.study import Study
+from tests.fakes import YEARS, save_fake
 from tests.linear import linear_fit, linear_study
 
 mpl.use("agg")
@@ -155,6 +157,30 @@ def test_names_that_are_wrong_are_told_in_a_line(
     said = capsys.readouterr().err
     assert said == "Unknown quantity 'totel'. Did you mean 'total'?\n"
     assert not out.exists()
+
+
+def test_a_ratio_is_asked_of_the_last_year(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the page has it: a headline that holds one is no reason to refuse the command."""
+    asked: list[dict[str, object]] = []
+
+    def enough(contents: object, years: dict[str, object], **_: object) -> None:
+        asked.append(years)
+        raise rb.ResultError("Enough.")
+
+    monkeypatch.setattr("reebayes.experiments.sensitivities.sensitivities", enough)
+    path = str(save_fake(tmp_path / "fit.nc"))
+    words = ["sensitivity", path, "--quantity", "share_hidden", "--quantity", "smuggled"]
+    assert main(words) == 2
+    assert "Enough." in capsys.readouterr().err
+    assert asked == [{"share_hidden": YEARS[-1], "smuggled": None}]
+
+
+def test_what_is_large_is_printed_without_an_exponent() -> None:
+    table = pd.DataFrame({"upper": [1155.7, 999.6, 408.2, 0.00712]})
+    lines = sensitivities._headed("Sums", table, ["upper"]).split()
+    assert lines[-7::2] == ["1,156", "1,000", "408", "0.00712"]
 
 
 def test_a_reporter_that_nobody_knows(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

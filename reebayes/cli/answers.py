@@ -207,7 +207,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a study as it is now."""
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
-        help="take indicators and [report] from the study as it is now (default: as fitted)",
+        help="take indicators, compositions and [report] from the study as it is now "
+        "(default: as fitted)",
     )  # fmt: skip
     add_with(parser)
 

@@ -18,7 +18,7 @@ from reebayes.cli.options import (
     opened,
     study_as_now,
 )
-from reebayes.wording import format_band
+from reebayes.wording import format_band, format_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +133,7 @@ def _text(tables: dict[str, pd.DataFrame], shown: Sequence[int]) -> str:
 
 
 def _ends(row: pd.Series) -> str:
-    return f"{row['lower']:.3g} to {row['upper']:.3g}"
+    return f"{format_value(row['lower'])} to {format_value(row['upper'])}"
 
 
 def _published_text(beside: pd.DataFrame) -> str:

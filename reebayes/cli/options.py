@@ -89,11 +89,13 @@ def add_fit_file(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_data(parser: argparse.ArgumentParser, of: str = "a study") -> None:
+def add_data(
+    parser: argparse.ArgumentParser, of: str = "a study", default: str = "rare_earths"
+) -> None:
     """Add the folder of a study as an option."""
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
-        help=f"folder of {of}, or an example: rare_earths, zinc (default: rare_earths)",
+        help=f"folder of {of}, or an example: rare_earths, zinc (default: {default})",
     )  # fmt: skip
     add_with(parser)
 
@@ -159,7 +161,7 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     where.add_argument(
         "--scheduler", metavar="tcp://...",
-        help="Dask cluster to use instead; needs: pip install 'reebayes[distributed]'",
+        help="Dask cluster to use instead; needs: pip install '.[distributed]' in the clone",
     )  # fmt: skip
 
 

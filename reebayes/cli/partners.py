@@ -19,6 +19,7 @@ from reebayes.cli.options import (
     opened,
     spare_folder,
     study_as_now,
+    year_number,
 )
 from reebayes.wording import format_band
 
@@ -164,7 +165,9 @@ def _add_partners(commands: Commands) -> None:
 
 
 def _add_years(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--years", nargs="+", type=int, metavar="Y", help="years (default: all)")
+    parser.add_argument(
+        "--years", nargs="+", type=year_number, metavar="Y", help="years (default: all)"
+    )
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

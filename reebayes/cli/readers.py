@@ -135,7 +135,10 @@ def _hangs(fit: DataTree, file: Path) -> SensitivitySummary | None:
         # imported here: a fit that does not hold its study is read without the model
         from reebayes.experiments.overview import kept_summary
 
-        return kept_summary(fit, file.with_suffix(".sensitivity.json"), study=study)
+        kept = file.with_suffix(".sensitivity.json")
+        if not kept.is_file():  # a minute of silence otherwise
+            say(f"Working out what the answers hang on; {kept} keeps it for the next page.")
+        return kept_summary(fit, kept, study=study)
     except ResultError as error:
         complain(f"The page does not say what the answers hang on: {str(error).splitlines()[0]}")
         return None
@@ -355,7 +358,7 @@ def _add_learnt(commands: Commands) -> None:
         "--csv", nargs="?", const="", metavar="DIR",
         help="write the whole tables into a folder too (default: beside the fit)",
     )  # fmt: skip
-    add_data(parser, of="the study that was fitted")
+    add_data(parser, of="the study that was fitted", default="as fitted")
     add_recalled(parser)
 
 

@@ -21,6 +21,7 @@ from reebayes.cli.options import (
     spare_folder,
     year_span,
 )
+from reebayes.wording import format_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from reebayes.study import Study
 
 _COLUMNS = ["factual", "counterfactual", "difference", "lower", "upper", "x", "probability"]
+
+_PROBABILITY = "probability: that use falls by more than x, or more than x is stranded or short"
 
 PAGE = "scenarios.html"
 """Name of the page in the folder that is written."""
@@ -103,8 +106,8 @@ def _told(table: pd.DataFrame) -> str:
     """The sentence, and the rows of use and of what finds no place."""
     shown = table[table["what"] != "unmet"]
     shown = shown[(shown["what"] == "use") | (shown["difference"] != 0)]
-    text = shown[["unit", *_COLUMNS]].to_string(float_format=lambda value: f"{value:.3g}")
-    return f"\n{table.attrs['sentence']}\n{text}"
+    text = shown[["unit", *_COLUMNS]].to_string(float_format=format_value)
+    return f"\n{table.attrs['sentence']}\n{text}\n{_PROBABILITY}"
 
 
 def _add_scenario(commands: Commands) -> None:

@@ -286,23 +286,29 @@ def _add_information(commands: Commands) -> None:
 def _add_quantity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantity", action="append", metavar="NAME",
-        help="an answer, summed over all years; may be given several times (default: the "
-        "headline quantities)",
+        help="an answer, summed over all years, or a ratio in the last; may be given several times "
+        "(default: the headline quantities)",
     )  # fmt: skip
 
 
 def _asked(fit: DataTree, quantities: Sequence[str] | None) -> tuple[Contents, dict[str, Span]]:
-    """The fit with its tables read once, and the sums that are asked of it."""
+    """The fit with its tables read once, and the sums that are asked of it; of a ratio a year."""
+    from reebayes.experiments.overview import asked_years
     from reebayes.results.reading import contents_of, require_known
 
     contents = contents_of(fit)
     names = list(quantities or contents.headline())
     require_known(names, contents.units.index, "quantity")
-    return contents, dict.fromkeys(names)
+    return contents, asked_years(contents, names)
 
 
 def _headed(title: str, table: pd.DataFrame, columns: Sequence[str]) -> str:
     """The first rows of a table under a title."""
     shown = table[[name for name in columns if name in table]].head(SHOWN)
-    text = shown.to_string(float_format=lambda value: f"{value:.3g}", na_rep="")
+    text = shown.to_string(float_format=_number, na_rep="")
     return f"\n{title}\n{text}"
+
+
+def _number(value: float) -> str:
+    """Three digits, and no exponent of what is large."""
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"

@@ -254,7 +254,8 @@ def _add_harmonise_rules(parser: argparse.ArgumentParser) -> None:
 
 def _add_fetching(parser: argparse.ArgumentParser) -> None:
     fetching = parser.add_argument_group(
-        "fetching from UN Comtrade", "needs: pip install 'reebayes[comtrade]', and your own key"
+        "fetching from UN Comtrade",
+        "needs: pip install '.[comtrade]' in the clone, and your own key",
     )
     fetching.add_argument(
         "--fetch", type=comma_separated, metavar="REPORTERS",

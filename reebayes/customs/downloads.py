@@ -65,7 +65,7 @@ def _library() -> "Callable[..., pd.DataFrame | None]":
     try:
         from comtradeapicall import getFinalData
     except ImportError as error:
-        message = "Fetching needs a library; install it with: pip install 'reebayes[comtrade]'"
+        message = "Fetching needs a library; install it in the clone: pip install '.[comtrade]'"
         raise ReebayesError(message) from error
     function: Callable[..., pd.DataFrame | None] = getFinalData
     return function

@@ -213,7 +213,7 @@ def _fitted_spread(low: float, middle: float, high: float) -> float:
         import preliz as pz  # takes seconds to load
     except ImportError as error:
         raise ReebayesError(
-            "Quantiles need a library; install it with: pip install 'reebayes[elicitation]'"
+            "Quantiles need a library; install it in the clone: pip install '.[elicitation]'"
         ) from error
     # The median is given as a parameter: maxent's fixed_stat only penalises it, and may miss it.
     try:

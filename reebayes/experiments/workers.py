@@ -322,7 +322,8 @@ def _cluster(address: str) -> Iterator[Cluster]:
         from distributed import Client
     except ImportError as error:
         raise ReebayesError(
-            "--scheduler needs Dask: pip install 'reebayes[distributed]', here and on the workers."
+            "--scheduler needs Dask, here and on the workers; in the clone: "
+            "pip install '.[distributed]'"
         ) from error
     try:
         client = Client(address, timeout=_PATIENCE)

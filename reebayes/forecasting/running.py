@@ -103,8 +103,8 @@ def outlook(
     StudyError
         If there is no such scenario.
     ResultError
-        If the study is not the one that was fitted, the year is none to come, nothing is known of
-        the growth of a use, or a balance has no solution.
+        If the study is not the one that was fitted, or has no use, the year is none to come,
+        nothing is known of the growth of a use, or a balance has no solution.
 
     Examples
     --------
@@ -118,6 +118,11 @@ def outlook(
     study = study_of(contents) if study is None else study
     if study.hash != contents.attrs.get("study_hash"):
         raise ResultError(f"This is not a fit of the study {study.name!r} as it stands now.")
+    if not any(process.kind == USE for process in study.processes):
+        raise ResultError(
+            f"The study {study.name!r} has no process of kind use, and an outlook sets supply "
+            "against what uses ask for."
+        )
     first, last = study.last_year + 1, study.last_year + LATEST
     if not first <= to <= last:
         raise ResultError(f"An outlook of this fit is of a year from {first} to {last}, not {to}.")
