@@ -156,6 +156,15 @@ def test_run_passes_the_year_of_an_outlook_on_to_the_report(
     assert told["outlook"] == 2020 and told["file"] == folder / "fit.nc"
 
 
+def test_run_says_before_the_fit_that_there_is_no_outlook(
+    tmp_path: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "results"
+    assert main(["run", "--data", "zinc", "--out-dir", str(folder), "--outlook", "2000"]) == 2
+    assert "no process of kind use" in capsys.readouterr().err
+    assert "study" not in asked
+
+
 def test_run_without_convergence_leaves_no_report(
     tiny_study: Path, tmp_path: Path, asked: dict[str, Any]
 ) -> None:

@@ -358,7 +358,7 @@ def _shown(table: pd.DataFrame) -> str:
     for name, unit in table.attrs["units"].items():
         shown = table[[f"{name}_{what}" for what in ("median", "lower", "upper", "shift")]]
         text = shown.set_axis(["median", "lower", "upper", "shift (sd)"], axis=1).to_string(
-            float_format=lambda value: f"{value:.3g}", na_rep=""
+            float_format=format_value, na_rep=""
         )
         parts.append(f"\n{name} ({unit})\n{text}")
     return "\n".join(parts)

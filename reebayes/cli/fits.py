@@ -51,6 +51,11 @@ def run(
     out, page = out_dir / "fit.nc", out_dir / "report.html"
     settings = _given(seed=seed, draws=draws, tune=tune, chains=chains, target_accept=target_accept)
     study = _announced(data, extensions, out, page, recalled=recalled)
+    if outlook is not None:
+        # imported here, since it loads the model; said before minutes of a fit
+        from reebayes.forecasting.running import require_outlook
+
+        require_outlook(study, outlook)
     with sole_writer(out):
         code = None if again else _finished(study, out, settings)
         if code is None:

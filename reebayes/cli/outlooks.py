@@ -30,7 +30,7 @@ from reebayes.cli.options import (
     year_number,
 )
 from reebayes.errors import ReebayesError
-from reebayes.wording import format_band
+from reebayes.wording import format_band, format_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +107,7 @@ def _told(tree: xr.DataTree, table: pd.DataFrame) -> str:
 
     shown = table[table["by"] == "region"]
     text = shown.drop(columns=["by", "name", "unit", "ci_prob"]).to_string(
-        index=False, float_format=lambda value: f"{value:.3g}"
+        index=False, float_format=format_value
     )
     return f"\n{sentence(tree, table)}\n{text}"
 
@@ -205,7 +205,7 @@ def hindcast(
             names = list(quantities) or list(study.headline)
             table = score(fit, ahead, truth, quantities=names, projections=study.projections)
             found = hindcast_summary(table)
-            say(found.to_string(float_format=lambda value: f"{value:.3g}", na_rep="-"))
+            say(found.to_string(float_format=format_value, na_rep="-"))
             name = f"hindcast_{at}"
             paths = write_csv({name: table, f"{name}_summary": found.reset_index()}, folder)
     say_written(paths)
@@ -314,7 +314,7 @@ def _counted(study: Study, tables: dict[str, pd.DataFrame]) -> str:
     if len(tables["deposit_shares"]):
         parts += [
             "\nDeposits in the reserves of their country, by edition",
-            tables["deposit_shares"].to_string(index=False, float_format="{:.3g}".format),
+            tables["deposit_shares"].to_string(index=False, float_format=format_value),
         ]
     return "\n".join(parts)
 

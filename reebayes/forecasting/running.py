@@ -118,6 +118,27 @@ def outlook(
     study = study_of(contents) if study is None else study
     if study.hash != contents.attrs.get("study_hash"):
         raise ResultError(f"This is not a fit of the study {study.name!r} as it stands now.")
+    require_outlook(study, to)
+    first = study.last_year + 1
+    asked = [study.scenario(name) for name in scenarios]
+    if begin is not None and not first <= begin <= to:
+        raise ResultError(f"Scenarios begin in a year from {first} to {to}, not {begin}.")
+    return _Ahead(contents, study, to, seed, course).tree(asked, begin or first)
+
+
+def require_outlook(study: Study, to: int) -> None:
+    """Refuse a study that has no outlook, or a year that it does not reach.
+
+    Parameters
+    ----------
+    study : Study
+    to : int
+
+    Raises
+    ------
+    ResultError
+        If the study has no use, or the year is none to come or too far.
+    """
     if not any(process.kind == USE for process in study.processes):
         raise ResultError(
             f"The study {study.name!r} has no process of kind use, and an outlook sets supply "
@@ -126,10 +147,6 @@ def outlook(
     first, last = study.last_year + 1, study.last_year + LATEST
     if not first <= to <= last:
         raise ResultError(f"An outlook of this fit is of a year from {first} to {last}, not {to}.")
-    asked = [study.scenario(name) for name in scenarios]
-    if begin is not None and not first <= begin <= to:
-        raise ResultError(f"Scenarios begin in a year from {first} to {to}, not {begin}.")
-    return _Ahead(contents, study, to, seed, course).tree(asked, begin or first)
 
 
 class _Ahead:
