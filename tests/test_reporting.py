@@ -12,6 +12,7 @@ from reebayes.answers.scores import compare
 from reebayes.errors import FitError, ResultError
 from reebayes.reporting.page import write_report
 from reebayes.reporting.pictures import band_text
+from reebayes.reporting.templating import environment
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
 from reebayes.wording import format_band
@@ -75,6 +76,25 @@ def test_links_lead_somewhere_harmless(page: _Page) -> None:
     for address in page.values("href"):
         inside = address.startswith("#") and address[1:] in identifiers
         assert inside or address.startswith(("https://", "http://"))
+
+
+def test_every_address_of_a_source_is_a_link_of_its_own(page: _Page) -> None:
+    links = {"https://example.org/book", "http://example.org/news", "http://example.org/two"}
+    assert links == {address for address in page.values("href") if address.startswith("http")}
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (format_band(-1.2, -3.4, 0.5), "−1.20 (−3.40 to 0.500)"),
+        ("pulled (~-0.3)", "pulled (~−0.3)"),
+        ("2000-2022, route-7, v1.0-3", "2000-2022, route-7, v1.0-3"),
+        ("data:image/svg+xml,M 1 -2", "data:image/svg+xml,M 1 -2"),
+        (-3, "-3"),
+    ],
+)
+def test_numbers_below_zero_have_minus_signs(written: object, shown: str) -> None:
+    assert environment().from_string("{{ text }}").render(text=written) == shown
 
 
 def test_text_from_the_tables_is_escaped(text: str) -> None:

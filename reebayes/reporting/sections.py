@@ -444,7 +444,9 @@ def sources(material: Material) -> dict[str, Any]:
                 "number": number,
                 "source": row.Index,
                 "citation": row.citation,
-                "url": row.url if row.url.startswith(("https://", "http://")) else "",
+                "urls": [
+                    url for url in row.url.split(" ; ") if url.startswith(("https://", "http://"))
+                ],
                 "licence": row.licence,
                 "records": int(counts.get(row.Index, 0)),
             }
