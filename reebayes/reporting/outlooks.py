@@ -75,9 +75,7 @@ def write_outlook(
     sections = []
     held = elements or [None] * len(outlooks)
     for number, (tree, table, found) in enumerate(zip(outlooks, tables, held, strict=True)):
-        block = outlook_block(contents, study, tree, table)
-        if found is not None:
-            block["elements"] = _element_blocks(found)
+        block = outlook_block(contents, study, tree, table, elements=found)
         if number:  # what is in the ground is the same in all of them
             block["ground"] = None
         body = templates.get_template("outlook.html.j2").render(common | {"block": block})
@@ -88,8 +86,9 @@ def write_outlook(
 
 
 def outlook_block(
-    contents: Contents, study: Study, tree: xr.DataTree, table: pd.DataFrame
-) -> dict[str, Any]:
+    contents: Contents, study: Study, tree: xr.DataTree, table: pd.DataFrame, *,
+    elements: pd.DataFrame | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Gather what a page shows of one outlook.
 
     Parameters
@@ -100,6 +99,8 @@ def outlook_block(
     tree : DataTree
     table : DataFrame
         As `deficits` returns it.
+    elements : DataFrame, optional
+        As `write_outlook` takes it.
     """
     labels = json.loads(str(tree.attrs["labels"]))
     return {
@@ -109,7 +110,7 @@ def outlook_block(
         "lacking": [_lacking(row) for _, row in table.iterrows()],
         "year": int(table.attrs["year"]),
         "projects": _project_rows(tree),
-        "elements": [],
+        "elements": [] if elements is None else _element_blocks(elements),
         "ground": _ground(study),
     }
 

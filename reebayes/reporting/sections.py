@@ -493,7 +493,9 @@ def ahead(material: Material) -> dict[str, Any] | None:
     """Gather what the outlook that the page was given says of years to come."""
     if material.outlook is None:
         return None
-    block = outlook_block(material.contents, material.study, *material.outlook)
+    block = outlook_block(
+        material.contents, material.study, *material.outlook, elements=material.elements
+    )
     return {"block": block, "unanswered": UNANSWERED}
 
 
