@@ -15,7 +15,7 @@ from reebayes.reporting.pictures import band_text
 from reebayes.reporting.templating import environment
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
-from reebayes.wording import format_band
+from reebayes.wording import format_band, format_value
 from tests.fakes import RECORDS, REPORT, SOURCES, YEARS, fake_fit
 from tests.pictures import ADDRESS, outside_pictures, pictures_in
 
@@ -167,6 +167,12 @@ def test_names_of_records_and_reporters_are_escaped(tmp_path: Path) -> None:
     page = write_report(fit, tmp_path / "a.html").read_text(encoding="utf-8")
     assert re.search(r"&lt;b&gt;r\d\d&lt;/b&gt;", page)
     assert "<b>" not in page
+
+
+def test_a_prior_that_goes_above_the_scale_is_told(text: str) -> None:
+    highest = bands(quantity(fake_fit(), "smuggled", group="prior"))["upper"].max()
+    assert f"the band of the prior goes up to {format_value(float(highest))}." in text
+    assert text.count("the band of the prior goes up to") == 1
 
 
 def test_figures_have_alternative_text(page: _Page) -> None:
