@@ -1,5 +1,6 @@
 """Years to come: how draws go on, what plans taught, what is lacking, and how it is judged."""
 
+import json
 import re
 from dataclasses import replace
 from functools import cache
@@ -408,6 +409,21 @@ def test_a_report_shows_an_outlook_that_it_is_given() -> None:
     assert "<svg" in ground["map"] and ground["rows"][-1]["country"] == "World"
     assert [row["edition"] for row in ground["jumps"]] == [2014]
     assert next(row["name"] for row in block["block"]["projects"]) in ("North", "South", "West")
+
+
+def test_a_sum_that_is_projected_is_named_by_its_parts() -> None:
+    from reebayes.reporting.outlooks import outlook_block
+
+    named = fit().copy()
+    report = json.loads(named.attrs.get("report", "{}"))
+    one, other = "mined", "made"
+    named.attrs["report"] = json.dumps(report | {"labels": {one: "What is dug", other: "Metal"}})
+    summed = [replace(row, quantity=f"{one} + {other}") for row in study().projections]
+    tree = rb.outlook(fit(), 2018)
+    block = outlook_block(contents_of(named), replace(study(), projections=summed), tree,
+                          rb.deficits(tree, 2018))  # fmt: skip
+    assert block["figures"][0]["title"] == "What is dug + Metal, to 2018"
+    assert block["bands"]["rows"][0]["label"] == "What is dug + Metal"
 
 
 def test_a_report_shows_what_uses_lack_of_elements() -> None:

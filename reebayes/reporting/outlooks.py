@@ -128,13 +128,18 @@ def shown_quantities(study: Study) -> list[str]:
 def _figure(contents: Contents, study: Study, tree: xr.DataTree, name: str) -> dict[str, str]:
     was, ahead = quantity(contents, name), quantity(tree.children["outlook"], name)
     figure = Figure(figsize=(9.0, 5.2), layout="constrained")
-    label = contents.label_of(name)
+    label = _label(contents, name)
     said = published_projections(study, name)
     plot_outlook(was, ahead, projections=said, title=label, ax=figure.subplots())
     last = bands(ahead.isel({YEAR: -1}))
     ends = (float(last[end]) for end in ("median", "lower", "upper"))
     told = f"{label}, {tree.attrs['to']}: {format_band(*ends)} {contents.unit}"
     return {"title": f"{label}, to {tree.attrs['to']}"} | embedded(figure, told)
+
+
+def _label(contents: Contents, name: str) -> str:
+    """Label of a quantity, or of every part of a sum of some."""
+    return " + ".join(contents.label_of(part.strip()) for part in name.split("+"))
 
 
 def _band_rows(contents: Contents, study: Study, tree: xr.DataTree) -> Mapping[str, Any]:
@@ -150,7 +155,7 @@ def _band_rows(contents: Contents, study: Study, tree: xr.DataTree) -> Mapping[s
             format_band(*(float(found[end].sel({YEAR: year})) for end in
                           ("median", "lower", "upper"))) for year in years
         ]  # fmt: skip
-        rows.append({"label": contents.label_of(name), "cells": cells})
+        rows.append({"label": _label(contents, name), "cells": cells})
     return {"years": years, "rows": rows}
 
 
