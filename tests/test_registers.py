@@ -104,6 +104,8 @@ def test_parts_of_the_unregistered_have_rows_and_lines_of_their_own(fit: xr.Data
     assert [name.split(",")[0] for name in names[:4]] == [
         "World", "Land A", "Sold abroad", "Land A: metal used",
     ]  # fmt: skip
+    keys = figure.legends[0].legend_handles
+    assert [getattr(key, "get_linestyle", str)() for key in keys[2:4]] == ["--", "--"]
 
 
 def test_bundled_mines_and_refineries_are_those_of_the_quantities() -> None:
