@@ -65,6 +65,11 @@ def format_value(value: float) -> str:
     return f"{value:,.{min(digits, 3)}f}"
 
 
+def minus_signs(text: str) -> str:
+    """Write hyphens before numbers as minus signs, as print has them."""
+    return re.sub(r"(?<![^\s(~>])-(?=\d)", "\u2212", text)
+
+
 def format_band(median: float, lower: float, upper: float) -> str:
     """Write a median with its band: ``"12.3 (8.1 to 17.9)"``."""
     return f"{format_value(median)} ({format_value(lower)} to {format_value(upper)})"

@@ -88,7 +88,7 @@ PARTS = {"r10": ("uses", 1.0, 0.25)}
 SOURCES = {
     "book": ("A Book of <Minerals>, 2nd edition", 2016, "https://example.org/book", "CC BY 4.0"),
     "decree": ("Decree on Ore", 2011, "", "public domain"),
-    "news": ("A Newspaper", 2014, "http://example.org/news", "quoted"),
+    "news": ("A Newspaper", 2014, "http://example.org/news ; http://example.org/two", "quoted"),
     "evil": ("=cmd|' /C calc'!A0", 2015, "javascript:alert(1)", "none"),
 }
 

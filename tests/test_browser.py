@@ -250,6 +250,17 @@ def test_the_page_is_as_wide_as_its_window(opened: Opened, width: int) -> None:
     assert wide <= width + 1
 
 
+def test_print_is_no_wider_than_a_page(opened: Opened) -> None:
+    """What is wider makes a browser print all of the page in smaller letters."""
+    still = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    opened.browser.call("Emulation.setEmulatedMedia", media="print", features=still)
+    opened.browser.resize(688, 900)  # A4 within margins of 14 mm
+    wide = opened.browser.ask("document.documentElement.scrollWidth")
+    opened.browser.call("Emulation.setEmulatedMedia", media="", features=still)
+    opened.browser.resize(1400, 1000)
+    assert wide <= 688
+
+
 def test_nothing_of_the_tables_runs(opened: Opened) -> None:
     assert opened.browser.ask("typeof globalThis.alerted") == "undefined"
     assert opened.browser.ask("document.scripts.length") == 2

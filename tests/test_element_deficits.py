@@ -12,6 +12,7 @@ import xarray as xr
 import reebayes as rb
 from reebayes.answers.assaying import draw_compositions
 from reebayes.cli.main import main
+from reebayes.forecasting.elemental import deficits_of_groups
 from reebayes.study import Study
 from tests.ahead import fit_of_priors
 from tests.test_elements import ROCKS, material, told
@@ -193,3 +194,73 @@ def test_an_outlook_of_a_fit_tells_elements_and_the_command_writes_them(
     written = pd.read_csv(out / "element_deficits.csv")
     assert set(written["held"].fillna("")) == {"", "flows", "compositions"}
     assert "What uses lack of Nd" in (out / "outlook.html").read_text("utf-8")
+
+
+def in_groups(seed: int, year: int) -> tuple[xr.DataTree, dict[str, float]]:
+    """Two regions that get two groups of elements, each into magnets and others."""
+    rng = np.random.default_rng([seed, year])
+    flows = {
+        f"{use}_{region}{group}": float(rng.uniform(1, 5))
+        for region in "AB"
+        for group in ("", "_dear")
+        for use in ("magnets", "others")
+    }
+    edges: list[Edge] = []
+    for region in "AB":
+        light, dear = (sum(flows[f"{use}_{region}{group}"] for use in ("magnets", "others"))
+                       for group in ("", "_dear"))  # fmt: skip
+        edges += [
+            (f"ore_{region}", "nature", f"gate_{region}", light + dear),
+            (f"ore_{region}_light", f"gate_{region}", f"market_{region}", light),
+            (f"ore_{region}_dear", f"gate_{region}", f"market_{region}_dear", dear),
+        ]
+        edges += [(f"{use}_{region}{group}", f"market_{region}{group}", f"use_{region}_{use}",
+                   flows[f"{use}_{region}{group}"])
+                  for group in ("", "_dear") for use in ("magnets", "others")]  # fmt: skip
+    part = graph_fit(edges, KINDS, {f"gate_{region}": region for region in "AB"} | REGIONS)
+    part.attrs["report"] = '{"groups": {"light": "Ce", "dear": "Nd+Dy"}}'
+    part["posterior"] = xr.DataTree(part["posterior"].to_dataset().assign_coords(year=[year]))
+    return part, flows
+
+
+def test_groups_that_a_fit_balances_are_told_by_their_own_flows() -> None:
+    (last, was), (coming, then) = in_groups(3, 2010), in_groups(3, 2020)
+    names = [f"use_{region}_{use}" for region in "AB" for use in ("magnets", "others")]
+    asked = dict(zip(names, np.random.default_rng(3).uniform(5, 15, 4), strict=True))
+    demand = xr.DataArray([[[list(asked.values())]]], {"year": [2020], "use": names},
+                          ("chain", "draw", "year", "use"))  # fmt: skip
+    demand = demand.assign_coords(chain=[0], draw=[0])
+    tree = xr.DataTree(
+        children={
+            "last": last,
+            "outlook": coming,
+            "uses": xr.DataTree(xr.Dataset({"demand": demand})),
+        }
+    )
+    tree.attrs |= {"unit": "kt REO/yr", "to": 2020, "first_year": 2020}
+    table = rb.element_deficits(tree, 2020, "Nd+Dy", study=assayed())
+    assert set(table["supply"]) == {"what arrives"}  # origins are not told, and nothing is refined
+    grown = [
+        asked[f"use_A_{use}"] / (was[f"{use}_A"] + was[f"{use}_A_dear"])
+        for use in ("magnets", "others")
+    ]
+    by_recipe = table[(table["region"] == "A") & (table["asked"] == "by recipes")].iloc[0]
+    as_before = table[(table["region"] == "A") & (table["asked"] == "as before")].iloc[0]
+    arrived, arrives = (year["magnets_A_dear"] + year["others_A_dear"] for year in (was, then))
+    assert by_recipe["supplied"] == as_before["supplied"] == pytest.approx(arrives)
+    growth = as_before["demand"] / arrived
+    assert min(grown) <= growth <= max(grown)
+    total = asked["use_A_magnets"] + asked["use_A_others"]
+    light = rb.element_deficits(tree, 2020, "Ce", study=assayed())
+    other = light[(light["region"] == "A") & (light["asked"] == "by recipes")].iloc[0]
+    assert by_recipe["demand"] + other["demand"] <= total
+    assert "flows of their own" in table.attrs["assumption"]
+    shown = deficits_of_groups(tree, study=assayed())
+    assert shown is not None and shown["element"].unique().tolist() == ["Ce", "Nd+Dy"]
+    assert shown["region"].unique().tolist() == ["World", "outside A", "outside B"]
+    there = table[table["region"] == "outside A"]["deficit"]
+    rows = shown[(shown["element"] == "Nd+Dy") & (shown["region"] == "outside A")]
+    assert rows["deficit"].tolist() == there.tolist()
+    assert deficits_of_groups(ahead(1)[0]) is None
+    with pytest.raises(rb.ResultError, match="leave `held` out"):
+        rb.element_deficits(tree, 2020, "Ce", held="flows", study=assayed())

@@ -1,6 +1,7 @@
 """Figures and the Sankey drawing: what is drawn, not how it looks."""
 
 import inspect
+import io
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -47,6 +48,15 @@ def _legend(axes: plt.Axes) -> list[str]:
     legend = axes.get_legend()
     assert legend is not None
     return [" ".join(text.get_text().split()) for text in legend.get_texts()]
+
+
+def test_a_wide_legend_leaves_no_room_beside_the_axes(fit: xr.DataTree) -> None:
+    figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+    rest = "Unregistered mining in the rest of the world"
+    for name in ("Unregistered mining in China", rest, "Smuggling out of China"):
+        plot_bands(quantity(fit, "smuggled"), label=name, ax=ax)
+    figure.savefig(io.BytesIO())
+    assert ax.get_window_extent().width > 0.88 * figure.bbox.width
 
 
 def test_plot_bands_draws_median_band_and_prior(fit: xr.DataTree) -> None:

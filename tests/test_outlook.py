@@ -1,5 +1,7 @@
 """Years to come: how draws go on, what plans taught, what is lacking, and how it is judged."""
 
+import json
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -413,6 +415,43 @@ def test_a_report_shows_an_outlook_that_it_is_given() -> None:
     assert "<svg" in ground["map"] and ground["rows"][-1]["country"] == "World"
     assert [row["edition"] for row in ground["jumps"]] == [2014]
     assert next(row["name"] for row in block["block"]["projects"]) in ("North", "South", "West")
+
+
+def test_a_sum_that_is_projected_is_named_by_its_parts() -> None:
+    from reebayes.reporting.outlooks import outlook_block
+
+    named = fit().copy()
+    report = json.loads(named.attrs.get("report", "{}"))
+    one, other = "mined", "made"
+    named.attrs["report"] = json.dumps(report | {"labels": {one: "What is dug", other: "Metal"}})
+    summed = [replace(row, quantity=f"{one} + {other}") for row in study().projections]
+    tree = rb.outlook(fit(), 2018)
+    block = outlook_block(contents_of(named), replace(study(), projections=summed), tree,
+                          rb.deficits(tree, 2018))  # fmt: skip
+    assert block["figures"][0]["title"] == "What is dug + Metal, to 2018"
+    assert block["bands"]["rows"][0]["label"] == "What is dug + Metal"
+
+
+def test_a_report_shows_what_uses_lack_of_elements() -> None:
+    from reebayes.reporting.plan import plan_of
+    from reebayes.reporting.sections import Material, ahead
+    from reebayes.reporting.templating import environment
+
+    tree, contents = rb.outlook(fit(), 2018), contents_of(fit())
+    table = rb.deficits(tree, 2018)
+    cells = {"element": "Nd+Pr", "held": "", "region": "World", "supply": "what arrives",
+             "asked": "as before", "deficit": 3.0, "lower": 1.0, "upper": 5.0}  # fmt: skip
+    found = pd.DataFrame([cells | {"year": 2017, "probability": 0.25},
+                          cells | {"year": 2018, "probability": 0.5}])  # fmt: skip
+    found.attrs["assumption"] = "Each has a balance of its own."
+    material = Material(contents, plan_of(contents, None), outlook=(tree, table), elements=found)
+    page = environment().get_template("outlook.html.j2")
+    text = page.render(material.common | (ahead(material) or {}))
+    part = text.partition("<h3>What uses lack of Nd+Pr</h3>")[2].partition("</table>")[0]
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", part) == [
+        "World", "what arrives", "as before", "0.25", "0.50", "3.00 (1.00 to 5.00)"
+    ]  # fmt: skip
+    assert "Each has a balance of its own." in part
 
 
 @pytest.fixture

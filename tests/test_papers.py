@@ -1,5 +1,7 @@
 """Panels of quantities, and figures for a manuscript with their data and captions."""
 
+import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -128,10 +130,27 @@ def test_figures_have_the_width_of_a_column_or_page_and_their_text_is_text(folde
         assert any("2010" in str(text) for text in written) or path.stem == "totals"
 
 
+def test_no_letter_is_smaller_than_six_points(folder: Path) -> None:
+    for path in folder.glob("*.svg"):
+        sizes = re.findall(r"font(?:-size)?:[^;\"]*?([\d.]+)px", path.read_text("utf-8"))
+        assert sizes and min(map(float, sizes)) >= 6.0, path.name
+
+
 def only_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the first figure stand for all."""
     every = papers._figures
     monkeypatch.setattr(papers, "_figures", lambda *asked: islice(every(*asked), 1))
+
+
+def test_a_caption_tells_that_the_prior_goes_above_the_axis(
+    fit: xr.DataTree, folder: Path, tmp_path: Path
+) -> None:
+    told = "Grey is the prior, which goes above the axis."
+    assert told in (folder / "bands_smuggled.txt").read_text("utf-8")
+    other = fit.copy()
+    other.attrs["report"] = json.dumps({"headline": ["mined_world"]})
+    rb.save_figures(other, tmp_path, formats=["svg"])
+    assert "Grey is the prior. " in (tmp_path / "bands_mined_world.txt").read_text("utf-8")
 
 
 def test_the_same_fit_gives_the_same_bytes(

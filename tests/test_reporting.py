@@ -12,9 +12,10 @@ from reebayes.answers.scores import compare
 from reebayes.errors import FitError, ResultError
 from reebayes.reporting.page import write_report
 from reebayes.reporting.pictures import band_text
+from reebayes.reporting.templating import environment
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative
-from reebayes.wording import format_band
+from reebayes.wording import format_band, format_value
 from tests.fakes import RECORDS, REPORT, SOURCES, YEARS, fake_fit
 from tests.pictures import ADDRESS, outside_pictures, pictures_in
 
@@ -75,6 +76,25 @@ def test_links_lead_somewhere_harmless(page: _Page) -> None:
     for address in page.values("href"):
         inside = address.startswith("#") and address[1:] in identifiers
         assert inside or address.startswith(("https://", "http://"))
+
+
+def test_every_address_of_a_source_is_a_link_of_its_own(page: _Page) -> None:
+    links = {"https://example.org/book", "http://example.org/news", "http://example.org/two"}
+    assert links == {address for address in page.values("href") if address.startswith("http")}
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (format_band(-1.2, -3.4, 0.5), "−1.20 (−3.40 to 0.500)"),
+        ("pulled (~-0.3)", "pulled (~−0.3)"),
+        ("2000-2022, route-7, v1.0-3", "2000-2022, route-7, v1.0-3"),
+        ("data:image/svg+xml,M 1 -2", "data:image/svg+xml,M 1 -2"),
+        (-3, "-3"),
+    ],
+)
+def test_numbers_below_zero_have_minus_signs(written: object, shown: str) -> None:
+    assert environment().from_string("{{ text }}").render(text=written) == shown
 
 
 def test_text_from_the_tables_is_escaped(text: str) -> None:
@@ -147,6 +167,12 @@ def test_names_of_records_and_reporters_are_escaped(tmp_path: Path) -> None:
     page = write_report(fit, tmp_path / "a.html").read_text(encoding="utf-8")
     assert re.search(r"&lt;b&gt;r\d\d&lt;/b&gt;", page)
     assert "<b>" not in page
+
+
+def test_a_prior_that_goes_above_the_scale_is_told(text: str) -> None:
+    highest = bands(quantity(fake_fit(), "smuggled", group="prior"))["upper"].max()
+    assert f"the band of the prior goes up to {format_value(float(highest))}." in text
+    assert text.count("the band of the prior goes up to") == 1
 
 
 def test_figures_have_alternative_text(page: _Page) -> None:

@@ -233,12 +233,15 @@ def wanted_elements(
     -------
     DataArray (chain, draw, flow)
         Amounts as oxides, in the unit of the study. It is an error if it is not said of every flow
-        into a use what it is made into.
+        into a use what it is made into. Of a fit in groups of elements: flows of the first group,
+        with what is asked for of all that enters a use.
     """
     held_in = _Held.of(contents_of(fit), study, year, POSTERIOR, seed, held)
     ((_, chosen),) = held_in.groups(name).items()
     targets = held_in.contents.flows["target"]
-    into = [str(flow) for flow, target in targets.items() if held_in._kinds[str(target)] == "use"]
+    layers = held_in.layers.ties if held_in.layers else {}
+    into = [str(flow) for flow, target in targets.items()
+            if held_in._kinds[str(target)] == "use" and flow not in layers]  # fmt: skip
     lacking = [flow for flow in into if flow not in held_in.uses]
     if lacking or not into:
         raise ResultError(

@@ -120,15 +120,19 @@ def _elements(
         return None
     import pandas as pd
 
-    from reebayes.forecasting.elemental import element_deficits
+    from reebayes.answers.layers import has_layers
+    from reebayes.forecasting.elemental import element_deficits, years_told
+    from reebayes.forecasting.running import LAST
+    from reebayes.results.reading import contents_of
 
-    last = int(tree.attrs["to"])
-    years = [*(year for year in range(int(tree.attrs["first_year"]), last) if year % 5 == 0), last]
+    # groups that are balanced have no uncertainty of one thing alone
+    alone = [""] if has_layers(contents_of(tree.children[LAST])) else HELD_ALONE
+    *years, last = years_told(tree)
     tables = []
     for name in dict.fromkeys(names):
-        for held in HELD_ALONE:
+        for held in alone:
             found = element_deficits(
-                tree, last if held else years, name, x=x, held=held, seed=seed, study=study
+                tree, last if held else [*years, last], name, x=x, held=held, seed=seed, study=study
             )
             found.insert(0, "element", name)
             found.insert(1, "held", held)
@@ -144,12 +148,12 @@ def _elements_told(table: pd.DataFrame | None) -> str:
         return ""
     import pandas as pd
 
-    from reebayes.forecasting.telling import WORLD
+    from reebayes.forecasting.elemental import WHOLE
 
     keys = ["region", "supply", "asked"]
     parts = []
     # a terminal shows the world and what is outside each region; files hold the regions, too
-    shown = table[table["region"].str.match(rf"{WORLD}$|outside ")]
+    shown = table[table["region"].str.match(WHOLE)]
     for name, rows in shown.groupby("element", sort=False):
         plain = rows[rows["held"] == ""]
         chances = plain.pivot_table("probability", keys, "year", sort=False)
@@ -162,6 +166,7 @@ def _elements_told(table: pd.DataFrame | None) -> str:
             told: [format_band(row.deficit, row.lower, row.upper) for row in part.itertuples()]
             for held, told in HELD_ALONE.items()
             for part in [last[last["held"] == held]]
+            if len(part)
         }
         where = last[last["held"] == ""].index
         lines = pd.DataFrame(bands, index=where).to_string()

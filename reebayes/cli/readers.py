@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reebayes.cli.console import DONE, complain, say, say_written
 from reebayes.cli.options import (
@@ -84,7 +84,7 @@ def report(
         written = write_report(
             fit, out, year=year, force=force, comparison=comparison,
             sensitivity=_hangs(fit, file), refits=_refits(fit, file),
-            outlook=_ahead(fit, outlook),
+            **_ahead(fit, outlook),
             multiverse=_multiverse(fit, file, multiverse),
             surveys=_surveys(survey), judgements=_judgements(judgement),
         )  # fmt: skip
@@ -92,16 +92,17 @@ def report(
     return DONE
 
 
-def _ahead(fit: DataTree, to: int | None) -> tuple[DataTree, pd.DataFrame] | None:
-    """Years to come up to one, and what uses lack in it; nothing if none is asked for."""
+def _ahead(fit: DataTree, to: int | None) -> dict[str, Any]:
+    """Years to come up to one, what uses lack in it and of elements; nothing if not asked for."""
     if to is None:
-        return None
+        return {}
     # imported here: the model is loaded for it, which a page needs for nothing else
+    from reebayes.forecasting.elemental import deficits_of_groups
     from reebayes.forecasting.running import outlook
     from reebayes.forecasting.telling import deficits
 
     tree = outlook(fit, to)
-    return tree, deficits(tree, to)
+    return {"outlook": (tree, deficits(tree, to)), "elements": deficits_of_groups(tree)}
 
 
 def _surveys(files: Sequence[Path]) -> list[Surveyed]:

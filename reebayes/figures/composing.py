@@ -164,6 +164,11 @@ def legend_below(
         bbox_transform=ax.transAxes + down, fontsize=size, ncols=columns, borderaxespad=0.0,
         borderpad=0.0, columnspacing=1.5,
     )  # fmt: skip
+    if figure.get_layout_engine() is not None:
+        # A layout that starts from narrower axes leaves room beside them for the legend.
+        box = ax.get_position()
+        ax.set_position((box.x0, box.y0, inches / figure.get_figwidth(), box.height))
+        ax.set_in_layout(True)
 
 
 def mark_years(ax: Axes) -> None:

@@ -202,7 +202,7 @@ def draw_bands(
     label, colour : str
         Of the curve.
     """
-    shown, far, top = _in_view(records, band, before)
+    shown, far, top = in_view(records, band, before)
     if band.sizes[YEAR] == 1 and (ax.yaxis_inverted() or not ax.has_data()):
         drawn = shown if shown is None or far is None else pd.concat([shown, far])
         _draw_intervals(ax, band, drawn, before, top, label, colour)
@@ -223,7 +223,7 @@ def legend_columns(inches: float) -> int:
     return max(2, round(inches / 2.2))
 
 
-def _in_view(
+def in_view(
     records: pd.DataFrame | None, band: xr.Dataset, prior: xr.Dataset | None
 ) -> tuple[pd.DataFrame | None, pd.DataFrame | None, float]:
     """Records below the upper end of the axis, those of the quantity above it, and that end.

@@ -298,7 +298,8 @@ def plot_unregistered(
         _draw_lines(one, lines, shades, ci_prob, parts)
         unit = next((str(line.attrs["units"]) for line in lines.values()), "")
         _finish(one, _headed(title, heading, new), unit)
-    finish_all(figure, axes, _handles(shades, ci_prob), title, new=new, legend=legend)
+    handles = _handles(shades, ci_prob, parts)
+    finish_all(figure, axes, handles, title, new=new, legend=legend)
     return figure
 
 
@@ -499,10 +500,14 @@ def _entry(name: str, number: int, ci_prob: float) -> str:
     return plain_text(name if number else f"{name}, median and {percent(ci_prob)} band")
 
 
-def _handles(shades: Mapping[str, str], ci_prob: float) -> list[Line2D | Patch]:
-    """Entries of a legend of several panels."""
+def _handles(
+    shades: Mapping[str, str], ci_prob: float, parts: Container[str] = ()
+) -> list[Line2D | Patch]:
+    """Entries of a legend of several panels; parts are dashed in it as they are in those."""
     return [
-        Patch(color=colour, alpha=0.7, label=_entry(name, number, ci_prob))
+        Line2D([], [], linestyle="--", color=colour, label=plain_text(name))
+        if name in parts
+        else Patch(color=colour, alpha=0.7, label=_entry(name, number, ci_prob))
         for number, (name, colour) in enumerate(shades.items())
     ]
 

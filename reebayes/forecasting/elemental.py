@@ -16,11 +16,20 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from reebayes.answers.contained import ASSUMPTION, ELEMENT, FLOWS, ORIGIN, elements, wanted_elements
+from reebayes.answers.contained import (
+    ASSUMPTION,
+    BALANCED,
+    ELEMENT,
+    FLOWS,
+    ORIGIN,
+    elements,
+    wanted_elements,
+)
+from reebayes.answers.layers import Layers, has_layers
 from reebayes.answers.registers import refinery_output
 from reebayes.conventions import BY_REGION, CI_PROB, FLOW, POSTERIOR, SAMPLE_DIMS, YEAR
 from reebayes.forecasting.running import LAST, OUTLOOK, USE, USES
-from reebayes.forecasting.telling import deficit_cells, regions_told, require_outlook
+from reebayes.forecasting.telling import WORLD, deficit_cells, regions_told, require_outlook
 from reebayes.results.description import study_of
 from reebayes.results.reading import Contents, contents_of
 from reebayes.study import Study
@@ -30,6 +39,9 @@ ARRIVES, MINED, REFINED = "what arrives", "mined there", "refined there"
 
 AS_LAST, BY_RECIPE = "as before", "by recipes"
 """How it is told what they ask for."""
+
+WHOLE = rf"{WORLD}$|outside "
+"""Pattern of the world and of what is outside each region."""
 
 COLUMNS = ("year", "region", "supply", "asked", "unit", "demand", "supplied", "deficit", "lower",
            "upper", "ci_prob", "x", "probability")  # fmt: skip
@@ -71,7 +83,8 @@ def element_deficits(
         Rows for each year: for the world, what is outside each region, and each region; of
         ``supply``, ``"what arrives"`` in their uses with trade as it goes, ``"mined there"``, what
         arrives of that in uses anywhere, and ``"refined there"``, what their refineries make (the
-        last two not of the world); and of what is ``asked`` for, ``"as before"``, what arrived in
+        last two not of the world, and the second not of a fit in groups of elements); and of what
+        is ``asked`` for, ``"as before"``, what arrived in
         the last year of the fit, grown as the recipes say, or ``"by recipes"``. Medians of
         ``demand`` and ``supplied`` as oxides, ``deficit`` with its band, and ``probability``,
         P(deficit > ``x``). What one use of a region has too much fills what another lacks.
@@ -110,8 +123,46 @@ def element_deficits(
                         cells = deficit_cells(_sum(demand, those), _sum(found, those), x, ci_prob)
                         rows.append([year, place, supply, way, outlook.attrs["unit"], *cells])
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table.attrs |= {"name": name, "held": held, "assumption": ASSUMPTION}
+    table.attrs |= {"name": name, "held": held, "assumption": asked.assumption}
     return table
+
+
+def deficits_of_groups(outlook: xr.DataTree, *, study: Study | None = None) -> pd.DataFrame | None:
+    """Tell what uses lack of each group of elements that a fit balances, every fifth year on.
+
+    Parameters
+    ----------
+    outlook : DataTree
+        As `outlook` returns it.
+    study : Study, optional
+        As in `element_deficits`.
+
+    Returns
+    -------
+    DataFrame or None
+        As `element_deficits` returns it, with columns ``element`` and ``held`` before, of the
+        world and of what is outside each region; None if the fit has no groups.
+    """
+    groups = contents_of(outlook.children[LAST]).report.get("groups")
+    if not groups:
+        return None
+    tables = []
+    for name in groups.values():
+        found = element_deficits(outlook, years_told(outlook), name, study=study)
+        found.insert(0, "element", name)
+        found.insert(1, "held", "")
+        tables.append(found)
+    table = pd.concat(tables, ignore_index=True)
+    table = table[table["region"].str.match(WHOLE)].reset_index(drop=True)
+    table.attrs = {"assumption": tables[0].attrs["assumption"]}
+    return table
+
+
+def years_told(outlook: xr.DataTree) -> list[int]:
+    """Return every fifth year of an outlook and its last one."""
+    last = int(outlook.attrs["to"])
+    first = int(outlook.attrs["first_year"])
+    return [*(year for year in range(first, last) if year % 5 == 0), last]
 
 
 @dataclass(frozen=True)
@@ -131,6 +182,17 @@ class _Asked:
         return self.parts[LAST].years[-1]
 
     @cached_property
+    def layers(self) -> Layers | None:
+        """Layers of a fit in groups of elements."""
+        contents = self.parts[LAST]
+        return Layers.of(contents, held=self.held) if has_layers(contents) else None
+
+    @property
+    def assumption(self) -> str:
+        """What the answers rest on."""
+        return ASSUMPTION if self.layers is None else BALANCED
+
+    @cached_property
     def uses(self) -> Mapping[str, pd.Series]:
         """Uses of each region, by the flow into them."""
         contents = self.parts[LAST]
@@ -143,6 +205,10 @@ class _Asked:
     def regions(self) -> list[str]:
         """Regions that use anything."""
         return list(self.uses)
+
+    def recipes(self, uses: pd.Series) -> pd.Series:
+        """Those flows into uses that have recipes: of a fit in groups, those of the first."""
+        return uses if self.layers is None else uses[~uses.index.isin([*self.layers.ties])]
 
     def holding(self, part: str, year: int, flows: Iterable[str], by: str = "") -> xr.DataArray:
         """The element in some flows (sample), or by origin; nothing where nothing arrives."""
@@ -163,7 +229,9 @@ class _Asked:
         return {
             region: (
                 self.holding(LAST, self.last, uses.index).values,
-                recipes.sel({FLOW: list(uses.index)}).transpose("sample", FLOW).values,
+                recipes.sel({FLOW: list(self.recipes(uses).index)})
+                .transpose("sample", FLOW)
+                .values,
             )
             for region, uses in self.uses.items()
         }
@@ -179,12 +247,13 @@ class _Asked:
         return found
 
     def _growth(self, uses: pd.Series, year: int) -> Floats:
-        """What is asked for over what was used in the last year (sample, flow into a use)."""
+        """What is asked for over what was used in the last year (sample, flow with a recipe)."""
+        told = self.recipes(uses)
         wanted = self.tree.children[USES].to_dataset()["demand"].sel({YEAR: year})
-        asked = wanted.stack(sample=SAMPLE_DIMS).sel({USE: list(uses)}).transpose("sample", USE)
+        asked = wanted.stack(sample=SAMPLE_DIMS).sel({USE: list(told)}).transpose("sample", USE)
         flows = self.parts[LAST].group(POSTERIOR)["flows"].sel({YEAR: self.last})
         was = flows.sel({FLOW: list(uses.index)}).stack(sample=SAMPLE_DIMS)
-        together = np.array([[one == other for other in uses] for one in uses], dtype=float)
+        together = np.array([[one == other for other in told] for one in uses], dtype=float)
         now, used = asked.values, was.transpose("sample", FLOW).values.astype(float) @ together
         if self.held == FLOWS:
             now, used = now.mean(axis=0, keepdims=True), used.mean(axis=0, keepdims=True)
@@ -196,12 +265,13 @@ class _Asked:
                            for region, uses in self.uses.items()}}  # fmt: skip
         if len(self.regions) == 1:
             return found
-        everywhere = [flow for uses in self.uses.values() for flow in uses.index]
-        mined = self.holding(OUTLOOK, year, everywhere, by=BY_REGION)
-        none = np.zeros(mined.sizes["sample"])
-        there = mined[ORIGIN].values.tolist()
-        found[MINED] = {region: mined.sel({ORIGIN: region}).values if region in there else none
-                        for region in self.regions}  # fmt: skip
+        none = np.zeros_like(found[ARRIVES][self.regions[0]])
+        if self.layers is None:  # groups that are balanced do not tell their origins
+            everywhere = [flow for uses in self.uses.values() for flow in uses.index]
+            mined = self.holding(OUTLOOK, year, everywhere, by=BY_REGION)
+            there = mined[ORIGIN].values.tolist()
+            found[MINED] = {region: mined.sel({ORIGIN: region}).values if region in there else none
+                            for region in self.regions}  # fmt: skip
         contents = self.parts[OUTLOOK]
         if contents.report.get("refined"):
             made: dict[str, list[str]] = {region: [] for region in self.regions}

@@ -24,7 +24,7 @@ from reebayes.figures.yearly import YearlySankey
 from reebayes.reporting.plan import Plan
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import Contents
-from reebayes.wording import format_value, without_per_year
+from reebayes.wording import format_value, minus_signs, without_per_year
 
 ENDS = ("median", "lower", "upper")
 BETWEEN_ENDS, BETWEEN_SPANS = "|", ";"
@@ -166,4 +166,4 @@ def band_parts(band: Sequence[float]) -> str:
     """Write median, lower and upper end with a mark between them; nothing where nothing is."""
     if math.isnan(band[0]) or not any(band):
         return ""
-    return BETWEEN_ENDS.join(map(format_value, band))
+    return BETWEEN_ENDS.join(minus_signs(format_value(end)) for end in band)

@@ -51,6 +51,8 @@ class Material:
         What people answered.
     judgements : Pooled, optional
         What experts judged.
+    elements : DataFrame, optional
+        What uses lack of elements in years to come.
     """
 
     contents: Contents
@@ -62,6 +64,7 @@ class Material:
     multiverse: Multiverse | None = None
     surveys: Sequence[Surveyed] = ()
     judgements: Pooled | None = None
+    elements: pd.DataFrame | None = None
 
     @cached_property
     def records(self) -> pd.DataFrame:

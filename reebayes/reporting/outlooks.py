@@ -75,9 +75,7 @@ def write_outlook(
     sections = []
     held = elements or [None] * len(outlooks)
     for number, (tree, table, found) in enumerate(zip(outlooks, tables, held, strict=True)):
-        block = outlook_block(contents, study, tree, table)
-        if found is not None:
-            block["elements"] = _element_blocks(found)
+        block = outlook_block(contents, study, tree, table, elements=found)
         if number:  # what is in the ground is the same in all of them
             block["ground"] = None
         body = templates.get_template("outlook.html.j2").render(common | {"block": block})
@@ -88,8 +86,9 @@ def write_outlook(
 
 
 def outlook_block(
-    contents: Contents, study: Study, tree: xr.DataTree, table: pd.DataFrame
-) -> dict[str, Any]:
+    contents: Contents, study: Study, tree: xr.DataTree, table: pd.DataFrame, *,
+    elements: pd.DataFrame | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Gather what a page shows of one outlook.
 
     Parameters
@@ -100,6 +99,8 @@ def outlook_block(
     tree : DataTree
     table : DataFrame
         As `deficits` returns it.
+    elements : DataFrame, optional
+        As `write_outlook` takes it.
     """
     labels = json.loads(str(tree.attrs["labels"]))
     return {
@@ -109,7 +110,7 @@ def outlook_block(
         "lacking": [_lacking(row) for _, row in table.iterrows()],
         "year": int(table.attrs["year"]),
         "projects": _project_rows(tree),
-        "elements": [],
+        "elements": [] if elements is None else _element_blocks(elements),
         "ground": _ground(study),
     }
 
@@ -127,13 +128,18 @@ def shown_quantities(study: Study) -> list[str]:
 def _figure(contents: Contents, study: Study, tree: xr.DataTree, name: str) -> dict[str, str]:
     was, ahead = quantity(contents, name), quantity(tree.children["outlook"], name)
     figure = Figure(figsize=(9.0, 5.2), layout="constrained")
-    label = contents.label_of(name)
+    label = _label(contents, name)
     said = published_projections(study, name)
     plot_outlook(was, ahead, projections=said, title=label, ax=figure.subplots())
     last = bands(ahead.isel({YEAR: -1}))
     ends = (float(last[end]) for end in ("median", "lower", "upper"))
     told = f"{label}, {tree.attrs['to']}: {format_band(*ends)} {contents.unit}"
     return {"title": f"{label}, to {tree.attrs['to']}"} | embedded(figure, told)
+
+
+def _label(contents: Contents, name: str) -> str:
+    """Label of a quantity, or of every part of a sum of some."""
+    return " + ".join(contents.label_of(part.strip()) for part in name.split("+"))
 
 
 def _band_rows(contents: Contents, study: Study, tree: xr.DataTree) -> Mapping[str, Any]:
@@ -149,7 +155,7 @@ def _band_rows(contents: Contents, study: Study, tree: xr.DataTree) -> Mapping[s
             format_band(*(float(found[end].sel({YEAR: year})) for end in
                           ("median", "lower", "upper"))) for year in years
         ]  # fmt: skip
-        rows.append({"label": contents.label_of(name), "cells": cells})
+        rows.append({"label": _label(contents, name), "cells": cells})
     return {"years": years, "rows": rows}
 
 

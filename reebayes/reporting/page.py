@@ -45,6 +45,7 @@ def write_report(
     multiverse: Multiverse | None = None,
     surveys: Sequence[Surveyed] = (),
     judgements: Pooled | None = None,
+    elements: pd.DataFrame | None = None,
 ) -> Path:
     """Write a fit as one HTML page that needs neither network nor scripts.
 
@@ -75,6 +76,9 @@ def write_report(
         What people answered, as `survey` returns it, beside the indicators that speak to it.
     judgements : Pooled, optional
         What experts judged, as `pool` returns it.
+    elements : DataFrame, optional
+        What uses lack of elements in the years of `outlook`, in columns as
+        `element_deficits` returns, with ``element`` and ``held`` before.
 
     Returns
     -------
@@ -111,7 +115,7 @@ def write_report(
     plan = plan_of(contents, year)
     material = Material(
         contents, plan, comparison, sensitivity, refits, outlook, multiverse, tuple(surveys),
-        judgements,
+        judgements, elements,
     )  # fmt: skip
     page = _rendered(material).encode()
     return write_whole(Path(path), lambda temporary: temporary.write_bytes(page))

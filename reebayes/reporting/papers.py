@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from reebayes.answers.registers import quota_table, region_labels, unregistered_table
 from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, YEAR
 from reebayes.errors import ResultError
-from reebayes.figures.curves import plot_totals
+from reebayes.figures.curves import in_view, plot_totals
 from reebayes.figures.grids import COLUMN_MM, MM, PAGE_MM, plot_panel
 from reebayes.figures.panels import (
     consumption_lines,
@@ -40,11 +40,11 @@ from reebayes.wording import without_per_year
 
 FORMATS = ("svg", "pdf", "png")
 PAPER: dict[Any, Any] = {
-    "font.size": 7.0, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "axes.labelsize": 7.0,
+    "font.size": 7.5, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "axes.labelsize": 7.0,
     "axes.linewidth": 0.6, "svg.fonttype": "none", "svg.hashsalt": "reebayes", "pdf.fonttype": 42,
     "savefig.bbox": "standard",  # whatever else was loaded says, a column is as wide as it is
 }  # fmt: skip
-"""Small letters and thin axes; text in SVG and PDF stays text."""
+"""Letters of 6 points and more, and thin axes; text in SVG and PDF stays text."""
 
 DPI = 300
 MARKS = (
@@ -84,7 +84,7 @@ def save_figures(
 ) -> list[Path]:
     """Write the figures of a fit for a manuscript, each with its data and caption.
 
-    Figures are 89 or 183 mm wide, letters 5.6 to 7 points, and text stays text. They are the
+    Figures are 89 or 183 mm wide, letters 6 to 9 points, and text stays text. They are the
     quantities that the study's report puts first, each by itself and together, its panels, sums
     over the years, and where the study has them use by application, net exports, net flows between
     regions, what is unregistered, and quotas.
@@ -194,7 +194,8 @@ def _bands_figure(
     if len(names) == 1:
         what = f"{labels[0]}."
     if PRIOR in contents.distributions:
-        what += " Grey is the prior."
+        above = ", which goes above the axis" if _cut(contents, names) else ""
+        what += f" Grey is the prior{above}."
     if contents.records["quantity"].isin(names).any():
         what += f" {MARKS}"
     if len(names) == 1:
@@ -202,6 +203,16 @@ def _bands_figure(
     draw = partial(plot_panel, contents, names, width=width, ci_prob=ci_prob, title=title)
     data = _band_rows(contents, names, ci_prob)
     return PaperFigure(name, draw, data, _said(contents, what, ci_prob))
+
+
+def _cut(contents: Contents, names: Sequence[str]) -> bool:
+    """Whether the prior of a quantity goes above its axis."""
+    after, before = (bands_of(contents, "quantities", group) for group in (POSTERIOR, PRIOR))
+    for name in names:
+        prior = before.sel({QUANTITY: name})
+        if float(prior["upper"].max()) > in_view(None, after.sel({QUANTITY: name}), prior)[2]:
+            return True
+    return False
 
 
 def _band_rows(contents: Contents, names: Sequence[str], ci_prob: float) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from reebayes.figures.style import plain_text
 from reebayes.reporting.plan import Plan
 from reebayes.reporting.vectors import address_of, slimmed
 from reebayes.results.reading import Contents
-from reebayes.wording import format_band, listed, without_per_year
+from reebayes.wording import format_band, format_value, listed, without_per_year
 
 _LARGE, _SMALL = (9.0, 4.6), (3.9, 3.7)
 """Inches of a plot by itself, and of one of several."""
@@ -87,6 +87,7 @@ def band_figure(
         if not one_year:
             ax.xaxis.set_label_coords(0.5, -0.1)  # of a label that is empty
         notes += _off_scale(ax, shown, plan.label(name))
+        notes += _cut_prior(ax, strips.get(PRIOR), plan.label(name))
         alternatives.append(_alternative(plan.label(name), strips[POSTERIOR]))
     for row in range(rows):
         placed = axes[row * columns : (row + 1) * columns]
@@ -233,6 +234,12 @@ def _off_scale(ax: Axes, records: pd.DataFrame, label: str) -> list[str]:
         if count
     ]
     return [f"{label}: above the scale, {listed(parts)}."] if parts else []
+
+
+def _cut_prior(ax: Axes, prior: xr.Dataset | None, label: str) -> list[str]:
+    highest = 0.0 if prior is None else float(prior["upper"].max())
+    cut = highest > (ax.get_xlim() if ax.yaxis_inverted() else ax.get_ylim())[1]
+    return [f"{label}: the band of the prior goes up to {format_value(highest)}."] if cut else []
 
 
 def _alternative(label: str, band: xr.Dataset) -> str:

@@ -444,7 +444,9 @@ def sources(material: Material) -> dict[str, Any]:
                 "number": number,
                 "source": row.Index,
                 "citation": row.citation,
-                "url": row.url if row.url.startswith(("https://", "http://")) else "",
+                "urls": [
+                    url for url in row.url.split(" ; ") if url.startswith(("https://", "http://"))
+                ],
                 "licence": row.licence,
                 "records": int(counts.get(row.Index, 0)),
             }
@@ -491,7 +493,9 @@ def ahead(material: Material) -> dict[str, Any] | None:
     """Gather what the outlook that the page was given says of years to come."""
     if material.outlook is None:
         return None
-    block = outlook_block(material.contents, material.study, *material.outlook)
+    block = outlook_block(
+        material.contents, material.study, *material.outlook, elements=material.elements
+    )
     return {"block": block, "unanswered": UNANSWERED}
 
 

@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reebayes.reporting.glossary import term
+from reebayes.wording import minus_signs
 
 _NO_END_NEEDED = re.compile(r"</t[dhr]>\s*(?=<t[dhr][ >]|$)")
 
@@ -21,6 +22,16 @@ def endless(rows: str) -> Markup:
     return Markup(text)
 
 
+def printed(value: object) -> object:
+    """Return what an expression of a template writes: its numbers with minus signs, not hyphens.
+
+    Markup and addresses of pictures stay as they are.
+    """
+    if isinstance(value, Markup) or not isinstance(value, str) or value.startswith("data:"):
+        return value
+    return minus_signs(value)
+
+
 def environment() -> Environment:
     """Return where templates are found and how they are filled in."""
     found = Environment(
@@ -29,6 +40,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=printed,
     )
     found.globals["term"] = term
     found.filters["endless"] = endless
