@@ -53,9 +53,9 @@ def run(
     study = _announced(data, extensions, out, page, recalled=recalled)
     if outlook is not None:
         # imported here, since it loads the model; said before minutes of a fit
-        from reebayes.forecasting.running import require_outlook
+        from reebayes.forecasting.running import require_year_to_come
 
-        require_outlook(study, outlook)
+        require_year_to_come(study, outlook)
     with sole_writer(out):
         code = None if again else _finished(study, out, settings)
         if code is None:

@@ -118,7 +118,7 @@ def outlook(
     study = study_of(contents) if study is None else study
     if study.hash != contents.attrs.get("study_hash"):
         raise ResultError(f"This is not a fit of the study {study.name!r} as it stands now.")
-    require_outlook(study, to)
+    require_year_to_come(study, to)
     first = study.last_year + 1
     asked = [study.scenario(name) for name in scenarios]
     if begin is not None and not first <= begin <= to:
@@ -126,7 +126,7 @@ def outlook(
     return _Ahead(contents, study, to, seed, course).tree(asked, begin or first)
 
 
-def require_outlook(study: Study, to: int) -> None:
+def require_year_to_come(study: Study, to: int) -> None:
     """Refuse a study that has no outlook, or a year that it does not reach.
 
     Parameters
