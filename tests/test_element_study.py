@@ -66,7 +66,7 @@ def test_one_group_is_the_study(base: Study, maker: Maker, tmp_path: Path) -> No
     assert layouts[0].latents == layouts[1].latents
     assert len(layouts[1].flows) > len(layouts[0].flows)
     densities = [gradients(layout)(identity(layout)) for layout in layouts]
-    for point in np.random.default_rng(7).standard_normal((20, layouts[0].unknowns.size)):
+    for point in np.random.default_rng(7).standard_normal((100, layouts[0].unknowns.size)):
         (one, slope), (other, other_slope) = (density(point) for density in densities)
         assert other == pytest.approx(one, rel=1e-9)
         np.testing.assert_allclose(other_slope, slope, rtol=1e-6, atol=1e-6)
