@@ -106,7 +106,8 @@ total = rb.cumulative(hidden)
 # %%
 table = rb.record_table(fit)
 direct = table[table["quantity"] == "mined_CN_unregistered"]
-rb.plot_bands(hidden, direct, prior=rb.quantity(fit, "mined_CN_unregistered", group="prior"));
+before = rb.quantity(fit, "mined_CN_unregistered", group="prior")
+rb.plot_bands(hidden, direct, prior=before, title="China: unregistered mining");
 
 # %% [markdown]
 # ## What to believe

@@ -83,6 +83,7 @@ axes = rb.plot_outlook(
     rb.quantity(ahead["outlook"], use),
     projections=rb.published_projections(study, use),
     demand=ahead["uses"]["demand"].sum("use"),
+    title="World: consumption",
 )
 
 # %% [markdown]
