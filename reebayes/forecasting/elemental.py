@@ -146,9 +146,9 @@ def deficits_of_groups(outlook: xr.DataTree, *, study: Study | None = None) -> p
     groups = contents_of(outlook.children[LAST]).report.get("groups")
     if not groups:
         return None
-    tables = []
+    years, tables = years_told(outlook), []
     for name in groups.values():
-        found = element_deficits(outlook, years_told(outlook), name, study=study)
+        found = element_deficits(outlook, years, name, study=study)
         found.insert(0, "element", name)
         found.insert(1, "held", "")
         tables.append(found)
