@@ -65,6 +65,11 @@ def format_value(value: float) -> str:
     return f"{value:,.{min(digits, 3)}f}"
 
 
+def install_line(extra: str) -> str:
+    """Write what installs an extra: the package is installed from its clone."""
+    return f"pip install '.[{extra}]'"
+
+
 def minus_signs(text: str) -> str:
     """Write hyphens before numbers as minus signs, as print has them."""
     return re.sub(r"(?<![^\s(~>])-(?=\d)", "\u2212", text)
@@ -81,7 +86,7 @@ def format_interval(median: float, lower: float, upper: float) -> str:
     Where an end is negative it is ``"\u22120.2 (\u22121.9 to 2.2)"``, with minus signs.
     """
     signed = min(median, lower, upper) < 0
-    texts = [format_value(value).replace("-", "\u2212") for value in (median, lower, upper)]
+    texts = [minus_signs(format_value(value)) for value in (median, lower, upper)]
     return f"{texts[0]} ({texts[1]}{' to ' if signed else chr(0x2013)}{texts[2]})"
 
 

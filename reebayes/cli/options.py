@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from reebayes.cli.console import EXIT_CODES, complain
 from reebayes.errors import ReebayesError
 from reebayes.study import TABLE_FILES, Study, read_study
-from reebayes.wording import listed, years_text
+from reebayes.wording import install_line, listed, years_text
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -161,7 +161,7 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     where.add_argument(
         "--scheduler", metavar="tcp://...",
-        help="Dask cluster to use instead; needs: pip install '.[distributed]' in the clone",
+        help=f"Dask cluster to use instead; needs: {install_line('distributed')} in the clone",
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from reebayes.cli.options import (
 )
 from reebayes.study import describe_study, read_study, start_study
 from reebayes.study.targets import NOISE_FLOOR
+from reebayes.wording import install_line
 
 
 def adders() -> dict[str, Adder]:
@@ -255,7 +256,7 @@ def _add_harmonise_rules(parser: argparse.ArgumentParser) -> None:
 def _add_fetching(parser: argparse.ArgumentParser) -> None:
     fetching = parser.add_argument_group(
         "fetching from UN Comtrade",
-        "needs: pip install '.[comtrade]' in the clone, and your own key",
+        f"needs: {install_line('comtrade')} in the clone, and your own key",
     )
     fetching.add_argument(
         "--fetch", type=comma_separated, metavar="REPORTERS",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from reebayes.errors import ReebayesError
 from reebayes.files import write_whole
+from reebayes.wording import install_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ def _library() -> "Callable[..., pd.DataFrame | None]":
     try:
         from comtradeapicall import getFinalData
     except ImportError as error:
-        message = "Fetching needs a library; install it in the clone: pip install '.[comtrade]'"
+        message = f"Fetching needs a library; install it in the clone: {install_line('comtrade')}"
         raise ReebayesError(message) from error
     function: Callable[..., pd.DataFrame | None] = getFinalData
     return function

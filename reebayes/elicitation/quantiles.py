@@ -24,6 +24,7 @@ from typing import Literal
 
 from reebayes.errors import ReebayesError, StudyError
 from reebayes.study import DISTRIBUTIONS, Cells, FaultList, Line, Prior, read_lines
+from reebayes.wording import install_line
 
 type Pool = Literal["linear", "log"]
 
@@ -213,7 +214,7 @@ def _fitted_spread(low: float, middle: float, high: float) -> float:
         import preliz as pz  # takes seconds to load
     except ImportError as error:
         raise ReebayesError(
-            "Quantiles need a library; install it in the clone: pip install '.[elicitation]'"
+            f"Quantiles need a library; install it in the clone: {install_line('elicitation')}"
         ) from error
     # The median is given as a parameter: maxent's fixed_stat only penalises it, and may miss it.
     try:

@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from reebayes.errors import ReebayesError
 from reebayes.experiments.cases import Case, Outcome, Work
 from reebayes.provenance import asked_for, differing
-from reebayes.wording import listed
+from reebayes.wording import install_line, listed
 
 TRIES = 3
 """Workers that may die of a case before it is given up."""
@@ -323,7 +323,7 @@ def _cluster(address: str) -> Iterator[Cluster]:
     except ImportError as error:
         raise ReebayesError(
             "--scheduler needs Dask, here and on the workers; in the clone: "
-            "pip install '.[distributed]'"
+            + install_line("distributed")
         ) from error
     try:
         client = Client(address, timeout=_PATIENCE)
