@@ -225,6 +225,30 @@ def test_a_second_try_adds_to_a_first_that_is_only_too_short(
     assert np.isin(both[:, old:], asked[0]).mean() < 0.01  # of so many numbers some are alike
 
 
+def test_chains_that_differ_by_chance_go_on_until_they_agree_but_not_for_ever(
+    study: Study, near: Contents, sampler: Sampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, asked, patient = warm.gate_figures, [], [2]
+
+    def figures(answers: Any, *given: Any) -> dict[str, Any]:
+        asked.append(answers["total"])
+        return usual(answers, *given) | ({"rhat": 1.021} if len(asked) <= patient[0] else {})
+
+    monkeypatch.setattr(warm, "gate_figures", figures)
+    one = {"up": cases(study)["up"]}
+    found = refits(one, near, YEARS)["up"]
+    assert (found.passed, found.attempts, len(sampler.runs)) == (True, 2, 3)
+    assert len({run.seed for run in sampler.runs}) == 3
+    assert asked[2].shape == asked[0].shape
+    kept = asked[0].shape[1] // 3  # every third of three runs of one length
+    assert np.array_equal(asked[2][:, :kept], asked[0][:, 2::3])
+    sampler.runs.clear()
+    asked.clear()
+    patient[0] = 99
+    assert not refits(one, near, YEARS)["up"].passed
+    assert len(sampler.runs) == 4
+
+
 def test_a_gate_that_fails_twice_is_told(
     study: Study, near: Contents, sampler: Sampler, tmp_path: Path
 ) -> None:

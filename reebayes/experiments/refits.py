@@ -49,6 +49,9 @@ from reebayes.study import Study
 _START = 400
 """Draws of the related fit over which the coordinates are laid."""
 
+_PATIENCE = 4
+"""How many times as many transitions a refit has at most that is only too short."""
+
 _DRAWS = "draws/"
 _FIGURES = ("rhat", "ess", "divergences", "bfmi", "saturated")
 
@@ -297,8 +300,10 @@ def sampled(
     """Sample a changed study, and once more if what is asked of it does not pass.
 
     Where nothing diverged and effective draws are only too few, by half at most, the second try
-    adds to the first what is missing. Else it has smaller steps, in coordinates over the draws of
-    the first, and as many times more transitions as effective draws were wanting.
+    adds to the first what is missing, and goes on until all passes or there are `_PATIENCE` times
+    as many transitions: with so few draws chains differ by chance, too. Else it has smaller steps,
+    in coordinates over the draws of the first, and as many times more transitions as effective
+    draws were wanting.
 
     Parameters
     ----------
@@ -325,14 +330,35 @@ def sampled(
     if passes(figures, settings.gate):
         return draws, figures | {"attempts": 1}
     size = layout.unknowns.size
-    if rest := settings.rest(run, figures, size):
-        more, further = draw(layout, rest, whitening)
-        draws = {name: joined(values, more[name]) for name, values in draws.items()}
-        stats = xr.concat([stats, further], dim=DRAW)
-    else:
+    if settings.rest(run, figures, size) is None:
         whitening = coordinates(layout, Starts.of_draws(layout, draws["latents"]), seed, cores)
         draws, stats = draw(layout, settings.second(run, figures, size), whitening)
-    return draws, gate_figures(asked(draws), stats, settings.gate) | {"attempts": 2}
+        return draws, gate_figures(asked(draws), stats, settings.gate) | {"attempts": 2}
+    return _gone_on(layout, run, whitening, (draws, stats, figures), settings, asked)
+
+
+def _gone_on(
+    layout: Layout,
+    run: Run,
+    whitening: Whitening,
+    first: tuple[Mapping[str, Floats], xr.Dataset, dict[str, Any]],
+    settings: RefitSettings,
+    asked: Callable[[Mapping[str, Floats]], Mapping[str, Floats]],
+) -> tuple[Mapping[str, Floats], dict[str, Any]]:
+    """Add to a run that is only too short until it passes, or has gone on for long enough."""
+    draws, stats, figures = first
+    parts, length = [draws], run.draws
+    while rest := settings.rest(run, figures, layout.unknowns.size):
+        length += rest.draws
+        if length > _PATIENCE * run.draws:
+            break
+        own = replace(rest, seed=(run.seed + len(parts)) % 2**32)
+        more, further = draw(layout, own, whitening)
+        parts.append(more)
+        draws = {name: joined(*(part[name] for part in parts)) for name in draws}
+        stats = xr.concat([stats, further], dim=DRAW)
+        figures = gate_figures(asked(draws), stats, settings.gate)
+    return draws, figures | {"attempts": 2}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

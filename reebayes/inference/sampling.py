@@ -177,10 +177,11 @@ def missing(effective: float, wanted: float, run: Run, size: int) -> Run | None:
     return more if times > 1 else None
 
 
-def joined(first: NDArray[Any], rest: NDArray[Any]) -> NDArray[Any]:
-    """Draws (chain, draw, ...) of a run and of one that went on: as many as the first, of both."""
-    times = 1 + rest.shape[1] // first.shape[1]
-    return np.concatenate([first, rest], axis=1)[:, times - 1 :: times]
+def joined(first: NDArray[Any], *rest: NDArray[Any]) -> NDArray[Any]:
+    """Draws (chain, draw, ...) of a run and of those that went on: as many as the first, of all."""
+    whole = np.concatenate([first, *rest], axis=1)
+    times = whole.shape[1] // first.shape[1]
+    return whole[:, times - 1 :: times]
 
 
 PILOT = Run(seed=0, draws=40, tune=80, chains=CHAINS, progress=False)
