@@ -9,6 +9,8 @@ from matplotlib.lines import Line2D
 from xarray import DataTree
 
 import reebayes as rb
+from reebayes.figures.composing import Note, entries
+from reebayes.figures.extents import gone_beyond
 
 HEADLINE = {
     "mined_CN_unregistered": "Unregistered mining in China",
@@ -30,19 +32,19 @@ def main(fit_file: str) -> None:
         parts += [_draw_part(ax, fit, *named) for named in names]
         top = 1.15 * float(rb.bands(rb.quantity(fit, name))["upper"].max())
         ax.set_ylim(0, top)
-        _say_cut(ax, top, float(rb.bands(prior)["upper"].max()))
-    known = dict(zip(*axes[0].get_legend_handles_labels()[::-1], strict=True))
+        _say_cut(ax, gone_beyond([rb.bands(prior)], *ax.get_ylim()))
+    known = {str(e.get_label()): e for e in entries(axes[0]) if not isinstance(e, Note)}
     known |= {str(line.get_label()): line for line in parts}
     figure.legend(known.values(), known, loc="outside lower center", ncols=4, frameon=False)
     figure.savefig(Path(__file__).with_name("bands.png"), dpi=110)
 
 
-def _say_cut(ax: Axes, top: float, highest: float) -> None:
-    """Say how far a prior band goes that leaves the plot at its top."""
-    if highest > top:
+def _say_cut(ax: Axes, said: str) -> None:
+    """Write into a plot where the band of the prior goes that it cuts."""
+    if said:
         ax.text(
-            0.98, 0.97, f"prior band goes\nup to {highest:.0f}", transform=ax.transAxes,
-            ha="right", va="top", fontsize="small",
+            0.98, 0.97, f"prior band\n{said}", transform=ax.transAxes, ha="right", va="top",
+            fontsize="small",
         )  # fmt: skip
 
 

@@ -142,8 +142,9 @@ CLAIMS = (
     Claim(
         "Bayan Obo holds more than 40 % of the world's reserves",
         (),
-        "Reserves are printed, not inferred: 40 to 43 % of the world by edition, as claimed, but 109 "
-        "to 119 % of what China is said to have. Definitions differ: see the page on the outlook.",
+        "Reserves are printed, not inferred: 40 to 43 % of the world by edition, as claimed, but "
+        "109 to 119 % of what China is said to have. Definitions differ: see the page on the "
+        "outlook.",
     ),
     Claim(
         "Bayan Obo yields nearly half of production",

@@ -44,7 +44,9 @@ class StudyColumns(SphinxDirective):
         """Return one table for each file."""
         lines: list[str] = []
         for name, table in SCHEMA.items():
-            lines += ["", f"`{name}`", "", "| column | may be | what it holds |", "|---|---|---|"]
+            may_be = " May be left out." if table.optional else ""
+            lines += ["", f"`{name}` {table.contents}{may_be}", ""]
+            lines += ["| column | may be | what it holds |", "|---|---|---|"]
             for column in table.columns:
                 may_be = "" if column.filled else "empty, or left out"
                 choices = ", ".join(f"`{choice}`" for choice in column.choices)

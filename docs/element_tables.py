@@ -32,6 +32,7 @@ import reebayes as rb
 from reebayes.answers.assaying import draw_compositions
 from reebayes.study import Flow, Material, Prior, Process, Study
 from reebayes.study.rows import Label, Term
+from reebayes.wording import listed
 
 FOLDER = Path(__file__).parents[1] / "data" / "extensions" / "elements"
 WITH_PARTNERS = FOLDER.with_name("elements_partners")
@@ -75,6 +76,14 @@ class Groups:
     def elements(self, group: str) -> list[str]:
         """Elements of a group."""
         return next(row["elements"] for row in self.rows if row["group"] == group).split("+")
+
+    def alone(self, group: str) -> str:
+        """Which elements of a sum are those of a group, named by the fewer."""
+        own = self.elements(group)
+        rest = [one for other in self.names if other != group for one in self.elements(other)]
+        if len(own) <= len(rest):
+            return f"{listed(own)} alone."
+        return f"All rare earths but {listed(rest)}."
 
 
 EVERYTHING = Groups([{"group": "all", "label": "all rare earths", "elements": ""}])
@@ -210,7 +219,7 @@ def by_group(layers: Layers) -> tuple[list[Term], list[Label]]:
     """Quantities of one group, and shares of them."""
     terms: list[Term] = []
     labels: list[Label] = []
-    about = {one.quantity: one.label for one in layers.study.labels}
+    about = {one.quantity: one for one in layers.study.labels}
     sums = {one.quantity: dict(one.numerator) for one in layers.study.quantities}
     of_groups: dict[str, dict[str, float]] = {}
     for group in layers.groups.names if layers.groups.others else ():
@@ -218,13 +227,15 @@ def by_group(layers: Layers) -> tuple[list[Term], list[Label]]:
             name = f"{row['quantity']}_{group}"
             of_groups[name] = found = _of_group(layers, sums[row["quantity"]], group)
             terms += [Term(name, "num", flow, weight) for flow, weight in found.items()]
-            label = row["label"] or about.get(row["quantity"], row["quantity"])
-            labels.append(Label(name, f"{label}, {layers.groups.label(group)}", ""))
+            of_sum = about.get(row["quantity"], Label(row["quantity"], row["quantity"], ""))
+            labels.append(
+                _told(layers, name, row["label"] or of_sum.label, of_sum.description, group)
+            )
         for row in unsold(layers):
             name = f"{row['flow']}_{group}"
             of_groups[name] = {layers.in_group(row["flow"], group): 1.0}
             terms.append(Term(name, "num", layers.in_group(row["flow"], group), 1.0))
-            labels.append(Label(name, f"{row['label']}, {layers.groups.label(group)}", ""))
+            labels.append(_told(layers, name, row["label"], f"{row['process_label']}.", group))
         for row in read("ratio_forms.csv"):
             if row["group"] in ("", group):
                 words = {"group": group, "elements": layers.groups.label(group)}
@@ -233,8 +244,15 @@ def by_group(layers: Layers) -> tuple[list[Term], list[Label]]:
                     for one in row[column].format(**words).split("+"):
                         found = of_groups.get(one) or _summed(layers, sums[one])
                         terms += [Term(name, part, flow, weight) for flow, weight in found.items()]
-                labels.append(Label(name, row["label"].format(**words), row["description"]))
+                told = (row[column].format(**words) for column in ("label", "description"))
+                labels.append(Label(name, *told))
     return terms, labels
+
+
+def _told(layers: Layers, name: str, label: str, of_sum: str, group: str) -> Label:
+    """Label and description of a quantity of a group, from those of the sum over all groups."""
+    description = f"{layers.groups.alone(group)} {of_sum}".strip()
+    return Label(name, layers.labelled(label, group), description)
 
 
 def _summed(layers: Layers, terms: Mapping[str, float]) -> dict[str, float]:

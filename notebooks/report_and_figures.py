@@ -96,8 +96,10 @@ SVG(rb.draw_sankey(fit, study.last_year))
 # %% [markdown]
 # ## All figures for a manuscript
 #
-# `rb.save_figures(fit, "figures")` writes all of these and more at the width of a column or page,
-# each with its data (CSV) and a caption; text in SVG and PDF stays text. It takes half a minute.
+# `rb.save_figures(fit, "figures")` writes quantities, panels, sums, use, net exports, what is
+# unregistered and quotas, at the width of a column or page, each with its data (CSV) and a caption;
+# text in SVG and PDF stays text. It takes half a minute. The two diagrams are written by
+# `rb.save_system(study, "system.svg")` and `rb.save_sankey(fit, "flows.svg", 2020)`.
 
 # %% [markdown]
 # ## Tables

@@ -18,22 +18,28 @@
 # the records and its model of errors. This notebook asks what the answer would be under others,
 # where its variance comes from, and which new figures would narrow it most.
 #
-# Everything but the fit itself is computed from the draws of one fit, in seconds.
+# Everything is computed from the draws of one fit, in seconds. This notebook reads
+# `results/fit.nc`, the fit that `reebayes run` writes, here or in the folder above. If there is
+# none, it fits, which takes a few minutes.
 
 # %%
+from pathlib import Path
+
 import reebayes as rb
 
+results = Path("results") if Path("results").is_dir() else Path("../results")
+
 # %% [markdown]
-# The study, the answer, a prior of a flow to move, and settings of the sampler. Put your own here.
+# The fit, the answer, and a prior of a flow to move. Put your own here.
 
 # %% tags=["parameters"]
-study = rb.read_study()
+file = results / "fit.nc"
+fit = rb.open_fit(file) if file.exists() else rb.fit(rb.read_study(), seed=2022)
 answer = "smuggled_CN"
 flow = "concentrate_CN_unregistered_absorbed"
-settings = {}
 
 # %%
-fit = rb.fit(study, seed=2022, **settings)
+study = rb.study_of(fit)
 fit.attrs["verdict"]
 
 # %% [markdown]

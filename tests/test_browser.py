@@ -10,35 +10,54 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.image import imread
 
 import reebayes as rb
 from reebayes.figures.canvas import outline_text
 from reebayes.figures.columns import box_height, ribbon, stub_path, touching
 from reebayes.figures.yearly import YearlySankey, yearly_sankey
 from reebayes.reporting.page import write_report
+from reebayes.reporting.vectors import slimmed
 from reebayes.results.reading import contents_of
 from tests.browser import WAIT, Browser
 from tests.fakes import fake_fit
 from tests.standin import stand_in_fit
 from tests.test_hostile import hostile_fit
 from tests.test_one_year import of_one_year
+from tests.test_page import written_by_matplotlib
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 MOST_BYTES = 1_500_000
-BUNDLED = "rare earths"
+RECORD_ROWS = (
+    "[...document.querySelectorAll('#record-table tbody tr')].filter(row => row.cells.length > 1)"
+)
+BUNDLED, PARTED = "rare earths", "rare earths by partner, with an outlook and a survey"
 
 
 def fit_of(name: str) -> xr.DataTree:
     if name == BUNDLED:
         return stand_in_fit(rb.read_study())
+    if name == PARTED:
+        return stand_in_fit(rb.read_study(extensions=["partners"]))
     if name == "zinc":
         return stand_in_fit(rb.read_study(ROOT / "data" / "examples" / "zinc"))
     return {"made up": fake_fit, "hostile": hostile_fit, "one year": lambda: of_one_year(None),
             "not converged": lambda: fake_fit(converged=False)}[name]()  # fmt: skip
+
+
+def shown_with(name: str, fit: xr.DataTree) -> dict[str, Any]:
+    """What a page of a fit is given beside it."""
+    if name != PARTED:
+        return {}
+    tree = rb.outlook(fit, 2035)
+    with pytest.warns(rb.StudyWarning, match="how many answered"):
+        asked = rb.survey("reevolution")
+    return {"outlook": (tree, rb.deficits(tree, 2035)), "surveys": [asked]}
 
 
 class Opened:
@@ -52,14 +71,15 @@ class Opened:
 
 
 @pytest.fixture(
-    scope="module", params=["made up", BUNDLED, "zinc", "one year", "hostile", "not converged"]
+    scope="module",
+    params=["made up", BUNDLED, PARTED, "zinc", "one year", "hostile", "not converged"],
 )
 def opened(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Opened]:  # fmt: skip
+) -> Iterator[Opened]:
     fit = fit_of(request.param)
     path = tmp_path_factory.mktemp("page") / "page.html"
-    write_report(fit, path, force=True)
+    write_report(fit, path, force=True, **shown_with(request.param, fit))
     drawn = yearly_sankey(contents_of(fit))
     assert drawn is not None
     with Browser() as browser:
@@ -218,10 +238,10 @@ def test_records_of_what_is_chosen_are_shown_alone(opened: Opened) -> None:
     browser.ask(f"document.querySelector('#quantity-{number} button').click()")
     browser.ask("[...document.querySelectorAll('#detail button')].find(one => "
                 "one.textContent.startsWith('Show these')).click()")  # fmt: skip
-    shown = (
-        "[...document.querySelectorAll('#record-table tbody tr')].filter(row => !row.hidden).length"
-    )
+    shown = f"{RECORD_ROWS}.filter(row => !row.hidden).length"
     assert browser.ask(shown) == rows
+    heads = "[...document.querySelectorAll('#record-table tbody th')]"
+    assert browser.ask(f"{heads}.filter(head => head.checkVisibility()).length") == 1
     browser.ask("document.getElementById('all-records').click()")
     assert browser.ask(shown) == len(data["records"])
     browser.press("Escape", 27)
@@ -239,6 +259,60 @@ def test_a_filter_is_typed(opened: Opened) -> None:
     browser.ask("document.getElementById('filter-quantities').value = ''")
     browser.type(" ")
     assert browser.ask(f"{rows}.every(row => !row.hidden)")
+
+
+def test_records_are_found_by_label_and_by_key(opened: Opened) -> None:
+    """Both stand once above the records of a quantity, and go when none of them is shown."""
+    browser, data = opened.browser, data_of(opened)
+    number = data["records"][-1][0]
+    quantity = data["quantities"][number]
+    rows = [n for n, record in enumerate(data["records"]) if record[0] == number]
+    for words in (quantity["label"], quantity["name"]):
+        browser.ask("document.getElementById('filter-records').value = ''")
+        browser.ask("document.getElementById('filter-records').focus()")
+        browser.type(words)
+        shown = browser.ask(f"{RECORD_ROWS}.map((row, n) => row.hidden ? -1 : n)")
+        assert {*rows} <= {*shown}
+        found = browser.ask("""[...document.querySelectorAll('#record-table tbody')]
+            .map(body => [...body.rows].filter(row => !row.hidden).map(row => row.cells.length))""")
+        assert all(cells == [] or (cells[0] == 1 and len(cells) > 1) for cells in found)
+    told = browser.ask("document.querySelector('output[for=filter-records]').textContent")
+    some = sum(n >= 0 for n in shown)
+    assert told == (f"{some} of {len(shown)}" if some < len(shown) else f"{some}")
+    browser.ask("document.getElementById('filter-records').value = ''")
+    browser.type(" ")
+    assert browser.ask(f"{RECORD_ROWS}.every(row => !row.hidden)")
+
+
+def test_a_long_list_of_records_says_that_it_is_cut(opened: Opened) -> None:
+    browser, data = opened.browser, data_of(opened)
+    held = [{n for n, row in enumerate(data["quantities"]) if flow in row["flows"]}
+            for flow in range(len(data["flows"]))]  # fmt: skip
+    counts = [sum(number in those for number, *_ in data["records"]) for those in held]
+    most = max(counts)
+    together = "const all = document.querySelector('input.together'); if (all) all.click();"
+    opened.moved(together)
+    opened.moved(f"document.querySelector('#flow-{counts.index(most)} button').click();")
+    told = browser.ask("document.getElementById('detail').textContent")
+    listed = browser.ask("document.querySelectorAll('#detail .scroll tbody tr').length")
+    assert listed == min(most, 60)
+    assert f"{most} of quantities that hold it" in told
+    assert (f"the first 60 of {most}" in told) == (most > 60)
+    browser.press("Escape", 27)
+    opened.moved(together)
+
+
+def test_keys_that_have_labels_stand_in_code_alone(opened: Opened) -> None:
+    """In all tables: the label first, and the key in small letters after it."""
+    pairs = {row["name"]: row["label"] for row in data_of(opened)["quantities"]}
+    keys = [name for name, label in pairs.items() if name != label and "_" in name]
+    words = opened.browser.ask("""[...document.querySelectorAll('main th, main td')].map(cell => {
+        const copy = cell.cloneNode(true);
+        copy.querySelectorAll('code').forEach(code => code.remove());
+        return copy.textContent;
+    })""")
+    found = {word for text in words for word in re.findall(r"\w+", text)}
+    assert found & {*keys} == set()
 
 
 @pytest.mark.parametrize("width", [390, 1400])
@@ -283,3 +357,20 @@ def test_without_script_everything_is_there(opened: Opened) -> None:
         assert any("ribbon" in node["attributes"] for node in paths)
         assert "th" in names
         assert browser.complaints == []
+
+
+def test_a_slimmed_picture_looks_as_matplotlib_wrote_it(tmp_path: Path) -> None:
+    """Lengths are rounded, so edges may be a shade apart; no mark, line or fill is elsewhere."""
+    seen = []
+    written = written_by_matplotlib()
+    with Browser() as browser:
+        for name, svg in (("was", written), ("now", slimmed(written))):
+            (tmp_path / f"{name}.svg").write_text(svg)
+            page = tmp_path / f"{name}.html"
+            page.write_text(f'<body style="margin:0"><img src="{name}.svg">')
+            browser.open(page, width=700, height=500, scale=2)
+            browser.picture(tmp_path / f"{name}.png")
+            seen.append(imread(tmp_path / f"{name}.png"))
+    apart = np.abs(seen[0] - seen[1]).max(axis=-1)
+    assert (seen[0].min(axis=-1) < 0.5).mean() > 0.01, "something is drawn"
+    assert (apart > 0.4).sum() < 100

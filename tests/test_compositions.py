@@ -15,7 +15,7 @@ from reebayes.answers.leave_one_out import LeftOut, disagreement, influence
 from reebayes.answers.predictive import predictive_check
 from reebayes.answers.scores import record_scores
 from reebayes.errors import StudyError
-from reebayes.figures.curves import _error_ends
+from reebayes.figures.extents import error_ends
 from reebayes.inference.datatree import (
     informative,
     log_likelihood,
@@ -45,6 +45,7 @@ from reebayes.simulation.records import record_log_likelihood, simulate_records
 from reebayes.simulation.worlds import simulate_world
 from reebayes.study import Study, read_study
 from reebayes.study.compositions import sd_against_rest
+from reebayes.study.kinds import kind_of
 from tests.fakes import RECORDS, fake_fit
 from tests.numerics import close, differences
 from tests.shares import PRIORS, SD, TRUE, USES, part, rows, shares_study, write_shares
@@ -328,7 +329,8 @@ def test_a_part_s_conflict_is_of_its_log_ratio_and_told_as_a_share() -> None:
 
 
 def test_error_bars_of_parts_stay_within_their_whole() -> None:
-    low, high = _error_ends(np.array([0.75, 0.75]), np.array([0.3, 0.3]), np.array([1.0, np.nan]))
+    value, sd, whole = np.array([0.75, 0.75]), np.array([0.3, 0.3]), np.array([1.0, np.nan])
+    low, high = error_ends(kind_of("value"), value, sd, whole)
     assert 0.6 < low[0] < 0.75 < high[0] < 1.0 < high[1]
     assert logit(high[0]) - logit(0.75) == pytest.approx(math.log(high[1] / 0.75))
 

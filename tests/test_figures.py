@@ -20,8 +20,15 @@ from matplotlib.text import Text
 import reebayes as rb
 from reebayes.answers.contraction import contraction_text, learnt
 from reebayes.errors import ResultError
-from reebayes.figures.composing import AboveAxis
-from reebayes.figures.curves import plot_bands, plot_totals, stated_values
+from reebayes.figures.composing import ABOVE, AboveAxis, Note
+from reebayes.figures.curves import plot_bands, plot_totals
+from reebayes.figures.extents import (
+    axis_ends,
+    error_ends,
+    gone_beyond,
+    stated_values,
+    wholes_of,
+)
 from reebayes.figures.heatmaps import plot_learnt
 from reebayes.figures.sankey import draw_sankey
 from reebayes.reporting.pictures import band_text
@@ -29,6 +36,8 @@ from reebayes.reporting.tables import record_table
 from reebayes.results.reading import contents_of
 from reebayes.results.selection import flow, quantity
 from reebayes.results.summaries import bands, cumulative
+from reebayes.study import Projection
+from reebayes.study.kinds import kind_of
 from tests.fakes import FLOWS, fake_fit
 
 
@@ -62,7 +71,7 @@ def test_a_wide_legend_leaves_no_room_beside_the_axes(fit: xr.DataTree) -> None:
 def test_plot_bands_draws_median_band_and_prior(fit: xr.DataTree) -> None:
     draws = quantity(fit, "smuggled")
     axes = plot_bands(draws, prior=quantity(fit, "smuggled", group="prior"))
-    assert _legend(axes) == ["prior, median and 90 % band", "posterior, median and 90 % band"]
+    assert _legend(axes)[:2] == ["prior, median and 90 % band", "posterior, median and 90 % band"]
     assert axes.get_ylabel() == "kt REO/yr"
     np.testing.assert_allclose(axes.lines[1].get_ydata(), bands(draws)["median"])
 
@@ -79,8 +88,11 @@ def test_plot_bands_draws_every_kind_of_record(fit: xr.DataTree, name: str) -> N
     records = record_table(fit)
     records = records[records["quantity"] == name]
     axes = plot_bands(quantity(fit, name), records, ax=Figure().subplots())
-    far = (stated_values(records) > axes.get_ylim()[1]).any()
-    told = {"record above the axis"} if far else set()
+    whole = wholes_of(records)
+    ends = [error_ends(kind_of(row.kind), row.value, row.sd, each)[1]
+            for row, each in zip(records.itertuples(), whole, strict=True)]  # fmt: skip
+    high = np.fmax(stated_values(records), np.where(records["year"] < records["year_end"], 0, ends))
+    told = {ABOVE} if (high > axes.get_ylim()[1]).any() else set()
     assert set(_legend(axes)[1:]) == set(records["source"]) | told
 
 
@@ -274,7 +286,7 @@ def test_arrows_tell_of_records_above_the_axis_as_it_is_then(fit: xr.DataTree) -
     assert marks.above() == 1
     axes.figure.canvas.draw()
     assert np.asarray(marks.get_xdata()).tolist() == [2013.0]
-    assert "record above the axis" in _legend(axes)
+    assert ABOVE in _legend(axes)
     axes.set_ylim(0, 200)
     axes.figure.canvas.draw()
     assert marks.above() == 0 == len(np.asarray(marks.get_xdata()))
@@ -291,6 +303,119 @@ def test_records_that_have_no_mark_are_counted(fit: xr.DataTree) -> None:
     other = len(records) - len(inside)
     said = f"{far} of other quantities above the axis and {other} of other years"
     assert " ".join(told.split()) == f"records not drawn: {said}"
+
+
+def test_an_error_that_leaves_the_axis_has_an_arrow(fit: xr.DataTree) -> None:
+    """The mark lies below the end of the axis, and the bar of its error does not."""
+    draws = quantity(fit, "mined_world")
+    records = record_table(fit).loc[["r01"]].assign(sd=1.5)
+    axes = rb.plot_bands(draws, records)
+    assert float(records["value"].iloc[0]) < axes.get_ylim()[1]
+    (marks,) = [artist for artist in axes.get_children() if isinstance(artist, AboveAxis)]
+    assert marks.above() == 1 and _legend(axes)[-1] == "record or error above the axis"
+    axes.set_ylim(0, 1.2 * np.exp(1.6449 * 1.5) + 0.1)
+    assert marks.above() == 0
+    calm = rb.plot_bands(draws, records.assign(sd=0.01))
+    assert ABOVE not in _legend(calm)
+
+
+def test_an_error_of_a_signed_figure_stays_in_view_below(fit: xr.DataTree) -> None:
+    records = record_table(fit).loc[["r11"]]
+    axes = rb.plot_bands(quantity(fit, "mined_world"), records)
+    assert axes.get_ylim()[0] < -0.2 - 1.6449 * 0.3
+
+
+def test_a_record_above_the_axis_is_drawn_once_the_axis_holds_it(fit: xr.DataTree) -> None:
+    records = record_table(fit).loc[["r09"]]
+    axes = rb.plot_bands(quantity(fit, "mined_A_hidden"), records)
+    assert axes.get_ylim()[1] < 90
+    assert [90.0] in [np.asarray(line.get_ydata()).tolist() for line in axes.lines]
+
+
+def _noted(axes: plt.Axes) -> list[str]:
+    """What legends say without a mark, as it stands there."""
+    texts = [line.text for line in axes.lines if isinstance(line, Note)]
+    assert [text for text in texts if text] == [
+        text for text in _legend(axes) if text.startswith(("prior goes", "records not"))
+    ]
+    return [text for text in texts if text]
+
+
+def _around(fit: xr.DataTree, low: float, high: float) -> xr.Dataset:
+    """A band from one end to the other in all years."""
+    band = bands(quantity(fit, "mined_world"))
+    same = xr.ones_like(band["median"])
+    return band.assign(lower=low * same, median=0.5 * (low + high) * same, upper=high * same)
+
+
+@pytest.mark.parametrize(
+    ("prior", "ends", "said"),
+    [
+        ((0.5, 2.0), (0.0, 2.16), ""),
+        ((0.5, 7.0), (0.0, 5.4), "prior goes up to 7.00"),
+        ((-3.0, 2.0), (-3.3, 2.16), ""),
+        ((-8.0, 2.0), (-5.5, 2.16), "prior goes down to −8.00"),
+        ((-8.0, 7.0), (-5.5, 5.4), "prior goes from −8.00 to 7.00"),
+    ],
+    ids=["inside", "above", "held below", "below", "both"],
+)
+def test_a_legend_says_where_a_prior_goes_that_the_axis_cuts(
+    prior: tuple[float, float], ends: tuple[float, float], said: str, fit: xr.DataTree
+) -> None:
+    """Both ends are held as far as 2.5 times the band, whose largest value is 2."""
+    band, before = _around(fit, 1.0, 2.0), _around(fit, *prior)
+    axes = rb.plot_bands(band, prior=before)
+    assert axes.get_ylim() == pytest.approx(ends)
+    assert axes.get_ylim() == pytest.approx(axis_ends(None, band, before))
+    assert _noted(axes) == ([said] if said else [])
+    assert gone_beyond([before], *axes.get_ylim()) == said.removeprefix("prior ")
+    one = {"year": [2013]}
+    level = rb.plot_bands(band.sel(one), prior=before.sel(one))
+    assert level.get_xlim() == pytest.approx(ends)
+    assert level.get_xlabel().split("\n")[1:] == ([said] if said else [])
+
+
+def test_a_panel_says_where_its_prior_goes(fit: xr.DataTree) -> None:
+    figure = rb.plot_panel(fit, ["smuggled"])
+    assert _legend(figure.axes[0])[-1].startswith("prior goes up to")
+
+
+def test_a_further_curve_that_widens_the_axis_takes_the_word_back(fit: xr.DataTree) -> None:
+    axes = rb.plot_bands(_around(fit, 1.0, 2.0), prior=_around(fit, 0.5, 7.0))
+    assert _noted(axes) == ["prior goes up to 7.00"]
+    rb.plot_bands(_around(fit, 1.0, 4.0), label="more", ax=axes)
+    assert _noted(axes) == ["prior goes up to 7.00"]
+    rb.plot_bands(_around(fit, 1.0, 9.0), label="most", prior=_around(fit, 0.5, 40.0), ax=axes)
+    assert _noted(axes) == ["prior goes up to 40.0"]
+    rb.plot_bands(_around(fit, 1.0, 50.0), label="all", ax=axes)
+    assert _noted(axes) == []
+
+
+def test_records_that_are_not_drawn_are_counted_anew(fit: xr.DataTree) -> None:
+    """Of each record once; what wider axes hold is drawn and no longer told."""
+    records = record_table(fit).loc[["r01", "r12", "r04"]]
+    records = records.assign(hollow=[True, False, False], source=["large", "later", "own"])
+    band = _around(fit, 0.1, 0.2)
+    narrow = band.sel(year=slice(2010, 2011))
+    axes = rb.plot_bands(narrow, records.assign(year=[2010, 2012, 2010], year_end=2012))
+    assert _noted(axes) == ["records not drawn: 1 of other quantities above the axis and 1 of "
+                            "other years"]  # fmt: skip
+    rb.plot_bands(narrow, records.assign(year=[2010, 2012, 2010], year_end=2012), ax=axes)
+    assert len(_noted(axes)) == 1 and _noted(axes)[0].count("1 of") == 2  # each once
+    assert "later" not in _legend(axes)
+    rb.plot_bands(band, label="longer", ax=axes)
+    assert _noted(axes) == ["records not drawn: 1 of other quantities above the axis"]
+    assert "later" in _legend(axes) and "large" not in _legend(axes)
+    rb.plot_bands(_around(fit, 0.1, 2.0), label="higher", ax=axes)
+    assert _noted(axes) == [] and "large" in _legend(axes)
+
+
+def test_a_further_curve_draws_what_the_axis_holds_already(fit: xr.DataTree) -> None:
+    """Records of other quantities fit into the axis as it is, not as the curve alone needs it."""
+    axes = rb.plot_bands(_around(fit, 1.0, 5.0))
+    hollow = record_table(fit).loc[["r01"]].assign(hollow=True, source="large")
+    rb.plot_bands(_around(fit, 0.1, 0.2), hollow, label="small", ax=axes)
+    assert "large" in _legend(axes) and _noted(axes) == []
 
 
 def test_totals_of_two_fits_share_their_lines(fit: xr.DataTree) -> None:
@@ -356,6 +481,64 @@ def _ranks() -> pd.DataFrame:
 def _outlook(fit: xr.DataTree, **given: Any) -> plt.Axes:
     was = quantity(fit, "smuggled")
     return rb.plot_outlook(was, was.assign_coords(year=was["year"] + was.sizes["year"]), **given)
+
+
+def _held(axes: plt.Axes, *values: Any) -> bool:
+    """Whether the axis holds values, with room below those that are negative."""
+    low, high = axes.get_ylim()
+    found = np.concatenate([np.ravel(value) for value in values]).astype(float)
+    found = found[np.isfinite(found)]
+    return bool(low < found.min() or low == 0 <= found.min()) and bool(found.max() < high)
+
+
+def test_an_outlook_of_a_net_quantity_is_not_cut(fit: xr.DataTree) -> None:
+    """Nor are the projections, what is asked for, and bands of another probability."""
+    was = quantity(fit, "mined_world")
+    ahead = was.assign_coords(year=was["year"] + 6) - 3.0
+    ends = [bands(draws, ci_prob=0.99)[end] for draws in (was, ahead) for end in ("lower", "upper")]
+    rows = [_projection(2017, -9.0), _projection(2018, 4.0)]
+    asked = 9.0 * ahead
+    axes = rb.plot_outlook(was, ahead, ci_prob=0.99)
+    assert _held(axes, *ends) and axes.get_ylim()[0] < 0
+    axes = rb.plot_outlook(was, ahead, projections=rows, demand=asked)
+    assert _held(axes, [-9.0, 4.0], bands(asked)["lower"], bands(asked)["upper"])
+    axes = rb.plot_outlook(was, was.assign_coords(year=was["year"] + 6), demand=3.0 * was)
+    assert axes.get_ylim()[0] == 0 and _held(axes, bands(3.0 * was)["upper"])
+
+
+def _projection(year: int, value: float, source: str = "A list") -> Projection:
+    return Projection("p", "supply", "world", "mined_world", 2012, year, value, None, None,
+                      "kt REO", source)  # fmt: skip
+
+
+def test_projections_that_are_not_drawn_are_counted(fit: xr.DataTree) -> None:
+    was = quantity(fit, "mined_world")  # 2010 to 2015
+    ahead = was.assign_coords(year=was["year"] + 6)  # to 2021
+    rows = [_projection(year, 1.0) for year in (2009, 2016, 2022, 2023, 2024)]
+    rows += [_projection(2016, 2.0)]  # of one house, twice of one year
+    rows += [_projection(2024, 1.5, "Others")]
+    axes = rb.plot_outlook(was, ahead, projections=rows)
+    told = "projections not drawn: 1 of years before 2010 and 3 of years after 2022"
+    assert _legend(axes)[-1] == told and "Others, 2012" not in _legend(axes)
+    assert axes.get_xlim()[1] > 2022  # the one after the outlook is in view
+    rb.plot_outlook(was, ahead, projections=rows, label="other", ax=axes)
+    assert _legend(axes).count(told) == 1
+    longer = was.assign_coords(year=was["year"] + 9)  # to 2024
+    rb.plot_outlook(was, longer, projections=rows, label="longer", ax=axes)
+    assert _legend(axes)[-1] == "projections not drawn: 1 of years before 2010"
+    shown = {str(line.get_label()): line for line in axes.lines}
+    years = [2016, 2016, 2022, 2023, 2024]
+    assert np.asarray(shown["A list, 2012"].get_xdata()).tolist() == years
+    assert shown["Others, 2012"].get_color() != shown["A list, 2012"].get_color()
+    assert all("not drawn" not in name for name in _legend(rb.plot_outlook(was, ahead)))
+
+
+@pytest.mark.parametrize("column", ["lower", "walk_lower", "walk_upper", "published"])
+@pytest.mark.parametrize("value", [-7.0, 30.0])
+def test_a_hindcast_is_not_cut(column: str, value: float) -> None:
+    table = _hindcast()
+    table.loc[1, column] = value
+    assert _held(rb.plot_hindcast(table, "mined"), [value, 0.0 if value < 0 else 3.0])
 
 
 def _survey(name: str) -> Callable[..., Figure]:

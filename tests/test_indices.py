@@ -557,7 +557,7 @@ def test_a_report_tells_indicators_and_origins(tmp_path: Path) -> None:
     values = [float(band[end]) for end in ("median", "lower", "upper")]
     middle, ends = hidden["cells"][1]
     assert f"{middle} ({ends})" == format_band(*values)
-    assert much["cells"][0] == ("P 1.00", "")
+    assert much["cells"][0] == ("P >99 %", "")
     assert [(row["stated"], row["years"]) for row in found["beside"]] == [("at least 0.1", "2012")]
     places = origins_section(material)
     assert places is not None

@@ -19,7 +19,8 @@ from reebayes.answers.availability import coverage, coverage_text
 from reebayes.answers.leave_one_out import disagreement
 from reebayes.answers.literature import beside_published
 from reebayes.answers.predictive import predictive_check
-from reebayes.figures.curves import plot_bands, stated_values
+from reebayes.figures.curves import plot_bands
+from reebayes.figures.extents import stated_values
 from reebayes.figures.heatmaps import plot_coverage
 from reebayes.model.layout import lay_out
 from reebayes.reporting.checking import stated_text

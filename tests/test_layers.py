@@ -113,7 +113,7 @@ ORDER = {
     ),
     "figures": (
         *("style", "lettering", "composing"),
-        *("changes", "curves", "heatmaps", "ranks", "columns", "canvas"),
+        *("changes", "extents", "curves", "heatmaps", "ranks", "columns", "canvas"),
         *("folding", "sankey", "yearly", "tornado", "panels", "triangle", "grids", "flowsheets"),
         *("placing", "maps", "sites", "ahead", "shares"),
     ),

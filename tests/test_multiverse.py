@@ -1,7 +1,9 @@
 """A declared multiverse: weights, the mixture, its file, the declaration, the command, the page."""
 
 import json
+import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from reebayes.reporting.page import write_report
 from reebayes.results.multiverse import FILE, SUFFIX, Multiverse, read_multiverse
 from reebayes.study import Study
 from reebayes.study.runfile import Group, read_run_file
-from tests.fakes import fake_fit
+from tests.fakes import REPORT, fake_fit
 from tests.linear import linear_fit, linear_study
 from tests.test_refits import Sampler
 from tests.test_sensitivity_commands import written
@@ -285,3 +287,15 @@ def test_the_page_shows_the_multiverse_of_its_study_and_no_other(tmp_path: Path)
         assert "No multiverse of other defensible choices was run" in text
         assert "Mixture of all" not in text
     assert SUFFIX.endswith(FILE)
+
+
+def test_parts_in_a_multiverse_are_set_in_under_their_whole(tmp_path: Path) -> None:
+    fit = fake_fit(report=REPORT | {"parts": {"mined_A_hidden": ["consumed_A", "net_export_A"]}})
+    mine = some(str(fit.attrs["study_hash"]))
+    (band,) = mine.answers.values()
+    answers = {"mined_A_hidden": band, "consumed_A": band}
+    path = write_report(fit, tmp_path / "a.html", multiverse=replace(mine, answers=answers))
+    text = path.read_text("utf-8")
+    table = text[text.index('aria-label="Multiverse of declared choices"') :]
+    heads = re.findall('<th scope="row"( class="part")?>([^<]*)<', table[: table.index("</table>")])
+    assert heads == [("", "Hidden mining in A"), (' class="part"', "– consumed_A")]

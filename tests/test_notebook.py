@@ -24,9 +24,8 @@ settings = {"seed": 2022, "draws": 100, "tune": 100, "chains": 2, "progress": Fa
 settings = {"draws": 150, "tune": 150, "chains": 2, "progress": False}
 """,
     "sensitivity": """\
-study = rb.read_study("tiny")
+fit = rb.fit(rb.read_study("tiny"), draws=150, tune=150, chains=2, progress=False)
 answer, flow = "made", "metal"
-settings = {"draws": 150, "tune": 150, "chains": 2, "progress": False}
 """,
 }
 """What stands in the cell of parameters of a notebook that runs on a small study here, or briefly.
@@ -46,6 +45,13 @@ def test_notebook_matches_its_script_and_holds_no_output(script: Path) -> None:
     assert _cells(script.with_suffix(".ipynb")) == _cells(script)
     assert not [cell for cell in notebook.cells if cell.get("outputs")]
     assert not [cell for cell in notebook.cells if cell.get("execution_count")]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_notebook_fits_no_study_whose_fit_is_there(script: Path) -> None:
+    """All but those that tell how to fit."""
+    looks = "rb.open_fit(file) if file.exists() else rb.fit(" in script.read_text("utf-8")
+    assert looks == (script.stem not in ("first_fit", "your_own_study"))
 
 
 @pytest.fixture(scope="module")

@@ -80,6 +80,15 @@ def test_intervals_are_those_of_the_draws_beside_every_record(fit: xr.DataTree) 
     plt.close("all")
 
 
+def test_an_error_that_leaves_the_axis_is_told_as_a_number(fit: xr.DataTree) -> None:
+    records = record_table(fit)
+    records = records[records["quantity"] == "share_hidden"].assign(kind="quota", sd=4.0)
+    ax = plot_bands(quantity(fit, "smuggled"), records.assign(value=0.2, whole=np.nan))
+    assert [text.get_text() for text in ax.texts] == ["144 \u2192"]
+    assert ax.get_xlim()[1] < 1
+    plt.close("all")
+
+
 @pytest.mark.parametrize("name", ["smuggled", "share_hidden", "mined_A_hidden"])
 def test_ranges_bounds_and_shares_are_drawn(fit: xr.DataTree, name: str) -> None:
     records = record_table(fit).assign(quantity=name)

@@ -449,7 +449,7 @@ def test_a_report_shows_what_uses_lack_of_elements() -> None:
     text = page.render(material.common | (ahead(material) or {}))
     part = text.partition("<h3>What uses lack of Nd+Pr</h3>")[2].partition("</table>")[0]
     assert re.findall(r"<td[^>]*>([^<]*)</td>", part) == [
-        "World", "what arrives", "as before", "0.25", "0.50", "3.00 (1.00 to 5.00)"
+        "World", "what arrives", "as before", "25 %", "50 %", "3.00 (1.00 to 5.00)"
     ]  # fmt: skip
     assert "Each has a balance of its own." in part
 

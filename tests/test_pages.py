@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,40 @@ def test_names_of_the_package_in_pages_are_public() -> None:
     named = set(re.findall(r"\brb\.([a-zA-Z_]+)", text))
     assert len(named) > 50
     assert not named - set(dir(rb))
+
+
+def test_the_page_on_figures_names_every_figure_and_shows_the_gallery() -> None:
+    page = (ROOT / "docs" / "figures.md").read_text("utf-8")
+    figures = {name for name in dir(rb) if name.startswith(("plot_", "draw_"))}
+    figures |= {"save_figures", "save_map", "save_projects", "save_sankey", "save_system"}
+    assert not {name for name in figures if name not in page}
+    pictures = {path.name for path in (ROOT / "docs" / "gallery").iterdir()}
+    assert set(re.findall(r"\(gallery/([^)]+)\)", page)) == pictures
+
+
+def test_the_gallery_draws_its_pictures_and_no_others() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "gallery.py"))
+    pictures = {path.stem for path in (ROOT / "docs" / "gallery").glob("*.png")}
+    assert set(script["PICTURES"]) == pictures
+
+
+def _included(page: str) -> list[str]:
+    """Lines of the README that a page includes."""
+    text, readme = ((ROOT / name).read_text("utf-8") for name in (f"docs/{page}", "README.md"))
+    found: list[str] = []
+    for options in re.findall(r"```{include} \.\./README\.md\n(.*?)```", text, re.DOTALL):
+        after = re.search(r':start-after: "(.+)"', options)
+        before = re.search(r':end-before: "(.+)"', options)
+        _, _, rest = readme.partition(after[1]) if after else ("", "", readme)
+        found += rest.partition(before[1])[0].splitlines() if before else rest.splitlines()
+    return [line for line in found if re.search(r"\w", line)]
+
+
+def test_the_first_two_pages_tell_nothing_twice() -> None:
+    index, start = _included("index.md"), _included("quick_start.md")
+    assert min(len(index), len(start)) > 20
+    assert start[0].startswith("In a clone")
+    assert not {*index} & {*start}
 
 
 def test_changed_studies_of_pages_can_be_made() -> None:

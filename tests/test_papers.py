@@ -17,8 +17,10 @@ from matplotlib import pyplot as plt
 import reebayes as rb
 from reebayes.cli.main import main
 from reebayes.errors import ResultError
-from reebayes.figures.grids import COLUMN_MM, MM, PAGE_MM
+from reebayes.figures.composing import Note
+from reebayes.figures.grids import COLUMN_MM, MM, PAGE_MM, prior_beyond
 from reebayes.reporting import papers
+from reebayes.results.reading import contents_of
 from tests.fakes import fake_fit, save_fake
 
 INCH = 72.0
@@ -142,15 +144,70 @@ def only_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(papers, "_figures", lambda *asked: islice(every(*asked), 1))
 
 
-def test_a_caption_tells_that_the_prior_goes_above_the_axis(
+def test_a_caption_tells_where_the_prior_goes_and_of_which_panel(
     fit: xr.DataTree, folder: Path, tmp_path: Path
 ) -> None:
-    told = "Grey is the prior, which goes above the axis."
+    """In the words of the legend, and of no panel that holds its prior."""
+    ax = rb.plot_panel(fit, ["smuggled"]).axes[0]
+    (said,) = [note.text.removeprefix("prior ") for note in ax.lines if isinstance(note, Note)]
+    assert said.startswith("goes up to ")
+    told = f"Grey is the prior; beyond the axis it {said}."
     assert told in (folder / "bands_smuggled.txt").read_text("utf-8")
     other = fit.copy()
-    other.attrs["report"] = json.dumps({"headline": ["mined_world"]})
+    other.attrs["report"] = json.dumps({"headline": ["mined_world", "smuggled"],
+                                        "labels": {"smuggled": "Smuggling"}})  # fmt: skip
     rb.save_figures(other, tmp_path, formats=["svg"])
     assert "Grey is the prior. " in (tmp_path / "bands_mined_world.txt").read_text("utf-8")
+    told = f"Grey is the prior; beyond the axis that of Smuggling {said}."
+    assert told in (tmp_path / "headline.txt").read_text("utf-8")
+
+
+def test_a_caption_asks_the_axis_as_it_is_drawn(fit: xr.DataTree) -> None:
+    """With the records, which may widen it, and for the probability of the figure."""
+    contents = contents_of(fit)
+    for ci_prob in (0.2, 0.9, 0.999):
+        for name in contents.units.index:
+            ax = rb.plot_panel(fit, [name], ci_prob=ci_prob).axes[0]
+            (note,) = [note.text for note in ax.lines if isinstance(note, Note)]
+            said = note.removeprefix("prior ")
+            assert said == prior_beyond(contents, name, ci_prob)
+            told = f"; beyond the axis it {said}" if said else ""
+            assert papers._beyond_axes(contents, [name], ci_prob) == told
+
+
+def test_the_caption_of_a_fit_that_did_not_converge_says_so_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = fake_fit(converged=False)
+    page = rb.write_report(failed, tmp_path / "report.html", force=True).read_text("utf-8")
+    assert f"<strong>{papers.FAILED}</strong>" in page  # in the same words
+    for one in papers._figures(contents_of(failed), 0.9):
+        assert one.caption.startswith(f"{papers.FAILED} "), one.name
+    only_first(monkeypatch)
+    rb.save_figures(failed, tmp_path, formats=["svg"])
+    assert (tmp_path / "bands_mined_A_hidden.txt").read_text("utf-8").startswith(papers.FAILED)
+
+
+def test_captions_speak_of_what_is_drawn(fit: xr.DataTree, folder: Path) -> None:
+    said = {path.stem: path.read_text("utf-8") for path in folder.glob("*.txt")}
+    assert not any(papers.FAILED in text for text in said.values())
+    assert "Lines" not in said["net_flows"] and "Beside each stand" in said["net_flows"]
+    assert "bars" not in said["quotas"].partition("as bars.")[2]
+    assert "Upright marks are posterior medians" in said["totals"]
+    assert "records, or ends of their errors, above the axis" in said["bands_smuggled"]
+
+
+def test_the_caption_of_what_is_unregistered_explains_its_dashed_lines(fit: xr.DataTree) -> None:
+    def caption(**more: object) -> str:
+        other = fit.copy()
+        other.attrs["report"] = json.dumps({"refined": "metal", "headline": ["smuggled"], **more})
+        found = {one.name: one for one in papers._figures(contents_of(other), 0.9)}
+        return found["unregistered"].caption
+
+    parts = {"parts": {"mined_A_hidden": ["smuggled", "net_export_A"]},
+             "labels": {"smuggled": "Smuggling", "net_export_A": "The rest"}}  # fmt: skip
+    told = "Dashed lines, which have no band, are parts of mining: Smuggling; The rest."
+    assert told in caption(**parts) and "ashed" not in caption()
 
 
 def test_the_same_fit_gives_the_same_bytes(

@@ -148,17 +148,22 @@ def test_conflicts_stand_under_the_first_table_of_a_report(
 ) -> None:
     first = page_of(table, tmp_path / "a.html")
     count = int(table["conflict"].sum())
-    assert f"{count} of {len(table)} unknowns with a prior lie" in first
-    assert first.index("Median and 90 % band.") < first.index("What the records moved beyond")
+    said = f"The records conflict with {count} of {len(table)} priors: they move each"
+    caption = first[first.index("<caption>") : first.index("</caption>")]
+    assert said in caption and "more than 1.5 of its standard deviations" in caption
+    assert '<a href="#conflicts">' in caption
+    names = re.findall('<table[^>]*id="([^"]+)"', first)
+    assert names[:2] == ["headline-numbers", "conflicts"] and first.count("<table") > 2
     start = first.index("What the records moved beyond")
     rows = first[start : first.index("</table>", start)]
     assert rows.count('<th scope="row">') == count
     top = table.iloc[0]
     row = rows[rows.index('<th scope="row">') :]
-    row = row[: row.index("</tr>")]
+    row = row.partition("<tr>")[0]
     shift = f"{top['shift']:+.1f}".replace("-", "−")
-    assert f'<td class="number">{shift}</td>' in row
+    assert f'<td class="number">{shift}<' in row
     assert top["source"] in row
     assert top["pulled_by"].split(" (")[0] in row
     none = page_of(rb.prior_conflict(fit), tmp_path / "b.html")
-    assert "The records moved no unknown by more than 1.5 standard deviations" in none
+    assert "The records conflict with no prior: they move none by more than 1.5" in none
+    assert "conflicts" not in re.findall('(?:id="|href="#)([^"]+)"', none)

@@ -22,6 +22,7 @@ from reebayes.figures.columns import Link
 from reebayes.figures.folding import INPUT, LOSS, STOCK, System, columns_of
 from reebayes.figures.lettering import width_of, wrapped
 from reebayes.figures.sankey import COLOURS, sankey_drawing
+from reebayes.reporting.papers import FAILED, save_sankey_figure
 from tests.fakes import FLOWS, complete, fake_fit, save_fake
 from tests.tiny import write_tables
 
@@ -335,7 +336,8 @@ def test_one_command_writes_every_year_and_all_together(
 ) -> None:
     file, out = save_fake(tmp_path / "fit.nc"), tmp_path / "out"
     assert main(["figures", str(file), "--sankey", "--out", str(out)]) == 0
-    names = [f"sankey_{year}.svg" for year in (*range(2010, 2016), "2010-2015")]
+    spans = (*range(2010, 2016), "2010-2015")
+    names = [f"sankey_{year}.{form}" for form in ("svg", "csv", "txt") for year in spans]
     assert sorted(path.name for path in out.iterdir()) == sorted(names)
     assert "sankey_2010-2015.svg: written." in capsys.readouterr().out
     assert (out / names[3]).read_text("utf-8") == rb.draw_sankey(fake_fit(), 2013)
@@ -343,8 +345,56 @@ def test_one_command_writes_every_year_and_all_together(
     words = ["--years", "2012", "2011-2013", "--format", "png", "svg", "--out", str(chosen)]
     assert main(["figures", str(file), "--sankey", *words]) == 0
     assert {path.name for path in chosen.iterdir()} == {
-        f"sankey_{span}.{form}" for span in ("2012", "2011-2013") for form in ("png", "svg")
+        f"sankey_{span}.{form}"
+        for span in ("2012", "2011-2013")
+        for form in ("png", "svg", "csv", "txt")
     }
+
+
+def test_a_diagram_stands_beside_its_numbers_and_its_caption(tmp_path: Path) -> None:
+    file, out = save_fake(tmp_path / "fit.nc"), tmp_path / "out"
+    assert main(["figures", str(file), "--sankey", "--out", str(out)]) == 0
+    draws = fake_fit()["posterior"]["flows"]
+    for stem, chosen, unit in (
+        ("sankey_2013", draws.sel(year=2013), "kt REO/yr"),
+        ("sankey_2010-2015", draws.sum("year"), "kt REO"),
+    ):
+        table = pd.read_csv(out / f"{stem}.csv")
+        assert list(table) == ["flow", "from", "to", "product", "mean", "median", "lower",
+                               "upper", "unit"]  # fmt: skip
+        assert set(table["flow"]) == set(FLOWS) and set(table["unit"]) == {unit}
+        row = table.set_index("flow").loc["ore_smuggled"]
+        assert tuple(row[["from", "to", "product"]]) == FLOWS["ore_smuggled"][:3]
+        about = chosen.sel(flow="ore_smuggled").stack(all=("chain", "draw"))
+        assert row["mean"] == pytest.approx(float(about.mean()), rel=1e-5)
+        ends = np.quantile(about, [0.5, 0.05, 0.95])
+        np.testing.assert_allclose(row[["median", "lower", "upper"]].astype(float), ends, rtol=1e-5)
+        said = (out / f"{stem}.txt").read_text("utf-8")
+        assert said.startswith("Flows of 201") and f", {unit}. Widths are posterior means" in said
+        assert "Not drawn: below 0.1 % of the largest." in said
+        assert "A study of two <lands> (000000000000)" in said and "converge" not in said
+
+
+def test_numbers_and_caption_of_a_scenario_tell_both_sides(tmp_path: Path) -> None:
+    """And that the fit which it was worked out of did not converge."""
+    fit = fake_fit(converged=False)
+    twice = fit["posterior"].to_dataset()
+    constant = fit["constant_data"].to_dataset()
+    sides = {"factual": twice, "counterfactual": twice.assign(flows=2 * twice["flows"])}
+    tree = xr.DataTree.from_dict({**sides, **{f"{name}/constant_data": constant for name in sides}})
+    for name in sides:
+        tree[name].attrs = {"unit": "kt REO/yr", "part": name, "label": "Twice as much"}
+    files = save_sankey_figure(tree, tmp_path, "two", 2013, of=fit, formats=["svg"])
+    assert [file.name for file in files] == ["two.svg", "two.csv", "two.txt"]
+    table = pd.read_csv(files[1]).set_index(["what", "flow"])
+    for end in ("mean", "upper"):
+        one, two = (table.loc[name][end] for name in sides)
+        np.testing.assert_allclose(two, 2 * one, rtol=1e-4)
+    said = files[2].read_text("utf-8")
+    assert said.startswith(f"{FAILED} Flows of 2013, kt REO/yr. As it was; Scenario: Twice as much")
+    assert "What is stranded or lost in the scenario does not leave its box." in said
+    save_sankey_figure(tree, tmp_path, "two", 2013, of=fake_fit(), formats=["svg"])
+    assert FAILED not in files[2].read_text("utf-8")
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

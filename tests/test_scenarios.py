@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reebayes as rb
+from reebayes.answers.scenarios.effects import _use_rows
 from reebayes.answers.scenarios.setup import draw_size, weight_of
 from reebayes.cli.main import main
 from reebayes.reporting.plan import plan_of
@@ -22,6 +23,7 @@ from reebayes.reporting.templating import environment
 from reebayes.results.reading import contents_of
 from reebayes.study.header.frozen import Settings
 from reebayes.study.scenarios import Change, Size
+from tests.fakes import fake_fit
 from tests.pictures import outside_pictures
 from tests.tiny import STUDY, write_tables
 from tests.worlds import fit_of_worlds
@@ -413,8 +415,16 @@ def test_the_probability_of_a_loss(fit: xr.DataTree) -> None:
     x = float(np.median(lost))
     found = rb.effect(tree, x=x)
     assert found.loc["use", "probability"] == 0.5
-    assert f"P(loss > {x:g} kt REO/yr) = 0.50" in found.attrs["sentence"]
+    assert f"P(loss > {x:g} kt REO/yr) is 50 %" in found.attrs["sentence"]
     assert found.loc["unmet:use_magnets", "probability"] >= 0.0
+
+
+def test_use_of_a_region_is_labelled_by_its_name() -> None:
+    contents = contents_of(fake_fit())
+    told = (about for about, *_ in _use_rows([contents, contents], None))
+    rows = {about["name"]: about for about in told if not about["product"]}
+    assert rows["use_A"]["label"] == "use, Land A" and rows["use_A"]["region"] == "A"
+    assert rows["use"]["label"] == "use, all regions"
 
 
 def test_stranded_and_short_have_a_place(fit: xr.DataTree) -> None:

@@ -9,10 +9,12 @@ import xarray as xr
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
+from reebayes.answers.registers import region_labels
 from reebayes.answers.tracing import destinations, origin_bounds, origins, reliance
 from reebayes.errors import ResultError
 from reebayes.results.contents import DRAWS
 from reebayes.results.identity import unit_of
+from reebayes.results.reading import contents_of
 from reebayes.results.summaries import cumulative
 from tests.fakes import complete, fake_fit
 
@@ -315,6 +317,20 @@ def test_ways_of_telling_origins_apart() -> None:
     assert shares(origins(fit, "ore_A_refined", "refined_in", refined="oxide"))["not refined"] == 1
     labels = origins(fit, "use_B")["label"].values.tolist()
     assert labels[0] == "Flow dig_A"
+
+
+def test_origins_by_region_are_labelled_by_its_name() -> None:
+    """By what stands before the colon in most labels of its processes; the key names the row."""
+    fit = fake_fit()
+    found = origins(fit, "use_B", "region")
+    labels = dict(zip(found["origin"].values.tolist(), found["label"].values.tolist(), strict=True))
+    assert labels["A"] == "Land A"
+    contents = contents_of(fit)
+    assert region_labels(contents) == {"A": "Land A", "B": "Land B"}
+    contents.processes.loc["metal_A", "label"] = "Land B to Land A: metal"
+    assert region_labels(contents)["A"] == "Land A"
+    contents.processes.loc["metal_B", "label"] = "Land A to Land B: metal"
+    assert region_labels(contents)["B"] == "B", "half of them is not most"
 
 
 def test_reliance_direct_and_traced() -> None:

@@ -25,10 +25,13 @@ def study() -> rb.Study:
     return rb.read_study()
 
 
-def test_every_quantity_of_the_bundled_study_has_a_label_and_a_description(
-    study: rb.Study,
+@pytest.mark.parametrize(("path", "extensions"), [
+    (None, []), (None, ["elements"]), (None, ["partners"]), ("zinc", []),
+])  # fmt: skip
+def test_every_quantity_of_the_studies_has_a_label_and_a_description(
+    path: str | None, extensions: list[str]
 ) -> None:
-    table = rb.catalogue(study)
+    table = rb.catalogue(rb.read_study(path, extensions=extensions))
     lacking = table[(table["label"] == "") | (table["description"] == "")]
     assert list(lacking.index) == []
     assert table["label"].is_unique

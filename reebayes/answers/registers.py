@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -218,11 +219,15 @@ def named(
 
 
 def region_labels(contents: Contents) -> dict[str, str]:
-    """Names of regions for readers: what stands before the colon in labels of their processes."""
+    """Names of regions for readers: what stands before the colon in most labels of a region.
+
+    Routes between regions are labelled by both ends, and are the fewer.
+    """
     found: dict[str, str] = {}
     for region, rows in contents.processes.groupby("region"):
-        heads = {label.partition(": ")[0] for label in rows["label"] if ": " in label}
-        found[str(region)] = heads.pop() if len(heads) == 1 else str(region)
+        heads = Counter(label.partition(": ")[0] for label in rows["label"] if ": " in label)
+        ((head, count),) = heads.most_common(1) or [("", 0)]
+        found[str(region)] = head if 2 * count > heads.total() else str(region)
     return {name: label for name, label in found.items() if name}
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from reebayes.answers.mixing import Floats, Programme, System
+from reebayes.answers.registers import region_labels
 from reebayes.conventions import (
     BY_REFINED,
     BY_REGION,
@@ -352,13 +353,22 @@ def _mixed(
         **{name: draws[name].values for name in SAMPLE_DIMS},
         YEAR: known[:1] if years is not None else known,
         dim: list(system.names),
-        "label": (dim, list(system.labels)),
+        "label": (dim, _named(contents, system)),
     }
     array = xr.DataArray(found, coords, (CHAIN, DRAW, YEAR, dim))
     if years is not None:
         array = array.isel({YEAR: 0}, drop=True)
         array.attrs |= {"first_year": known[0], "last_year": known[-1]}
     return as_drawn(array, units=unit, assumption=MIXING)
+
+
+def _named(contents: Contents, system: System) -> list[str]:
+    """Names of origins for readers: of a region, what stands before the colon in labels."""
+    regions = region_labels(contents)
+    return [
+        regions.get(name, label) if label == name else label
+        for name, label in zip(system.names, system.labels, strict=True)
+    ]
 
 
 def _all(contents: Contents) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from reebayes.cli.options import (
     year_span,
 )
 from reebayes.study.formulas import CONVENTIONS, TRUTH, USGS
-from reebayes.wording import format_band
+from reebayes.wording import format_band, format_chance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,8 @@ def _indicator_text(table: pd.DataFrame, years: Sequence[int]) -> str:
 
 def _value(row: pd.Series) -> str:
     if row["unit"] == TRUTH:
-        return "–" if row["probability"] != row["probability"] else f"P {row['probability']:.2f}"
+        share = row["probability"]
+        return "–" if share != share else f"P {format_chance(share)}"
     return format_band(row["median"], row["lower"], row["upper"])
 
 
@@ -102,7 +103,8 @@ def _published_text(beside: pd.DataFrame) -> str:
         stated = next(row[c] for c in ("value", "low", "high") if row[c] == row[c])
         sign = {"lower": "at least ", "upper": "at most "}.get(row["kind"], "")
         ours = format_band(row["median"], row["lower"], row["upper"])
-        lines.append(f"  {name} {years}: {sign}{stated:g}; ours {ours}, P {row['p']:.2f}")
+        share = format_chance(row["p"])
+        lines.append(f"  {name} {years}: {sign}{stated:g}; ours {ours}, P {share}")
         if row["definition"] != told:
             lines.append(f"    {row['definition']}")
         told = row["definition"]

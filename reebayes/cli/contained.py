@@ -18,7 +18,7 @@ from reebayes.cli.options import (
     opened,
     study_as_now,
 )
-from reebayes.wording import format_band, format_value
+from reebayes.wording import format_band, format_chance, format_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,7 +148,7 @@ def _published_text(beside: pd.DataFrame) -> str:
         place = f"{row['at']} over {row['over']}" if row["over"] else row["at"]
         lines.append(
             f"  {row['elements']} in {place}, {years} [{row['unit']}]: {sign}{stated:g}; "
-            f"ours {ours}, P {row['p']:.2f}"
+            f"ours {ours}, P {format_chance(row['p'])}"
         )
     return "\n".join(lines)
 

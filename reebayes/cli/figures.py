@@ -53,9 +53,8 @@ def figures(
     seed: int,
 ) -> int:
     """Write the figures of a saved fit for a manuscript, or its Sankey diagrams."""
-    from reebayes.figures.sankey import save_sankey
     from reebayes.files import make_folder, sole_writer
-    from reebayes.reporting.papers import save_figures
+    from reebayes.reporting.papers import save_figures, save_sankey_figure
     from reebayes.results.description import redescribed
 
     if not sankey and (scenario or years):
@@ -67,16 +66,16 @@ def figures(
         make_folder(folder)
         with sole_writer(folder):
             study = study_as_now(data, extensions, recalled=recalled)
+            formats = list(dict.fromkeys(format))
             if not sankey:
                 shown = fit if study is None else redescribed(fit, study)
-                paths += save_figures(shown, folder, formats=list(dict.fromkeys(format)))
+                paths += save_figures(shown, folder, formats=formats)
             for name, asked in _asked(fit, scenario, study, seed=seed) if sankey else ():
                 for span in _spans(asked, years):
                     stem = "_".join([*filter(None, ("sankey", name)), _span_text(span)])
-                    paths += [
-                        save_sankey(asked, folder / f"{stem}.{form}", (span[0], span[-1]))
-                        for form in dict.fromkeys(format)
-                    ]
+                    ends = (span[0], span[-1])
+                    of = fit if scenario else asked
+                    paths += save_sankey_figure(asked, folder, stem, ends, of=of, formats=formats)
     say_written(paths)
     return DONE
 
@@ -121,9 +120,9 @@ def _add_figures(commands: Commands) -> None:
         commands, figures,
         brief="write figures of a saved fit for a manuscript, or its Sankey diagrams",
         text="Write figures as files, 89 or 183 mm wide, text kept as text, with the data (CSV) "
-        "and a caption beside\neach. --sankey draws Sankey diagrams in their place, of the flows "
-        "of every year and of all years together,\nor of those that --years names; with --scenario "
-        "what was beside what would have been, in one scale.",
+        "and a caption beside\neach. --sankey draws Sankey diagrams in their place, likewise, of "
+        "the flows of every year and of all years\ntogether, or of those that --years names; with "
+        "--scenario what was beside what would have been, in one scale.",
         example="reebayes figures results/fit.nc --out pictures --format svg pdf",
     )  # fmt: skip
     add_fit_file(parser)

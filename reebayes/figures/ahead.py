@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
+from math import ceil, floor
 
 import numpy as np
 import pandas as pd
@@ -19,18 +20,23 @@ from reebayes.figures.composing import (
     legend_below,
     mark_years,
     next_colour,
+    note_of,
+    put_note,
     reach,
     titled,
 )
 from reebayes.figures.style import POSTERIOR_COLOUR, new_axes, plain_text
 from reebayes.results.summaries import bands
 from reebayes.study import Projection
+from reebayes.wording import listed
 
 AHEAD_COLOUR, WALK_COLOUR = "#c2571a", "#8a8a8a"
 INNER = 0.5
 """Probability of the band within the band."""
 
 _AHEAD_COLOURS = (AHEAD_COLOUR, "#3f8f5b", "#a23b72", "#5b4bb0", "#8a5a2b")
+
+_MISSING = "projections that are not drawn"
 
 VINTAGES = ("#5b2a86", "#2a7f62", "#b8860b", "#7a1f3d", "#33658a", "#555555")
 
@@ -60,7 +66,9 @@ def plot_outlook(
     ahead : DataArray (chain, draw, year)
         The same of an outlook, ``quantity(outlook(fit)["outlook"], "consumed_world")``.
     projections : iterable of Projection
-        Published projections of it, drawn by vintage; nothing here was fitted to them.
+        Published projections of it, drawn by vintage; nothing here was fitted to them. Those of
+        years before the history, or more than one year behind the outlook, are counted in the
+        legend.
     demand : DataArray (chain, draw, year), optional
         What is asked for, drawn as dashed lines.
     ci_prob : float
@@ -79,7 +87,7 @@ def plot_outlook(
     Returns
     -------
     Axes
-        The axes drawn in.
+        The axes drawn in, which hold all that is drawn.
 
     Examples
     --------
@@ -107,10 +115,14 @@ def plot_outlook(
         for end, width in (("lower", 0.9), ("median", 1.4), ("upper", 0.9)):
             ax.plot(demand[YEAR].values, band[end], color="#1c1f23", linewidth=width,
                     linestyle="--", label=asked if end == "median" else None)  # fmt: skip
-    last = int(ahead[YEAR].values[-1])
-    shown = [one for one in projections if one.year <= last + 1]
-    _draw_projections(ax, shown, there)
-    _finish(ax, history, ahead, shown, fresh=fresh)
+    first, last = int(history[YEAR].values[0]), int(ahead[YEAR].values[-1])
+    ends = (first, last + 1)
+    if not fresh:
+        ends = (min(first, ceil(ax.get_xlim()[0])), max(last + 1, floor(ax.get_xlim()[1])))
+    new = [one for one in projections if _label_of(one) not in there]
+    last = max([last, *(one.year for one in _add_projections(ax, new, *ends))])
+    reach(ax, "x", first - 0.7, last + 0.7, fresh=fresh)
+    _finish(ax, history, ahead, fresh=fresh)
     if title or fresh:
         titled(ax, title or str(history.attrs.get("long_name", "")))
     if legend:
@@ -127,37 +139,70 @@ def _draw_bands(ax: Axes, draws: xr.DataArray, ci_prob: float, colour: str, name
     ax.plot(draws[YEAR].values, bands(draws)["median"], color=colour, linewidth=1.8)
 
 
-def _draw_projections(ax: Axes, shown: Iterable[Projection], there: Container[str]) -> None:
-    """Draw those of one source and vintage as one line, a range upright; none that is there."""
-    by: dict[tuple[int, str], list[Projection]] = {}
+def _add_projections(
+    ax: Axes, new: Iterable[Projection], first: int, last: int
+) -> list[Projection]:
+    """Draw projections of some years, also those that an earlier plot has left out; return them."""
+    note = note_of(ax, _MISSING)
+    asked: list[Projection] = [*dict.fromkeys([*([] if note is None else note.held), *new])]
+    shown = [one for one in asked if first <= one.year <= last]
+    _draw_projections(ax, shown)
+    _tell_missing(ax, asked, first, last)
+    return shown
+
+
+def _tell_missing(ax: Axes, asked: Iterable[Projection], first: int, last: int) -> None:
+    """Count in the legend the projections of years that are not drawn."""
+    early = [one for one in asked if one.year < first]
+    late = [one for one in asked if one.year > last]
+    parts = [f"{len(early)} of years before {first}"] if early else []
+    parts += [f"{len(late)} of years after {last}"] if late else []
+    if parts or note_of(ax, _MISSING) is not None:
+        said = f"projections not drawn: {listed(parts)}" if parts else ""
+        put_note(ax, _MISSING, said, [*early, *late])
+
+
+def _label_of(one: Projection) -> str:
+    """Name of its source, and when it was made."""
+    name = re.sub(r"_\d{4}$", "", one.source).replace("_", " ")
+    return plain_text(f"{name}, {one.vintage}")
+
+
+def _draw_projections(ax: Axes, shown: Iterable[Projection]) -> None:
+    """Draw those of one source and vintage as one line, a range upright."""
+    known = {str(line.get_label()): line for line in ax.lines if line.get_linestyle() == ":"}
+    by: dict[str, list[Projection]] = {}
     for one in sorted(shown, key=lambda row: (row.vintage, row.source, row.year)):
-        by.setdefault((one.vintage, one.source), []).append(one)
-    for number, ((vintage, source), rows) in enumerate(by.items()):
-        colour = VINTAGES[number % len(VINTAGES)]
-        marker = "os^DvP"[number // len(VINTAGES) % 6]
-        name = re.sub(r"_\d{4}$", "", source).replace("_", " ")
-        label = plain_text(f"{name}, {vintage}")
-        if label in there:
-            continue
-        middle = [sum(row.stated) / len(row.stated) for row in rows]
-        years = [row.year for row in rows]
-        ax.plot(years, middle, ":", marker=marker, color=colour, linewidth=1.1, markersize=4.5,
-                label=label)  # fmt: skip
+        by.setdefault(_label_of(one), []).append(one)
+    for label, rows in by.items():
+        number = len(known)
+        if label not in known:
+            (known[label],) = ax.plot(
+                [], [], ":", marker="os^DvP"[number // len(VINTAGES) % 6], markersize=4.5,
+                color=VINTAGES[number % len(VINTAGES)], linewidth=1.1, label=label,
+            )  # fmt: skip
+        line = known[label]
+        places = [[row.year, sum(row.stated) / len(row.stated)] for row in rows]
+        places = sorted([*np.asarray(line.get_xydata()).tolist(), *places])
+        line.set_data(*zip(*places, strict=True))
+        ax.update_datalim(places)
         for row in rows:
             if len(row.stated) > 1:
-                ax.vlines(row.year, min(row.stated), max(row.stated), colors=colour, linewidth=2.4)
+                ax.vlines(row.year, min(row.stated), max(row.stated), colors=line.get_color(),
+                          linewidth=2.4)  # fmt: skip
 
 
-def _finish(
-    ax: Axes, history: xr.DataArray, ahead: xr.DataArray, shown: Iterable[Projection], *,
-    fresh: bool,
-) -> None:  # fmt: skip
-    first, last = int(history[YEAR].values[0]), int(ahead[YEAR].values[-1])
+def _hold_all(ax: Axes, *, fresh: bool) -> None:
+    """Let the axis begin at 0, or below the least of all that is drawn, and end above the most."""
+    low, high = ax.dataLim.intervaly
+    if np.isfinite([low, high]).all():
+        room = 0.05 * (max(high, 0.0) - min(low, 0.0))
+        reach(ax, "y", min(low - room, 0.0) if low < 0 else 0.0, max(high + room, 0.0), fresh=fresh)
+
+
+def _finish(ax: Axes, history: xr.DataArray, ahead: xr.DataArray, *, fresh: bool) -> None:
     ax.axvline(int(ahead[YEAR].values[0]) - 0.5, color="#1c1f23", linewidth=0.7)
-    reach(ax, "x", first - 0.7, last + 0.7, fresh=fresh)
-    high = [float(bands(draws)["upper"].max()) for draws in (history, ahead)]
-    high += [max(row.stated) for row in shown]
-    reach(ax, "y", 0, 1.05 * max(high), fresh=fresh)
+    _hold_all(ax, fresh=fresh)
     mark_years(ax)
     ax.set_ylabel(plain_text(history.attrs.get("units", "")))
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
@@ -200,7 +245,7 @@ def plot_hindcast(
     Returns
     -------
     Axes
-        The axes drawn in.
+        The axes drawn in, which hold all that is drawn.
 
     Raises
     ------
@@ -228,8 +273,7 @@ def plot_hindcast(
     ax.plot(years, rows["median"], color=colour, linewidth=1.6)
     if "what came" not in {str(handle.get_label()) for handle in entries(ax)}:
         _draw_truth(ax, rows)
-    top = max(float(rows[end].max()) for end in ("upper", "truth_upper"))
-    reach(ax, "y", 0, 1.25 * top, fresh=fresh)
+    _hold_all(ax, fresh=fresh)
     mark_years(ax)
     if title or fresh:
         titled(ax, title or name)

@@ -7,6 +7,7 @@ Whatever a legend names is labelled in the axes, so that a later plot knows what
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -34,7 +35,7 @@ CURVE_COLOURS = (
 type Colours = str | Sequence[str] | Mapping[str, str]
 
 ARROW = r"$\uparrow$"
-ABOVE = "record above the axis"
+ABOVE = "record or error above the axis"
 
 _SMALL, _TITLE = 0.8, 1.0  # of the size of letters, of a legend and of a title
 _ENTRY = 2.2  # inches that an entry of a legend in letters of 10 points likes to have
@@ -259,6 +260,38 @@ def rows_for(ax: Axes, names: Sequence[str]) -> tuple[list[str], NDArray[np.floa
     shown = [plain_text(name) for name in names]
     lines = [*known, *(name for name in dict.fromkeys(shown) if name not in known)]
     return lines, np.array([lines.index(name) for name in shown], dtype=float)
+
+
+class Note(Line2D):
+    """An entry of a legend without a mark, which a later plot into the same axes writes anew.
+
+    Parameters
+    ----------
+    about : str
+        What it tells of; axes have one of each.
+    text : str
+        Of the entry; none if empty.
+    held : object
+        What a later plot has to know of earlier ones.
+    """
+
+    def __init__(self, about: str, text: str, held: Any) -> None:
+        super().__init__([], [], linestyle="none", color="none", label=text)
+        self.about, self.text, self.held = about, text, held
+
+
+def note_of(ax: Axes, about: str) -> Note | None:
+    """Return what earlier plots into axes have noted."""
+    notes = (line for line in ax.lines if isinstance(line, Note))
+    return next((note for note in notes if note.about == about), None)
+
+
+def put_note(ax: Axes, about: str, text: str, held: Any) -> None:
+    """Note something in axes, in the place of what was noted before."""
+    old = note_of(ax, about)
+    if old is not None:
+        old.remove()
+    ax.add_line(Note(about, text, held))
 
 
 class AboveAxis(Line2D):

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
-from reebayes.conventions import CI_PROB, RATIO_UNITS, YEAR
+from reebayes.conventions import CI_PROB, YEAR
 from reebayes.errors import ResultError
 from reebayes.figures.composing import (
     ABOVE,
@@ -29,6 +29,18 @@ from reebayes.figures.composing import (
     reach,
     rows_for,
     titled,
+)
+from reebayes.figures.extents import (
+    are_hollow,
+    axis_ends,
+    ends_of,
+    error_ends,
+    fitting,
+    highest,
+    in_years,
+    rows_of,
+    tell_left_out,
+    wholes_of,
 )
 from reebayes.figures.style import (
     POSTERIOR_COLOUR,
@@ -45,14 +57,11 @@ from reebayes.study.kinds import (
     BETWEEN,
     FIGURE,
     SIGNED,
-    SUM,
     KindReader,
     kind_of,
     stated_columns,
 )
-from reebayes.wording import format_value, listed
-
-NORMAL_90 = 1.6449  # standard normal quantile that leaves 5 % in each tail
+from reebayes.wording import format_value
 
 
 def plot_bands(
@@ -102,7 +111,9 @@ def plot_bands(
     Returns
     -------
     Axes
-        The axes drawn in. Arrows at its upper edge stand for records above it.
+        The axes drawn in. Arrows at its upper edge stand for records above it, or ends of their
+        errors; the legend says where a prior goes that the axes cut, and counts the records that
+        are not drawn.
 
     Raises
     ------
@@ -130,41 +141,14 @@ def plot_bands(
     named += [text.get_text() for text in ax.get_yticklabels()]
     taken = any(name.startswith("posterior, ") for name in named)
     name = label or (str(band.attrs.get("long_name", "")) if taken else "") or "posterior"
-    inside, elsewhere = _of_years(records, band)
+    inside, elsewhere = in_years(ax, records, band)
     draw_bands(ax, band, inside, before, label=name, colour=colour)
-    _tell_missing(ax, inside, elsewhere)
+    tell_left_out(ax, inside, elsewhere, before)
     if title is not None or fresh:
         titled(ax, str(band.attrs.get("long_name", "")) if title is None else title)
     if legend and not ax.yaxis_inverted():  # intervals are named beside them
         legend_below(ax)
     return ax
-
-
-def _of_years(records: pd.DataFrame | None, band: xr.Dataset) -> tuple[pd.DataFrame | None, int]:
-    """Records of the years that are drawn, and how many there are of others."""
-    if records is None or records.empty:
-        return records, 0
-    first, last = int(band[YEAR].min()), int(band[YEAR].max())
-    there = (records["year"] <= last) & (records["year_end"] >= first)
-    return records[there], int((~there).sum())
-
-
-def _tell_missing(ax: Axes, records: pd.DataFrame | None, elsewhere: int) -> None:
-    """Name in the legend what is not drawn and has no arrow."""
-    if records is None:
-        return
-    hollow = records[_hollow(records)]
-    end = (ax.get_xlim() if ax.yaxis_inverted() else ax.get_ylim())[1]
-    above = int((stated_values(hollow) > end).sum()) if len(hollow) else 0
-    parts = [f"{above} of other quantities above the axis"] if above else []
-    parts += [f"{elsewhere} of other years"] if elsewhere else []
-    if not parts:
-        return
-    text = f"records not drawn: {listed(parts)}"
-    if ax.yaxis_inverted():
-        ax.set_xlabel(f"{ax.get_xlabel()}\n{text}")
-    else:
-        ax.plot([], [], linestyle="none", label=text)
 
 
 def _require_alike(ax: Axes, band: xr.Dataset) -> None:
@@ -202,68 +186,28 @@ def draw_bands(
     label, colour : str
         Of the curve.
     """
-    shown, far, top = in_view(records, band, before)
-    if band.sizes[YEAR] == 1 and (ax.yaxis_inverted() or not ax.has_data()):
-        drawn = shown if shown is None or far is None else pd.concat([shown, far])
-        _draw_intervals(ax, band, drawn, before, top, label, colour)
+    ends = axis_ends(records, band, before)
+    level = band.sizes[YEAR] == 1 and (ax.yaxis_inverted() or not ax.has_data())
+    fresh = not ax.has_data() if level else is_fresh(ax), is_fresh(ax, "x")
+    if not fresh[0]:
+        ends = min(ends[0], ends_of(ax)[0]), max(ends[1], ends_of(ax)[1])
+    drawn = fitting(records, ends[1])
+    if level:
+        _draw_intervals(ax, band, drawn, before, ends, label, colour)
         return []
-    fresh = is_fresh(ax), is_fresh(ax, "x")
     if before is not None:
         _draw_band(ax, before, PRIOR_COLOUR, 0.18, "prior")
     _draw_band(ax, band, colour, 0.30, label)
-    if shown is not None:
-        _draw_records(ax, shown, pd.concat([shown, far]))
-        _mark_above(ax, shown, far, band)
-    _finish(ax, band, top, shown, fresh)
+    if drawn is not None:
+        _draw_records(ax, drawn)  # what lies above the axis as well: it may be widened later
+        _mark_above(ax, drawn, ends[1], band)
+    _finish(ax, band, ends, fresh)
     return entries(ax)
 
 
 def legend_columns(inches: float) -> int:
     """Return how many columns the legend of a plot of some width has."""
     return max(2, round(inches / 2.2))
-
-
-def in_view(
-    records: pd.DataFrame | None, band: xr.Dataset, prior: xr.Dataset | None
-) -> tuple[pd.DataFrame | None, pd.DataFrame | None, float]:
-    """Records below the upper end of the axis, those of the quantity above it, and that end.
-
-    A wide prior or a far record must not flatten the band, and records of other quantities are
-    shown only where they fit.
-    """
-    tops = [float(band["upper"].max())]
-    if prior is not None:
-        tops.append(min(float(prior["upper"].max()), 2.5 * tops[0]))
-    if records is None or records.empty:
-        return None, None, _above(max(tops))
-    if "stated" not in records:
-        records = records.assign(stated=stated_values(records))
-    stated = records["stated"].to_numpy(dtype=float)
-    hollow = _hollow(records)
-    tops.append(min(float(np.max(stated[~hollow], initial=0.0)), 2.5 * max(tops)))
-    top = _above(max(tops))
-    return records[stated <= top], records[(stated > top) & ~hollow], top
-
-
-def _above(highest: float) -> float:
-    """Return an end of the axis that leaves some room, at 0 where all is negative."""
-    return max(1.08 * highest, 0.0)
-
-
-def stated_values(records: pd.DataFrame) -> pd.Series:
-    """Return the highest value that each record states, for one of its years.
-
-    Parameters
-    ----------
-    records : DataFrame
-        Rows of `record_table`.
-
-    Returns
-    -------
-    Series
-        In the unit of the records; sums over years are divided by their years.
-    """
-    return records[["value", "high", "low"]].max(axis=1).where(~_spans(records), _yearly(records))
 
 
 def plot_totals(
@@ -373,13 +317,13 @@ type _Rows = Mapping[str, NDArray[Any]]
 _DRAWN = ("year", "year_end", "value", "low", "high", "sd", "stated")
 
 
-def _draw_records(ax: Axes, records: pd.DataFrame, named: pd.DataFrame) -> None:
-    """Draw records, and name their sources and those of what lies above the axis."""
-    colours = _source_colours(ax, named["source"])
+def _draw_records(ax: Axes, records: pd.DataFrame) -> None:
+    """Draw records, and name their sources."""
+    colours = _source_colours(ax, records["source"])
     columns = {name: records[name].to_numpy(dtype=float) for name in _DRAWN}
-    columns["whole"] = _wholes(records)
+    columns["whole"] = wholes_of(records)
     alike: dict[tuple[str, bool, str], list[int]] = {}
-    keys = zip(records["source"], _hollow(records).tolist(), records["kind"], strict=True)
+    keys = zip(records["source"], are_hollow(records).tolist(), records["kind"], strict=True)
     for row, key in enumerate(keys):
         alike.setdefault(key, []).append(row)
     # source by source; the hollow ones of each above the others
@@ -404,10 +348,10 @@ def _source_colours(ax: Axes, sources: pd.Series) -> dict[str, str]:
     return found
 
 
-def _mark_above(ax: Axes, shown: pd.DataFrame, far: pd.DataFrame | None, band: xr.Dataset) -> None:
-    """Set an arrow for every record of the quantity that lies above the axis."""
-    if far is None:
-        return
+def _mark_above(ax: Axes, records: pd.DataFrame, top: float, band: xr.Dataset) -> None:
+    """Set an arrow for every record that lies above the axis, or whose error does."""
+    far = records.assign(stated=highest(records))
+    far = far[far["stated"] > top]
     colours = _source_colours(ax, far["source"])
     first, last = float(band[YEAR].min()), float(band[YEAR].max())
     for source, rows in far.groupby("source", sort=False):
@@ -427,11 +371,8 @@ def _draw_alike(ax: Axes, rows: _Rows, name: str, colour: str, *, hollow: bool) 
             linewidth=1.6, linestyles=style,
         )  # fmt: skip
         return
-    if kind.is_signed:
-        reach = NORMAL_90 * rows["sd"]
-        _draw_lines(ax, rows, rows["value"] - reach, rows["value"] + reach, colour, 0.8)
-    elif kind.is_figure:
-        ends = _error_ends(rows["value"], rows["sd"], rows["whole"])
+    if kind.is_figure:
+        ends = error_ends(kind, rows["value"], rows["sd"], rows["whole"])
         _draw_lines(ax, rows, *ends, colour, 0.8)
     _draw_of(name)(ax, rows, name, colour, face)
 
@@ -440,16 +381,6 @@ def _draw_lines(
     ax: Axes, rows: _Rows, low: NDArray[Any], high: NDArray[Any], colour: str, width: float
 ) -> None:
     ax.vlines(rows["year"], low, high, colors=colour, linewidth=width, alpha=0.6)
-
-
-def _error_ends(value: Any, sd: Any, whole: Any) -> tuple[Any, Any]:
-    """Ends of the 90 % band of a figure's own error; a part stays within its whole."""
-    error = np.exp(NORMAL_90 * sd)
-    rest = np.where(np.isnan(whole), np.inf, whole) - value
-    part = np.isfinite(rest)
-    with np.errstate(invalid="ignore"):
-        low, high = (whole / (1 + rest / value * by) for by in (error, 1 / error))
-    return np.where(part, low, value / error), np.where(part, high, value * error)
 
 
 def _draw_range(ax: Axes, rows: _Rows, kind: str, colour: str, face: str) -> None:
@@ -477,38 +408,12 @@ _draw_of: KindReader[Callable[[Axes, _Rows, str, str, str], None]] = KindReader(
 )
 
 
-def _spans(records: pd.DataFrame) -> pd.Series:
-    """Whether each record is about several years taken together."""
-    return records["kind"].map(lambda kind: kind_of(kind).spans).astype(bool)
-
-
-def _yearly(spans: pd.DataFrame) -> pd.Series:
-    """Value of a span record for each of its years: ratios and means already are, sums are not."""
-    years = (spans["year_end"] - spans["year"] + 1).astype(float)
-    sums = spans["kind"].map(lambda kind: kind_of(kind).years == SUM).astype(bool)
-    added = sums & ~spans["unit"].isin(RATIO_UNITS)
-    return spans["value"] / years.where(added, 1.0)
-
-
-def _hollow(records: pd.DataFrame) -> NDArray[np.bool_]:
-    if "hollow" in records:
-        return records["hollow"].to_numpy(dtype=bool)
-    return np.zeros(len(records), dtype=bool)
-
-
-def _wholes(records: pd.DataFrame) -> NDArray[np.float64]:
-    """What the table adds up to of which a record is a part; NaN if it is none."""
-    if "whole" in records:
-        return records["whole"].to_numpy(dtype=float)
-    return np.full(len(records), np.nan)
-
-
 def _draw_intervals(
     ax: Axes,
     band: xr.Dataset,
     records: pd.DataFrame | None,
     before: xr.Dataset | None,
-    top: float,
+    ends: tuple[float, float],
     label: str,
     colour: str,
 ) -> None:
@@ -522,12 +427,12 @@ def _draw_intervals(
         _draw_strips(ax, np.array([len(labels)]), [strip.isel({YEAR: 0})], shade, "")
         labels.append(plain_text(name))
     if records is not None:
-        _draw_stated(ax, records, len(labels), top)
-        labels += [plain_text(f"{row.kind}: {row.source}") for row in _rows_of(records)]
+        _draw_stated(ax, records, len(labels), ends[1])
+        labels += [plain_text(f"{row.kind}: {row.source}") for row in rows_of(records)]
     ax.set_yticks(range(len(labels)), labels, fontsize=8)
     ax.set_ylim(len(labels) - 0.5, -0.5)
-    if np.isfinite(top):
-        reach(ax, "x", _bottom(band, records), top, fresh=fresh)
+    if np.isfinite(ends).all():
+        reach(ax, "x", *ends, fresh=fresh)
     ax.set_xlabel(plain_text(f"{band.attrs.get('units', '')}, {int(band[YEAR].values[0])}"))
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
@@ -535,22 +440,16 @@ def _draw_intervals(
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _rows_of(records: pd.DataFrame) -> list[Any]:
-    return list(records.itertuples())
-
-
 def _draw_stated(ax: Axes, records: pd.DataFrame, first: int, top: float) -> None:
     """Draw what each record states, from some row on downwards; beyond the axis as a number."""
     sources = list(dict.fromkeys(records["source"]))
-    hollow, wholes = _hollow(records), _wholes(records)
-    for number, record in enumerate(_rows_of(records)):
+    hollow, wholes = are_hollow(records), wholes_of(records)
+    for number, record in enumerate(rows_of(records)):
         colour = SOURCE_COLOURS[sources.index(record.source) % len(SOURCE_COLOURS)]
         kind, row = kind_of(record.kind), first + number
         low, high = (np.nan if n is None else getattr(record, n) for n in stated_columns(kind.name))
-        if kind.is_signed:
-            ends = record.value - NORMAL_90 * record.sd, record.value + NORMAL_90 * record.sd
-        elif kind.is_figure:
-            ends = _error_ends(record.value, record.sd, wholes[number])
+        if kind.is_figure:
+            ends = error_ends(kind, record.value, record.sd, wholes[number])
         else:
             ends = low, high
         ax.hlines(row, *ends, colors=colour, linewidth=1.2 if kind.is_figure else 3.0, alpha=0.6)
@@ -559,28 +458,20 @@ def _draw_stated(ax: Axes, records: pd.DataFrame, first: int, top: float) -> Non
             at = low if np.isnan(high) else high
             face = "white" if hollow[number] else colour
             ax.plot(at, row, mark, color=colour, markerfacecolor=face, markersize=4.5)
-        if record.stated > top:
+        if max(record.stated, ends[1]) > top:
+            far = record.stated if record.stated > top else ends[1]
             ax.text(
-                1, row, f"{format_value(record.stated)} \u2192", fontsize=8, color=colour,
-                transform=ax.get_yaxis_transform(), ha="right", va="center",
+                1, row, f"{format_value(far)} \u2192", fontsize=8, color=colour,
+                transform=ax.get_yaxis_transform(), ha="right",
+                va="center" if record.stated > top else "bottom",  # above its line
             )  # fmt: skip
 
 
-def _bottom(band: xr.Dataset, records: pd.DataFrame | None) -> float:
-    """Lower end of the axis: 0 unless something is negative, and room below that."""
-    lowest = [float(band["lower"].min())]
-    if records is not None and not records.empty:
-        lowest += [float(records[["value", "low"]].min().min())]
-    least = float(np.nanmin(lowest)) if np.isfinite(lowest).any() else 0.0
-    return 1.1 * least if least < 0 else 0.0
-
-
 def _finish(
-    ax: Axes, band: xr.Dataset, top: float, records: pd.DataFrame | None, fresh: tuple[bool, bool]
+    ax: Axes, band: xr.Dataset, ends: tuple[float, float], fresh: tuple[bool, bool]
 ) -> None:
-    bottom = _bottom(band, records)
-    if np.isfinite(top) and top > bottom:
-        reach(ax, "y", bottom, top, fresh=fresh[0])
+    if np.isfinite(ends).all() and ends[1] > ends[0]:
+        reach(ax, "y", *ends, fresh=fresh[0])
     first, last = float(band[YEAR].min()), float(band[YEAR].max())
     reach(ax, "x", first - 0.7, last + 0.7, fresh=fresh[1])
     mark_years(ax)

@@ -16,6 +16,7 @@ from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY
 from reebayes.errors import ResultError
 from reebayes.figures.composing import entries, headed, legend_across, legend_below, panels
 from reebayes.figures.curves import plot_bands
+from reebayes.figures.extents import axis_ends, gone_beyond
 from reebayes.figures.style import new_figure, plain_text
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import Contents, Fit, contents_of, require_known
@@ -74,7 +75,8 @@ def plot_panel(
     Returns
     -------
     Figure
-        Panels are titled by the labels of the study. Of one year they hold intervals.
+        Panels are titled by the labels of the study, and their legends say what `plot_bands` says
+        of records and priors that the axes cut. Of one year they hold intervals.
 
     Raises
     ------
@@ -126,6 +128,23 @@ def _band(contents: Contents, name: str, ci_prob: float, group: str = POSTERIOR)
 
 def _records(contents: Contents, name: str) -> pd.DataFrame:
     return contents.records[contents.records["quantity"] == name]
+
+
+def prior_beyond(contents: Contents, name: str, ci_prob: float) -> str:
+    """Say where the prior of a quantity goes that its panel cuts, as `gone_beyond` does.
+
+    Parameters
+    ----------
+    contents : Contents
+    name : str
+        A quantity.
+    ci_prob : float
+        Probability inside the bands.
+    """
+    if PRIOR not in contents.distributions:
+        return ""
+    band, before = (_band(contents, name, ci_prob, group) for group in (POSTERIOR, PRIOR))
+    return gone_beyond([before], *axis_ends(_records(contents, name), band, before))
 
 
 def _new(

@@ -275,15 +275,9 @@ def plot_unregistered(
     """
     contents = contents_of(fit)
     labels = region_labels(contents) | {WORLD: "World"}
-    mined = unregistered(contents, "mining")
+    parted = _mined_by_region(contents)
     made = unregistered(contents, "refining", refined)
-    parted = {name: pair for name, pair in mined.items() if name != WORLD or len(mined) == 2}
-    parts = {
-        headed(label, _label_of(contents, name)): amount
-        for region, found in unregistered_parts(contents, "mining").items()
-        if region in parted
-        for name, (amount, _) in found.items()
-    }
+    parts = _labelled(label, unregistered_part_lines(contents))
     labels = {region: headed(label, name) for region, name in labels.items()}
     mines = {labels[region]: amount for region, (amount, _) in parted.items()} | parts
     shown = (
@@ -301,6 +295,22 @@ def plot_unregistered(
     handles = _handles(shades, ci_prob, parts)
     finish_all(figure, axes, handles, title, new=new, legend=legend)
     return figure
+
+
+def _mined_by_region(contents: Contents) -> dict[str, tuple[xr.DataArray, xr.DataArray]]:
+    """Unregistered mining and its share by region; of all together where there are several."""
+    mined = unregistered(contents, "mining")
+    return {name: pair for name, pair in mined.items() if name != WORLD or len(mined) == 2}
+
+
+def unregistered_part_lines(contents: Contents) -> dict[str, xr.DataArray]:
+    """Return what `plot_unregistered` draws dashed: parts of unregistered mining by their names."""
+    parts = unregistered_parts(contents, "mining")
+    return {
+        _label_of(contents, name): amount
+        for region in _mined_by_region(contents)
+        for name, (amount, _) in parts.get(region, {}).items()
+    }
 
 
 def plot_quotas(

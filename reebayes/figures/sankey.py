@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
 from reebayes.conventions import CI_PROB
@@ -135,12 +136,47 @@ def save_sankey(fit: Fit, path: str | Path, years: Span, *, ci_prob: float = CI_
 
 def sankey_drawing(fit: Fit, years: Span, *, ci_prob: float = CI_PROB) -> Drawing:
     """Lay out the flows of one year or span; see `draw_sankey`."""
-    parts = [part_of(one, years, ci_prob) for one in _asked(fit)]
-    study = str(fit.attrs.get("study_name", fit.attrs.get("study", "")))
+    return drawing_of(sankey_parts(fit, years, ci_prob=ci_prob), fit.attrs, ci_prob=ci_prob)
+
+
+def sankey_parts(fit: Fit, years: Span, *, ci_prob: float = CI_PROB) -> list[Part]:
+    """Read what `draw_sankey` draws: one part, or factual and counterfactual of a scenario."""
+    return [part_of(one, years, ci_prob) for one in _asked(fit)]
+
+
+def drawing_of(parts: Sequence[Part], attrs: Mapping[Any, Any], *, ci_prob: float) -> Drawing:
+    """Lay out what `sankey_parts` has read of a fit with some attributes."""
+    study = str(attrs.get("study_name", attrs.get("study", "")))
     system = fold(parts)
     if not system.paths and not system.outside:
         raise ResultError(f"There are no {parts[0].what}; there is nothing to draw.")
     return _drawn(parts, system, study, ci_prob)
+
+
+def sankey_table(parts: Sequence[Part]) -> pd.DataFrame:
+    """Return the numbers of a Sankey diagram, a row a flow that carries something in any part.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        As `sankey_parts` reads them.
+
+    Returns
+    -------
+    DataFrame
+        ``flow, from, to, product, mean, median, lower, upper, unit``; of a scenario ``what``
+        before them says of which side.
+    """
+    there = pd.concat([part.table["mean"] for part in parts], axis=1).max(axis=1) > 0
+    ends = {"source": "from", "target": "to"}
+    tables = []
+    for part in parts:
+        table = part.table[there.to_numpy()].rename(columns=ends).rename_axis("flow").reset_index()
+        table = table[["flow", *ends.values(), "product", "mean", *ENDS]].assign(unit=part.unit)
+        if len(parts) > 1:
+            table.insert(0, "what", str(part.contents.attrs["part"]))
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def years_of(fit: Fit) -> list[int]:
@@ -281,11 +317,8 @@ def _sheet(
     title = f"Sankey diagram of the {part.what} in {part.unit}"
     explained = (
         f"{part.unit}. Widths: posterior means. Numbers: median and {100 * ci_prob:g} % band of "
-        "what passes through. "
-        f"Not drawn: below {100 * SMALLEST:g} % of the largest."
+        f"what passes through. {left_out([one for one, *_ in panels])}"
     )
-    if any(one.contents.attrs.get("part") == "counterfactual" for one, *_ in panels):
-        explained += " What is stranded or lost in the scenario does not leave its box."
     lines, y = [], EDGE
     for text, size, bold in ((heading, TITLE, True), (explained, SMALL, False)):
         for line in wrapped(text, width - 2 * EDGE, size, bold=bold):
@@ -298,7 +331,7 @@ def _sheet(
         x = layout.width * number if beside else 0.0
         head = 0.0
         if len(panels) > 1:
-            for line in wrapped(_heading(one), layout.width - 2 * EDGE, SMALL + 2, bold=True):
+            for line in wrapped(heading_of(one), layout.width - 2 * EDGE, SMALL + 2, bold=True):
                 head += SMALL + 6.0
                 lines.append(Line(x + EDGE, top + head, line, SMALL + 2, bold=True))
             head += 8.0
@@ -310,7 +343,16 @@ def _sheet(
     return Drawing(width, height, title, shapes, lines)
 
 
-def _heading(part: Part) -> str:
+def left_out(parts: Sequence[Part]) -> str:
+    """Say what a Sankey diagram does not draw."""
+    told = f"Not drawn: below {100 * SMALLEST:g} % of the largest."
+    if any(part.contents.attrs.get("part") == "counterfactual" for part in parts):
+        told += " What is stranded or lost in the scenario does not leave its box."
+    return told
+
+
+def heading_of(part: Part) -> str:
+    """Return what stands above one side of a scenario."""
     if part.contents.attrs.get("part") == "factual":
         return "As it was"
     return f"Scenario: {part.contents.attrs.get('label', '')}"

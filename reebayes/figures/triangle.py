@@ -18,7 +18,7 @@ from reebayes.figures.composing import headed, panels, titled
 from reebayes.figures.panels import crossing, finish_all, pairs_of, percent
 from reebayes.figures.style import POSTERIOR_COLOUR, plain_text
 from reebayes.results.reading import Contents, Fit, contents_of, require_known
-from reebayes.wording import format_band, minus_signs
+from reebayes.wording import format_band, format_chance, minus_signs
 
 _LEVEL, _ASIDE = 0.24, 0.32  # from the middle of a level arrow, and of any other
 _WIDEST = 14.0  # points, of the arrow of the largest net flow
@@ -149,7 +149,15 @@ def _draw_triangle(
         ))  # fmt: skip
         x, y, side, edge = _outside(_between(places[start], places[end], 0.5))
         told = minus_signs(format_band(middle, low, high)).replace(" ", "\n", 1)
-        ax.text(x, y, f"{told}\nP {chance:.2f}", ha=side, va=edge, fontsize=7, color="#1c1f23")
+        ax.text(
+            x,
+            y,
+            f"{told}\nP {format_chance(chance)}",
+            ha=side,
+            va=edge,
+            fontsize=7,
+            color="#1c1f23",
+        )
     for region, (x, y) in places.items():
         ax.text(x, y, plain_text(labels.get(region, region).replace(" ", "\n", 1)), ha="center",
                 va="center", fontsize=9, weight="bold")  # fmt: skip

@@ -14,7 +14,7 @@ from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, SAMPLE_DIMS, YEAR
 from reebayes.errors import ResultError
 from reebayes.forecasting.running import OUTLOOK, USE, USES
 from reebayes.results.reading import Contents, contents_of
-from reebayes.wording import format_band, format_value
+from reebayes.wording import format_band, format_chance, format_value
 
 WORLD = "World"
 COLUMNS = ("by", "region", "name", "unit", "demand", "supplied", "deficit", "lower", "upper",
@@ -123,7 +123,7 @@ def sentence(outlook: xr.DataTree, table: pd.DataFrame) -> str:
     return (
         f"{year}{with_}: uses of the world ask for {format_value(row['demand'])} {unit} and get "
         f"{format_band(middle, low, high)}; a deficit above {format_value(row['x'])} has "
-        f"probability {row['probability']:.2f}."
+        f"probability {format_chance(row['probability'])}."
     )
 
 

@@ -187,9 +187,11 @@ def _group_row(row: pd.Series) -> dict[str, str]:
 
 def published_rows(fit: Fit) -> list[dict[str, Any]]:
     """Return literature estimates beside the bands of a fit, as text."""
+    contents = contents_of(fit)
     return [
         {
-            "quantity": row["quantity"],
+            "name": row["quantity"],
+            "label": contents.label_of(str(row["quantity"])),
             "years": years_between(row["year"], row["year_end"]),
             "stated": stated_text(row, "" if row["unit"] in RATIO_UNITS else row["unit"]),
             "ours": format_band(row["median"], row["lower"], row["upper"]),
@@ -200,7 +202,7 @@ def published_rows(fit: Fit) -> list[dict[str, Any]]:
             "note": row["note"],
             "why": "" if row["inside"] else row["why"] or "Nobody has explained this difference.",
         }
-        for _, row in beside_published(fit).iterrows()
+        for _, row in beside_published(contents).iterrows()
     ]
 
 

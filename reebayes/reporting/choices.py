@@ -23,9 +23,11 @@ def multiverse_block(
     """
     if multiverse is None or multiverse.study_hash != contents.attrs.get("study_hash"):
         return None
+    parts = {part for name in multiverse.answers for part in plan.parts.get(name, ())}
     rows = [
         {
             "label": plan.label(name),
+            "style": "part" if name in parts else "",
             "unit": one.unit,
             "single": format_band(*one.single),
             "mixture": format_band(*one.mixture),

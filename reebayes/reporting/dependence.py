@@ -18,7 +18,7 @@ from reebayes.results.reading import Contents
 from reebayes.results.summaries import bands
 from reebayes.study import Study
 from reebayes.study.formulas import TRUTH
-from reebayes.wording import format_band, format_value
+from reebayes.wording import format_band, format_chance, format_value
 
 BY = {
     BY_SOURCE: "by what was dug, registered or not",
@@ -50,14 +50,14 @@ def indicator_block(contents: Contents, study: Study, plan: Plan) -> dict[str, A
     return {
         "indicators": rows,
         "indicator_years": years,
-        "beside": [*_published(contents, study, names)],
+        "beside": [*_published(contents, study, {row["name"]: row["label"] for row in rows})],
     }
 
 
 def _cell(row: pd.Series) -> tuple[str, str]:
     if row["unit"] == TRUTH:
         share = row["probability"]
-        return ("–" if pd.isna(share) else f"P {share:.2f}"), ""
+        return ("–" if pd.isna(share) else f"P {format_chance(share)}"), ""
     return _band(row)
 
 
@@ -68,8 +68,10 @@ def _band(row: pd.Series | Mapping[str, float]) -> tuple[str, str]:
     return format_value(row["median"]), ends
 
 
-def _published(contents: Contents, study: Study, names: Sequence[str]) -> Iterator[dict[str, str]]:
-    found = beside_indicators(contents, names, study=study)
+def _published(
+    contents: Contents, study: Study, labels: Mapping[str, str]
+) -> Iterator[dict[str, str]]:
+    found = beside_indicators(contents, list(labels), study=study)
     if not len(found):
         return
     signs = {"lower": "at least ", "upper": "at most "}
@@ -78,6 +80,7 @@ def _published(contents: Contents, study: Study, names: Sequence[str]) -> Iterat
         stated = next(row[end] for end in ("value", "low", "high") if not pd.isna(row[end]))
         yield {
             "name": row["indicator"],
+            "label": labels[row["indicator"]],
             "years": years_between(row["year"], row["year_end"]),
             "stated": f"{signs.get(row['kind'], '')}{stated:g}",
             "ours": format_band(row["median"], row["lower"], row["upper"]),

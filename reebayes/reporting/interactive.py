@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from markupsafe import Markup
 
@@ -98,7 +99,7 @@ def page_data(contents: Contents, plan: Plan, sankey: YearlySankey) -> dict[str,
         ],
         "records": [
             [position[str(row.quantity)], int(row.year), int(row.year_end)]
-            for row in _rows(contents.records.itertuples())
+            for row in _rows(in_groups(contents.records, names).itertuples())
         ],
         "sankey": sankey.geometry(),
     }
@@ -108,6 +109,12 @@ def quantities_of(contents: Contents, plan: Plan) -> list[str]:
     """Quantities in the order of the page: those of its table, and all others."""
     shown = list(dict.fromkeys(plan.table))
     return [*shown, *(name for name in map(str, contents.units.index) if name not in shown)]
+
+
+def in_groups(records: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Records in the order of the page: those of one quantity together, as quantities follow."""
+    place = {name: n for n, name in enumerate(names)}
+    return records.sort_values("quantity", key=lambda names: names.map(place), kind="stable")
 
 
 def script_data(data: Mapping[str, Any]) -> Markup:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from reebayes.answers.deposits import project_table, projects_by_country, reserve_table
 from reebayes.answers.literature import published_projections
+from reebayes.answers.registers import region_labels
 from reebayes.conventions import CI_PROB, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.ahead import plot_outlook
 from reebayes.figures.sites import draw_projects
@@ -25,7 +26,7 @@ from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands
 from reebayes.study import Study
 from reebayes.study.prospects import PROJECT_STATUSES
-from reebayes.wording import format_band, format_value
+from reebayes.wording import format_band, format_chance, format_value
 
 LEAD = (
     "Years to come. Every draw of the fit goes on from where it stood, with projects that start, "
@@ -38,6 +39,7 @@ UNANSWERED = (
     "find, and how burdens on the environment move from place to place."
 )
 MOST_FIGURES = 4
+_OUTSIDE = "outside "  # before the region in names of what is outside one
 
 
 def write_outlook(
@@ -102,15 +104,15 @@ def outlook_block(
     elements : DataFrame, optional
         As `write_outlook` takes it.
     """
-    labels = json.loads(str(tree.attrs["labels"]))
+    labels, places = json.loads(str(tree.attrs["labels"])), region_labels(contents)
     return {
         "title": f"To {tree.attrs['to']}" + (f" with {'; '.join(labels)}" if labels else ""),
         "figures": [_figure(contents, study, tree, name) for name in shown_quantities(study)],
         "bands": _band_rows(contents, study, tree),
-        "lacking": [_lacking(row) for _, row in table.iterrows()],
+        "lacking": [_lacking(row, places) for _, row in table.iterrows()],
         "year": int(table.attrs["year"]),
         "projects": _project_rows(tree),
-        "elements": [] if elements is None else _element_blocks(elements),
+        "elements": [] if elements is None else _element_blocks(elements, places),
         "ground": _ground(study),
     }
 
@@ -159,13 +161,19 @@ def _band_rows(contents: Contents, study: Study, tree: xr.DataTree) -> Mapping[s
     return {"years": years, "rows": rows}
 
 
-def _lacking(row: pd.Series) -> dict[str, str]:
+def _lacking(row: pd.Series, places: Mapping[str, str]) -> dict[str, str]:
     return {
-        "by": row["by"], "region": row["region"], "name": row["name"],
+        "by": row["by"], "region": _place(row["region"], places), "name": row["name"],
         "demand": format_value(row["demand"]), "supplied": format_value(row["supplied"]),
         "deficit": format_band(row["deficit"], row["lower"], row["upper"]),
-        "x": format_value(row["x"]), "probability": f"{row['probability']:.2f}",
+        "x": format_value(row["x"]), "probability": format_chance(row["probability"]),
     }  # fmt: skip
+
+
+def _place(region: str, places: Mapping[str, str]) -> str:
+    """Name of a region for readers, or of all outside it."""
+    key = region.removeprefix(_OUTSIDE)
+    return f"{region.removesuffix(key)}{places.get(key, key)}"
 
 
 def _ground(study: Study) -> dict[str, Any] | None:
@@ -191,7 +199,7 @@ def _ground(study: Study) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _element_blocks(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _element_blocks(table: pd.DataFrame, places: Mapping[str, str]) -> list[dict[str, Any]]:
     """Probabilities of deficits of each element by year, and the band of the last year."""
     blocks = []
     keys = ["region", "supply", "asked"]
@@ -203,8 +211,8 @@ def _element_blocks(table: pd.DataFrame) -> list[dict[str, Any]]:
             by_year = part.set_index("year")
             last = by_year.loc[years[-1]]
             shown.append({
-                "key": list(key),
-                "chances": [f"{by_year.loc[year, 'probability']:.2f}" for year in years],
+                "key": [_place(str(key[0]), places), *key[1:]],
+                "chances": [format_chance(by_year.loc[year, "probability"]) for year in years],
                 "deficit": format_band(last["deficit"], last["lower"], last["upper"]),
             })  # fmt: skip
         blocks.append({"name": name, "years": years, "rows": shown,
@@ -226,7 +234,7 @@ def _project_rows(tree: xr.DataTree) -> list[dict[str, str]]:
         rows.append({
             "name": name, "country": str(about["country"].values),
             "status": str(about["status"].values), "mean": format_value(float(about.mean())),
-            "band": format_band(*ends), "chance": f"{float(chance.sel(project=name)):.2f}",
+            "band": format_band(*ends), "chance": format_chance(float(chance.sel(project=name))),
         })  # fmt: skip
     return rows
 

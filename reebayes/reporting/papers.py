@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from reebayes.answers.registers import quota_table, region_labels, unregistered_table
 from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, YEAR
 from reebayes.errors import ResultError
-from reebayes.figures.curves import in_view, plot_totals
-from reebayes.figures.grids import COLUMN_MM, MM, PAGE_MM, plot_panel
+from reebayes.figures.canvas import save_drawing
+from reebayes.figures.curves import plot_totals
+from reebayes.figures.grids import COLUMN_MM, MM, PAGE_MM, plot_panel, prior_beyond
 from reebayes.figures.panels import (
     consumption_lines,
     net_export_lines,
@@ -26,6 +27,14 @@ from reebayes.figures.panels import (
     plot_net_exports,
     plot_quotas,
     plot_unregistered,
+    unregistered_part_lines,
+)
+from reebayes.figures.sankey import (
+    drawing_of,
+    heading_of,
+    left_out,
+    sankey_parts,
+    sankey_table,
 )
 from reebayes.figures.style import new_axes, new_figure
 from reebayes.figures.triangle import net_pairs, plot_triangle
@@ -35,8 +44,9 @@ from reebayes.reporting.plan import plan_of
 from reebayes.reporting.spreadsheets import write_table
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import Contents, Fit, contents_of
+from reebayes.results.selection import Span
 from reebayes.results.summaries import bands
-from reebayes.wording import without_per_year
+from reebayes.wording import listed, without_per_year
 
 FORMATS = ("svg", "pdf", "png")
 PAPER: dict[Any, Any] = {
@@ -50,8 +60,21 @@ DPI = 300
 MARKS = (
     "Circles are printed values and diamonds quotas, with their own 90 % error; triangles are "
     "bounds, upright lines ranges, level lines means or sums over years; arrows at the upper edge "
-    "stand for records above the axis."
+    "stand for records, or ends of their errors, above the axis."
 )
+LINES = "Lines are posterior medians, bands and bars hold {share} of the posterior, equal-tailed."
+CURVES = "Lines are posterior medians, bands hold {share} of the posterior, equal-tailed."
+TICKS = "Upright marks are posterior medians, bars hold {share} of the posterior, equal-tailed."
+NUMBERS = (
+    "Beside each stand the posterior median and the band that holds {share} of the posterior, "
+    "equal-tailed."
+)
+WIDTHS = (
+    "Widths are posterior means, which balance. Numbers are the median of what passes through, and "
+    "the band that holds {share} of the posterior, equal-tailed."
+)
+FAILED = "This fit did not converge. Do not use or cite its results."
+"""As the report has it, before all else that is said of a figure."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +153,52 @@ def save_figures(
             figure = one.draw()
             paths += [_save(figure, folder / f"{one.name}.{form}", form) for form in formats]
             pyplot.close(figure)
-            data, caption = folder / f"{one.name}.csv", folder / f"{one.name}.txt"
-            write = partial(write_table, one.data, digits=6)
-            paths += [write_whole(plain_file(data), write)]
-            paths += [write_text_whole(plain_file(caption), f"{one.caption}\n")]
+            paths += _write_beside(folder, one.name, one.data, one.caption)
     return paths
+
+
+def save_sankey_figure(
+    fit: Fit, folder: Path, name: str, years: Span, *, of: Fit, formats: Sequence[str],
+    ci_prob: float = CI_PROB,
+) -> list[Path]:  # fmt: skip
+    """Write a Sankey diagram with its data and caption, as `save_figures` does its figures.
+
+    Parameters
+    ----------
+    fit : DataTree
+        As `draw_sankey` takes it.
+    folder : Path
+    name : str
+        Of the files, without their ending.
+    years : int or (int, int)
+        As `draw_sankey` takes them.
+    of : DataTree
+        The fit itself, also where a scenario of it is drawn.
+    formats : sequence of str
+        As `save_figures` takes them.
+    ci_prob : float
+        Probability inside the bands.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    parts = sankey_parts(fit, years, ci_prob=ci_prob)
+    drawing = drawing_of(parts, fit.attrs, ci_prob=ci_prob)
+    paths = [save_drawing(folder / f"{name}.{form}", lambda: drawing) for form in formats]
+    what = f"{parts[0].what.capitalize()}, {parts[0].unit}."
+    if len(parts) > 1:
+        what += f" {'; '.join(heading_of(part) for part in parts)}."
+    caption = _said(contents_of(of), what, ci_prob, f"{WIDTHS} {left_out(parts)}")
+    return [*paths, *_write_beside(folder, name, sankey_table(parts), caption)]
+
+
+def _write_beside(folder: Path, name: str, data: pd.DataFrame, caption: str) -> list[Path]:
+    """Write what stands beside a figure: its numbers and its caption."""
+    numbers, text = (plain_file(folder / f"{name}.{ending}") for ending in ("csv", "txt"))
+    write = partial(write_table, data, digits=6)
+    return [write_whole(numbers, write), write_text_whole(text, f"{caption}\n")]
 
 
 def _save(figure: Figure, path: Path, form: str) -> Path:
@@ -172,15 +236,14 @@ def _figures(contents: Contents, ci_prob: float) -> Iterator[PaperFigure]:
         yield _quota_figure(contents, quotas, ci_prob)
 
 
-def _said(contents: Contents, what: str, ci_prob: float) -> str:
-    """Caption: what is drawn, and of what it is made."""
+def _said(contents: Contents, what: str, ci_prob: float, drawn: str = LINES) -> str:
+    """Caption: what is drawn and how, and of what it is made."""
     attrs = contents.attrs
     hashed = str(attrs.get("study_hash", ""))[:12]
     about = f"Study: {attrs.get('study_name', '')}" + (f" ({hashed})" if hashed else "")
-    return (
-        f"{what} Lines are posterior medians, bands and bars hold {100 * ci_prob:g} % of the "
-        f"posterior, equal-tailed. {about}; reebayes {package_version('reebayes')}."
-    )
+    how = drawn.format(share=f"{100 * ci_prob:g} %")
+    made = f"{about}; reebayes {package_version('reebayes')}."
+    return " ".join([*([] if contents.converged else [FAILED]), what, how, made])
 
 
 # --- each figure ------------------------------------------------------------------------------
@@ -194,8 +257,7 @@ def _bands_figure(
     if len(names) == 1:
         what = f"{labels[0]}."
     if PRIOR in contents.distributions:
-        above = ", which goes above the axis" if _cut(contents, names) else ""
-        what += f" Grey is the prior{above}."
+        what += f" Grey is the prior{_beyond_axes(contents, names, ci_prob)}."
     if contents.records["quantity"].isin(names).any():
         what += f" {MARKS}"
     if len(names) == 1:
@@ -205,14 +267,15 @@ def _bands_figure(
     return PaperFigure(name, draw, data, _said(contents, what, ci_prob))
 
 
-def _cut(contents: Contents, names: Sequence[str]) -> bool:
-    """Whether the prior of a quantity goes above its axis."""
-    after, before = (bands_of(contents, "quantities", group) for group in (POSTERIOR, PRIOR))
-    for name in names:
-        prior = before.sel({QUANTITY: name})
-        if float(prior["upper"].max()) > in_view(None, after.sel({QUANTITY: name}), prior)[2]:
-            return True
-    return False
+def _beyond_axes(contents: Contents, names: Sequence[str], ci_prob: float) -> str:
+    """Say where the priors of quantities go that their panels cut, and of which."""
+    found = {name: prior_beyond(contents, name, ci_prob) for name in names}
+    told = [
+        f"{f'that of {contents.label_of(name)}' if len(names) > 1 else 'it'} {said}"
+        for name, said in found.items()
+        if said
+    ]
+    return f"; beyond the axis {listed(told)}" if told else ""
 
 
 def _band_rows(contents: Contents, names: Sequence[str], ci_prob: float) -> pd.DataFrame:
@@ -248,8 +311,8 @@ def _totals_figure(contents: Contents, names: Sequence[str], ci_prob: float) -> 
 
     years = f"{contents.years[0]}-{contents.years[-1]}"
     data = pd.concat(parts, ignore_index=True).assign(unit=unit, years=years)
-    what = f"Sums {years}, {unit}; grey is the prior."
-    return PaperFigure("totals", draw, data, _said(contents, what, ci_prob))
+    what = f"Sums {years}, {unit}" + ("; grey is the prior." if PRIOR in strips else ".")
+    return PaperFigure("totals", draw, data, _said(contents, what, ci_prob, TICKS))
 
 
 def _consumption_figure(contents: Contents, ci_prob: float) -> PaperFigure:
@@ -299,7 +362,7 @@ def _triangle_figure(contents: Contents, ci_prob: float) -> PaperFigure:
         "as wide as it; P is the probability that it went that way."
     )
     data = pd.DataFrame(rows, columns=columns).assign(unit=contents.unit)
-    return PaperFigure("net_flows", draw, data, _said(contents, what, ci_prob))
+    return PaperFigure("net_flows", draw, data, _said(contents, what, ci_prob, NUMBERS))
 
 
 def _unregistered_figure(contents: Contents, ci_prob: float) -> PaperFigure:
@@ -307,6 +370,9 @@ def _unregistered_figure(contents: Contents, ci_prob: float) -> PaperFigure:
         return _gridded(partial(plot_unregistered, contents, ci_prob=ci_prob), 3)
 
     what = f"Unregistered mining and refining ({contents.unit}), and the share of refining."
+    parts = unregistered_part_lines(contents)
+    if parts:
+        what += f" Dashed lines, which have no band, are parts of mining: {'; '.join(parts)}."
     data = unregistered_table(contents, ci_prob=ci_prob)
     return PaperFigure("unregistered", draw, data, _said(contents, what, ci_prob))
 
@@ -322,9 +388,9 @@ def _quota_figure(contents: Contents, table: pd.DataFrame, ci_prob: float) -> Pa
 
     what = (
         "Above: what registers are meant to count, all that flowed, and quotas (diamonds). Below: "
-        "the probability that each exceeded the quota of the year."
+        "the probability that each exceeded the quota of the year, as bars."
     )
-    return PaperFigure("quotas", draw, table, _said(contents, what, ci_prob))
+    return PaperFigure("quotas", draw, table, _said(contents, what, ci_prob, CURVES))
 
 
 def _gridded(draw: Callable[..., Figure], count: int) -> Figure:

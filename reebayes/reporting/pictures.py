@@ -17,12 +17,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from reebayes.conventions import CI_PROB, POSTERIOR, PRIOR, QUANTITY, YEAR
-from reebayes.figures.curves import draw_bands, legend_columns, plot_totals, stated_values
+from reebayes.figures.curves import draw_bands, legend_columns, plot_totals
+from reebayes.figures.extents import ends_of, gone_beyond, stated_values
 from reebayes.figures.style import plain_text
 from reebayes.reporting.plan import Plan
 from reebayes.reporting.vectors import address_of, slimmed
 from reebayes.results.reading import Contents
-from reebayes.wording import format_band, format_value, listed, without_per_year
+from reebayes.wording import format_band, listed, without_per_year
 
 _LARGE, _SMALL = (9.0, 4.6), (3.9, 3.7)
 """Inches of a plot by itself, and of one of several."""
@@ -224,8 +225,7 @@ def _containing(contents: Contents, name: str) -> set[str]:
 
 
 def _off_scale(ax: Axes, records: pd.DataFrame, label: str) -> list[str]:
-    one_year = ax.yaxis_inverted()
-    above = records[records["stated"] > (ax.get_xlim() if one_year else ax.get_ylim())[1]]
+    above = records[records["stated"] > ends_of(ax)[1]]
     hollow = int(above["hollow"].sum())
     counts = {"": len(above) - hollow, " of other quantities": hollow}
     parts = [
@@ -237,9 +237,8 @@ def _off_scale(ax: Axes, records: pd.DataFrame, label: str) -> list[str]:
 
 
 def _cut_prior(ax: Axes, prior: xr.Dataset | None, label: str) -> list[str]:
-    highest = 0.0 if prior is None else float(prior["upper"].max())
-    cut = highest > (ax.get_xlim() if ax.yaxis_inverted() else ax.get_ylim())[1]
-    return [f"{label}: the band of the prior goes up to {format_value(highest)}."] if cut else []
+    said = gone_beyond([] if prior is None else [prior], *ends_of(ax))
+    return [f"{label}: the band of the prior {said}."] if said else []
 
 
 def _alternative(label: str, band: xr.Dataset) -> str:

@@ -98,34 +98,44 @@ def _about(name: str, row: pd.Series) -> dict[str, str]:
     return {"reporter": name, "records": f"{count} record{'' if count == 1 else 's'}"}
 
 
-def disagreements(table: pd.DataFrame, refits: ReportRefits | None) -> list[dict[str, str]]:
+def disagreements(
+    table: pd.DataFrame, plan: Plan, refits: ReportRefits | None
+) -> list[dict[str, str]]:
     """Return the records in largest conflict with the rest: by refits, if any were made.
 
     Parameters
     ----------
     table : DataFrame
         As `disagreement` returns it.
+    plan : Plan
     refits : ReportRefits, optional
     """
     if refits is None or refits.conflicts.empty:
         rows = table.head(SHOWN).iterrows()
-        return [_conflict_row(str(name), row, _method(row)) for name, row in rows]
+        return [_conflict_row(str(name), row, plan, _method(row)) for name, row in rows]
     # a refit has weights of no kind, so its band stands
     held = refits.conflicts.dropna(subset=["z"]).assign(reliable=True)
     return [
-        _conflict_row(str(name), row, f"refit; screen {row['z_screen']:+.1f}")
+        _conflict_row(str(name), row, plan, f"refit; screen {row['z_screen']:+.1f}")
         for name, row in held.head(SHOWN).iterrows()
     ]
+
+
+def observed(row: pd.Series, plan: Plan) -> dict[str, str]:
+    """Return what a record observes, for readers and by its key, and when."""
+    name = str(row["quantity"])
+    years = years_between(row["year"], row["year_end"])
+    return {"quantity": name, "quantity_label": plan.label(name), "years": years}
 
 
 def _method(row: pd.Series) -> str:
     return f"weights (k-hat {row['khat']:.2f})" if row["reliable"] else "first order"
 
 
-def _conflict_row(name: str, row: pd.Series, by: str) -> dict[str, str]:
+def _conflict_row(name: str, row: pd.Series, plan: Plan, by: str) -> dict[str, str]:
     return {
         "record": name,
-        "observes": f"{row['quantity']} {years_between(row['year'], row['year_end'])}",
+        **observed(row, plan),
         "reporter": str(row["reporter"]),
         "stated": figure_text(row),
         "expected": expected_text(row),

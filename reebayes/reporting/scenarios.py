@@ -13,6 +13,7 @@ import xarray as xr
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from reebayes.answers.registers import region_labels
 from reebayes.answers.scenarios.effects import effect
 from reebayes.answers.scenarios.running import COUNTERFACTUAL, DIFFERENCE, FACTUAL
 from reebayes.conventions import CI_PROB, FLOW, POSTERIOR, QUANTITY, YEAR
@@ -167,10 +168,11 @@ def _citations(contents: Contents, keys: Sequence[str], tree: xr.DataTree) -> li
 def _rows(table: pd.DataFrame) -> list[dict[str, str]]:
     """Rows of the table of effects as text."""
     rows = []
-    for _, row in table.iterrows():
+    for name, row in table.iterrows():
         change = format_band(row["difference"], row["lower"], row["upper"])
         rows.append({
-            "label": row["label"], "unit": row["unit"], "what": WHATS.get(row["what"], row["what"]),
+            "name": str(name), "label": row["label"], "unit": row["unit"],
+            "what": WHATS.get(row["what"], row["what"]),
             "product": row["product"], "factual": format_value(row["factual"]),
             "counterfactual": format_value(row["counterfactual"]), "difference": change,
             "x": format_value(row["x"]), "probability": format_chance(row["probability"]),
@@ -205,6 +207,7 @@ def _years_figure(tree: xr.DataTree) -> dict[str, Any] | None:
     lines = -(-len(regions) // across)
     figure = Figure(figsize=(3.2 * across, 2.6 * lines + 0.4), layout="constrained")
     axes = figure.subplots(lines, across, squeeze=False).ravel()
+    labels = region_labels(parts[FACTUAL])
     told = []
     heads, columns = [("Year", "")], [list(map(str, parts[FACTUAL].years))]
     for ax, name in zip(axes, regions, strict=False):
@@ -213,12 +216,13 @@ def _years_figure(tree: xr.DataTree) -> dict[str, Any] | None:
             bands(part.group(POSTERIOR)["flows"].sel({FLOW: names}).sum(FLOW))
             for part in parts.values()
         )
-        draw_years(ax, before, after, f"use, {name}" if name else "use", unit)
+        shown = labels.get(name, name)
+        draw_years(ax, before, after, f"use, {shown}" if shown else "use", unit)
         year = int(after[YEAR].values[-1])
         ends = (float(after[end].values[-1]) for end in ("median", "lower", "upper"))
-        told.append(f"{name} {year}: {format_band(*ends)}")
+        told.append(f"{shown} {year}: {format_band(*ends)}")
         for words, band in (("as it was", before), ("scenario", after)):
-            heads.append((f"{name}, {words}".removeprefix(", "), unit))
+            heads.append((f"{shown}, {words}".removeprefix(", "), unit))
             stacked = np.stack([band[end].values for end in ("median", "lower", "upper")], -1)
             columns.append([format_band(*row) for row in stacked.tolist()])
     for ax in axes[len(regions) :]:

@@ -21,7 +21,7 @@ from reebayes.answers.drivers import (
 )
 from reebayes.answers.layers import has_layers
 from reebayes.answers.partners import has_lanes
-from reebayes.conventions import FLOW, GATE, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
+from reebayes.conventions import FLOW, POSTERIOR, QUANTITY, RATIO_UNITS, YEAR
 from reebayes.figures.sankey import COLOURS, draw_sankey
 from reebayes.reporting.checking import (
     places_block,
@@ -31,32 +31,21 @@ from reebayes.reporting.checking import (
     stated_text,
     years_between,
 )
-from reebayes.reporting.choices import multiverse_block
 from reebayes.reporting.dependence import indicator_block, origin_blocks
 from reebayes.reporting.glossary import glossary_rows
 from reebayes.reporting.groups import group_block
-from reebayes.reporting.hanging import conflict_block, first_sentences, hanging_blocks
-from reebayes.reporting.interactive import quantities_of
+from reebayes.reporting.hanging import first_sentences, hanging_blocks
+from reebayes.reporting.headlines import existing_band, headline
+from reebayes.reporting.interactive import in_groups, quantities_of
 from reebayes.reporting.material import Material
 from reebayes.reporting.outlooks import UNANSWERED, outlook_block
-from reebayes.reporting.pictures import band_figure, band_text, embedded, totals_figure
+from reebayes.reporting.pictures import band_figure, band_text, embedded
 from reebayes.reporting.plan import Plan
-from reebayes.reporting.refitted import disagreements, without_reporters
+from reebayes.reporting.refitted import disagreements, observed, without_reporters
 from reebayes.results.intervals import bands_of
 from reebayes.results.reading import Contents
-from reebayes.results.selection import quantity
-from reebayes.results.summaries import cumulative, probability_above
 from reebayes.study.kinds import kind_of
-from reebayes.wording import format_band, format_chance, format_value, without_per_year
-
-GATE_LABELS = {
-    "rhat_max": "Largest R-hat",
-    "ess_bulk_min": "Smallest bulk effective sample size",
-    "ess_tail_min": "Smallest tail effective sample size",
-    "divergences": "Divergent transitions",
-    "bfmi_min": "Smallest E-BFMI",
-    "saturated_fraction": "Share of saturated trees",
-}
+from reebayes.wording import format_band, format_value, without_per_year
 
 PROVENANCE_LABELS = {
     "reebayes_version": "reebayes",
@@ -91,87 +80,6 @@ class Section:
     gather: Callable[[Material], dict[str, Any] | None]
 
 
-# --- headline -------------------------------------------------------------------------------------
-
-
-def headline(material: Material) -> dict[str, Any]:
-    """Gather headline quantities, probabilities above thresholds, and the convergence verdict."""
-    contents, plan = material.contents, material.plan
-    return {
-        "rows": _headline_rows(material),
-        "totals": totals_figure(contents, plan, material.sums),
-        "exceeding": [
-            row
-            for name in plan.headline
-            if name not in contents.ratios
-            for row in _exceeding(contents, plan, name)
-        ],
-        "multiverse": multiverse_block(contents, plan, material.multiverse),
-        "conflicts": None
-        if material.sensitivity is None
-        else conflict_block(contents, material.sensitivity.conflicts),
-        "convergence": _convergence(contents),
-    }
-
-
-def _headline_rows(material: Material) -> list[dict[str, str]]:
-    contents, plan = material.contents, material.plan
-    rows = []
-    for name in contents.with_parts(plan.headline):
-        unit, ratio = str(contents.units[name]), name in contents.ratios
-        row = {"label": plan.label(name), "name": name, "unit": unit}
-        row |= {"unit_total": "" if ratio else without_per_year(unit)}
-        row |= {"style": "" if name in plan.headline else "part"}
-        row |= {"description": contents.descriptions.get(name, "")}
-        row |= {"prior_total": "–", "prior_last": "–"}
-        for group in contents.distributions:
-            one = {QUANTITY: name}
-            row[f"{group}_total"] = "–" if ratio else _band(material.sums[group].sel(one))
-            row[f"{group}_last"] = _band(material.yearly[group].sel(one).isel({YEAR: -1}))
-        rows.append(row)
-    return rows
-
-
-def _band(band: xr.Dataset) -> str:
-    """A median with its band; a dash where the quantity does not exist."""
-    exists = any(float(band[end]) != 0 for end in ("median", "lower", "upper"))
-    return band_text(band) if exists else "–"
-
-
-def _exceeding(contents: Contents, plan: Plan, name: str) -> Iterable[dict[str, str]]:
-    groups = contents.distributions
-    one_year = len(contents.years) == 1
-    draws = {group: quantity(contents, name, group=group) for group in groups}
-    totals = {g: da.isel({YEAR: 0}) if one_year else cumulative(da) for g, da in draws.items()}
-    thresholds = plan.exceeds.get(name) or _round_numbers(float(totals[groups[-1]].median()))
-    for x in thresholds:
-        shares = {g: format_chance(float(probability_above(da, x))) for g, da in totals.items()}
-        yield {
-            "label": plan.label(name),
-            "threshold": f"{x:,.10g} {totals[POSTERIOR].attrs['units']}",
-            "prior": "–",
-        } | shares
-
-
-def _round_numbers(centre: float) -> list[float]:
-    """Three numbers of the 1-2-5 series about a centre."""
-    if not centre > 0:
-        return [0.0]
-    series = [m * 10.0**e for e in range(-6, 10) for m in (1, 2, 5)]
-    nearest = int(np.argmin([abs(math.log(x / centre)) for x in series]))
-    return series[max(0, nearest - 1) : nearest + 2]
-
-
-def _convergence(contents: Contents) -> dict[str, Any]:
-    attrs = contents.attrs
-    rows = [
-        (GATE_LABELS[key], f"{float(attrs[key]):.4g}", f"{sense} {limit:g}")
-        for key, (sense, limit) in GATE.items()
-        if key in attrs
-    ]
-    return {"rows": rows, "failing": json.loads(str(attrs.get("failing", "[]")))}
-
-
 # --- posterior contraction, influence -------------------------------------------------------------
 
 
@@ -187,13 +95,11 @@ def learnt(material: Material) -> dict[str, Any]:
         if yearly is None
         else [_learnt_row(yearly, drivers.sums, plan, name) for name in shown],
         "moves": [
-            row
-            for name, table in drivers.records.items()
-            for row in _moves(table, plan.label(name))
+            row for name, table in drivers.records.items() for row in _moves(table, plan, name)
         ],
         "refitted": material.refits is not None,
         "without": without_reporters(material.contents, plan, material.refits, _whole(material)),
-        "disagreements": disagreements(drivers.disagreement, material.refits),
+        "disagreements": disagreements(drivers.disagreement, plan, material.refits),
         "count": len(material.contents.records),
     }
 
@@ -223,12 +129,12 @@ def _learnt_cells(row: xr.Dataset) -> list[tuple[str, str, str]]:
     ]
 
 
-def _moves(table: pd.DataFrame, label: str) -> Iterable[dict[str, str]]:
+def _moves(table: pd.DataFrame, plan: Plan, name: str) -> Iterable[dict[str, str]]:
     for record, row in table.head(SHOWN).iterrows():
         yield {
-            "label": label,
+            "label": plan.label(name),
             "record": str(record),
-            "observes": f"{row['quantity']} {years_between(row['year'], row['year_end'])}",
+            **observed(row, plan),
             "reporter": str(row["reporter"]),
             "pull": f"{pull_text(row)} {row['unit']}",
             "khat": khat_text(row),
@@ -307,7 +213,7 @@ def _flow_rows(contents: Contents, year: int) -> list[dict[str, Any]]:
         {
             "label": row["label"], "product": row["product"], "registered": bool(row["registered"]),
             "prior": "–",
-            **{group: _band(band.sel({FLOW: name})) for group, band in found.items()},
+            **{group: existing_band(band.sel({FLOW: name})) for group, band in found.items()},
         }
         for name, row in contents.flows.iterrows()
     ]  # fmt: skip
@@ -402,19 +308,30 @@ def limits(material: Material) -> dict[str, Any]:
 
 def records(material: Material) -> dict[str, Any]:
     """Gather every record with its posterior predictive band."""
-    contents, table = material.contents, material.records
+    contents, plan = material.contents, material.plan
+    table = in_groups(material.records, quantities_of(contents, plan))
     numbers = {name: number for number, name in enumerate(contents.sources.index)}
     unit = without_per_year(contents.unit)
-    rows: Iterable[Any] = table.itertuples()
     return {
-        "rows": [_record_row(row, unit, numbers) for row in rows],
+        "groups": [
+            {
+                "name": name,
+                "label": plan.label(str(name)),
+                "rows": [_record_row(row, unit, numbers) for row in _tuples(rows)],
+            }
+            for name, rows in table.groupby("quantity", sort=False)
+        ],
+        "count": len(table),
         "outside": int(table["outside"].sum()),
     }
 
 
+def _tuples(table: pd.DataFrame) -> Iterable[Any]:
+    return table.itertuples()
+
+
 def _record_row(row: Any, unit: str, numbers: Mapping[str, int]) -> dict[str, Any]:
     return {
-        "quantity": row.quantity,
         "years": years_between(row.year, row.year_end),
         "kind": row.kind,
         "printed": _printed(row, unit),

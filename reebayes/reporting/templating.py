@@ -8,18 +8,15 @@ from markupsafe import Markup
 from reebayes.reporting.glossary import term
 from reebayes.wording import minus_signs
 
-_NO_END_NEEDED = re.compile(r"</t[dhr]>\s*(?=<t[dhr][ >]|$)")
+_NO_END_NEEDED = re.compile(r"</t[dh]>\s*(?=</?t[dhr][ >])|</tr>\s*(?=<tr[ >]|</t(?:head|body)>)")
 
 
-def endless(rows: str) -> Markup:
-    """Return rows of a table without the ends of cells and rows, which HTML does not ask for.
+def endless(section: Markup) -> Markup:
+    """Return a section without the ends of cells and rows, which HTML does not ask for.
 
-    They would be a tenth of a page, most of which is tables.
+    They would be a tenth of a page, most of which is tables. No text of a study looks like one.
     """
-    text = rows.strip()
-    while (shorter := _NO_END_NEEDED.sub("", text)) != text:  # a row ends after its last cell
-        text = shorter
-    return Markup(text)
+    return Markup(_NO_END_NEEDED.sub("", section))
 
 
 def printed(value: object) -> object:

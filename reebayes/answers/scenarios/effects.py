@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from reebayes.answers.registers import region_labels
 from reebayes.answers.scenarios.running import (
     COUNTERFACTUAL,
     FACTUAL,
@@ -21,7 +22,7 @@ from reebayes.conventions import CI_PROB, FLOW, PROCESS, QUANTITY, RATIO_UNITS, 
 from reebayes.errors import ResultError
 from reebayes.results.reading import Contents, contents_of, require_known
 from reebayes.results.selection import Span, over_years
-from reebayes.wording import format_band, format_value, without_per_year
+from reebayes.wording import format_band, format_chance, format_value, without_per_year
 
 WORLD = "all regions"
 
@@ -112,7 +113,7 @@ def _use_rows(parts: Sequence[Contents], years: Span) -> Iterator[_Row]:
     draws = [_flows(part, entering, years) for part in parts]
     region = flows.loc[into, "target"].map(processes["region"]).to_numpy()
     target = flows.loc[into, "target"].to_numpy()
-    regions = list(dict.fromkeys(region))
+    regions, known = list(dict.fromkeys(region)), region_labels(parts[0])
     everything = np.ones(len(entering), dtype=bool)
     sums: list[tuple[str, str, str, NDArray[np.bool_]]] = [("use", WORLD, "", everything)]
     if len(regions) > 1:
@@ -121,7 +122,7 @@ def _use_rows(parts: Sequence[Contents], years: Span) -> Iterator[_Row]:
              for use in processes.index if use in {*target}]  # fmt: skip
     for name, where, label, chosen in sums:
         about = {"name": name, "what": USE, "region": where, "stage": USE, "product": label,
-                 "label": label or f"use, {where}"}  # fmt: skip
+                 "label": label or f"use, {known.get(where, where)}"}  # fmt: skip
         yield about, draws[0][:, chosen].sum(axis=1), draws[1][:, chosen].sum(axis=1)
 
 
@@ -210,14 +211,15 @@ def _sentence(scenario: xr.DataTree, table: pd.DataFrame, years: Span, known: li
         unit, percent = total["unit"], f"{100 * total['ci_prob']:g} %"
         band = _sized(total)
         change = "falls by" if total["difference"] < 0 else "rises by"
-        risk = f"; P(loss > {total['x']:g} {unit}) = {total['probability']:.2f}"
+        risk = f"; P(loss > {total['x']:g} {unit}) is {format_chance(total['probability'])}"
         pieces.append(
             f"{_capital(label)}: use {change} {band} {unit} {when} (median and {percent} band), "
             f"of {format_value(total['factual'])}{risk if total['difference'] < 0 else ''}."
         )
         regions = table[(table["what"] == USE) & (table["product"] == "")].drop("use")
         if len(regions):
-            parts = [f"{row['region']} {_signed(row)}" for _, row in regions.iterrows()]
+            parts = [f"{row['label'].removeprefix('use, ')} {_signed(row)}"
+                     for _, row in regions.iterrows()]  # fmt: skip
             pieces.append(f"By region: {'; '.join(parts)}.")
     for what in ("stranded", "shortage"):
         rows = table[table["what"] == what]

@@ -9,6 +9,7 @@ const letters = atob(document.getElementById("data").textContent);
 const packed = new Blob([Uint8Array.from(letters, letter => letter.charCodeAt(0))]);
 const data = await new Response(packed.stream().pipeThrough(new DecompressionStream("deflate"))).json();
 const { spans, flows, quantities, records, sankey, percent } = data;
+const most = 60;  // records that are listed at once
 const years = spans.filter(name => /^\d+$/.test(name));
 const groups = ["posterior", "prior"].filter(name => flows.length && name in flows[0]);
 let span = data.start, chosen = null, opener = null;
@@ -308,18 +309,19 @@ function yearly(thing) {
 function recordsOf(now, seen) {
   const heading = element("h3", {}, "Records");
   if (!seen.length) return [heading, element("p", {}, "No record sees it: what is known comes from the mass balance and the priors.")];
+  const first = now.length > most ? `; here are the first ${most} of ${now.length}` : "";
   const when = together() || years.length < 2 ? "" : ` in ${spans[span]}, of ${seen.length} in all years`;
   const only = element("button", { type: "button" }, `Show these ${seen.length} in the table of records`);
   only.addEventListener("click", () => {
     showRecords(seen.map(record => record.n));
     document.getElementById(`record-${seen[0].n}`).scrollIntoView({ block: "center" });
   });
-  const rows = now.slice(0, 60).map(record => {
+  const rows = now.slice(0, most).map(record => {
     const cells = document.getElementById(`record-${record.n}`).cells;
     const link = element("a", { href: `#record-${record.n}` }, quantities[record.quantity].label);
     return [link, ...[1, 3, 4, 5, 6].map(n => cells[n].firstElementChild ? cells[n].firstElementChild.textContent : cells[n].textContent)];
   });
-  return [heading, element("p", {}, `${now.length} of quantities that hold it${when}. `, only),
+  return [heading, element("p", {}, `${now.length} of quantities that hold it${when}${first}. `, only),
     ...(rows.length ? [element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Its records" },
       table("Figures as printed, beside what the fit expects of them", ["Quantity", "Year", "Figure", "Expected", "Agrees", "Source"], rows))] : [])];
 }
@@ -336,11 +338,15 @@ function quantitiesOf(held) {
 
 /* --- rows that are shown --- */
 
+function rowsOf(table) {  // a row of one cell is the heading of those below it
+  return all(`${table} tbody tr`).filter(row => row.cells.length > 1);
+}
+
 function showRecords(numbers) {
   const filter = one("#filter-records");
   if (!filter) return;
   const button = one("#all-records");
-  all("#record-table tbody tr").forEach((row, n) => { row.classList.toggle("out", numbers !== null && !numbers.includes(n)); });
+  rowsOf("#record-table").forEach((row, n) => { row.classList.toggle("out", numbers !== null && !numbers.includes(n)); });
   button.hidden = numbers === null;
   count(filter);
 }
@@ -352,11 +358,16 @@ function count(filter) {
     const found = document.getElementById(name);
     if (!found) continue;
     let here = 0;
-    for (const row of found.tBodies[0].rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = row.classList.contains("out") || !words.every(word => text.includes(word));
-      total += 1;
-      here += !row.hidden;
+    for (const body of found.tBodies) {
+      const head = body.rows[0] && body.rows[0].cells.length === 1 ? body.rows[0] : null, before = here;
+      const above = head ? `${head.textContent.toLowerCase()} ` : "";
+      for (const row of body.rows) if (row !== head) {
+        const text = above + row.textContent.toLowerCase();
+        row.hidden = row.classList.contains("out") || !words.every(word => text.includes(word));
+        total += 1;
+        here += !row.hidden;
+      }
+      if (head) head.hidden = here === before;
     }
     shown += here;
     const hidden = found.closest("details");
@@ -370,7 +381,7 @@ function count(filter) {
 
 for (const controls of all(".controls")) controls.hidden = false;
 for (const [name, rows] of [["flow", "#flow-values"], ["quantity", "table.values"], ["record", "#record-table"]])
-  all(`${rows} tbody tr`).forEach((row, n) => { row.id = `${name}-${n}`; });
+  rowsOf(rows).forEach((row, n) => { row.id = `${name}-${n}`; });
 addColumn();
 const select = one("#choose-flow");
 flows.forEach((flow, n) => select.append(element("option", { value: String(n) }, flow.label)));
