@@ -915,9 +915,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug("prior columns of a table hold the posterior", "reebayes/reporting/tables.py",
          'bands_of(contents, what, group, total=total, ci_prob=ci_prob)',
          'bands_of(contents, what, total=total, ci_prob=ci_prob)', ("tests/test_tables.py",)),
-    _bug("prior column of the report holds the posterior", "reebayes/reporting/sections.py",
-         '_band(material.yearly[group].sel(one).isel({YEAR: -1}))',
-         '_band(material.yearly[POSTERIOR].sel(one).isel({YEAR: '
+    _bug("prior column of the report holds the posterior", "reebayes/reporting/headlines.py",
+         'existing_band(material.yearly[group].sel(one).isel({YEAR: -1}))',
+         'existing_band(material.yearly[POSTERIOR].sel(one).isel({YEAR: '
          '-1}))', ("tests/test_reporting.py",)),
     _bug("a record that is held out is heard all the same", "reebayes/experiments/reported.py",
          'kind[at] = CERTAIN', 'kind[at] = kind[at]',

@@ -152,7 +152,7 @@ ORDER = {
             "partners",
             "hanging",
         ),
-        *("refitted", "interactive", "material", "sections", "page", "papers"),
+        *("refitted", "interactive", "material", "headlines", "sections", "page", "papers"),
     ),
     "cli": (
         "console",
