@@ -1045,7 +1045,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "table = in_groups(material.records, quantities_of(contents, plan))",
          "table = material.records", ("tests/test_page.py", "-k", "order_in_which")),
     _bug("a share over all years the wrong way round", "reebayes/reporting/headlines.py",
-         "return bands(above / below)", "return bands(below / above)",
+         "ratio(contents, *shares[name],", "ratio(contents, *shares[name][::-1],",
          ("tests/test_reporting.py", "-k", "share_of_one")),
     _bug("parts of a headline have no thresholds", "reebayes/reporting/headlines.py",
          "for name in contents.with_parts(plan.headline)\n            if name not in",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from reebayes.answers.indices import ratio
 from reebayes.conventions import GATE, POSTERIOR, QUANTITY, YEAR
 from reebayes.reporting.choices import multiverse_block
 from reebayes.reporting.hanging import conflict_block
@@ -58,10 +59,10 @@ def _shares(contents: Contents, headline: Sequence[str]) -> dict[str, tuple[str,
     """Ratios of one headline quantity to another, with the two."""
     sums = {name: contents.terms[name][0] for name in headline if name not in contents.ratios}
     return {
-        ratio: (one, other)
-        for ratio in map(str, contents.units.index)
+        share: (one, other)
+        for share in map(str, contents.units.index)
         for one, other in permutations(sums, 2)
-        if contents.terms[ratio] == (sums[one], sums[other]) and ratio not in headline
+        if contents.terms[share] == (sums[one], sums[other]) and share not in headline
     }
 
 
@@ -71,34 +72,30 @@ def _headline_rows(
     """Headline quantities, each with its parts and with its share of another below it."""
     contents, plan = material.contents, material.plan
     below = {
-        name: [ratio for ratio, (one, _) in shares.items() if one == name] for name in plan.headline
+        name: [share for share, (one, _) in shares.items() if one == name] for name in plan.headline
     }
     names = [
         each for name in plan.headline for each in (*contents.with_parts([name]), *below[name])
     ]
-    rows = []
+    rows, span = [], (contents.years[0], contents.years[-1])
     for name in dict.fromkeys(names):
-        unit, ratio = str(contents.units[name]), name in contents.ratios
+        unit, is_ratio = str(contents.units[name]), name in contents.ratios
         row = {"label": plan.label(name), "name": name, "unit": unit}
-        row |= {"unit_total": "" if ratio else without_per_year(unit)}
+        row |= {"unit_total": "" if is_ratio else without_per_year(unit)}
         row |= {"style": "" if name in plan.headline or name in shares else "part"}
         row |= {"description": contents.descriptions.get(name, "")}
         row |= {"prior_total": "–", "prior_last": "–"}
         for group in contents.distributions:
             one = {QUANTITY: name}
-            row[f"{group}_total"] = "–" if ratio else existing_band(material.sums[group].sel(one))
-            if name in shares:
-                share = _share_of_sums(contents, *shares[name], group)
-                row[f"{group}_total"] = existing_band(share)
+            row[f"{group}_total"] = "–"
+            if not is_ratio:
+                row[f"{group}_total"] = existing_band(material.sums[group].sel(one))
+            elif name in shares:
+                over_all = ratio(contents, *shares[name], years=span, group=group)
+                row[f"{group}_total"] = existing_band(bands(over_all))
             row[f"{group}_last"] = existing_band(material.yearly[group].sel(one).isel({YEAR: -1}))
         rows.append(row)
     return rows
-
-
-def _share_of_sums(contents: Contents, one: str, other: str, group: str) -> xr.Dataset:
-    """Band of the share over all years: the sum of one quantity over that of another."""
-    above, below = (cumulative(quantity(contents, name, group=group)) for name in (one, other))
-    return bands(above / below)
 
 
 def existing_band(band: xr.Dataset) -> str:
