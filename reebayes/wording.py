@@ -65,6 +65,14 @@ def format_value(value: float) -> str:
     return f"{value:,.{min(digits, 3)}f}"
 
 
+def format_beside(value: float, bound: float) -> str:
+    """Write a figure with as many digits as tell it from its bound, four at least."""
+    digits = 4
+    while digits < 17 and value != bound and float(f"{value:.{digits}g}") == bound:
+        digits += 1
+    return f"{value:.{digits}g}"
+
+
 def install_line(extra: str) -> str:
     """Write what installs an extra: the package is installed from its clone."""
     return f"pip install '.[{extra}]'"

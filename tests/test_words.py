@@ -11,7 +11,7 @@ from reebayes.cli import readers
 from reebayes.cli.main import main
 from reebayes.reporting.glossary import TERMS
 from reebayes.reporting.page import write_report
-from reebayes.wording import author_of
+from reebayes.wording import author_of, format_beside
 from tests.fakes import fake_fit
 from tests.standin import stand_in_fit
 from tests.tiny import write_tables
@@ -144,3 +144,21 @@ def test_words_of_another_study_are_refused(
     assert main([*command, "--data", str(ROOT / "data")]) == 2
     assert "not a fit of the study" in capsys.readouterr().err
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "text"),
+    [
+        (1.010004, 1.01, "1.010004"),
+        (1.0261, 1.01, "1.026"),
+        (1.01, 1.01, "1.01"),
+        (399.99, 400, "399.99"),
+        (3.0, 0.0, "3"),
+        (float("nan"), 1.01, "nan"),
+        (1.01 + 2e-16, 1.01, "1.0100000000000002"),
+    ],
+)
+def test_a_figure_has_the_digits_that_tell_it_from_its_bound(
+    value: float, bound: float, text: str
+) -> None:
+    assert format_beside(value, bound) == text

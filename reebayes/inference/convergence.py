@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from reebayes.conventions import CI_PROB, GATE
-from reebayes.wording import listed
+from reebayes.wording import format_beside, listed
 
 type Floats = NDArray[np.float64]
 
@@ -265,8 +265,11 @@ def _verdict(
     after = f" {first_try}" if first_try else ""
     if not broken:
         return f"All {total:,} unknowns, flows and quantities converged.{after}"
-    reasons = [f"{name} is {figures[name]:.4g}, must be {' '.join(map(str, GATE[name]))}"
-               for name in broken if name != "divergences"]  # fmt: skip
+    reasons = [
+        f"{name} is {format_beside(figures[name], bound)}, must be {relation} {bound}"
+        for name, (relation, bound) in ((name, GATE[name]) for name in broken)
+        if name != "divergences"
+    ]
     reasons += [divergences] if "divergences" in broken else []
     return f"{failing:,} of {total:,} figures did not converge: {'; '.join(reasons)}.{after}"
 

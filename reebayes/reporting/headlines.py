@@ -21,7 +21,7 @@ from reebayes.reporting.plan import Plan
 from reebayes.results.reading import Contents
 from reebayes.results.selection import quantity
 from reebayes.results.summaries import bands, cumulative, probability_above
-from reebayes.wording import format_chance, without_per_year
+from reebayes.wording import format_beside, format_chance, without_per_year
 
 GATE_LABELS = {
     "rhat_max": "Largest R-hat",
@@ -132,7 +132,7 @@ def _round_numbers(centre: float) -> list[float]:
 def _convergence(contents: Contents) -> dict[str, Any]:
     attrs = contents.attrs
     rows = [
-        (GATE_LABELS[key], f"{float(attrs[key]):.4g}", f"{sense} {limit:g}")
+        (GATE_LABELS[key], format_beside(float(attrs[key]), limit), f"{sense} {limit:g}")
         for key, (sense, limit) in GATE.items()
         if key in attrs
     ]
