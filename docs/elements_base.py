@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from writing import band, table
+from writing import band, headline, table
 
 import reebayes as rb
 
@@ -26,7 +26,7 @@ def main(elements: str, base: str) -> None:
     blocks = [
         "Sums 2000-2022, kt REO, before and after the records:",
         table(
-            ("", "alone, prior", "alone", "by element, prior", "by element"), headline(fit, alone)
+            ("", "alone, prior", "alone", "by element, prior", "by element"), sums(fit, alone)
         ),
         "What records of one group do to these sums, to first order, in standard deviations:",
         table(("", *(name for name, _ in new_records(fit))), pulls(fit)),
@@ -49,9 +49,9 @@ def total(fit: xr.DataTree, name: str, group: str = "posterior") -> xr.DataArray
     return rb.cumulative(rb.quantity(fit, name, group=group))
 
 
-def headline(fit: xr.DataTree, alone: xr.DataTree) -> Iterator[list[str]]:
+def sums(fit: xr.DataTree, alone: xr.DataTree) -> Iterator[list[str]]:
     """Headline sums of both, prior and posterior."""
-    for name in rb.study_of(alone).headline:
+    for name in headline(alone):
         cells = [band(total(one, name, g)) for one in (alone, fit) for g in ("prior", "posterior")]
         yield [f"`{name}`", *cells]
 
@@ -69,7 +69,7 @@ def new_records(fit: xr.DataTree) -> list[tuple[str, list[str]]]:
 def pulls(fit: xr.DataTree) -> Iterator[list[str]]:
     """Covariance of a sum with what some records say, over its standard deviation."""
     scores = fit["log_likelihood"].dataset.to_dataarray("part").sum("part")
-    for name in rb.study_of(fit).headline:
+    for name in headline(fit):
         draws = total(fit, name).values.ravel()
         cells = []
         for _, records in new_records(fit):

@@ -6,7 +6,7 @@ The first is a fit of the study with the extension partners, the second one of t
 import sys
 from pathlib import Path
 
-from writing import band, table
+from writing import band, headline, table
 
 import reebayes as rb
 from reebayes.results.reading import Fit
@@ -44,7 +44,7 @@ def _exports(fit: Fit) -> str:
 def _headline(fit: Fit, alone: Fit) -> str:
     rows = [
         [f"`{name}`", *(band(rb.cumulative(rb.quantity(one, name))) for one in (alone, fit))]
-        for name in rb.study_of(fit).headline
+        for name in headline(fit)
     ]
     return table(["sum 2000-2022, kt REO", "study alone", "with partners"], rows)
 

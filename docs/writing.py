@@ -1,10 +1,11 @@
-"""What scripts of these pages write alike: a table of Markdown, and a band as text."""
+"""What scripts of these pages write alike: tables of Markdown, bands, and what stands first."""
 
 from collections.abc import Iterable, Sequence
 
 import xarray as xr
 
 import reebayes as rb
+from reebayes.results.reading import contents_of
 from reebayes.wording import format_band
 
 
@@ -12,6 +13,12 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     """Rows as a table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def headline(fit: xr.DataTree) -> list[str]:
+    """Quantities that the study puts first, each followed by its parts."""
+    contents = contents_of(fit)
+    return contents.with_parts(contents.headline())
 
 
 def band(draws: xr.DataArray) -> str:

@@ -1,5 +1,6 @@
 """Scores of fits: what importance sampling may say, what refits must, and differences."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,15 @@ def test_headline_quantities_stand_side_by_side() -> None:
         float(total.sum("year").median())
     )
     assert rows.loc[("smuggled", "base"), "below_first_median"] == pytest.approx(0.5)
+
+
+def test_parts_stand_beside_their_headline_quantity() -> None:
+    fit = scored_fit()
+    fit.attrs["report"] = json.dumps(
+        {"headline": ["smuggled"], "parts": {"smuggled": ["mined_A_hidden", "consumed_A"]}}
+    )
+    rows = compare({"base": fit, "off": fit}).quantities
+    assert list(dict.fromkeys(rows["quantity"])) == ["smuggled", "mined_A_hidden", "consumed_A"]
 
 
 def test_what_did_not_converge_is_not_compared() -> None:

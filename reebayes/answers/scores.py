@@ -64,8 +64,9 @@ class Comparison:
         One row per score, variant and record: ``elpd``, ``pareto_k``, ``refitted``, ``used``, and
         ``why`` it is not.
     quantities : DataFrame
-        One row per headline quantity and variant: median and band, of the sum over all years
-        (of the last year, for a ratio), and the share of draws below the first fit's median.
+        One row per headline quantity, or part of one, and variant: median and band, of the sum over
+        all years (of the last year, for a ratio), and the share of draws below the first fit's
+        median.
     groups : DataFrame
         One row per score, variant and group of records: that of a reporter or, of ``kind``
         ``set``, one asked for; ``records``, ``elpd_diff`` to the first fit, and ``se_diff``.
@@ -486,7 +487,8 @@ def _summed(gap: np.ndarray) -> dict[str, float | int]:
 
 
 def _headline_draws(contents: Contents) -> dict[str, xr.DataArray]:
-    return {name: _total(quantity(contents, name)).load() for name in contents.headline()}
+    names = contents.with_parts(contents.headline())
+    return {name: _total(quantity(contents, name)).load() for name in names}
 
 
 def _total(draws: xr.DataArray) -> xr.DataArray:
