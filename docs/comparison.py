@@ -39,11 +39,12 @@ def scores_text(found: Comparison) -> str:
             "score alone" if score == LOO else f"Left out together: {score}"
         )  # fmt: skip
         cells = [
-            (label_of(row), "", "") if row["variant"] == first["variant"] else
-            (label_of(row), f"{row['elpd_diff']:+.1f}", f"{row['se_diff']:.1f}")
+            (label_of(row), *(("", "") if row["variant"] == first["variant"] else
+                              (f"{row['elpd_diff']:+.1f}", f"{row['se_diff']:.1f}")),
+             f"{row['weight']:.2f}" if row["weight"] >= 0 else "")
             for _, row in rows.iterrows()
         ]  # fmt: skip
-        head = ("variant", "difference in log score", "standard error")
+        head = ("variant", "difference in log score", "standard error", "weight")
         parts.append(f"**{title}**, {first['records']} records. {missing_text(first)}\n\n"
                      + table(head, cells))  # fmt: skip
     return "\n\n".join(parts)

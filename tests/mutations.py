@@ -495,6 +495,8 @@ MUTATIONS: tuple[Mutation, ...] = (
          "if rows.get(record, first) != first", "if False", ("tests/test_scores.py",)),
     _bug("records that a variant leaves out are not told", "reebayes/answers/scores.py",
          "if record not in rows", "if False", ("tests/test_scores.py",)),
+    _bug("variants with other records are weighed, too", "reebayes/answers/scores.py",
+         "if read[name] == read[first]}", "if True}", ("tests/test_scores.py",)),
     _bug("importance sampling leads", "reebayes/answers/scores.py",
          "rows.append(_score_rows(LOO, scores, about, exact, read))",
          "rows.insert(0, _score_rows(LOO, scores, about, exact, read))", ("tests/test_scores.py",)),

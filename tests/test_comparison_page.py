@@ -46,7 +46,8 @@ def test_refits_lead_and_a_variant_is_named_as_it_differs(found: Comparison) -> 
     total = float(np.arange(len(NAMES)).sum() / 10)
     assert cells(text, "`off`")[1] == f"{total:+.1f}"
     assert f"{len(NAMES)} records. No record is missing." in text
-    assert cells(text, "`base`")[1:] == ["", ""]
+    assert cells(text, "`base`")[1:] == ["", "", "0.00"]
+    assert cells(text, "`off`")[3] == "1.00"
 
 
 def test_sets_and_reporters_are_of_the_first_score(found: Comparison) -> None:

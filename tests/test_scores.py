@@ -167,6 +167,25 @@ def test_records_that_a_variant_leaves_out_or_reads_otherwise_are_told() -> None
     assert told in str(result)
 
 
+def test_only_fits_with_the_records_of_the_first_have_weights() -> None:
+    turns = pd.Series(np.where(np.arange(len(NAMES)) % 3, 0.0, 1.0), index=NAMES)
+    folds = {"base": -1.0 - turns, "off": -1.5 + turns, "fewer": -1.0 - 0.1 * turns}
+    fits = {"base": scored_fit(), "off": scored_fit(0.5)}
+    pair = compare(fits, refits={"folds": {name: folds[name] for name in fits}}).table
+    fits["fewer"] = scored_fit(0.1).isel(record=slice(1, None))
+    folds["fewer"] = folds["fewer"].drop(NAMES[0])
+    result = compare(fits, refits={"folds": folds})
+    known, found = (
+        table[table["score"] == "folds"].set_index("variant")["weight"]
+        for table in (pair, result.table)
+    )
+    assert 0.1 < known["off"] < 0.9
+    assert np.isnan(found["fewer"])
+    # of all records: the one that another fit has not is no reason to weigh without it
+    pd.testing.assert_series_equal(found.drop("fewer"), known)
+    assert "nan" not in str(result)
+
+
 def test_differences_by_reporter_and_over_sets() -> None:
     reporters = RECORDS["reporter"]
     gaps = pd.Series(np.arange(len(NAMES), dtype=float), index=NAMES)

@@ -55,11 +55,11 @@ class Comparison:
         fit does not have; ``read_otherwise``, those that some fit reads as another figure or as a
         bound; ``unscored``, those that have no score to be trusted in some fit. ``refitted``
         counts records whose score is of a refit; ``elpd`` is the sum of log predictive densities
-        and ``se`` its standard error; ``weight`` that in a stacked prediction. ``elpd_diff`` is
-        the difference to the first fit and ``se_diff`` its standard error, from the differences
-        of the ``diff_records`` that this fit and the first both score, and that all fits read
-        alike. ``high_k`` counts records whose Pareto k is too high in this fit; ``k_max`` is the
-        largest.
+        and ``se`` its standard error; ``weight`` that in a stacked prediction, empty where a fit
+        does not have the records of the first, read alike. ``elpd_diff`` is the difference to the
+        first fit and ``se_diff`` its standard error, from the differences of the ``diff_records``
+        that this fit and the first both score, and that all fits read alike. ``high_k`` counts
+        records whose Pareto k is too high in this fit; ``k_max`` is the largest.
     pointwise : DataFrame
         One row per score, variant and record: ``elpd``, ``pareto_k``, ``refitted``, ``used``, and
         ``why`` it is not.
@@ -342,7 +342,8 @@ def _score_rows(
     barred = _barred({name: read[name] for name in scores})
     used = _used(tables, score, barred)
     why = _reasons(tables, used, barred)
-    sums = _sums({name: table.loc[used] for name, table in tables.items()})
+    elpds = {name: _as_elpd(table.loc[used, "elpd"]) for name, table in tables.items()}
+    weights = _weights(score, scores, exact, read)
     refitted = int(np.any([table.loc[used, "refitted"] for table in tables.values()], axis=0).sum())
     first = next(iter(scores))
     rows: list[dict[str, object]] = []
@@ -356,7 +357,9 @@ def _score_rows(
             "refitted": refitted,
             **{cause: sum(one == cause for one, _ in why.values())
                for cause in (LEFT_OUT, READ_OTHERWISE, UNSCORED)},
-            **{column: sums.loc[name, column] for column in ("elpd", "se", "weight")},
+            "elpd": elpds[name].elpd,
+            "se": elpds[name].se,
+            "weight": weights.get(name, np.nan),
             **_difference(pair[first], pair[name], _used(pair, score, barred)),
             "high_k": int((~table["trusted"]).sum()),
             "k_max": float(table["pareto_k"].max()),
@@ -406,17 +409,28 @@ def _in_all(lists: Sequence[Sequence[str]]) -> list[str]:
     return [name for name in lists[0] if name in others]
 
 
-def _sums(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Sums of scores with their standard errors, and stacking weights, by name."""
-    data = {name: _as_elpd(table["elpd"]) for name, table in tables.items()}
-    first = next(iter(data))
-    if len(data) == 1:
-        row = {"elpd": data[first].elpd, "se": data[first].se, "weight": 1.0}
-        return pd.DataFrame([row], index=[first])
+def _weights(
+    score: str,
+    scores: Mapping[str, pd.DataFrame],
+    exact: Mapping[str, pd.Series],
+    read: Mapping[str, Mapping[str, tuple[object, ...]]],
+) -> dict[str, float]:
+    """Weights in a stacked prediction of those that have the records of the first, read alike.
+
+    Over part of the records a fit without the others, or with more, would be weighed by how well
+    it does what is not its task.
+    """
+    first = next(iter(scores))
+    alike = {name: table for name, table in scores.items() if read[name] == read[first]}
+    if len(alike) == 1:
+        return {first: 1.0}
+    tables = _with_refits(alike, exact)
+    used = _used(tables, score, {})
+    data = {name: _as_elpd(table.loc[used, "elpd"]) for name, table in tables.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a hopeless variant underflows while weights are sought
         found = arviz_stats.compare(data, reference=first, round_to="none")
-    return pd.DataFrame(found[["elpd", "se", "weight"]].astype(float))
+    return {str(name): float(weight) for name, weight in found["weight"].items()}
 
 
 def _as_elpd(points: pd.Series) -> ELPDDataLOO:

@@ -74,7 +74,7 @@ def _score_text(rows: pd.DataFrame) -> str:
             "difference": rows["elpd_diff"].map("{:+.1f}".format),
             "se of it": rows["se_diff"].map("{:.1f}".format),
             "over": rows["diff_records"],
-            "weight": rows["weight"].map("{:.2f}".format),
+            "weight": [f"{weight:.2f}" if weight >= 0 else "" for weight in rows["weight"]],
             "high k": rows["high_k"],
             "largest k": rows["k_max"].map("{:.2f}".format),
             "converged": rows["converged"],
