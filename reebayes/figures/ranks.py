@@ -122,7 +122,7 @@ def _draw_histogram(ax: Axes, check: HeldOutCheck, what: str) -> None:
     found = check.summary[check.summary["what"] == what].iloc[:1]
     p = "".join(f", p = {value:.2g}" for value in found["p"].dropna())
     count = int(rows["records"].sum())
-    noun = "printed figures" if what == FIGURE_ROWS else "bounds, each at random on its side"
+    noun = "printed figures" if what == FIGURE_ROWS else "bounds, random on their side"
     ax.set_title(f"{count} {noun}{p}", fontsize=9)
     ax.set_xlim(0, 1)
     ax.set_ylim(bottom=0)
