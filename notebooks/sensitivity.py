@@ -47,11 +47,12 @@ fit.attrs["verdict"]
 #
 # One row for each row of the priors. `slope` is the prior sensitivity: by how many of its standard
 # deviations the answer moves for one prior standard deviation of the row's centre. `down` and `up`
-# are the changes in the answer's unit, by weights of the draws where their k-hat allows that.
+# are the changes in the answer's unit, by weights of the draws where their k-hat allows that; rows
+# stand in the order of the larger one, and can have any rank that the errors leave open.
 
 # %%
 slopes = rb.sensitivity(fit, answer)
-slopes[["slope", "error", "settled", "down", "up", "khat", "by", "source"]].head(10)
+slopes[["rank_from", "rank_to", "slope", "error", "down", "up", "khat", "by", "source"]].head(10)
 
 # %% [markdown]
 # Where the weights fail, `by` says `slope`: the change is to first order, has no error, and is
@@ -97,7 +98,7 @@ without = rb.leave_out(fit, answer, by="source", refit=False)
 without[["records", "without", "change", "error", "khat", "by"]].head(10)
 
 # %%
-without.loc[without["by"] == "", ["records", "khat"]]
+without.loc[without["by"] == "", ["records", "verdict"]]
 
 # %% [markdown]
 # ## Which figures are worth finding?

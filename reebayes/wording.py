@@ -43,6 +43,13 @@ def years_text(years: Iterable[int]) -> str:
     return spans_text(spans)
 
 
+def rank_text(first: float, last: float) -> str:
+    """Return the places that a row can have, such as ``2–9``; empty where it has none."""
+    if not math.isfinite(first):
+        return ""
+    return f"{first:.0f}" if first == last else f"{first:.0f}–{last:.0f}"
+
+
 def quoted(value: str, *, limit: int = 60) -> str:
     """Quote a value for a message: control characters escaped, long text cut."""
     return repr(value if len(value) <= limit else value[: limit - 3] + "...")

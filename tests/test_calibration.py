@@ -22,6 +22,7 @@ import pandas as pd
 import psutil
 import pytest
 from rich.console import Console
+from scipy.stats import binom
 
 from reebayes.cli.main import main
 from reebayes.errors import FitError, ReebayesError, ResultError
@@ -32,6 +33,7 @@ from reebayes.experiments.calibration.assessing import (
     covered,
     envelope,
     is_inside,
+    most_outside,
     stay_inside,
     uniform_ranks,
     uniformity,
@@ -56,6 +58,7 @@ from reebayes.experiments.calibration.estimands import (
     stacked,
 )
 from reebayes.experiments.calibration.refitting import SamplerSettings, Task, refit
+from reebayes.experiments.calibration.verdict import Ranks, coverage_sentences, rank_sentences
 from reebayes.experiments.cases import Outcome, read_outcome
 from reebayes.experiments.progress import Meter
 from reebayes.experiments.workers import ThisProcess
@@ -337,6 +340,33 @@ def test_of_yearly_estimands_the_headline_is_tested_and_few_data_sets_are_not() 
     assert uniformity(estimands, values[:5], ["a"]).empty
 
 
+def test_each_figure_has_an_envelope_of_its_own() -> None:
+    """One that 99 in 100 stay in, which is narrower than that of fifty together."""
+    estimands = [Estimand("flow", f"f{n}") for n in range(50)]
+    values = (np.arange(200)[:, None] + 0.5) / 200 * np.ones(50)
+    shifts = np.linspace(0.01, 0.6, 50)
+    table = uniformity(estimands, values ** (1 + shifts), [])
+    assert table["inside_own"].iloc[0]
+    assert not table["inside"].iloc[-1]
+    between = table["inside"] & ~table["inside_own"]
+    assert between.any()
+    assert not (~table["inside"] & table["inside_own"]).any()
+
+
+def test_chance_outside_is_that_of_figures_that_hang_together() -> None:
+    """Apart, it is the binomial's; of copies, either all leave or none; of some, between."""
+    rng = np.random.default_rng(4)
+    estimands = [Estimand("flow", f"f{n}") for n in range(300)]
+    apart = rng.uniform(size=(100, 300))
+    assert abs(most_outside(estimands, apart, []) - binom.ppf(0.95, 300, 0.01)) <= 1
+    blocks = rng.uniform(size=(100, 10)).repeat(30, axis=1)
+    assert most_outside(estimands, blocks, []) == 30
+    copied = rng.uniform(size=(100, 1)).repeat(300, axis=1)
+    assert most_outside(estimands, copied, []) == 0
+    apart[::7, 3] = np.nan
+    assert most_outside(estimands, apart, []) <= 8
+
+
 # --- coverage -------------------------------------------------------------------------------------
 
 
@@ -601,9 +631,17 @@ def test_a_calibrated_study_passes(
 ) -> None:
     result = verdict_of(monkeypatch, tiny, tmp_path)
     assert result.passed
-    assert "Uniform ranks of" in result.verdict
+    assert "uniform ranks of" in result.verdict
     assert "FAILED" not in result.verdict
-    assert "BELOW" not in result.verdict
+    assert result.verdict.startswith(f"Study {tiny.name} ({tiny.hash}).\n")
+    assert "leave their own 99% envelope; by chance" in result.verdict
+    assert "90% bands of each quantity cover 86% to 94%, by year and of sums: passed" in (
+        result.verdict
+    )
+    assert "half_noise: 90% bands of each quantity cover at least 80%, by year and of sums: p" in (
+        result.verdict
+    )
+    assert list(result.uniformity.columns[:3]) == ["world", "family", "figure"]
     assert (tmp_path / "verdict.txt").read_text() == f"{result.verdict}\n"
     pooled = result.coverage.query("quantity == 'all' and band == 0.9")
     assert list(pooled["world"]) == [WELL_SPECIFIED] * 2 + ["half_noise"] * 2
@@ -622,7 +660,56 @@ def test_biased_posteriors_fail_and_weak_kinds_are_named(
     result = verdict_of(monkeypatch, tiny, tmp_path, shift=2.0)
     assert not result.passed
     assert "FAILED for" in result.verdict
-    assert result.verdict.count("BELOW 80%") == 2
+    assert "by year and of sums: FAILED by year all together" in result.verdict
+    assert result.verdict.count("by year and of sums: FAILED") == 2
+
+
+def coverage_of(kind: str, **shares: float) -> pd.DataFrame:
+    """Coverage of 90 % bands of sums, by quantity; by year it is 90 %."""
+    rows = [
+        (kind, name, what, 0.9, 100, share if what == "sum" else 0.9, 0.5, 0.99)
+        for what in ("years", "sum")
+        for name, share in {"all": 0.9, **shares}.items()
+    ]
+    names = ["world", "quantity", "what", "band", "worlds", "covered", "lower", "upper"]
+    return pd.DataFrame(rows, columns=names)
+
+
+@pytest.mark.parametrize(
+    ("kind", "named", "spared"),
+    [
+        (WELL_SPECIFIED, ("low", "weak", "high"), ("edge", "good")),
+        ("posterior", ("low", "weak", "high"), ("edge", "good")),
+        ("half_noise", ("low",), ("weak", "high", "edge", "good")),
+        ("posterior_alone", ("low",), ("weak", "high", "edge", "good")),
+    ],
+)
+def test_each_exception_of_coverage_is_named(
+    kind: str, named: tuple[str, ...], spared: tuple[str, ...]
+) -> None:
+    shares = {"low": 0.78, "weak": 0.85, "edge": 0.86, "good": 0.93, "high": 0.95}
+    _, line = coverage_sentences(coverage_of(kind, **shares))
+    _, _, told = line.partition("FAILED of sums ")
+    assert all(f"{name} {shares[name]:.1%} (50.0% to 99.0%)" in told for name in named)
+    assert not any(name in told for name in spared)
+    _, line = coverage_sentences(coverage_of(kind, good=0.9))
+    assert line.endswith(": passed.")
+
+
+def test_coverage_of_a_few_data_sets_is_not_judged() -> None:
+    assert len(list(coverage_sentences(coverage_of("missing", low=0.1).assign(worlds=19)))) == 1
+
+
+def test_more_outside_than_by_chance_fails() -> None:
+    """Though all figures together stay in the joint envelope."""
+    own = [False] * 4 + [True] * 96
+    table = pd.DataFrame({"figure": "f", "inside": True, "inside_own": own})
+    few, many = Ranks(table, limit=4), Ranks(table, limit=3)
+    assert (few.passed, many.passed) == (True, False)
+    _, line = rank_sentences({WELL_SPECIFIED: many})
+    assert "4 of 100 test quantities leave" in line
+    assert "by chance 1.0 would, and at most 3" in line
+    assert line.endswith(": FAILED.")
 
 
 def test_refits_that_did_not_mix_are_counted_told_and_fail_the_run(
@@ -630,7 +717,7 @@ def test_refits_that_did_not_mix_are_counted_told_and_fail_the_run(
 ) -> None:
     result = verdict_of(monkeypatch, tiny, tmp_path, passed=False)
     assert not result.passed
-    assert result.verdict.startswith("400 refits, of which 400 did not mix: more than 5%")
+    assert "\n400 refits, of which 400 did not mix: more than 5%" in result.verdict
     assert len(result.refits) == 400
     assert (result.coverage["worlds"] == 200).all()
 
@@ -643,7 +730,7 @@ def test_the_command_says_all_this(
     command = ["calibrate", "--data", str(tiny.path), "--sims", "30", "--out", str(out)]
     assert main(command) == 0
     shown = capsys.readouterr()
-    assert "Uniform ranks of" in shown.out
+    assert "uniform ranks of" in shown.out
     assert f"{out}: tables and figures written." in shown.out
     assert shown.err.endswith("30 of 30 refits, about 0 min left\n")
     monkeypatch.setattr(running, "refit", lambda task: made_up(task, shift=3.0))

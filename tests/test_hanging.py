@@ -17,6 +17,7 @@ from reebayes.cli.main import main
 from reebayes.errors import ResultError, StudyWarning
 from reebayes.experiments import overview
 from reebayes.reporting.hanging import first_sentences
+from reebayes.wording import rank_text
 from tests.fakes import fake_fit, save_fake
 from tests.linear import linear_fit, linear_study
 from tests.test_sensitivity_commands import written
@@ -44,6 +45,10 @@ def summary(found: SensitivitySummary) -> SensitivitySummary:
     slopes.loc[first, ["down_error", "up_error"]] = np.nan
     slopes.loc[first, "khat"] = 1.31
     slopes.loc[first, "by"] = "slope"
+    slopes.loc[first, ["rank_from", "rank_to"]] = 1, 4
+    setting = slopes.index[slopes["target"] == "setting"]
+    slopes.loc[setting, ["up", "up_error", "by"]] = np.nan, np.nan, ""
+    slopes.loc[setting, "verdict"] = "weights fail (k-hat 5.8)"
     return replace(
         found, digest="2" * 16, years={NAME: None, "smuggled": None}, slopes={NAME: slopes},
         budgets={NAME: found.budgets["total"]}, figures={NAME: found.figures["total"]},
@@ -73,6 +78,20 @@ def test_what_is_to_first_order_only_says_so_and_has_no_error(
     assert "±" not in row
     assert row_of(section, second).count(" ± ") == 2
     assert "by weights (k-hat" in row_of(section, second)
+
+
+def test_the_places_that_errors_leave_open_are_told(
+    section: str, summary: SensitivitySummary
+) -> None:
+    first, second = summary.slopes[NAME].index[:2]
+    assert '<td class="number">1–4<' in row_of(section, first)
+    places = summary.slopes[NAME].loc[second, ["rank_from", "rank_to"]]
+    assert f'<td class="number">{rank_text(*places)}<' in row_of(section, second)
+
+
+def test_a_setting_of_which_nothing_is_known_is_told(section: str) -> None:
+    said = "Setting error_distribution = student_t: weights fail (k-hat 5.8); only a refit tells"
+    assert said in section
 
 
 def test_the_tornado_is_told_in_words(section: str) -> None:

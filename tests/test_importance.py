@@ -6,7 +6,7 @@ from arviz_stats.base import array_stats
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reebayes.answers.importance import reliable, smoothed_weights
+from reebayes.answers.importance import HARMLESS, reliable, smoothed_weights
 
 
 @example(1198, 1.1015625, 1.0625, 2794)  # ratios that vanish beside the largest
@@ -30,6 +30,27 @@ def test_a_term_that_tells_nothing_apart_weighs_all_draws_alike() -> None:
     weights, khat = smoothed_weights(np.full((100, 1), -3.0))
     assert khat[0] == -np.inf
     np.testing.assert_allclose(weights, 0.01)
+
+
+@pytest.mark.parametrize("size", [1e-16, 1e-9, 0.9 * HARMLESS])
+@pytest.mark.parametrize("draws", [20, 4000])
+def test_terms_that_hardly_differ_weigh_all_draws_alike(size: float, draws: int) -> None:
+    """A bound far from all draws: a few of them have something to say, and no tail to fit."""
+    terms = np.zeros((draws, 1))
+    terms[3] = -size
+    weights, khat = smoothed_weights(terms)
+    assert khat[0] == -np.inf
+    assert reliable(khat, draws).all()
+    np.testing.assert_array_equal(weights, 1 / draws)
+
+
+def test_weights_that_are_taken_for_alike_could_not_move_a_mean() -> None:
+    """The worst there is: half of the draws have all of the range, and the answer goes with it."""
+    half = np.repeat([0.5, -0.5], 2000)
+    weights = np.exp(-HARMLESS * half) / np.exp(-HARMLESS * half).sum()
+    assert abs(weights @ half - half.mean()) < 6e-4 * half.std()
+    terms = 3 * HARMLESS * np.random.default_rng(2).normal(size=(4000, 1))
+    assert np.isfinite(smoothed_weights(terms)[1]).all()
 
 
 def test_few_draws_have_no_tail_and_are_never_trusted() -> None:

@@ -189,10 +189,24 @@ def test_what_is_not_positive_in_every_draw_is_no_candidate() -> None:
     values = draws["quantities"].copy()
     values.loc[{"quantity": "near", "year": 2011}] = 0.0
     fit["posterior"] = xr.DataTree(draws.assign(quantities=values))
-    table = value_of_information(fit, "g", candidates=SINGLE, count=9)
+    named = [*SINGLE, ("near", (2010, 2011))]
+    table = value_of_information(fit, "g", candidates=named, count=20)
     assert len(table) == 8
+    assert table.attrs["not_positive"] == (("near", 2011), ("near", (2010, 2011)))
+    assert value_of_information(fit, "g", candidates=SINGLE[:1]).attrs["not_positive"] == ()
+    assert value_of_information(fit, "g", count=1).attrs["not_positive"] == ()  # nobody named any
     with pytest.raises(ResultError, match="No candidate is positive in every draw"):
         value_of_information(fit, "g", candidates=[("near", 2011), ("near", (2010, 2011))])
+
+
+def test_years_of_candidates_may_come_from_an_array() -> None:
+    plain = [("near", 2010), ("far", (2010, 2011))]
+    from_array = [("near", np.int64(2010)), ("far", tuple(np.array([2010, 2011])))]
+    lists = [["near", np.int32(2010)], [np.str_("far"), [2010, 2011]]]
+    expected = value_of_information(fit_of(), "g", candidates=plain)
+    for candidates in (from_array, lists):
+        found = value_of_information(fit_of(), "g", candidates=candidates)  # type: ignore[arg-type]
+        pd.testing.assert_frame_equal(found, expected)
 
 
 def test_everything_is_a_candidate_unless_some_are_named() -> None:
@@ -214,11 +228,22 @@ def test_everything_is_a_candidate_unless_some_are_named() -> None:
             "Years 1999 to 1999 of near are not inside 2010 to 2012",
         ),
         ({"candidates": [("near", (2012, 2010))]}, "Years 2012 to 2010 of near are not inside"),
-        ({"candidates": []}, "No candidate is positive"),
+        ({"candidates": []}, "candidates is empty; leave it out to take every quantity"),
+        ({"candidates": ["near"]}, "'near' is no candidate; give .quantity, year. or .quantity,"),
+        ({"candidates": "near"}, "'n' is no candidate; give"),
+        ({"candidates": [("near",)]}, "is no candidate; give"),
+        ({"candidates": [2010]}, "2010 is no candidate; give"),
+        ({"candidates": [(2010, "near")]}, "is no candidate; give"),
+        ({"candidates": [("near", 2010.0)]}, "is no candidate; give"),
+        ({"candidates": [("near", True)]}, "is no candidate; give"),
+        ({"candidates": [("near", "2010")]}, "is no candidate; give"),
+        ({"candidates": [("near", (2010, 2011, 2012))]}, "is no candidate; give"),
+        ({"candidates": [("near", (2010, None))]}, "is no candidate; give"),
+        ({"candidates": [("near", None)]}, "is no candidate; give"),
         ({"cost": {"neer": 2.0}}, "Did you mean 'near'"),
         ({"cost": {"near": 0.0}}, "cost of near must be above 0, not 0.0"),
     ],
-    ids=lambda value: str(value)[:30] if isinstance(value, dict) else "",
+    ids=lambda value: str(value)[:60] if isinstance(value, dict) else "",
 )
 def test_bad_arguments_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ResultError, match=message):

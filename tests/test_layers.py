@@ -52,7 +52,7 @@ ORDER = {
         *("checks.assays", "checks.ties"),
         *("checks.whole", "checks.prior_flows", "checks.limits"),
         *("checks.company", "checks.blame", "checks.likeness", "checks.plausible"),
-        *("telling", "starting", "study", "runfile", "description", "periods"),
+        *("telling", "starting", "study", "stored", "runfile", "description", "periods"),
     ),
     "customs": (
         *("flows", "numerals", "periods", "areanames", "containers", "prices", "exclusions"),
@@ -132,7 +132,7 @@ ORDER = {
         *("sensitivities", "budgets", "conflicts", "overview", "leaving_out", "reported"),
         *("calibration.datasets", "calibration.again", "calibration.estimands"),
         *("calibration.assessing", "calibration.refitting", "calibration.drawing"),
-        *("calibration.running", "calibration.calibrating", "calibration"),
+        *("calibration.running", "calibration.verdict", "calibration.calibrating", "calibration"),
     ),
     "forecasting": (
         *("learning", "projects", "demand", "continuation", "running", "telling"),

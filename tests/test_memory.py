@@ -13,14 +13,16 @@ import xarray as xr
 from reebayes.cli.main import main
 from reebayes.errors import ReebayesError, ResultError
 from reebayes.inference import assembly, convergence, memory, sampling
+from reebayes.inference.datatree import informative
 from reebayes.inference.memory import available_memory, memory_needed
 from reebayes.inference.sampling import THIN, fit
 from reebayes.model.layout import Layout, lay_out
 from reebayes.results import fitfile, intervals
 from reebayes.results.fitfile import open_fit, pieces_of, save_fit
+from reebayes.results.reading import contents_of
 from reebayes.study import Study, read_study
-from tests.standin import CHAINS, DRAWS, StandIn, statistics
-from tests.tiny import shared_tables, write_tables
+from tests.standin import CHAINS, DRAWS, StandIn, stand_in_fit, statistics
+from tests.tiny import RECORDS, shared_tables, write_tables
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,31 @@ def test_a_fit_in_pieces_is_the_whole_fit_bit_for_bit(
     saved = save_fit(whole, tmp_path / "saved.nc")
     assert_same(whole, open_fit(saved))
     assert lying(tmp_path / "fit.nc") == lying(saved)
+
+
+def test_a_record_that_no_draw_makes_more_probable_has_no_log_likelihood(
+    tmp_path: Path,
+) -> None:
+    """Whether one says something is known when all draws are: a bound far from them is silent."""
+    far = "r_far,made,2014,,upper,,,300,kt REO,,0.1,survey,yearbook,\n"
+    near = "r_near,exported,2014,,upper,,,3,kt REO,,0.1,survey,yearbook,\n"
+    rows = RECORDS + far + near
+    found = stand_in_fit(read_study(write_tables(tmp_path / "far", records=rows)))
+    heard = found["log_likelihood"]["record"].values.tolist()
+    names = [line.partition(",")[0] for line in rows.splitlines()[1:]]
+    assert heard == [name for name in names if name not in ("r_zero", "r_far")]
+    terms = contents_of(found).log_likelihood
+    assert terms["record"].values.tolist() == names
+    assert (terms.sel(record=["r_zero", "r_far"]) == 0).all()
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-16, 1e-7])
+def test_terms_that_are_the_same_to_the_last_digits_say_nothing(size: float) -> None:
+    terms = np.zeros((2, 50, 3), dtype=np.float32)
+    terms[1, 7, 0] = -size
+    terms[..., 1] = np.random.default_rng(1).normal(size=(2, 50))
+    terms[0, 3, 2] = np.nan  # what is damaged is not hidden
+    assert informative(terms).tolist() == [False, True, True]
 
 
 def lying(path: Path) -> dict[str, tuple[object, object]]:

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 import reebayes as rb
 from reebayes.cli.main import main
 from reebayes.errors import ReebayesError, ResultError
-from reebayes.experiments.calibration import calibrate
+from reebayes.experiments.calibration import calibrate, calibrating
 from reebayes.experiments.calibration.again import (
     AGAIN,
     ALONE,
@@ -18,13 +19,16 @@ from reebayes.experiments.calibration.again import (
     printed_again,
     world_at,
 )
-from reebayes.experiments.calibration.datasets import Seeds
+from reebayes.experiments.calibration.datasets import WELL_SPECIFIED, Seeds
 from reebayes.experiments.calibration.estimands import (
+    SUM,
+    Estimand,
     estimands_of_truth,
     list_estimands,
     stacked,
 )
 from reebayes.experiments.calibration.refitting import SamplerSettings
+from reebayes.experiments.calibration.verdict import places
 from reebayes.inference.sampling import fit
 from reebayes.model.layout import lay_out
 from reebayes.results.reading import contents_of
@@ -138,6 +142,38 @@ def test_a_run_ranks_truths_and_says_where_they_lie(
     other.attrs["digest"] = "another"
     with pytest.raises(ResultError, match="its fit differ"):
         calibrate(study, sims=2, posterior=other, **options)
+
+
+@pytest.mark.parametrize(
+    ("rank", "side"),
+    [(0.3, "bands lie too high"), (0.7, "bands lie too low"), (0.5, "as often above as below")],
+)
+def test_a_truth_of_low_rank_has_bands_too_high(study: Study, rank: float, side: str) -> None:
+    estimands = list_estimands(study)
+    name = study.headline[0]
+    values = np.full((50, len(estimands)), np.nan)
+    values[:, estimands.index(Estimand(SUM, name))] = rank
+    (line,) = places(study, estimands, ALONE, {ALONE: values})
+    assert f"the true sum of {name} has a mean rank of {rank:.2f}" in line
+    assert side in line
+
+
+def test_ranks_beside_the_records_are_tested_whatever_else_there_is(study: Study) -> None:
+    """Ranks of both kinds are judged, so that neither hides the other."""
+    estimands = list_estimands(study)
+    sound = np.random.default_rng(5).uniform(size=(100, len(estimands)))
+    refits = pd.DataFrame({"passed": [1, 1]})
+    for values, passed in (
+        ({WELL_SPECIFIED: sound, BESIDE: sound}, True),
+        ({WELL_SPECIFIED: sound, BESIDE: sound**3}, False),
+        ({WELL_SPECIFIED: sound**3, BESIDE: sound}, False),
+        ({WELL_SPECIFIED: sound, ALONE: sound**3}, True),
+    ):
+        found = calibrating._assess(study, estimands, values, refits)
+        assert found.passed == passed, found.verdict
+        judged = [kind for kind in values if kind != ALONE]
+        assert list(dict.fromkeys(found.uniformity["world"])) == judged
+        assert all(f"{kind}: uniform ranks of" in found.verdict for kind in judged)
 
 
 def test_truths_need_a_fit_and_a_fit_needs_a_kind(

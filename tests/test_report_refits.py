@@ -167,6 +167,7 @@ def test_only_the_strongest_are_fitted_again_whatever_their_weights(
         found = [row[end] for end in ("median", "lower", "upper")]
         assert found == pytest.approx([80, 80 - 1.645, 80 + 1.645], abs=0.1)
     assert set(table["by"].drop(left_out)) <= {"weights", ""}
+    assert not table["verdict"].drop(left_out).str.contains("pass").any()
     with pytest.raises(ResultError, match="strongest must be at least 1"):
         rb.leave_out(fit, "total", strongest=0)
 
@@ -214,7 +215,8 @@ def test_the_command_keeps_them_beside_the_fit(
     assert (tmp_path / "fit.refits.json").is_file()
     said = capsys.readouterr().out
     assert "total: fitted again without each strong reporter" in said
-    assert "survey" in said and "police" not in said  # whose refit did not pass
+    assert "survey" in said
+    assert "1 row did not pass, or could not be fitted:\n  police: did not pass: R-hat 1.4" in said
     assert "Predictive conflict of records that a refit was not shown" in said
 
 
@@ -234,7 +236,9 @@ def by_hand(digest: str, name: str) -> ReportRefits:
          "error": np.nan, "change_sd": np.nan, "by": "", "verdict": "did not pass: R-hat 1.4"},
         {**about, "median": 1.3, "lower": 1.1, "upper": 1.5, "change": -0.1, "error": 0.01,
          "change_sd": 0.1, "by": "weights", "verdict": ""},
-    ], index=pd.Index(["survey", "police", "office"], name="reporter"))  # fmt: skip
+        {**about, "median": np.nan, "lower": np.nan, "upper": np.nan, "change": np.nan,
+         "error": np.nan, "change_sd": np.nan, "by": "", "verdict": "weights fail (k-hat 1.2)"},
+    ], index=pd.Index(["survey", "police", "office", "weak"], name="reporter"))  # fmt: skip
     conflicts = pd.DataFrame({
         "z": [2.5, np.nan], "z_screen": [9.4, 3.3], "stated": [1.2, np.nan],
         "expected": [0.81, np.nan], "expected_lower": [0.61, np.nan],

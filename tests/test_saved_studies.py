@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -207,6 +208,8 @@ def test_any_changed_study_reads_as_itself(
 def test_a_year_names_one_row(study: Study) -> None:
     changed = study.with_prior("hidden_ore", year=2014, median=5.0)
     assert [row.median for row in changed.priors.rows("hidden_ore")] == [1.0, 5.0]
+    for year in study.years, np.array(study.years):
+        assert study.with_prior("hidden_ore", year=year[4], median=5.0).hash == changed.hash
     with pytest.raises(StudyError, match="no row of 'hidden_ore' covers 2012"):
         study.with_prior("hidden_ore", year=2012, median=5.0)
 

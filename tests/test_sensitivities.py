@@ -1,7 +1,9 @@
 """What an answer hangs on, held against linear algebra where the study is linear and Gaussian."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -11,13 +13,17 @@ import pytest
 import xarray as xr
 
 import reebayes as rb
-from reebayes.errors import ResultError
+from reebayes.errors import Fault, ResultError, StudyError
 from reebayes.experiments import refits as warm
 from reebayes.experiments import sensitivities as slopes
-from reebayes.experiments.budgets import RECORDS, REST
+from reebayes.experiments.budgets import RECORDS, REST, with_limits
 from reebayes.experiments.leaving_out import leaving_out
 from reebayes.experiments.refits import Refit
+from reebayes.inference.datatree import log_prior
+from reebayes.model.layout import lay_out
+from reebayes.model.prior_rows import prior_rows
 from reebayes.study import Study, read_study
+from reebayes.wording import rank_text
 from tests.linear import GRADIENT as GAINS
 from tests.linear import (
     NAMES,
@@ -29,6 +35,8 @@ from tests.linear import (
     linear_study,
     posterior,
 )
+from tests.standin import stand_in_fit
+from tests.tiny import RECORDS as RECORD_ROWS
 from tests.tiny import write_tables
 
 mpl.use("agg")
@@ -113,10 +121,11 @@ def test_changes_by_weights_are_those_of_the_other_posterior(table: pd.DataFrame
 def test_a_row_without_spread_has_no_slope_and_the_steepest_come_first(
     table: pd.DataFrame,
 ) -> None:
-    numbers = table.loc["noise:*"].drop(["target", "years", "source", "unit", "settled"])
+    numbers = table.loc["noise:*"].drop(["target", "years", "source", "unit", "verdict"])
     assert numbers.isna().all()
-    sizes = table["slope"].abs().dropna()
-    assert sizes.is_monotonic_decreasing
+    sizes = table[["down", "up"]].abs().max(axis=1)
+    assert sizes.dropna().is_monotonic_decreasing
+    assert sizes.iloc[-1:].isna().all()
     assert table.loc["c[2010-2010]", "years"] == "2010-2010"
     assert table.loc["a", "source"] == "guess"
 
@@ -126,6 +135,65 @@ def test_the_form_of_errors_is_a_row(table: pd.DataFrame) -> None:
     assert row["by"] == "weights"
     assert abs(row["up"]) > 0
     assert row["target"] == "setting"
+
+
+def test_degrees_of_freedom_that_are_set_are_rows(study: Study) -> None:
+    """Halved and doubled; where they are learnt their prior is a row as any."""
+    heavy = study.with_settings(error_distribution="student_t", degrees_of_freedom=5)
+    table = rb.sensitivity(linear_fit(heavy), "total")
+    rows = table.index[table["target"] == "setting"]
+    assert set(rows) == {
+        "error_distribution = normal", "degrees_of_freedom = 2.5", "degrees_of_freedom = 10",
+    }  # fmt: skip
+    for label, freedom in slopes._other_settings(heavy).items():
+        setting = slopes._setting(label)
+        changed = heavy.with_settings(**setting)
+        assert slopes.has_heavy_tails(changed) == (freedom > 0)
+        assert not freedom or slopes.freedom_of_study(changed) == freedom
+    assert set(slopes._other_settings(heavy.with_settings(degrees_of_freedom=1))) == {
+        "error_distribution = normal", "degrees_of_freedom = 2",
+    }  # fmt: skip
+
+
+def test_a_setting_whose_weights_fail_says_so(fit: xr.DataTree) -> None:
+    row = rb.sensitivity(fit.isel(draw=slice(6)), "total").loc["error_distribution = student_t"]
+    assert row["by"] == ""
+    assert np.isnan(row["up"])
+    assert row["verdict"].startswith("weights fail")
+
+
+def effects(*, by: str = "weights", **columns: list[float]) -> pd.DataFrame:
+    """A table of effects as weights or first order give them, up and down alike."""
+    sizes, errors = np.array(columns["sizes"]), np.array(columns["errors"])
+    return pd.DataFrame(
+        {"slope": sizes, "error": errors, "effect": 2 * sizes, "down": -2 * sizes,
+         "down_error": 2 * errors, "up": 2 * sizes, "up_error": 2 * errors, "by": by},
+        index=list("abcde"[: len(sizes)]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("by", ["weights", "slope"])
+def test_ranks_are_held_against_all_rows(by: str) -> None:
+    """The third may be first: its error is wide, however clear the order of its neighbours is."""
+    table = effects(sizes=[1, 0.9, 0.8], errors=[0.01, 0.01, 0.5], by=by)
+    if by == "slope":  # which has an error of the slope alone
+        table[["down_error", "up_error"]] = np.nan
+    ranked = slopes._ranked(table, "kt", 2.0)
+    assert ranked["rank_from"].tolist() == [1, 2, 1]
+    assert ranked["rank_to"].tolist() == [2, 3, 3]
+    clear = slopes._ranked(effects(sizes=[0.1, 0.5, 0.3], errors=[0.01] * 3), "kt", 2.0)
+    assert clear.index.tolist() == ["b", "c", "a"]
+    assert clear["rank_from"].tolist() == clear["rank_to"].tolist() == [1, 2, 3]
+
+
+def test_rows_are_ranked_by_the_effect_that_is_shown() -> None:
+    table = effects(sizes=[0.5, 0.1], errors=[0.01, 0.01])
+    table.loc["b", ["up", "up_error", "by"]] = [7.0, 0.2, "refit"]
+    table.loc["c"] = np.nan
+    ranked = slopes._ranked(table, "kt", 2.0)
+    assert ranked.index.tolist() == ["b", "a", "c"]
+    assert ranked["rank_from"].tolist()[:2] == [1, 2]
+    assert ranked.loc["c", ["rank_from", "rank_to"]].isna().all()
 
 
 def test_several_answers_are_asked_at_once(fit: xr.DataTree, table: pd.DataFrame) -> None:
@@ -178,7 +246,11 @@ def refitted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def refits(cases: dict[str, Study], *given: Any, **options: Any) -> dict[str, Refit]:
         asked["cases"] = cases
         rng = np.random.default_rng(3)
-        return {name: refit_of(rng.normal(200.0, 1.0, 400), rhat=asked["rhat"]) for name in cases}
+        return {
+            name: refit_of(rng.normal(200.0, 1.0, 400),
+                           rhat=1.5 if name.endswith(asked.get("failing", "-")) else asked["rhat"])
+            for name in cases
+        }  # fmt: skip
 
     monkeypatch.setattr(warm, "refits", refits)
     return asked
@@ -214,11 +286,76 @@ def test_a_refit_that_did_not_pass_is_told_and_never_cited(
     assert len(told)
     assert told["verdict"].str.contains("did not pass: R-hat 1.500").all()
     assert not (table["by"] == "refit").any()
-    pd.testing.assert_frame_equal(table[before.columns], before)
+    same = before.columns.drop("verdict")
+    pd.testing.assert_frame_equal(table[same], before[same])
     left = rb.leave_out(few, "total")
     failed = left[left["by"] == ""]
     assert len(failed)
     assert failed[["without", "change", "error", "sd_ratio"]].isna().all(axis=None)
+
+
+def test_a_row_of_which_one_change_did_not_pass_is_no_refit(
+    fit: xr.DataTree, refitted: dict[str, Any]
+) -> None:
+    """A refit on one side and first order on the other would look like an answer."""
+    few = fit.isel(draw=slice(6))
+    refitted["failing"] = " up"
+    before, table = rb.sensitivity(few, "total"), rb.sensitivity(few, "total", confirm=True)
+    half = [label for label in before.index if f"{label} down" in refitted["cases"]]
+    assert half
+    shown = ["down", "up", "down_error", "up_error", "by"]
+    pd.testing.assert_frame_equal(table.loc[half, shown], before.loc[half, shown])
+    for verdict in table.loc[half, "verdict"]:
+        assert "up: did not pass: R-hat 1.500" in verdict
+        assert re.search(r"down: \+[\d.]+ ± [\d.]+ by a refit that passed", verdict)
+
+
+def test_verdicts_on_all_changes_of_a_row_are_kept(
+    fit: xr.DataTree, refitted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slopes, "SPREADS", 100)
+    refitted["rhat"] = 1.5
+    table = rb.sensitivity(fit.isel(draw=slice(6)), "total", confirm=True)
+    all_four = [label for label in table.index
+                if {f"{label} down", f"{label} halved"} <= set(refitted["cases"])]  # fmt: skip
+    assert all_four
+    for label in all_four:
+        said = table.loc[label, "verdict"]
+        assert [part.partition(":")[0] for part in said.split("; ")] == list(slopes.CHANGES)
+
+
+def test_a_change_that_no_sound_study_has_says_so(
+    fit: xr.DataTree, refitted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = slopes._changed
+
+    def unsound(study: Study, prior: Any, name: str) -> Study:
+        if name == "up":
+            raise StudyError([Fault("priors.csv", None, "median", "", "the shares exceed 1")])
+        return changed(study, prior, name)
+
+    monkeypatch.setattr(slopes, "_changed", unsound)
+    few = fit.isel(draw=slice(6))
+    table = rb.sensitivity(few, "total", confirm=True)
+    asked = [label for label in table.index if f"{label} down" in refitted["cases"]]
+    assert asked
+    assert table.loc[asked, "verdict"].str.contains("up: no study to fit: the shares exc").all()
+    assert (table.loc[asked, "by"] == "slope").all()
+
+
+def test_of_spreads_only_those_that_move_an_answer_far_are_fitted_again() -> None:
+    """One that moves it less than the tenth of the centres is not worth two refits."""
+    count = 12
+    table = pd.DataFrame({
+        "slope": 0.05, "down": -np.arange(count, 0.0, -1), "up": np.arange(count, 0.0, -1),
+        "by": "weights", "slope_spread": 0.2, "halved": 0.5, "doubled": -2.9,
+        "by_spread": "slope",
+    }, index=[f"row {n}" for n in range(count)])  # fmt: skip
+    table.loc["row 4", "doubled"] = 3.1
+    table.loc["row 5", ["doubled", "by_spread"]] = [9.0, "weights"]
+    table.loc["row 6", ["doubled", "slope_spread"]] = [9.0, 0.09]
+    table.loc["row 11", ["slope", "by"]] = [0.11, "slope"]
+    assert slopes._hanging(table) == {("row 4", "_spread"), ("row 11", "")}
 
 
 # --- budget ---------------------------------------------------------------------------------------
@@ -248,6 +385,18 @@ def test_shares_of_a_budget_are_those_of_algebra_and_add_up(fit: xr.DataTree, st
     assert (idle["share"].abs() < 1e-3).all()
     assert set(budget.loc[["office", "customs"], "kind"]) == {RECORDS}
     assert budget.attrs["not_quantified"] == ("Nobody counted stocks.",)
+
+
+def test_a_written_budget_names_what_is_in_no_number(fit: xr.DataTree) -> None:
+    budget = rb.uncertainty_budget(fit, "total")
+    written = with_limits(budget)
+    pd.testing.assert_frame_equal(written.iloc[:-1], budget)
+    assert written.index[-1] == "Nobody counted stocks."
+    assert written["kind"].iloc[-1] == "not quantified"
+    assert written.iloc[-1].drop("kind").isna().all()
+    silent = budget.copy()
+    silent.attrs = {"not_quantified": ()}
+    pd.testing.assert_frame_equal(with_limits(silent), budget)
 
 
 def test_what_knowing_an_input_removes_is_a_regression(fit: xr.DataTree) -> None:
@@ -284,6 +433,8 @@ def test_leaving_out_by_weights_is_the_posterior_without(fit: xr.DataTree, by: s
     assert list(table["records"]) == [int((groups == name).sum()) for name in table.index]
     rest = table[table["by"] == ""]
     assert rest[["without", "change", "error"]].isna().all(axis=None)
+    assert rest["verdict"].str.fullmatch(r"weights fail( \(k-hat [\d.]+\))?").all()
+    assert (sure["verdict"] == "").all()
 
 
 def test_what_cannot_be_left_out_says_why(fit: xr.DataTree, refitted: dict[str, Any]) -> None:
@@ -321,6 +472,33 @@ def test_the_fewest_records_are_those_of_the_largest_slopes(
         rb.fewest_records(fit, "total", move=0)
 
 
+def test_refits_without_the_fewest_records_are_kept(
+    fit: xr.DataTree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def refits(cases: dict[str, Study], *given: Any, **options: Any) -> dict[str, Refit]:
+        asked.append(options)
+        return {}
+
+    monkeypatch.setattr(warm, "refits", refits)
+    rb.fewest_records(fit, "total", move=0.1, out=tmp_path, progress=True)
+    assert (asked[0]["folder"], asked[0]["progress"]) == (tmp_path, True)
+
+
+def test_fewest_records_that_leave_no_sound_study_say_so(
+    fit: xr.DataTree, refitted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsound(study: Study, kept: Any) -> Study:
+        raise StudyError([Fault("records.csv", None, "shared", "", "a group of one record")])
+
+    monkeypatch.setattr(Study, "with_records", unsound)
+    table = rb.fewest_records(fit, "total", move=0.1)
+    assert (table["verdict"] == "no study to fit: a group of one record").all()
+    assert table["refitted"].isna().all()
+    assert table["first_order"].notna().all()
+
+
 def test_no_refit_is_made_where_none_is_wanted(fit: xr.DataTree, refitted: dict[str, Any]) -> None:
     table = rb.fewest_records(fit, "total", move=0.2, confirm=False)
     assert "cases" not in refitted
@@ -342,6 +520,9 @@ def test_a_tornado_has_a_bar_to_either_side(table: pd.DataFrame) -> None:
     assert sorted(widths) == pytest.approx(sorted(table.loc[labels, ["down", "up"]].stack()))
     assert "kt REO" in ax.get_xlabel()
     assert not any(bar.get_hatch() for bar in ax.patches)
+    texts = [text.get_text() for text in ax.texts]
+    ranks = [rank_text(*table.loc[label, ["rank_from", "rank_to"]]) for label in labels]
+    assert texts == [*ranks, "rank"]
     first_order = rb.plot_tornado(table.assign(by="slope"), count=3)
     assert all(bar.get_hatch() for bar in first_order.patches)
     with pytest.raises(ResultError, match="No row of the table moves the answer"):
@@ -399,7 +580,9 @@ class Real:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
-    study = read_study(write_tables(tmp_path_factory.mktemp("real") / "tiny"))
+    far = "r_far,made,2014,,upper,,,300,kt REO,,0.1,survey,yearbook,\n"  # of no draw's concern
+    folder = tmp_path_factory.mktemp("real") / "tiny"
+    study = read_study(write_tables(folder, records=RECORD_ROWS + far))
     return Real(study, rb.fit(study, seed=3, draws=500, tune=250, chains=4, progress=False))
 
 
@@ -411,9 +594,20 @@ def test_arviz_works_on_a_fit_as_it_is(real: Real) -> None:
     found = arviz_stats.loo(real.fit, pointwise=True)
     assert np.isfinite(found.elpd)
     names = real.fit["log_likelihood"]["record"].values.tolist()
-    assert set(real.study.records.names) - set(names) == {"r_zero"}
+    assert set(real.study.records.names) - set(names) == {"r_zero", "r_far"}
     summary = arviz_stats.psense_summary(real.fit, var_names=["bias", "noise"])
     assert np.isfinite(summary[["prior", "likelihood"]]).all(axis=None)
+
+
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")
+def test_arviz_weighs_records_where_bounds_are_far_from_all_draws(tmp_path: Path) -> None:
+    import arviz_stats
+
+    far = "r_far,made,2014,,upper,,,300,kt REO,,0.1,survey,yearbook,\n"
+    study = read_study(write_tables(tmp_path / "tiny", records=RECORD_ROWS + far))
+    found = arviz_stats.loo(stand_in_fit(study, 60), pointwise=True, reff=1.0)
+    assert np.isfinite(found.elpd_i).all()
+    assert set(study.records.names) - {*found.elpd_i["record"].values} == {"r_zero", "r_far"}
 
 
 @pytest.mark.slow_ci
@@ -422,12 +616,37 @@ def test_the_log_prior_of_a_fit_is_that_of_its_latents(real: Real) -> None:
 
     group = real.fit["log_prior"]["value"]
     assert group["prior_row"].values.tolist() == [prior.label for prior in real.study.priors]
-    latents = real.fit["posterior"]["latents"].values.astype(float)
-    moving = norm.logpdf(latents).sum(axis=-1)
-    # what no row governs has its standard normal all the same
-    rest = moving - group.values.sum(axis=-1)
-    known = rest + 0.5 * np.log(2 * np.pi)
-    assert np.isfinite(known).all()
+    latents = real.fit["posterior"]["latents"]
+    for row in prior_rows(real.study, lay_out(real.study)):
+        expected = norm.logpdf(latents.values[..., row.latents].astype(float)).sum(axis=-1)
+        found = group.sel(prior_row=row.prior.label)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_log_prior_is_that_of_the_unknowns_of_its_row(tmp_path: Path) -> None:
+    """Which these are is written out: a moving row has its years, a constant its first period."""
+    from scipy.stats import norm
+
+    study = read_study(write_tables(tmp_path / "tiny"))
+    layout = lay_out(study)
+    latents = np.random.default_rng(1).normal(size=(2, 3, layout.unknowns.size))
+    found = log_prior(prior_rows(study, layout), latents)["value"]
+    assert found.shape == (2, 3, len(study.priors))
+    by_label = {prior.label: found[..., n] for n, prior in enumerate(study.priors)}
+    governed = {
+        "ore": [f"ore[{year}]" for year in study.years],
+        "bias:customs[2013-2015]": [f"bias:customs[{year}]" for year in (2013, 2014, 2015)],
+        "hidden_ore[2010-2011]": ["hidden_ore"],
+        "hidden_ore[2014-2015]": [],
+        "metal": ["metal"],
+        "bias:*": ["bias:journalist", "bias:ministry"],
+        "noise:*": ["noise:customs", "noise:ministry", "noise:survey"],
+        "step:market": ["step:market"],
+    }
+    for label, names in governed.items():
+        at = [layout.latents.index(name) for name in names]
+        expected = norm.logpdf(latents[..., at]).sum(axis=-1)
+        np.testing.assert_allclose(by_label[label], expected, rtol=1e-5, err_msg=label)
 
 
 @pytest.mark.slow

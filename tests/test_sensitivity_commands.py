@@ -1,5 +1,7 @@
 """``sensitivity`` and ``information``: what they print and write, and what they refuse."""
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import xarray as xr
 import reebayes as rb
 from reebayes.cli import sensitivities
 from reebayes.cli.main import main
+from reebayes.experiments import leaving_out
 from reebayes.experiments import refits as warm
 from reebayes.experiments.refits import Refit
 from reebayes.files import sole_writer
 from reebayes.study import Study
+from reebayes.wording import rank_text
 from tests.fakes import YEARS, save_fake
 from tests.linear import linear_fit, linear_study
 
@@ -57,18 +61,33 @@ def _complete(draws: xr.Dataset, flows: list[str]) -> xr.Dataset:
     return draws
 
 
+class Asked(list[str]):
+    """Names of cases that are to be fitted again, where they are kept, and what their R-hat is."""
+
+    rhat = 1.0
+    folders: list[Path | None]
+
+
 @pytest.fixture
-def refitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Keep the names of cases that are to be fitted again."""
-    asked: list[str] = []
+def refitted(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Answer refits of a study with made-up draws."""
+    asked = Asked()
+    asked.folders = []
 
     def refits(cases: dict[str, Study], *given: Any, **options: Any) -> dict[str, Refit]:
         asked.extend(cases)
+        asked.folders.append(options["folder"])
         draws = np.random.default_rng(1).normal(100.0, 1.0, (4, 100))
-        return {name: Refit({"total": draws}, 1.0, 400.0, 0, 1) for name in cases}
+        return {name: Refit({"total": draws}, asked.rhat, 400.0, 0, 1) for name in cases}
 
     monkeypatch.setattr(warm, "refits", refits)
     return asked
+
+
+@pytest.fixture
+def few(study: Study, tmp_path: Path) -> Path:
+    """A fit of so few draws that weights fail."""
+    return written(linear_fit(study).isel(draw=slice(6)), tmp_path / "few.nc")
 
 
 # --- sensitivity ----------------------------------------------------------------------------------
@@ -88,7 +107,7 @@ def test_slopes_are_printed_and_nothing_is_written(
 
 
 def test_whole_tables_and_a_figure_are_written(
-    file: Path, tmp_path: Path, refitted: list[str], capsys: pytest.CaptureFixture[str]
+    file: Path, tmp_path: Path, refitted: Asked, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     options = ["--budget", "--leave-out", "record", "--fewest", "--out", str(out)]
@@ -105,6 +124,7 @@ def test_whole_tables_and_a_figure_are_written(
     assert budget[next(name for name in budget if name.startswith("share"))].sum() == pytest.approx(
         1.0, abs=1e-4
     )
+    assert budget["input"].iloc[-1] == "Nobody counted stocks."
     printed = capsys.readouterr().out
     assert "Not quantified:\n  * Nobody counted stocks." in printed
     assert "total: without each record" in printed
@@ -125,6 +145,113 @@ def test_confirming_hands_the_folder_of_refits_on(
     out = tmp_path / "out"
     assert main(["sensitivity", str(file), "--confirm", "--out", str(out)]) == 0
     assert folders == [out / "refits"]
+
+
+WORK = ["--confirm", "--leave-out", "record", "--fewest"]
+
+
+@pytest.fixture
+def near(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have few records move an answer as far as is asked."""
+    nearer = partial(leaving_out.fewest_records, move=0.02)
+    monkeypatch.setattr(leaving_out, "fewest_records", nearer)
+
+
+@pytest.mark.usefixtures("near")
+def test_refits_are_kept_beside_the_fit_where_no_folder_is_named(
+    few: Path, refitted: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that is killed would lose them all."""
+    assert main(["sensitivity", str(few), *WORK]) == 0
+    assert set(refitted.folders) == {few.with_name("few_refits")}
+    assert len(refitted.folders) == 3
+    assert {path.name for path in few.parent.iterdir() if path.name[0] != "."} >= {"few_refits"}
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("columns", ["80", "10000"])
+def test_refits_that_did_not_pass_are_told_under_each_table(
+    few: Path, refitted: Asked, capsys: pytest.CaptureFixture[str], columns: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("COLUMNS", columns)
+    refitted.rhat = 1.5
+    assert main(["sensitivity", str(few), *WORK]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    parts = re.split("total: without each record|total: fewest records", printed)
+    assert len(parts) == 3
+    for part in parts:
+        assert re.search(r"\d rows? did not pass, or could not be fitted:", part)
+        assert "did not pass: R-hat 1.500" in part
+    setting = "error_distribution = student_t: up: did not pass: R-hat 1.500"
+    assert setting in parts[0]
+
+
+def test_a_setting_is_told_though_nothing_is_known_of_it(
+    few: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    label = "  error_distribution = student_t: "
+    assert main(["sensitivity", str(few)]) == 0
+    assert re.search(
+        rf"{label}weights fail.*; --confirm fits again with it", capsys.readouterr()[0]
+    )
+    assert main(["sensitivity", str(file)]) == 0
+    assert re.search(rf"{label}\S+ ± \S+ by weights \(rank \d+", capsys.readouterr()[0])
+
+
+def test_weights_alone_leave_rows_empty_and_say_so(
+    few: Path, refitted: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(few.parent.iterdir())
+    options = ["--leave-out", "record", "--weights-only"]
+    assert main(["sensitivity", str(few), *options]) == 0
+    assert refitted == []
+    assert sorted(few.parent.iterdir()) == before
+    printed = capsys.readouterr().out
+    assert "rows have no answer by weights, and were not fitted again:" in printed
+    assert ": weights fail" in printed
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_tables_fit_into_the_terminal(
+    few: Path, file: Path, refitted: Asked, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, columns: int,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for path in (few, file):
+        assert main(["sensitivity", str(path), *WORK, "--budget"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert max(len(line.rstrip()) for line in lines) <= columns
+
+
+def test_what_a_narrow_table_leaves_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pd.DataFrame({name: [1.5] for name in "abcdefg"}, index=["a name of twenty lett"])
+    monkeypatch.setenv("COLUMNS", "36")
+    text = sensitivities._headed("Sums", table, list("abcdefg"))
+    assert text.endswith("\n(no room for: d, e, f, g)")
+    monkeypatch.setenv("COLUMNS", "100")
+    assert "no room" not in sensitivities._headed("Sums", table, list("abcdefg"))
+
+
+def test_changes_are_printed_with_their_errors_and_ranks(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    assert main(["sensitivity", str(file)]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("bias:of"))
+    with rb.open_fit(file) as fit:
+        found = rb.sensitivity(fit, "total").loc["bias:office"]
+    for end in ("down", "up"):
+        assert f"{found[end]:.3g} ± {found[f'{end}_error']:.2g}" in row
+    assert f" {rank_text(found['rank_from'], found['rank_to'])} " in row
+
+
+def test_a_change_to_first_order_is_marked(few: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sensitivity", str(few)]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if " slope " in line]
+    rows = [row for row in rows if "rank" not in row]
+    assert rows
+    assert all(row.count("~") == 2 for row in rows)
 
 
 # --- information ----------------------------------------------------------------------------------

@@ -1,13 +1,18 @@
 """Declared variants: what they may say, what they change, and that the study itself stays."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 
+import reebayes as rb
 from reebayes.errors import StudyError
 from reebayes.model.layout import lay_out
 from reebayes.study import Study, read_study
 from tests.tiny import STUDY, write_tables
+from tests.worlds import fit_of_worlds
 
 VARIANTS = """
 [variants.heavy]
@@ -18,7 +23,7 @@ settings = { error_distribution = "student_t", degrees_of_freedom = 4 }
 [variants.steady]
 label = "a constant bias"
 why = "Does it move?"
-priors = [{ target = "bias:customs", step = 0, median = 0 }]
+priors = [{ target = "bias:customs", year = "all", step = 0, median = 0 }]
 
 [variants.early]
 label = "another early bias"
@@ -211,9 +216,19 @@ CASES = [
     ('why = "Outliers."', 'way = "Outliers."', "heavy.way", "Did you mean 'why'?"),
     ('"student_t"', '"student"', "heavy.settings.error_distribution", "Did you mean 'student_t'"),
     ("degrees_of_freedom = 4", "degrees_of_freedom = 0", "heavy.settings.degrees_of_freedom", "1"),
-    ('"bias:customs", step', '"bias:custom", step', "steady.priors", "Did you mean 'bias:customs'"),
-    ("year = 2010", "year = 2012", "early.priors", "its rows begin in 2010, 2013"),
-    ("step = 0, median = 0 ", "year = 2010 ", "steady.priors", "nothing of 'bias:customs' changes"),
+    (
+        '"bias:customs", year = "all", step',
+        '"bias:custom", step',
+        "steady.priors",
+        "Did you mean 'bias:customs'",
+    ),
+    ("year = 2010", "year = 2009", "early.priors", "covers 2009; its rows are of 2010-2012, "),
+    (
+        'year = "all", step = 0, median = 0 ',
+        "year = 2010 ",
+        "steady.priors",
+        "nothing of 'bias:customs' changes",
+    ),
     ("median = -0.5", 'median = "low"', "early.priors", "is not a list of {target"),
     ("sd = 0.3", "sdd = 0.3", "early.priors", "is not a list of {target"),
     ("sd = 0.3", "sd = -0.3", "early", "sd -0.3 is not 0 or more"),
@@ -240,11 +255,59 @@ def test_faults_of_variants(tmp_path: Path, old: str, new: str, key: str, fragme
 
 
 def test_every_fault_at_once(tmp_path: Path) -> None:
-    text = VARIANTS.replace('["notice"]', '["notices"]').replace("year = 2010", "year = 2012")
+    text = VARIANTS.replace('["notice"]', '["notices"]').replace("year = 2010", "year = 2009")
     text = text.replace('["journalist"]', '["journalists"]')
     with pytest.raises(StudyError) as caught:
         study_with(tmp_path, text)
     assert len(caught.value.faults) == 3
+
+
+def case(rows: str, name: str = "one", more: str = "") -> str:
+    return f"\n[variants.{name}]\nlabel = '{name}'\nwhy = 'w'\n{more}\npriors = [{rows}]\n"
+
+
+def test_a_row_without_a_year_never_wipes_a_period(tmp_path: Path) -> None:
+    """Neither in one list nor in variants that are combined, unless it says so."""
+    one, flat = (
+        '{target = "bias:customs", year = 2010, sd = 0.9}',
+        '{target = "bias:customs", sd = 1}',
+    )
+    for number, text in enumerate((case(f"{one}, {flat}"), case(one, "a") + case(
+        '{target = "bias:customs", sd = 1}', "b", 'combines = ["a"]'))):  # fmt: skip
+        with pytest.raises(StudyError) as caught:
+            study_with(tmp_path / str(number), text)
+        (fault,) = caught.value.faults
+        assert fault.table == "study.toml"
+        assert fault.column.endswith(".priors")
+        assert "sd of 'bias:customs' differs between" in fault.message
+        assert 'year = 2010, give it to all with year = "all", or move' in fault.message
+    said = flat.replace("sd = 1", 'year = "all", sd = 1')
+    made = study_with(tmp_path / "said", case(f"{one}, {said}")).variant("one")
+    assert {row.sd for row in made.priors.rows("bias:customs")} == {1}
+
+
+@pytest.mark.parametrize(
+    ("row", "change"),
+    [
+        ("year = 2011, median = 0.3", {"year": 2011, "median": 0.3}),
+        ("factor = 1.2", {"factor": 1.2}),
+        ("year = 2014, shift = -1", {"year": 2014, "shift": -1}),
+        ("shift = 0.5, step = 0.02", {"shift": 0.5, "step": 0.02}),
+        ('year = "all", median = 0.3', {"year": "all", "median": 0.3}),
+    ],
+)
+def test_tables_and_python_change_priors_alike(
+    tmp_path: Path, row: str, change: dict[str, Any]
+) -> None:
+    study = study_with(tmp_path, case(f'{{target = "bias:customs", {row}}}'))
+    assert study.variant("one").hash == study.with_prior("bias:customs", **change).hash
+
+
+def test_a_table_gives_one_new_centre(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="give one of median, factor and shift"):
+        study_with(tmp_path, case('{target = "ore", median = 3, shift = 1}'))
+    with pytest.raises(StudyError, match=r"variants\.one\.priors.*is not a list of"):
+        study_with(tmp_path, case('{target = "ore", year = "every", median = 3}'))
 
 
 def test_a_variant_that_changes_nothing(tmp_path: Path) -> None:
@@ -274,3 +337,17 @@ def test_without_breaks_no_target_of_a_break_has_two_centres() -> None:
 def flat_parts(study: Study) -> tuple[str, ...]:
     """Return the names of the breaks that can be taken out one by one."""
     return tuple(study.variants["no_breaks"]["combines"])
+
+
+def test_a_fit_of_a_time_before_rows_had_to_say_it_still_has_its_study(tmp_path: Path) -> None:
+    study = study_with(tmp_path, VARIANTS)
+    fit = fit_of_worlds(study, chains=1, draws=2)
+    constant = fit["constant_data"].to_dataset()
+    texts = [text.replace('year = "all", ', "") for text in constant["study_text"].values.tolist()]
+    assert texts != constant["study_text"].values.tolist()
+    fit["constant_data"] = xr.DataTree(
+        constant.assign(study_text=("study_file", np.array(texts, dtype=object)))
+    )
+    found = rb.study_of(fit)
+    assert found.hash == study.hash
+    assert found.variant("steady").hash == study.variant("steady").hash

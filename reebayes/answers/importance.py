@@ -24,6 +24,14 @@ KHAT_LIMIT = 0.7
 LEAST_DRAWS = 25
 """Draws below which there is no tail to smooth."""
 
+HARMLESS = 1e-3
+"""Range of a term below which it is taken to weigh all draws alike.
+
+The weights then differ by less than a thousandth, and a mean could move by no more than half a
+thousandth of a standard deviation. That few draws differ, so that there is no tail to fit, says
+nothing against such weights.
+"""
+
 # A weak prior for the shape, worth ten observations at one half, and one for its scale.
 _SHAPE, _WORTH, _SCALE = 0.5, 10, 3
 _SMALLEST = float(np.log(np.finfo(np.float64).tiny))
@@ -44,8 +52,8 @@ def smoothed_weights(terms: Floats) -> tuple[Floats, Floats]:
     weights : array (draw, term)
         Weights that add up to 1 for each term.
     khat : array (term)
-        Shape of the tail of the ratios; minus infinity where a term is the same for all draws,
-        NaN where there is no tail to fit.
+        Shape of the tail of the ratios; minus infinity where a term hardly differs between draws
+        (`HARMLESS`), so that they all weigh the same; NaN where there is no tail to fit.
     """
     weights, khat = np.empty_like(terms), np.empty(terms.shape[1])
     for column, term in enumerate(terms.T):
@@ -59,8 +67,8 @@ def reliable(khat: Floats, draws: int) -> NDArray[np.bool_]:
 
 
 def _weights(term: Floats) -> tuple[Floats, float]:
-    if not np.ptp(term) > 0:
-        return np.full(term.size, 1 / term.size), -np.inf  # the same for all draws
+    if not np.ptp(term) > HARMLESS:
+        return np.full(term.size, 1 / term.size), -np.inf
     ratio = term.min() - term  # logs, the largest of them 0
     khat = math.nan
     if term.size >= LEAST_DRAWS:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -36,6 +38,7 @@ SETS = 40
 type Floats = NDArray[np.float64]
 type Candidate = tuple[str, int | tuple[int, int]]
 """A quantity in one year, or a series of it from a first to a last year."""
+type _Series = tuple[str, tuple[int, int]]
 
 
 def value_of_information(
@@ -68,7 +71,8 @@ def value_of_information(
         Figures to choose, each beside those before it.
     candidates : sequence of (quantity, year or (first, last)), optional
         What might be found; every quantity in every year if left out. Of a series, every year has
-        its own error, and all have one bias.
+        its own error, and all have one bias. What is not positive in every draw has no log and is
+        left out.
     cost : mapping of quantity to float, optional
         Cost of a figure of each quantity, 1 unless named: the set then takes what removes most
         variance for its cost.
@@ -80,13 +84,14 @@ def value_of_information(
         ``years``; ``alone``: width of the band with this figure alone, over its width now, with
         its standard ``error``; ``together``: the same with it and all above it. ``before`` and
         ``after``: widths of the 90 % band without any and with all figures up to the row, in
-        ``unit``. ``perfect``: ``alone`` if the figure had no error.
+        ``unit``. ``perfect``: ``alone`` if the figure had no error. ``attrs["not_positive"]``
+        names those of the given ``candidates`` that were left out.
 
     Raises
     ------
     ResultError
-        If a name is unknown, the years are not those of the fit, a ratio is to be summed, no
-        candidate is positive in every draw, or a number is out of range.
+        If a name is unknown, the years are not those of the fit, a ratio is to be summed, a
+        candidate has another form, none is positive in every draw, or a number is out of range.
 
     Notes
     -----
@@ -138,9 +143,52 @@ def values_of_information(
     contents = contents_of(fit)
     _check(contents, sd=sd, count=count, reporter=reporter, cost=cost or {})
     answers = {name: answer_draws(contents, name, span) for name, span in years.items()}
-    found = _Figures.of(contents, candidates, sd, reporter)
+    named = None if candidates is None else _named(candidates)
+    found = _Figures.of(contents, named or _every(contents), sd, reporter)
     prices = np.array([(cost or {}).get(name, 1.0) for name, _ in found.names])
-    return {name: _table(found, *answer, count, prices) for name, answer in answers.items()}
+    tables = {name: _table(found, *answer, count, prices) for name, answer in answers.items()}
+    kept = {*found.names}
+    for table in tables.values():
+        table.attrs["not_positive"] = tuple(
+            (name, first if first == last else (first, last))
+            for name, (first, last) in named or () if (name, (first, last)) not in kept
+        )  # fmt: skip
+    return tables
+
+
+def _named(candidates: Iterable[object]) -> list[_Series]:
+    """Candidates as series, whatever their years came from.
+
+    Raises
+    ------
+    ResultError
+        If there are none, or one is not of the form that is asked for.
+    """
+    found = [_series(one) for one in candidates]
+    if not found:
+        raise ResultError("candidates is empty; leave it out to take every quantity in every year.")
+    return found
+
+
+def _series(candidate: object) -> _Series:
+    match candidate:
+        case [str(name), [first, last]] if _whole(first) and _whole(last):
+            return str(name), (int(first), int(last))
+        case [str(name), at] if _whole(at):
+            return str(name), (int(at), int(at))
+    raise ResultError(
+        f"{candidate!r} is no candidate; give (quantity, year) or (quantity, (first, last)), "
+        "with whole years."
+    )
+
+
+def _whole(year: object) -> TypeGuard[int]:
+    return isinstance(year, Integral) and not isinstance(year, bool)
+
+
+def _every(contents: Contents) -> list[_Series]:
+    """Every quantity in every year."""
+    return [(str(name), (year, year)) for name in contents.units.index for year in contents.years]
 
 
 def _table(found: _Figures, draws: Floats, unit: str, count: int, prices: Floats) -> pd.DataFrame:
@@ -198,7 +246,7 @@ class _Figures:
         Variance of what the figures of a series have in common beside that.
     """
 
-    names: list[tuple[str, tuple[int, int]]]
+    names: list[_Series]
     readings: Floats
     columns: list[NDArray[np.int64]]
     own: float
@@ -208,17 +256,13 @@ class _Figures:
     def of(
         cls,
         contents: Contents,
-        candidates: Iterable[Candidate] | None,
+        spans: Sequence[_Series],
         sd: float,
         reporter: str | None,
     ) -> _Figures:
         """Gather the candidates that are positive in every draw."""
-        if candidates is None:
-            candidates = [(str(name), year) for name in contents.units.index
-                          for year in contents.years]  # fmt: skip
-        spans = [(name, (at, at) if isinstance(at, int) else at) for name, at in candidates]
         require_known((name for name, _ in spans), contents.units.index, "quantity")
-        names: list[tuple[str, tuple[int, int]]] = []
+        names: list[_Series] = []
         readings: list[Floats] = []
         columns: list[NDArray[np.int64]] = []
         common = 0.0 if reporter is not None else _new_bias(contents)

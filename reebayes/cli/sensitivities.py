@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -23,6 +26,7 @@ from reebayes.cli.options import (
     positive,
     whole_number,
 )
+from reebayes.wording import rank_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,13 +38,14 @@ if TYPE_CHECKING:
 SHOWN = 10
 """Rows of each table that are printed; files hold all."""
 
-_SLOPES = ["slope", "error", "effect", "down", "up", "khat", "by"]
-_BUDGET = ["kind", "share", "error", "removed", "sd"]
-_LEFT_OUT = ["records", "without", "change", "error", "sd_ratio", "khat", "by"]
-_FEWEST = ["records", "share", "first_order", "refitted", "error", "verdict"]
+# Those that a narrow terminal has no room for are last.
+_SLOPES = ["down", "up", "rank", "by", "slope", "khat"]
+_BUDGET = ["share", "error", "removed", "kind", "sd"]
+_LEFT_OUT = ["change", "error", "by", "without", "records", "sd_ratio", "khat"]
+_FEWEST = ["records", "share", "first_order", "refitted", "error"]
 _WITHOUT = ["records", "median", "lower", "upper", "change", "error"]
 _HELD = ["stated", "expected", "expected_lower", "expected_upper", "z", "z_screen", "verdict"]
-_CONFLICTS = ["unknown", "year", "prior", "posterior", "shift", "years", "pulled_by"]
+_CONFLICTS = ["year", "prior", "posterior", "shift", "years"]
 _FIGURES = ["quantity", "years", "alone", "error", "together", "perfect", "after"]
 
 
@@ -57,6 +62,7 @@ def sensitivity(
     confirm: bool,
     budget: bool,
     leave_out: str | None,
+    weights_only: bool,
     fewest: bool,
     refits: int | None,
     out: Path | None,
@@ -69,21 +75,29 @@ def sensitivity(
     from reebayes.files import make_folder, sole_writer
 
     folder = named_folder(out) if out else None
-    refitting: dict[str, Any] = {"seed": seed, "workers": workers, "scheduler": scheduler}
+    kept = folder / "refits" if folder else file.with_name(f"{file.stem}_refits")
+    refitting: dict[str, Any] = {"seed": seed, "workers": workers, "scheduler": scheduler,
+                                 "out": kept, "progress": True}  # fmt: skip
     with closing(opened(file, verify=verify)) as fit, ExitStack() as stack:
         contents, years = _asked(fit, quantity)
+        fits = confirm or fewest or refits is not None or (leave_out and not weights_only)
+        for place in (folder, kept if fits else None):
+            if place is not None:
+                make_folder(place)
+                stack.enter_context(sole_writer(place))
+        slopes = sensitivities(contents, years, confirm=confirm, **refitting)
+        tables = _tell_slopes(slopes, confirm=confirm)
+        tables["prior_conflict"] = _tell_conflicts(contents)
+        if budget:
+            tables |= _tell_budgets(contents, years)
+        if leave_out:
+            tables |= _tell_left_out(contents, years, leave_out, refitting, refit=not weights_only)
+        if fewest:
+            tables |= _tell_fewest(contents, years, refitting)
         if folder is not None:
-            make_folder(folder)
-            stack.enter_context(sole_writer(folder))
-        tables = sensitivities(
-            contents, years, confirm=confirm, progress=True, **refitting,
-            out=folder / "refits" if folder else None,
-        )  # fmt: skip
-        _tell(contents, years, tables, budget=budget, leave_out=leave_out, fewest=fewest,
-              refitting=refitting, folder=folder)  # fmt: skip
+            _write(tables, slopes, folder)
         if refits is not None:
-            kept = folder / "refits" if folder else file.with_name(f"{file.stem}_refits")
-            _refit_for_report(contents, years, file, refits, kept, refitting)
+            _refit_for_report(contents, years, file, refits, refitting)
     return DONE
 
 
@@ -92,20 +106,16 @@ def _refit_for_report(
     years: Mapping[str, Span],
     file: Path,
     reporters: int,
-    kept: Path,
     refitting: Mapping[str, Any],
 ) -> None:
     """Fit again what a report of a fit shows, tell it, and keep it beside the fit."""
     from reebayes.experiments.reported import report_refits
-    from reebayes.files import make_folder, sole_writer
 
-    make_folder(kept)
-    with sole_writer(kept):
-        found = report_refits(contents, list(years), reporters=reporters, out=kept, progress=True,
-                              **refitting)  # fmt: skip
+    found = report_refits(contents, list(years), reporters=reporters, **refitting)
     for name, table in found.without.items():
         say(_headed(f"{name}: fitted again without each strong reporter",
                     table[table["by"] == "refit"], _WITHOUT))  # fmt: skip
+        _tell_unanswered(_NO_REFIT, _without_refit(table))
     if len(found.conflicts):
         say(_headed("Predictive conflict of records that a refit was not shown", found.conflicts,
                     _HELD))  # fmt: skip
@@ -114,63 +124,53 @@ def _refit_for_report(
     say_written([path])
 
 
-def _tell(
-    contents: Contents,
-    years: Mapping[str, Span],
-    slopes: Mapping[str, pd.DataFrame],
-    *,
-    budget: bool,
-    leave_out: str | None,
-    fewest: bool,
-    refitting: Mapping[str, Any],
-    folder: Path | None,
-) -> None:
-    """Print the heads of all tables that are asked for, and write the whole ones."""
-    tables: dict[str, pd.DataFrame] = {}
+def _tell_slopes(slopes: Mapping[str, pd.DataFrame], *, confirm: bool) -> dict[str, pd.DataFrame]:
+    """Print on which priors and settings each answer hangs most; return the whole tables."""
+    from reebayes.experiments.sensitivities import SETTING
+
     for name, table in slopes.items():
-        unit = table["unit"].iloc[0]
-        say(_headed(f"{name} ({unit}): change of the mean if a prior's centre moves by one of its "
-                    "standard deviations", table, _SLOPES))  # fmt: skip
-        tables[f"sensitivity_{name}"] = table
-    tables["prior_conflict"] = _tell_conflicts(contents)
-    if budget:
-        from reebayes.experiments.budgets import uncertainty_budget
+        setting = table["target"] == SETTING
+        say(_headed(f"{name} ({table['unit'].iloc[0]}): change of the mean if a prior's centre "
+                    "moves by one of its standard deviations (~: to first order only, without an "
+                    "error; rank: places that the errors leave open)",
+                    _slope_cells(table[~setting].head(SHOWN)), _SLOPES))  # fmt: skip
+        say("Settings, change of the mean under another one:")
+        for label, row in table[setting].iterrows():
+            say(_wrapped(f"{label}: {_setting_text(row, confirm=confirm)}"))
+        _tell_unanswered(_NO_REFIT, table.loc[~setting & (table["verdict"] != ""), "verdict"])
+    return {f"sensitivity_{name}": table for name, table in slopes.items()}
 
-        for name, span in years.items():
-            table = uncertainty_budget(contents, name, span)
-            say(_headed(f"{name}: uncertainty budget, shares of the variance", table, _BUDGET))
-            tables[f"budget_{name}"] = table
-        limits = contents.report.get("limits", ())
-        if limits:
-            say("Not quantified:\n" + "\n".join(f"  * {limit}" for limit in limits))
-    if leave_out:
-        from reebayes.experiments.leaving_out import leaving_out
 
-        found = leaving_out(contents, years, by=leave_out, progress=True, **refitting,
-                            out=folder / "refits" if folder else None)  # fmt: skip
-        for name, table in found.items():
-            say(_headed(f"{name}: without each {leave_out}", table, _LEFT_OUT))
-            tables[f"without_{leave_out}_{name}"] = table
-    if fewest:
-        from reebayes.experiments.leaving_out import fewest_records
+_NO_REFIT = "did not pass, or could not be fitted"
 
-        for name, span in years.items():
-            table = fewest_records(contents, name, span, **refitting)
-            say(_headed(f"{name}: fewest records that move it by one standard deviation", table,
-                        _FEWEST))  # fmt: skip
-            tables[f"fewest_{name}"] = table.assign(names=table["names"].map(";".join))
-    if folder is not None:
-        from reebayes.figures.tornado import plot_tornado
-        from reebayes.files import write_whole
-        from reebayes.reporting.spreadsheets import write_csv
 
-        paths = write_csv({key: table.reset_index() for key, table in tables.items()}, folder)
-        for name, table in slopes.items():
-            figure = plot_tornado(table, title=name).get_figure(root=True)
-            if figure is not None:
-                save = partial(figure.savefig, dpi=150, format="png")
-                paths.append(write_whole(folder / f"tornado_{name}.png", save))
-        say_written(paths)
+def _slope_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Changes with their errors, and ranks, as text."""
+    cells = {
+        column: [_with_error(row[column], row[error], first_order=row["by"] == "slope")
+                 for _, row in table.iterrows()]
+        for column, error in (("down", "down_error"), ("up", "up_error"))
+    }  # fmt: skip
+    slopes = [_with_error(*pair) for pair in zip(table["slope"], table["error"], strict=True)]
+    return table[["by", "khat"]].assign(rank=list(map(rank_text, table["rank_from"],
+                                                      table["rank_to"])),
+                                        slope=slopes, **cells)  # fmt: skip
+
+
+def _setting_text(row: pd.Series, *, confirm: bool) -> str:
+    """What an answer would be under another setting, or why nobody knows."""
+    if math.isfinite(row["up"]):
+        rank = rank_text(row["rank_from"], row["rank_to"])
+        return f"{_with_error(row['up'], row['up_error'])} by {row['by']} (rank {rank})"
+    return f"{row['verdict']}{'' if confirm else '; --confirm fits again with it'}"
+
+
+def _with_error(value: float, error: float, *, first_order: bool = False) -> str:
+    """A change with its standard error; marked where it is to first order and has none."""
+    if not math.isfinite(value):
+        return ""
+    beside = f" ± {_number(error, digits=2)}" if math.isfinite(error) else ""
+    return f"{'~' if first_order else ''}{_number(value)}{beside}"
 
 
 def _tell_conflicts(contents: Contents) -> pd.DataFrame:
@@ -181,8 +181,103 @@ def _tell_conflicts(contents: Contents) -> pd.DataFrame:
     beyond = table[table["conflict"]]
     title = (f"Prior-data conflict: {len(beyond)} of {len(table)} unknowns lie, in some year, more "
              "than 1.5 standard deviations of their prior from its median")  # fmt: skip
-    say(_headed(title, beyond, _CONFLICTS) if len(beyond) else f"\n{title}")
+    if beyond.empty:
+        say(_title(title))
+        return table
+    shown = beyond.head(SHOWN).set_index("unknown")
+    say(_headed(title, shown, _CONFLICTS))
+    say("Pulled there by, with what each record adds to the shift (~: to first order):")
+    for unknown, row in shown.iterrows():
+        say(_wrapped(f"{unknown} {row['year']}".rstrip() + f": {row['pulled_by']}"))
     return table
+
+
+def _tell_budgets(contents: Contents, years: Mapping[str, Span]) -> dict[str, pd.DataFrame]:
+    """Print from which inputs the variance of each answer comes; return the whole tables."""
+    from reebayes.experiments.budgets import uncertainty_budget, with_limits
+
+    tables = {}
+    for name, span in years.items():
+        table = uncertainty_budget(contents, name, span)
+        say(_headed(f"{name}: uncertainty budget, shares of the variance", table, _BUDGET))
+        tables[f"budget_{name}"] = with_limits(table)
+    limits = contents.report.get("limits", ())
+    if limits:
+        say("\n".join(["Not quantified:", *(_wrapped(f"* {limit}") for limit in limits)]))
+    return tables
+
+
+def _tell_left_out(
+    contents: Contents,
+    years: Mapping[str, Span],
+    by: str,
+    refitting: Mapping[str, Any],
+    *,
+    refit: bool,
+) -> dict[str, pd.DataFrame]:
+    """Print each answer without each of something; return the whole tables."""
+    from reebayes.experiments.leaving_out import leaving_out
+
+    tables = leaving_out(contents, years, by=by, refit=refit, **refitting)
+    title = _NO_REFIT if refit else "have no answer by weights, and were not fitted again"
+    for name, table in tables.items():
+        say(_headed(f"{name}: without each {by}", table, _LEFT_OUT))
+        _tell_unanswered(title, table.loc[table["by"] == "", "verdict"])
+    return {f"without_{by}_{name}": table for name, table in tables.items()}
+
+
+def _tell_fewest(
+    contents: Contents, years: Mapping[str, Span], refitting: Mapping[str, Any]
+) -> dict[str, pd.DataFrame]:
+    """Print the fewest records that move each answer; return the whole tables."""
+    from reebayes.experiments.leaving_out import fewest_records
+
+    tables = {}
+    for name, span in years.items():
+        table = fewest_records(contents, name, span, **refitting)
+        say(_headed(f"{name}: fewest records that move it by one standard deviation", table,
+                    _FEWEST))  # fmt: skip
+        wanted = (table["verdict"] != "") & table["refitted"].isna()
+        _tell_unanswered(_NO_REFIT, table.loc[wanted, "verdict"])
+        tables[f"fewest_{name}"] = table.assign(names=table["names"].map(";".join))
+    return tables
+
+
+def _without_refit(table: pd.DataFrame) -> pd.Series:
+    """Verdicts on rows that were to be fitted again and have no refit."""
+    from reebayes.experiments.sensitivities import WEIGHTS_FAIL
+
+    wanted = (table["verdict"] != "") & ~table["verdict"].str.startswith(WEIGHTS_FAIL)
+    return table.loc[wanted & (table["by"] != "refit"), "verdict"]
+
+
+def _tell_unanswered(title: str, verdicts: pd.Series) -> None:
+    """Print the verdicts on rows that a table has no answer for, or not the one asked for."""
+    if verdicts.empty:
+        return
+    count = len(verdicts)
+    say(f"{count} row{'' if count == 1 else 's'} {title}:")
+    for label, verdict in verdicts.head(SHOWN).items():
+        say(_wrapped(f"{label}: {verdict}"))
+    if count > SHOWN:
+        say(f"  and {count - SHOWN} more; the files that --out writes hold all")
+
+
+def _write(
+    tables: Mapping[str, pd.DataFrame], slopes: Mapping[str, pd.DataFrame], folder: Path
+) -> None:
+    """Write the whole tables, and a tornado of each answer."""
+    from reebayes.figures.tornado import plot_tornado
+    from reebayes.files import write_whole
+    from reebayes.reporting.spreadsheets import write_csv
+
+    paths = write_csv({key: table.reset_index() for key, table in tables.items()}, folder)
+    for name, table in slopes.items():
+        figure = plot_tornado(table, title=name).get_figure(root=True)
+        if figure is not None:
+            save = partial(figure.savefig, dpi=150, format="png")
+            paths.append(write_whole(folder / f"tornado_{name}.png", save))
+    say_written(paths)
 
 
 def information(
@@ -242,6 +337,10 @@ def _add_sensitivity(commands: Commands) -> None:
         help="tell what each answer would be without each of these (fits again where needed)",
     )  # fmt: skip
     parser.add_argument(
+        "--weights-only", action="store_true",
+        help="with --leave-out, fit nothing again: rows whose weights fail stay empty",
+    )  # fmt: skip
+    parser.add_argument(
         "--fewest", action="store_true",
         help="find the fewest records that move an answer by a standard deviation, and fit again",
     )  # fmt: skip
@@ -253,7 +352,8 @@ def _add_sensitivity(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, metavar="DIR",
-        help="write the whole tables and figures there, and keep refits there",
+        help="write the whole tables and figures there, and keep refits there (default: nothing is "
+        "written but refits, in FIT_refits beside the fit)",
     )  # fmt: skip
     add_seed(parser)
     add_workers(parser)
@@ -303,12 +403,32 @@ def _asked(fit: DataTree, quantities: Sequence[str] | None) -> tuple[Contents, d
 
 
 def _headed(title: str, table: pd.DataFrame, columns: Sequence[str]) -> str:
-    """The first rows of a table under a title."""
-    shown = table[[name for name in columns if name in table]].head(SHOWN)
-    text = shown.to_string(float_format=_number, na_rep="")
-    return f"\n{title}\n{text}"
+    """The first rows of a table under a title, with the columns for which there is room."""
+    shown, dropped = [name for name in columns if name in table], list[str]()
+    while True:
+        text = table[shown].head(SHOWN).to_string(float_format=_number, na_rep="")
+        if len(shown) == 1 or max(len(line.rstrip()) for line in text.splitlines()) <= _room():
+            break
+        dropped.insert(0, shown.pop())
+    beside = f"\n(no room for: {', '.join(dropped)})" if dropped else ""
+    return f"{_title(title)}\n{text}{beside}"
 
 
-def _number(value: float) -> str:
-    """Three digits, and no exponent of what is large."""
-    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+def _title(words: str) -> str:
+    return "\n" + textwrap.fill(words, _room(), break_long_words=False, break_on_hyphens=False)
+
+
+def _room() -> int:
+    """Columns of the terminal, or as COLUMNS says; a file has room enough."""
+    return shutil.get_terminal_size((10_000, 24)).columns
+
+
+def _wrapped(text: str) -> str:
+    """A line of a list, in as many lines as the terminal needs."""
+    return textwrap.fill(text, _room(), initial_indent="  ", subsequent_indent="      ",
+                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+
+
+def _number(value: float, *, digits: int = 3) -> str:
+    """A few digits, and no exponent of what is large."""
+    return f"{value:,.0f}" if abs(value) >= 10**digits - 0.5 else f"{value:.{digits}g}"

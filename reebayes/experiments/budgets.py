@@ -33,6 +33,9 @@ from reebayes.study.targets import BIAS, ERRORS, FLOW, NOISE, ROUTE, SHARED, STE
 UNKNOWN, RECORDS, REST = "unknown", "errors of records", "not linear"
 """What an input is: an unknown, the errors of what a reporter printed, or what is left over."""
 
+NOT_QUANTIFIED = "not quantified"
+"""What stands beside the inputs where a budget is written: limits of the study, without numbers."""
+
 KINDS: Mapping[str, str] = {
     FLOW: "prior of a flow",
     ROUTE: "prior of a trade route",
@@ -67,7 +70,9 @@ def uncertainty_budget(
         One row per input, the largest first. ``kind``: what it is; ``share``: its part of the
         posterior variance, with its standard ``error``; shares add up to 1, in the linear-Gaussian
         approximation in which they are Shapley values. ``removed``: share of the variance that
-        would go if the input were known, through all that it is tied to; these do not add up.
+        would go if the input were known, through all that it is tied to; these do not add up. It
+        is empty for the errors of records: to know how far a figure is off would be to know what it
+        observes, which is no input.
         ``sd``: what the input alone contributes, in the quantity's ``unit``. The last row holds
         what is not linear, and what records of bounds contribute. ``attrs["not_quantified"]``
         names what the study does not put into numbers.
@@ -148,6 +153,18 @@ def uncertainty_budgets(
         tables[name] = _table(rows, total, unit)
         tables[name].attrs["not_quantified"] = limits
     return tables
+
+
+def with_limits(budget: pd.DataFrame) -> pd.DataFrame:
+    """Return a budget for a file: below its inputs a row for each limit that has no number.
+
+    Parameters
+    ----------
+    budget : DataFrame
+        As `uncertainty_budget` returns it, whose ``attrs`` a file of figures does not keep.
+    """
+    limits = pd.Index(budget.attrs["not_quantified"], dtype=object, name=budget.index.name)
+    return pd.concat([budget, pd.DataFrame({"kind": NOT_QUANTIFIED}, index=limits)])
 
 
 def _table(rows: list[dict[str, object]], total: float, unit: str) -> pd.DataFrame:

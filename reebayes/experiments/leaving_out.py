@@ -17,7 +17,13 @@ from reebayes.answers.leave_one_out import LeftOut, influence, pulls
 from reebayes.answers.montecarlo import mean_error, weighted_shifts
 from reebayes.conventions import CI_PROB
 from reebayes.errors import ResultError, StudyError
-from reebayes.experiments.sensitivities import REFIT, WEIGHTS, study_in
+from reebayes.experiments.sensitivities import (
+    REFIT,
+    WEIGHTS,
+    no_study,
+    study_in,
+    weights_fail,
+)
 from reebayes.results.reading import Fit, contents_of
 from reebayes.results.selection import Span, answer_draws
 from reebayes.study import Study
@@ -83,7 +89,8 @@ def leave_out(
         the mean with all records and its standard ``error``, in
         ``unit``; ``change_sd``: in posterior standard deviations; ``sd_ratio``: standard deviation
         without them over that with all; ``khat`` of the weights; ``by``: ``weights`` or ``refit``,
-        empty where neither gave an answer; ``verdict`` of the refit, or why there is none.
+        empty where neither gave an answer; ``verdict`` of the refit, or why there is no answer: no
+        study without them, or weights that fail.
 
     Raises
     ------
@@ -158,7 +165,7 @@ def leaving_out(
             try:
                 cases[str(name)] = _without(whole, by, str(name))
             except StudyError as error:
-                why[str(name)] = f"no study without it: {error.faults[0].message}"
+                why[str(name)] = no_study(error)
     folder = Path(out) if out is not None else None
     found = _refits(cases, contents, years, seed=seed, folder=folder, settings=settings,
                     progress=progress, workers=workers, scheduler=scheduler)  # fmt: skip
@@ -213,11 +220,12 @@ def _table(
     about = left_out.table
     counts = about["records"].tolist() if "records" in about else [1] * len(about)
     for n, key in enumerate(map(str, about.index)):
+        khat, sure = about["khat"].iloc[n], about["reliable"].iloc[n]
         row: dict[str, object] = {
             "without": np.nan, "median": np.nan, "lower": np.nan, "upper": np.nan,
             "change": np.nan, "error": np.nan, "change_sd": np.nan, "sd_ratio": np.nan,
-            "records": counts[n], "khat": about["khat"].iloc[n], "by": "",
-            "verdict": why.get(key, ""),
+            "records": counts[n], "khat": khat, "by": "",
+            "verdict": why.get(key, "" if sure else weights_fail(khat)),
         }  # fmt: skip
         if key in found:
             row["verdict"] = found[key].verdict
@@ -227,7 +235,7 @@ def _table(
             row |= {"change": other - mean, "error": float(np.hypot(own, other_error)),
                     "by": REFIT, "sd_ratio": float(again.draws[name].std()) / sd,
                     **_band(again.draws[name].ravel())}  # fmt: skip
-        elif about["reliable"].iloc[n]:
+        elif sure:
             row |= {"change": shift[n], "error": error[n], "by": WEIGHTS,
                     "sd_ratio": float(np.sqrt(squares[n])) / sd,
                     **_band(values, left_out.weights[:, n])}  # fmt: skip
@@ -257,7 +265,9 @@ def fewest_records(
     move: float = 1.0,
     study: Study | None = None,
     confirm: bool = True,
+    out: str | Path | None = None,
     seed: int = 0,
+    progress: bool = False,
     workers: int | None = 0,
     scheduler: str | None = None,
     log: Callable[[str], object] | None = None,
@@ -279,8 +289,12 @@ def fewest_records(
     confirm : bool
         Whether to fit again without the records of each direction. To first order they move the
         answer too little: only a refit says by how much.
+    out : str or Path, optional
+        Directory in which finished refits are kept, and found again.
     seed : int
         Seed of the refits.
+    progress : bool
+        Tell on standard error how many refits are done.
     workers : int, optional
         Processes for refits, each with one core; as many as there are cores if None, and 0 for this
         process itself.
@@ -294,7 +308,8 @@ def fewest_records(
     DataFrame
         One row each for ``direction`` ``down`` and ``up``: ``records`` left out, ``share`` of all,
         ``names``; ``first_order`` change of the mean in ``unit``; ``refitted``, its standard
-        ``error`` and ``verdict`` (empty without `confirm`, and where no set of records is enough).
+        ``error`` and ``verdict``, of the refit or why there is none (empty without `confirm`, and
+        where no set of records is enough).
 
     Raises
     ------
@@ -333,8 +348,13 @@ def fewest_records(
                      "names": tuple(names), "verdict": ""})  # fmt: skip
         if names and confirm:
             whole = study_in(contents, study)
-            cases[direction] = whole.with_records(r for r in whole.records if r.record not in names)
+            kept = [record for record in whole.records if record.record not in names]
+            try:
+                cases[direction] = whole.with_records(kept)
+            except StudyError as unsound:
+                rows[-1]["verdict"] = no_study(unsound)
     found = _refits(cases, contents, {quantity: years}, seed=seed, workers=workers,
+                    folder=Path(out) if out is not None else None, progress=progress,
                     scheduler=scheduler, log=log)  # fmt: skip
     for row in rows:
         again = found.get(str(row["direction"]))

@@ -7,7 +7,6 @@ whole standard deviation are the same draws with other weights, where their k-ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reebayes.answers.drivers import signed
 from reebayes.answers.importance import reliable, smoothed_weights
 from reebayes.answers.montecarlo import covariances, mean_error, weighted_shifts
 from reebayes.errors import ResultError, StudyError
@@ -23,11 +23,13 @@ from reebayes.model.kernels import Equations
 from reebayes.model.layout import Layout, lay_out
 from reebayes.model.observations import freedom_of_study, with_errors
 from reebayes.model.prior_rows import FIXED, PARTED, PriorRow, prior_rows
-from reebayes.model.unknowns import Floats
+from reebayes.model.unknowns import Floats, has_heavy_tails
 from reebayes.results.description import study_of
 from reebayes.results.reading import Contents, Fit, contents_of
 from reebayes.results.selection import Span, answer_draws, over_years
 from reebayes.study import Prior, Study
+from reebayes.study.targets import ERROR_FREEDOM
+from reebayes.wording import format_value
 
 if TYPE_CHECKING:
     from reebayes.experiments.refits import Refit
@@ -50,7 +52,13 @@ CHANGES: Mapping[str, tuple[float, float]] = {
 """Changes of a prior row: by how many of its spreads its centre moves, and its spread's factor."""
 
 SETTLED = 1.645
-"""Standard errors of their difference by which two slopes differ if their order is settled."""
+"""Standard errors of their difference by which two effects differ if their order is settled."""
+
+SPREADS = 10
+"""Rank among the changes of centres that a spread must reach to first order to be fitted again."""
+
+WEIGHTS_FAIL = "weights fail"
+"""What is said where neither weights nor a refit gave an answer."""
 
 _THINNED = 1000
 """Draws for rows that need the records computed again under each change."""
@@ -85,8 +93,9 @@ def sensitivity(
     years : int or (int, int), optional
         One year, or first and last year of a sum; the sum over all years if left out.
     confirm : bool
-        Whether to fit again where weights fail and a slope is above `STEEP`, and with the other
-        form of errors.
+        Whether to fit again where weights fail: a centre with a slope above `STEEP`, a spread that
+        also moves the quantity as far to first order as the largest `SPREADS` changes of centres,
+        and every setting.
     study : Study, optional
         The study that was fitted; taken from the fit if left out.
     out : str or Path, optional
@@ -104,18 +113,25 @@ def sensitivity(
     Returns
     -------
     DataFrame
-        One row for each row of the priors and each setting, the steepest first.
+        One row for each row of the priors and each setting, the largest effect first: the larger
+        of ``down`` and ``up``.
 
         ``slope``: posterior standard deviations by which the mean of the quantity moves for each
         prior standard deviation by which the centre of the row moves, with its standard
-        ``error``; ``effect``: the same in the unit of the quantity (``unit``); ``settled``:
-        whether the errors settle its place among its neighbours.
+        ``error``; ``effect``: the same in the unit of the quantity (``unit``).
+
+        ``rank_from`` and ``rank_to``: places that the row can have among all rows for what the
+        standard errors settle. They do not know how far off a change to first order is.
 
         ``down`` and ``up``: change of the mean, in the unit, if the centre moves by -1 and +1
-        prior standard deviations (of a setting, ``up``: if it is the other one), with their
-        standard errors; ``khat`` of the weights, and ``by``: ``weights``, ``refit``, or
-        ``slope`` where the weights fail and the change is to first order only, without an error.
-        Where a refit did not pass its gate, ``verdict`` says so and the row stays as it was.
+        prior standard deviations (of a setting, ``up``: if it is the one named), with their
+        standard errors; ``khat`` of the weights, and ``by``: ``weights``, ``refit`` (both
+        changes were fitted and passed), or ``slope`` where the weights fail and the change is to
+        first order only, without an error; empty of a setting whose weights fail.
+
+        ``verdict``: what there is to say of each change that was to be fitted again and was not,
+        or did not pass its gate: the row then stays as it was. Of a setting, that its weights
+        fail.
 
         ``slope_spread``: posterior standard deviations for each unit of the log of the prior's
         standard deviation, with ``error_spread``; ``halved`` and ``doubled``: change of the mean
@@ -193,38 +209,47 @@ def sensitivities(
         # imported here: slopes need no sampler, which takes seconds to load
         from reebayes.experiments.refits import refits
 
-        cases = _cases_to_confirm(asked.study, tables)
+        cases, unsound = _cases_to_confirm(asked.study, tables)
         folder = Path(out) if out is not None else None
         found = refits(cases, contents, years, seed=seed, folder=folder, progress=progress,
                        workers=workers, scheduler=scheduler)  # fmt: skip
         for name, table in tables.items():
-            _put_in(table, name, answers[name][0], found)
-    return {name: _ranked(table, answers[name][1]) for name, table in tables.items()}
+            _put_in(table, name, answers[name][0], found, unsound)
+    return {
+        name: _ranked(table, answers[name][1], float(asked.answers[name].std(ddof=1)))
+        for name, table in tables.items()
+    }
 
 
-def _cases_to_confirm(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[str, Study]:
+def _cases_to_confirm(
+    study: Study, tables: Mapping[str, pd.DataFrame]
+) -> tuple[dict[str, Study], dict[str, str]]:
     """Studies to fit again: rows that weights do not settle and on which some answer hangs.
 
-    Those on which most hangs come first.
+    Those on which most hangs come first. Of changes that no sound study has, the reasons.
     """
-    cases: dict[str, str] = {}
+    hanging = [_hanging(table) for table in tables.values()]
+    studies, unsound = {}, {}
     for prior in sorted(study.priors, key=lambda prior: -_steepest(tables, prior.label)):
-        for end, slope, pair in _ENDS:
-            if any(_hangs(table, prior.label, end, slope) for table in tables.values()):
-                cases |= {_case(prior.label, name): name for name in pair}
-    rows = {prior.label: prior for prior in study.priors}
-    studies = {}
-    for case, name in cases.items():
-        with suppress(StudyError):  # where no sound study has such a row, the slope stays
-            studies[case] = _changed(study, rows[case.removesuffix(f" {name}")], name)
+        for end, _, pair in _ENDS:
+            for name in pair if any((prior.label, end) in rows for rows in hanging) else ():
+                case = _case(prior.label, name)
+                try:
+                    studies[case] = _changed(study, prior, name)
+                except StudyError as error:
+                    unsound[case] = no_study(error)
     table = next(iter(tables.values()))
     for label in table.index[(table["target"] == SETTING) & (table["by"] == "")]:
-        form = str(label).split()[-1]
-        studies[_case(str(label), UP)] = study.with_settings(error_distribution=form)
-    return studies
+        studies[_case(str(label), UP)] = study.with_settings(**_setting(str(label)))
+    return studies, unsound
 
 
 _ENDS = (("", "slope", (DOWN, UP)), ("_spread", "slope_spread", (HALVED, DOUBLED)))
+
+
+def no_study(error: StudyError) -> str:
+    """Say why a changed study cannot be fitted."""
+    return f"no study to fit: {error.faults[0].message}"
 
 
 def _steepest(tables: Mapping[str, pd.DataFrame], label: str) -> float:
@@ -232,9 +257,24 @@ def _steepest(tables: Mapping[str, pd.DataFrame], label: str) -> float:
     return float(np.nan_to_num(np.abs(np.array(slopes, dtype=float))).max())
 
 
-def _hangs(table: pd.DataFrame, label: str, end: str, slope: str) -> bool:
-    row = table.loc[label]
-    return bool(row[f"by{end}"] == SLOPE and abs(row[slope]) > STEEP)
+def _hanging(table: pd.DataFrame) -> set[tuple[str, str]]:
+    """Rows and ends of one answer to fit again: few spreads, of which most move it little."""
+    centres = _sizes(table, (DOWN, UP)).nlargest(SPREADS)
+    least = {"": 0.0, "_spread": float(centres.min())}
+    return {
+        (str(label), end)
+        for end, slope, pair in _ENDS
+        for label in table.index[
+            (table[f"by{end}"] == SLOPE)
+            & (table[slope].abs() > STEEP)
+            & (_sizes(table, pair) >= least[end])
+        ]
+    }
+
+
+def _sizes(table: pd.DataFrame, pair: Iterable[str]) -> pd.Series:
+    """Larger change of two, by row."""
+    return table[list(pair)].abs().max(axis=1)
 
 
 def _changed(study: Study, prior: Prior, name: str) -> Study:
@@ -248,22 +288,39 @@ def _case(label: str, change: str) -> str:
     return f"{label} {change}"
 
 
-def _put_in(table: pd.DataFrame, name: str, draws: Floats, found: Mapping[str, Refit]) -> None:
-    """Put the answers of refits that passed into a table, and what became of the others."""
+def _put_in(
+    table: pd.DataFrame,
+    name: str,
+    draws: Floats,
+    found: Mapping[str, Refit],
+    unsound: Mapping[str, str],
+) -> None:
+    """Put the answers of refits into a table where all of a row passed, and why others did not."""
     mean, own = float(draws.mean()), mean_error(draws[None])
-    table["verdict"] = ""
     for label in table.index:
+        said = []
         for end, _, pair in _ENDS:
-            wanted = [change for change in pair if _case(label, change) in found]
-            for change in wanted:
-                one = found[_case(label, change)]
-                if not one.passed:
-                    table.at[label, "verdict"] = f"{change}: {one.verdict}"
-                    continue
-                other, error = one.mean(name)
-                table.at[label, change] = other - mean
-                table.at[label, f"{change}_error"] = float(np.hypot(error, own))
+            cases = {change: _case(label, change) for change in pair}
+            wrong = {change: unsound[case] for change, case in cases.items() if case in unsound}
+            fitted = {change: found[case] for change, case in cases.items() if case in found}
+            wrong |= {change: one.verdict for change, one in fitted.items() if not one.passed}
+            said += [f"{change}: {why}" for change, why in wrong.items()]
+            changes = {
+                change: (one.mean(name)[0] - mean, float(np.hypot(one.mean(name)[1], own)))
+                for change, one in fitted.items()
+                if one.passed
+            }
+            if wrong:  # one change refitted beside one to first order is no refit of the row
+                said += [f"{change}: {signed(value)} ± {format_value(error)} by a refit that passed"
+                         for change, (value, error) in changes.items()]  # fmt: skip
+            elif changes:
+                table.loc[label, list(changes)] = [value for value, _ in changes.values()]
+                table.loc[label, [f"{change}_error" for change in changes]] = [
+                    error for _, error in changes.values()
+                ]
                 table.at[label, f"by{end}"] = REFIT
+        if said or table.at[label, "by"] == REFIT:
+            table.at[label, "verdict"] = "; ".join(said)
 
 
 def study_in(contents: Contents, study: Study | None) -> Study:
@@ -317,7 +374,7 @@ class _Asked:
         setting = self._settings(layout, latents)
         described = _described(row.prior for row in rows)
         return {
-            name: pd.concat([table.join(described), setting[name]])
+            name: pd.concat([table.join(described).assign(verdict=""), setting[name]])
             for name, table in tables.items()
         }
 
@@ -400,30 +457,54 @@ class _Asked:
         return found
 
     def _settings(self, layout: Layout, latents: Floats) -> dict[str, pd.DataFrame]:
-        """One row for the form of errors: what the answers would be under the other one."""
-        settings = self.study.settings
-        heavy = settings.get("error_distribution", "normal") == "student_t"
-        equations = with_errors(layout.equations, 0.0 if heavy else freedom_of_study(self.study))
-        _, terms = observed(layout, equations, latents, np.array([], int))
+        """One row for each other form of errors: what the answers would be under it."""
         before = self.contents.log_likelihood.values.reshape(len(latents), -1).astype(np.float64)
-        logs = terms.sum(axis=1) - before.sum(axis=1)
-        weights, khat = smoothed_weights(-logs[:, None])
-        label = f"error_distribution = {'normal' if heavy else 'student_t'}"
+        others = _other_settings(self.study)
+        logs = []
+        for freedom in others.values():
+            equations = with_errors(layout.equations, freedom)
+            _, terms = observed(layout, equations, latents, np.array([], int))
+            logs.append(terms.sum(axis=1) - before.sum(axis=1))
+        weights, khat = smoothed_weights(-np.stack(logs, axis=1))
+        sure = reliable(khat, len(latents))
+        about = pd.DataFrame(
+            {"khat": khat, "by": np.where(sure, WEIGHTS, ""), "target": SETTING, "years": "",
+             "source": "", "verdict": ["" if ok else weights_fail(k)
+                                       for k, ok in zip(khat, sure, strict=True)]},
+            index=pd.Index(others, name="row"),
+        )  # fmt: skip
         found = {}
         for name, values in self.answers.items():
-            shift, error = weighted_shifts(values, weights)
-            sure = bool(reliable(khat, len(values))[0])
-            row = {
-                "up": shift[0] if sure else np.nan,
-                "up_error": error[0] if sure else np.nan,
-                "khat": khat[0],
-                "by": WEIGHTS if sure else "",
-                "target": SETTING,
-                "years": "",
-                "source": "",
-            }
-            found[name] = pd.DataFrame([row], index=pd.Index([label], name="row"))
+            shift, error = (np.where(sure, part, np.nan)
+                            for part in weighted_shifts(values, weights))  # fmt: skip
+            found[name] = about.assign(up=shift, up_error=error)
         return found
+
+
+def _other_settings(study: Study) -> dict[str, float]:
+    """Other forms of errors by their setting, with their degrees of freedom (0 if normal).
+
+    Degrees of freedom that are set, and not learnt, are halved and doubled.
+    """
+    freedom = freedom_of_study(study)
+    if not has_heavy_tails(study):
+        return {"error_distribution = student_t": freedom}
+    others = {"error_distribution = normal": 0.0}
+    if not any(prior.target == str(ERROR_FREEDOM) for prior in study.priors):
+        near = (max(1.0, freedom / 2), 2 * freedom)
+        others |= {f"degrees_of_freedom = {other:g}": other for other in near if other != freedom}
+    return others
+
+
+def _setting(label: str) -> dict[str, str | float]:
+    """Setting that a row is of."""
+    name, _, value = label.partition(" = ")
+    return {name: float(value) if name == "degrees_of_freedom" else value}
+
+
+def weights_fail(khat: float) -> str:
+    """Say that weights of draws give no answer."""
+    return f"{WEIGHTS_FAIL} (k-hat {khat:.2f})" if np.isfinite(khat) else WEIGHTS_FAIL
 
 
 _COLUMNS = (
@@ -476,13 +557,23 @@ def _described(priors: Iterable[Prior]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("row")
 
 
-def _ranked(table: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """Rows by the size of their slopes; whether errors settle the order is told."""
-    table = table.sort_values("slope", key=abs, ascending=False, kind="stable")
-    size, error = table["slope"].abs().to_numpy(float), table["error"].to_numpy(float)
-    gap = size[:-1] - size[1:]
-    clear = gap > SETTLED * np.hypot(error[:-1], error[1:])
-    settled = np.append(clear, True) & np.insert(clear, 0, True)
-    table.insert(3, "settled", np.where(np.isnan(size), False, settled))
-    table["unit"] = unit
-    return table
+def _ranked(table: pd.DataFrame, unit: str, sd: float) -> pd.DataFrame:
+    """Rows by the size of their effects, with the places that errors leave to each."""
+    size = _sizes(table, (DOWN, UP)).to_numpy(float)
+    down = table[DOWN].abs().to_numpy(float) >= size
+    error = np.where(down, table["down_error"], table["up_error"]).astype(float)
+    error = np.where(table["by"] == SLOPE, table["error"] * sd, error)
+    table = table.assign(unit=unit)
+    for place, (column, ranks) in enumerate(_places(size, error).items()):
+        table.insert(3 + place, column, ranks)
+    return table.iloc[np.argsort(-np.nan_to_num(size, nan=-1.0), kind="stable")]
+
+
+def _places(size: Floats, error: Floats) -> dict[str, Floats]:
+    """First and last place that each effect can have among all; NaN where there is none."""
+    known = np.isfinite(size)
+    clear = size[:, None] - size > SETTLED * np.hypot(error[:, None], error)
+    return {
+        "rank_from": np.where(known, 1.0 + clear.sum(axis=0), np.nan),
+        "rank_to": np.where(known, known.sum() - clear.sum(axis=1), np.nan),
+    }

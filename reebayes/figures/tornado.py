@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from reebayes.figures.composing import (
     titled,
 )
 from reebayes.figures.style import POSTERIOR_COLOUR, new_axes, plain_text
+from reebayes.wording import rank_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +64,8 @@ def plot_tornado(
     -------
     Axes
         One bar to either side for each row, in the unit of the answer; hatched where the change is
-        to first order only, with a line of one standard error where it is known.
+        to first order only, with a line of one standard error where it is known. To the right
+        stand the ranks that the errors leave to each row (those of the first table in the axes).
 
     Raises
     ------
@@ -103,6 +106,9 @@ def plot_tornado(
                     [row[end] - error, row[end] + error], [place, place], color="#1c1f23",
                     linewidth=1.2, solid_capstyle="butt",
                 )  # fmt: skip
+    if fresh and "rank_from" in rows:
+        _ranks(ax, places, [rank_text(*pair) for pair in
+                            zip(rows["rank_from"], rows["rank_to"], strict=True)])  # fmt: skip
     ax.axvline(0.0, color="#1c1f23", linewidth=0.8)
     ax.set_yticks(range(len(lines)), lines, fontsize=8)
     ax.set_ylim(len(lines) - 0.4, -0.6)
@@ -120,3 +126,12 @@ def plot_tornado(
     if title:
         titled(ax, title)
     return ax
+
+
+def _ranks(ax: Axes, places: Iterable[float], texts: Iterable[str]) -> None:
+    """Write the ranks of rows beside them."""
+    style: dict[str, Any] = {"fontsize": 7, "color": "#5a6068", "va": "center", "ha": "left"}
+    beside = ax.get_yaxis_transform()
+    for place, text in zip(places, texts, strict=True):
+        ax.text(1.01, place, text, transform=beside, **style)
+    ax.text(1.01, -0.75, "rank", transform=beside, **style)

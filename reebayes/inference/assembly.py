@@ -132,11 +132,12 @@ def _stored(
     """Store a group of draws and what goes with it; return the mean of the latent vectors."""
     chains, draws, size = points.shape
     names, records = draw_names(layout, chains, draws), record_names(layout, chains, draws)
-    telling, parts = informative(layout), layout.parts.at
-    heard = record_names(layout, chains, draws, telling)
+    parts = layout.parts.at
     shares = record_names(layout, chains, draws, parts)
     priors = prior_names(rows, chains, draws)
     total = np.zeros(size)
+    heard = len(layout.records) if group == POSTERIOR else 0
+    terms = np.empty((chains, draws, heard), np.float32)
     for start, piece in _pieces(points):
         found = transformed_back(layout, piece, whitening)
         total += found["latents"].sum(axis=(0, 1), dtype=np.float64)
@@ -144,15 +145,27 @@ def _stored(
         replicated = by_record(replicate(layout, found, rng))
         if group == POSTERIOR:
             store.write(PREDICTIVE, records, start, replicated)
-            terms = log_likelihood(layout, found)[..., telling]
-            store.write(LIKELIHOOD, heard, start, by_record(terms))
+            chain, first = divmod(start, draws)
+            terms[chain, first : first + piece.shape[1]] = log_likelihood(layout, found)[0]
             if parts.size:
                 given = part_log_likelihood(layout, found)
                 store.write(PART_LIKELIHOOD, shares, start, by_record(given))
             store.write(LOG_PRIOR, priors, start, log_prior(rows, found["latents"]))
         else:
             store.write(PRIOR_PREDICTIVE, records, start, replicated)
+    if group == POSTERIOR:
+        _store_likelihood(layout, terms, store)
     return np.asarray(total / (chains * draws))
+
+
+def _store_likelihood(layout: Layout, terms: NDArray[np.float32], store: Store) -> None:
+    """Store the terms of records that say something, which only all draws together tell."""
+    chains, draws = terms.shape[:2]
+    telling = informative(terms)
+    names = record_names(layout, chains, draws, telling)
+    for chain in range(chains):
+        heard = by_record(terms[chain : chain + 1, :, telling])
+        store.write(LIKELIHOOD, names, chain * draws, heard)
 
 
 def _pieces(points: Kept) -> Iterator[tuple[int, Kept]]:

@@ -49,6 +49,9 @@ from reebayes.study.targets import BIAS, STEP_GROUPS
 _SHORT = ("shared_error", "noise", "noise_of_all", "step_scale", "latents")
 """Draws that are kept in single precision: nobody knows them to more than three digits."""
 
+ALIKE = 1e-6
+"""Log-likelihoods that differ by less are the same in single precision, as they are stored."""
+
 _TOGETHER = 50
 """Draws whose quantities are computed together: in double precision all would be large."""
 
@@ -184,13 +187,14 @@ def prior_names(rows: Sequence[PriorRow], chains: int, draws: int) -> dict[str, 
     }
 
 
-def informative(layout: Layout) -> NDArray[np.bool_]:
-    """Whether each record says anything of the unknowns.
+def informative(terms: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each record says anything of the unknowns, from its terms (chain, draw, record).
 
-    One that does not is as probable in every draw. Leave-one-out weights of it have no tail, and
-    ArviZ refuses a group that holds one.
+    One that does not is as probable in every draw: its quantity is certain, or its bound lies far
+    from all of them. Leave-one-out weights of it have no tail, and ArviZ refuses a group that
+    holds one.
     """
-    return np.asarray(layout.equations.figures.kind != CERTAIN)
+    return ~(np.ptp(terms, axis=(0, 1)) <= ALIKE)  # what is not a number stays, to be seen
 
 
 def record_names(
@@ -205,7 +209,7 @@ def record_names(
     }
 
 
-def by_record(values: Floats) -> dict[str, Floats]:
+def by_record(values: NDArray[Any]) -> dict[str, Floats]:
     """What a group of values (chain, draw, record) holds: single precision, as they have noise."""
     return {"value": values.astype(np.float32)}
 

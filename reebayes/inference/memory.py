@@ -61,7 +61,7 @@ def memory_needed(
         # the sampler stores every transition, four bytes a coordinate
         "sampling": 4 * chains * transitions * unknowns.size + white,
         "assembly": white + 8 * PRIOR_DRAWS * unknowns.size + whole + _READ
-        + piece * _computed_bytes(layout),
+        + piece * _computed_bytes(layout) + 4 * chains * draws * len(layout.records),
         "directions": white + whole + tied + 3 * 8 * records**2,
     }  # fmt: skip
     tables = PROGRAM + _TABLES * unknowns.size

@@ -17,13 +17,16 @@ from reebayes.figures.tornado import plot_tornado
 from reebayes.reporting.pictures import embedded
 from reebayes.reporting.plan import Plan
 from reebayes.results.reading import Contents
-from reebayes.wording import format_band, format_share, format_value
+from reebayes.wording import format_band, format_share, format_value, rank_text
 
 ROWS = 8
 """Rows of each tornado and of each budget."""
 
 CONFLICTS = 10
 """Unknowns in conflict with their priors that are shown."""
+
+SETTING = "setting"
+"""Target of a row that is of a setting and not of a prior."""
 
 FIRST_ORDER = "slope"
 """How a change was found that has no error: its weights fail."""
@@ -58,6 +61,7 @@ def _block(
         "unit": str(slopes["unit"].iloc[0]),
         "tornado": _tornado(slopes, f"{plan.label(name)}, {span}"),
         "slopes": [_slope_row(str(label), row) for label, row in _steepest(slopes).iterrows()],
+        "settings": _unsettled(slopes),
         "budget": _budget_rows(budget),
         "figures": [] if figures is None else [_figure_row(plan, row) for _, row in
                                                figures.iterrows()],
@@ -112,10 +116,17 @@ def _slope_row(label: str, row: pd.Series) -> dict[str, str]:
     return {
         "label": label,
         "source": str(row["source"]),
+        "rank": rank_text(row["rank_from"], row["rank_to"]),
         "down": _change(row["down"], row["down_error"]),
         "up": _change(row["up"], row["up_error"]),
         "by": _method(row),
     }
+
+
+def _unsettled(slopes: pd.DataFrame) -> list[str]:
+    """Settings of which the draws do not tell what another one would do, and why."""
+    rows = slopes[(slopes["target"] == SETTING) & ~np.isfinite(slopes["up"])]
+    return [f"{label}: {row['verdict']}" for label, row in rows.iterrows()]
 
 
 def _change(value: float, error: float) -> str:

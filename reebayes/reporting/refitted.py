@@ -27,6 +27,9 @@ REPORTERS = 10
 REFIT = "refit"
 """How a row of `leave_out` was found that a refit gave."""
 
+UNASKED = "weights fail"
+"""Verdict of a row that was not fitted again."""
+
 
 def without_reporters(
     contents: Contents, plan: Plan, refits: ReportRefits | None, whole: Mapping[str, str]
@@ -59,7 +62,9 @@ def without_reporters(
 def _refitted(table: pd.DataFrame) -> list[dict[str, str]]:
     """Refits by the size of the change, and those that did not pass."""
     passed = table[table["by"] == REFIT].sort_values("change", key=abs, ascending=False)
-    failed = table[(table["by"] != REFIT) & (table["verdict"] != "")]
+    # of the weak nobody wanted a refit, whatever their weights
+    asked = (table["verdict"] != "") & ~table["verdict"].str.startswith(UNASKED)
+    failed = table[asked & (table["by"] != REFIT)]
     return [_refit_row(str(name), row) for name, row in passed.head(REPORTERS).iterrows()] + [
         {**_about(str(name), row), "band": "–", "change": "–", "by": _first_clause(row)}
         for name, row in failed.iterrows()

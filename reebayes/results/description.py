@@ -26,7 +26,7 @@ from reebayes.conventions import (
 from reebayes.errors import ResultError, StudyError, StudyWarning
 from reebayes.results.contents import COMPOSITIONS, CONSTANT, PRIOR_ROW, STUDY_FILE, dataset
 from reebayes.results.reading import Fit, contents_of
-from reebayes.study import Record, Settings, Study, Table, is_study_file, read_study
+from reebayes.study import Record, Settings, Study, Table, is_study_file, read_stored
 from reebayes.study.compositions import sd_against_rest, tables_of_parts
 from reebayes.wording import listed
 
@@ -123,7 +123,7 @@ def study_of(fit: Fit) -> Study:
         try:
             with warnings.catch_warnings():  # told when the study was read to be fitted
                 warnings.simplefilter("ignore", StudyWarning)
-                study = read_study(folder, recalled=True)
+                study = read_stored(Path(folder))
         except StudyError as error:
             raise ResultError(f"The tables in the fit are no sound study:\n{error}") from error
     if study.hash != contents.attrs.get("study_hash"):

@@ -30,6 +30,7 @@ from reebayes.study.rows import (
 )
 from reebayes.study.schema import SCHEMA
 from reebayes.study.starting import start_study
+from reebayes.study.stored import read_stored
 from reebayes.study.study import Study, read_study
 from reebayes.study.table import Table
 
@@ -72,6 +73,7 @@ __all__ = [
     "read_bytes",
     "read_lines",
     "read_report",
+    "read_stored",
     "read_study",
     "start_study",
     "study_around",

@@ -4,16 +4,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reebayes.errors import Fault
+from reebayes.errors import Fault, StudyError
 from reebayes.study.drafts import Draft, Extension
+from reebayes.study.edits import edited_priors, rest_of_shares
 from reebayes.study.extensions import extended, unknown_text
 from reebayes.study.header.frozen import Settings
 from reebayes.study.header.settings import TABLE
-from reebayes.study.header.variants import CHANGES
+from reebayes.study.header.variants import ALL_YEARS, CHANGES, MOVES
 from reebayes.study.reading.cells import Entry
 from reebayes.study.rows import RECALLED, Flow, Prior, Record
 from reebayes.study.targets import BIAS, NOISE, SHARED, targets_in
-from reebayes.wording import quoted, suggestion
+from reebayes.wording import listed, quoted, suggestion
 
 
 def changed(draft: Draft, variants: Mapping[str, Any], name: str) -> Draft:
@@ -113,31 +114,22 @@ def _faults(
                 yield column, name, f"{name!r} combines others itself; name those"
     added = variant.get("flows", ())
     yield from _flow_faults(draft, added)
-    targets |= {one["flow"] for one in added}
-    priors = [*draft.priors, *(entry for one in added for entry in _priors_like(draft, one))]
     for change in variant.get("priors", ()):
-        yield from _change_faults(priors, change, targets)
+        if not change.keys() & {*CHANGES, *MOVES}:
+            target = change["target"]
+            message = f"nothing of {target!r} changes; give one of {listed((*CHANGES, *MOVES))}"
+            yield "priors", target, message
+    after = draft
+    for part in variant.get("combines", ()):
+        one = variants.get(part, {"combines": ()})
+        # what is wrong with a part by itself, or with a flow that two add, is told elsewhere
+        twice = _flow_faults(after, one.get("flows", ()))
+        if "combines" not in one and not [*_faults(draft, variants, one), *twice]:
+            yield from (("combines", part, message) for _, message in _refused(after, one))
+            after = _changed_once(after, one)
+    yield from (("priors", *told) for told in _refused(after, variant))
     if not variant.keys() - {"label", "why"}:
         yield "label", variant.get("label", ""), "variant changes nothing; give it a change"
-
-
-def _change_faults(
-    priors: Sequence[Entry[Prior]], change: Mapping[str, Any], targets: set[str]
-) -> Iterator[tuple[str, str, str]]:
-    target = change["target"]
-    if target not in targets:
-        yield "priors", target, f"unknown target {quoted(target)}. {_near(target, targets)}"
-    elif not any(_is_meant(entry.item, change) for entry in priors):
-        rows = [entry.item for entry in priors if entry.item.target == target]
-        begins = ", ".join(str(row.year) for row in rows if row.year is not None)
-        advice = f"its rows begin in {begins}" if begins else "leave year out, it has one row"
-        yield "priors", target, f"no row of {target!r} begins in {change['year']}; {advice}"
-    if not change.keys() & {*CHANGES}:
-        yield (
-            "priors",
-            target,
-            f"nothing of {target!r} changes; give median, sd, step or transition",
-        )
 
 
 def _flow_faults(
@@ -202,26 +194,71 @@ def _changed_once(draft: Draft, variant: Mapping[str, Any]) -> Draft:
     gone = unheard((e.item for e in draft.records), (e.item for e in records))
     gone |= {*variant.get("without_targets", ())}
     priors = [entry for entry in draft.priors if entry.item.target not in gone]
-    for change in variant.get("priors", ()):
-        priors = [_changed_prior(entry, change) for entry in priors]
+    priors, _ = _edited(draft, priors, variant)
     settings = draft.header.settings.plain | dict(variant.get("settings", {}))
     header = replace(draft.header, settings=Settings(settings))
     return replace(draft, header=header, records=records, priors=priors)
 
 
-def _changed_prior(entry: Entry[Prior], change: Mapping[str, Any]) -> Entry[Prior]:
-    if not _is_meant(entry.item, change):
-        return entry
-    return replace(entry, item=_with_numbers(entry.item, change))
+def _edited(
+    draft: Draft, priors: Sequence[Entry[Prior]], variant: Mapping[str, Any]
+) -> tuple[list[Entry[Prior]], list[tuple[str, str]]]:
+    """Return the rows as a variant's ``priors`` make them; of what cannot be, target and why."""
+    entries, told = list(priors), []
+    flows = [entry.item for entry in draft.flows]
+    first, last = draft.header.years or (0, -1)
+    for change in variant.get("priors", ()):
+        before = [entry.item for entry in entries]
+        moves = {name: change.get(name) for name in MOVES}
+        # only a share is moved against its siblings, and only by a shift
+        rest = rest_of_shares(flows, before, range(first, last + 1)) if "shift" in change else {}
+        try:
+            after = edited_priors(
+                before, change["target"], rest, year=change.get("year"), **moves,
+                changes=_numbers(change),
+            )  # fmt: skip
+        except StudyError as error:
+            told += [(change["target"], fault.message) for fault in error.faults]
+            continue
+        entries = [
+            entry if entry.item is item else replace(entry, item=item)
+            for entry, item in zip(entries, after, strict=True)
+        ]
+    return entries, told
+
+
+def _refused(draft: Draft, variant: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the targets of a variant's ``priors`` that cannot be changed so, and why."""
+    added = [entry for one in variant.get("flows", ()) for entry in _priors_like(draft, one)]
+    return _edited(draft, [*draft.priors, *added], variant)[1]
 
 
 def _with_numbers(prior: Prior, change: Mapping[str, Any]) -> Prior:
+    return replace(prior, **_numbers(change))
+
+
+def of_all_years(variants: Mapping[str, Any]) -> dict[str, Any]:
+    """Return variants whose numbers without a year are meant for all rows of a target.
+
+    So they were in studies of a time before they had to say it.
+    """
+    return {
+        name: {
+            **variant,
+            "priors": [
+                {"year": ALL_YEARS, **change} if change.keys() & {*CHANGES} else change
+                for change in variant["priors"]
+            ],
+        }
+        if "priors" in variant
+        else variant
+        for name, variant in variants.items()
+    }
+
+
+def _numbers(change: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: change[name] for name in CHANGES if name in change}
-    for name in ("step", "transition"):
-        if values.get(name) == 0:
-            values[name] = None
-    return replace(prior, **values)
-
-
-def _is_meant(prior: Prior, change: Mapping[str, Any]) -> bool:
-    return bool(prior.target == change["target"] and change.get("year", prior.year) == prior.year)
+    return {
+        name: None if name in ("step", "transition") and value == 0 else value
+        for name, value in values.items()
+    }

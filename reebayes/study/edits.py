@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from numbers import Integral
 from typing import Any
 
 from reebayes.errors import Fault, StudyError
+from reebayes.study.header.variants import ALL_YEARS
 from reebayes.study.rows import Flow, Prior
 from reebayes.wording import suggestion
 
@@ -21,7 +23,7 @@ def edited_priors(
     target: str,
     rest: Mapping[Prior, float],
     *,
-    year: int | None,
+    year: int | str | None,
     factor: float | None,
     shift: float | None,
     changes: Mapping[str, Any],
@@ -34,8 +36,9 @@ def edited_priors(
     target : str
     rest : mapping of Prior to float
         What the other shares of its process leave to a share and the reference category.
-    year : int, optional
-        A year of the one row that changes; all rows of the target if left out.
+    year : int or str, optional
+        A year of the one row that changes; all rows of the target if left out, which must be
+        alike in what changes unless `ALL_YEARS` stands in its place.
     factor, shift, changes
         As `Study.with_prior` takes them.
 
@@ -44,8 +47,10 @@ def edited_priors(
     StudyError
         If there is no such row or field, or one value would replace different ones.
     """
-    if year is not None and type(year) is not int:
-        _refuse("year", str(year), f"year is {year!r}, not a whole number or None")
+    named = year not in (None, ALL_YEARS)
+    if named and (isinstance(year, bool) or not isinstance(year, Integral)):
+        _refuse("year", str(year), f"year is {year!r}, not a whole number or None, nor "
+                f"{ALL_YEARS!r}")  # fmt: skip
     changes = {field: _as_read(value) for field, value in changes.items()}
     meant = [row for row in priors if row.target == target and _covers(row, year)]
     _check(priors, target, meant, year=year, factor=factor, shift=shift, changes=changes)
@@ -142,7 +147,7 @@ def _check(
     target: str,
     meant: Sequence[Prior],
     *,
-    year: int | None,
+    year: int | str | None,
     factor: float | None,
     shift: float | None,
     changes: Mapping[str, Any],
@@ -161,9 +166,10 @@ def _check(
     _check_number("shift", shift, least=-math.inf)
     for name in changes:
         values = {getattr(row, name) for row in meant}
-        if len(meant) > 1 and len(values) > 1:
+        if len(values) > 1 and year != ALL_YEARS:
             _refuse(name, "", f"{name} of {target!r} differs between {_periods(meant)}; name one "
-                    "of them with year=, or move all medians with factor= or shift=")  # fmt: skip
+                    f'of them with year = {meant[0].year}, give it to all with year = "all", or '
+                    "move all medians with factor or shift")  # fmt: skip
 
 
 def _as_read(value: Any) -> Any:
@@ -196,8 +202,8 @@ def _refuse(column: str, value: str, message: str, *, file: str = _PRIORS) -> No
     raise StudyError([Fault(file, None, column, value, message.strip())])
 
 
-def _covers(row: Prior, year: int | None) -> bool:
-    if year is None or row.year is None:
+def _covers(row: Prior, year: int | str | None) -> bool:
+    if row.year is None or year is None or isinstance(year, str):
         return True
     return row.year <= year <= (row.year_end or row.year)
 

@@ -191,7 +191,7 @@ class Study:
         self,
         target: str,
         *,
-        year: int | None = None,
+        year: int | str | None = None,
         factor: float | None = None,
         shift: float | None = None,
         **changes: Any,
@@ -203,9 +203,9 @@ class Study:
         target : str
             A flow, ``route:<A>:<B>``, ``bias:<reporter>``, ``shared:<name>``,
             ``noise:<reporter>``, ``noise:all`` or ``step:<group>`` of ``priors.csv``.
-        year : int, optional
-            A year of the row that changes, where the target has a row for each of several
-            periods; all rows change if it is left out.
+        year : int or str, optional
+            A year of the row that changes, if each period has one; all rows change if it is
+            left out, and with ``"all"`` also where one value replaces different ones.
         factor : float, optional
             Number by which the median is multiplied; of a prior on the log scale, its logarithm
             is added.
@@ -225,11 +225,8 @@ class Study:
             self.priors,
             target,
             rest_of_shares(self.flows, self.priors, self.years),
-            year=year,
-            factor=factor,
-            shift=shift,
-            changes=changes,
-        )
+            year=year, factor=factor, shift=shift, changes=changes,
+        )  # fmt: skip
         return self._copy(priors=Table(Prior, priors))
 
     def with_settings(self, **settings: Any) -> Self:
@@ -573,7 +570,11 @@ def read_study(
         problem = "is a file; give its directory" if folder.exists() else "does not exist"
         advice = "" if folder.exists() else f"; the examples are {listed(EXAMPLES)}"
         raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}{advice}")])
-    draft = read_extended(folder, extensions)
+    return study_from(read_extended(folder, extensions), folder, recalled=recalled)
+
+
+def study_from(draft: Draft, folder: Path, *, recalled: bool) -> Study:
+    """Return the study of a draft that was read from a folder, checked whole; see `read_study`."""
     refuse(check_draft(draft))
     tell_implausible(draft)
     header = draft.header
@@ -595,6 +596,5 @@ def read_study(
         additions=draft.additions if recalled else verified_additions(draft),
         **draft.tables,
     )
-    if recalled or not any(record.status == RECALLED for record in study.records):
-        return study
-    return study._without_recalled(draft)
+    kept = recalled or not any(record.status == RECALLED for record in study.records)
+    return study if kept else study._without_recalled(draft)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,28 +11,31 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from reebayes.conventions import CI_PROB
 from reebayes.errors import ReebayesError
-from reebayes.experiments.calibration.again import AGAIN, BESIDE, known_from
+from reebayes.experiments.calibration.again import AGAIN, known_from
 from reebayes.experiments.calibration.assessing import (
-    FEW,
-    SIZE,
     coverage_table,
     summary_table,
     uniform_ranks,
-    uniformity,
 )
 from reebayes.experiments.calibration.datasets import (
-    DESCRIPTIONS,
     KINDS,
     WELL_SPECIFIED,
     Seeds,
     simulate_data_set,
 )
 from reebayes.experiments.calibration.drawing import draw_coverage, draw_ranks
-from reebayes.experiments.calibration.estimands import SUM, Estimand, list_estimands
+from reebayes.experiments.calibration.estimands import Estimand, list_estimands
 from reebayes.experiments.calibration.refitting import SamplerSettings, Task, diagnostics_of
 from reebayes.experiments.calibration.running import read_outcomes, run_tasks
+from reebayes.experiments.calibration.verdict import (
+    EVEN,
+    coverage_sentences,
+    mixing,
+    places,
+    rank_sentences,
+    ranks_of,
+)
 from reebayes.files import write_text_whole, write_whole
 from reebayes.model.unknowns import Floats
 from reebayes.results.reading import Fit, contents_of
@@ -42,9 +44,6 @@ from reebayes.wording import listed
 
 FAILING = 0.05
 """Share of the refits that may fail their gate before a calibration says nothing."""
-
-WEAK = 0.8
-"""Coverage of 90 % bands below which a kind of data sets is named."""
 
 _DIAGNOSTICS = ["seconds", "rhat", "ess", "divergences", "gradients", "attempts", "passed"]
 
@@ -59,13 +58,15 @@ class Calibration:
         ``world, quantity, what, band, worlds, covered, lower, upper``: how often bands cover
         the truth, by year or of the sum over the years, with a 95 % interval.
     uniformity : DataFrame
-        ``family, figure, worlds, mean, inside``: SBC ranks of well-specified data sets;
-        mean 0.5 and inside the envelope if calibrated.
+        ``world, family, figure, worlds, mean, inside, inside_own``: SBC ranks of the kinds of data
+        sets whose ranks are uniform in a calibrated model; mean 0.5, inside the envelope of all
+        test quantities together, and, of 99 in 100, inside an envelope of their own.
     refits : DataFrame
         ``world, number`` and the diagnostics of every refit; ``passed`` 0 where it did not mix.
     verdict : str
     passed : bool
-        False if ranks are not uniform or too many refits did not mix.
+        False if ranks are not uniform, if more of them than by chance leave an envelope of their
+        own, or if too many refits did not mix. What single bands cover is told in the verdict.
     """
 
     coverage: pd.DataFrame
@@ -106,7 +107,8 @@ def calibrate(
         how the prior pulls a truth that resembles the posterior.
     out : str or Path
         Folder for the outcome of every refit, ``coverage.csv`` and its ``summary.csv``,
-        ``ranks.csv``, ``refits.csv``, ``verdict.txt``, ``ranks.png`` and ``coverage.png``.
+        ``ranks.csv``, ``refits.csv``, ``verdict.txt``, ``ranks.png`` (``ranks_posterior.png``) and
+        ``coverage.png``.
         Refits that it holds are not done again, and all of them are counted, those of earlier
         calls too.
     workers : int, optional
@@ -207,76 +209,35 @@ def _collect(folder: Path) -> dict[str, tuple[np.ndarray, pd.DataFrame]]:
 def _assess(
     study: Study, estimands: Sequence[Estimand], values: dict[str, Floats], refits: pd.DataFrame
 ) -> Calibration:
-    tables = [coverage_table(estimands, found).assign(world=kind) for kind, found in values.items()]
-    coverage = pd.concat(tables, ignore_index=True)
-    coverage = coverage[["world", *coverage.columns.drop("world")]]
-    none = np.empty((0, len(estimands)))
-    planned = values.get(WELL_SPECIFIED, values.get(BESIDE, none))
-    even = uniformity(estimands, planned, study.headline)
-    passed = bool(even["inside"].all()) and 1 - refits["passed"].mean() <= FAILING
+    coverage = _stacked((kind, coverage_table(estimands, found)) for kind, found in values.items())
+    even = {
+        kind: ranks_of(estimands, values[kind], study.headline) for kind in EVEN if kind in values
+    }
+    mixed = 1 - refits["passed"].mean() <= FAILING
     return Calibration(
         coverage=coverage,
-        uniformity=even,
+        uniformity=_stacked((kind, ranks.table) for kind, ranks in even.items()),
         refits=refits.reset_index(drop=True),
         verdict="\n".join(
             [
-                *_sentences(coverage, even, refits),
-                *(line for kind in AGAIN for line in _places(study, estimands, kind, values)),
+                f"Study {study.name} ({study.hash}).",
+                mixing(refits, FAILING),
+                *rank_sentences(even),
+                *coverage_sentences(coverage),
+                *(line for kind in AGAIN for line in places(study, estimands, kind, values)),
             ]
         ),
-        passed=passed,
+        passed=mixed and all(ranks.passed for ranks in even.values()),
     )
 
 
-def _sentences(coverage: pd.DataFrame, even: pd.DataFrame, refits: pd.DataFrame) -> list[str]:
-    failed = int((refits["passed"] == 0).sum())
-    mixing = f"{len(refits)} refits, of which {failed} did not mix"
-    limit = "" if failed <= FAILING * len(refits) else f": more than {FAILING:.0%}, so FAILED"
-    lines = [f"{mixing}{limit}; they are counted like the others."]
-    if len(even):
-        uneven = list(even.loc[~even["inside"], "figure"])
-        outcome = f"FAILED for {listed(uneven[:10])}" if uneven else "passed"
-        tested = f"Uniform ranks of {len(even)} test quantities ({SIZE:.0%} over all)"
-        lines.append(f"{tested}: {outcome}.")
-    else:
-        lines.append(f"Ranks are tested from {FEW} well-specified data sets on.")
-    described = {**DESCRIPTIONS, **AGAIN}
-    for kind in dict.fromkeys(coverage["world"]):
-        rows = coverage[(coverage["world"] == kind) & (coverage["quantity"] == "all")]
-        rows = rows[rows["band"] == CI_PROB].set_index("what")
-        parts = [
-            f"{name} {row.covered:.1%} ({row.lower:.1%} to {row.upper:.1%})"
-            for name, row in zip(("by year", "of sums"), rows.itertuples(), strict=False)
-        ]
-        weak = f" BELOW {WEAK:.0%}" if (rows["covered"] < WEAK).any() else ""
-        count = int(rows["worlds"].iloc[0])
-        lines.append(
-            f"{kind} ({described[kind]}; {count} data sets): {CI_PROB:.0%} bands cover the "
-            f"truth {' and '.join(parts)}.{weak}"
-        )
-    return lines
-
-
-def _places(
-    study: Study, estimands: Sequence[Estimand], kind: str, values: Mapping[str, Floats]
-) -> Iterator[str]:
-    """Say where truths drawn from a fit lie in their bands, in the mean."""
-    if kind not in values:
-        return
-    for name in study.headline:
-        at = [n for n, one in enumerate(estimands) if (one.family, one.name) == (SUM, name)]
-        ranked = values[kind][:, at]
-        found = ranked[np.isfinite(ranked)]
-        if not found.size:
-            continue
-        middle, error = float(found.mean()), 1.96 / math.sqrt(12 * found.size)
-        side = "as often above as below their middle"
-        if abs(middle - 0.5) > error:
-            side = "bands lie too high" if middle < 0.5 else "bands lie too low"
-        yield (
-            f"{kind}: the true sum of {name} has a mean rank of {middle:.2f}, which is 0.50 "
-            f"give or take {error:.2f} if it lies as often on either side: {side}."
-        )
+def _stacked(tables: Iterable[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
+    """Tables of kinds of data sets as one, the kind in its first column."""
+    found = [table.assign(world=kind) for kind, table in tables]
+    if not found:
+        return pd.DataFrame(columns=["world", *ranks_of((), np.empty((0, 0)), ()).table.columns])
+    whole = pd.concat(found, ignore_index=True)
+    return whole[["world", *whole.columns.drop("world")]]
 
 
 def _write(
@@ -297,11 +258,11 @@ def _write(
     text = f"{result.verdict}\n"
     write_text_whole(folder / "verdict.txt", text)
     pictures = {"coverage.png": draw_coverage(result.coverage)}
-    ranked = values.get(WELL_SPECIFIED, values.get(BESIDE))
-    if ranked is not None:
-        pictures["ranks.png"] = draw_ranks(
-            estimands, ranked, headline, tested=len(result.uniformity)
-        )
+    for kind in EVEN:
+        if kind in values:
+            tested = int((result.uniformity["world"] == kind).sum())
+            name = "ranks.png" if kind == WELL_SPECIFIED else f"ranks_{kind}.png"
+            pictures[name] = draw_ranks(estimands, values[kind], headline, tested=tested)
     for name, canvas in pictures.items():
         write_whole(folder / name, partial(canvas.savefig, dpi=130, format="png"))
         plt.close(canvas)

@@ -17,12 +17,21 @@ from reebayes.study.reading.csvfiles import FaultList
 from reebayes.wording import quoted
 
 CHANGES = ("median", "sd", "step", "transition")
+MOVES = ("factor", "shift")
 ENDS = ("source", "target", "tied", "label")
+ALL_YEARS = "all"
+"""Says in place of a year that all rows of a target become alike where they differ."""
 BASE = "base"
 """Name of the study as it stands, which no variant may take."""
 
 
-_IS_CHANGE = table_with({"target": is_text}, {"year": is_year, **dict.fromkeys(CHANGES, is_number)})
+def _is_years(value: Any) -> bool:
+    return is_year(value) or value == ALL_YEARS
+
+
+_IS_CHANGE = table_with(
+    {"target": is_text}, {"year": _is_years, **dict.fromkeys((*CHANGES, *MOVES), is_number)}
+)
 
 _IS_FLOW = table_with(
     {"flow": is_text, "like": is_text},
@@ -36,8 +45,8 @@ FORMS: Mapping[str, Form] = {
     "extensions": ("a list of extensions, each once", list_of(is_text)),
     "settings": ("a table of settings", is_table),
     "priors": (
-        "a list of {target = text, median, sd, step, transition = numbers, year = year if wanted}, "
-        "each once",
+        "a list of {target = text, median, sd, step, transition, factor, shift = numbers, "
+        'year = year or "all" if wanted}, each once',
         list_of(_IS_CHANGE),
     ),
     "flows": (
