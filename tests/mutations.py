@@ -884,7 +884,8 @@ MUTATIONS: tuple[Mutation, ...] = (
          'return lambda cells, column: abs(cells.needed_number(column, '
          'stand_in))', ("tests/test_study.py",)),
     _bug("recalled records kept unasked", "reebayes/study/study.py",
-         "if recalled or not any(", "if not recalled or not any(", ("tests/test_study.py",)),
+         "kept = recalled or not any(", "kept = not recalled or not any(",
+         ("tests/test_study.py",)),
     _bug("name that is given twice accepted", "reebayes/study/checks/whole.py",
          "if first is not entry and not unreadable(entry, key):",
          "if first is entry and unreadable(entry, key):", ("tests/test_bad_tables.py",)),

@@ -105,8 +105,8 @@ def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     open_fit, fit = cache(reebayes.open_fit), reebayes.fit
     with pytest.MonkeyPatch.context() as patch, mpl.rc_context({"backend": "agg"}):
         patch.chdir(folder)
-        for module in (reebayes, description):
-            patch.setattr(module, "read_study", once(module.read_study))
+        for module, read in ((reebayes, "read_study"), (description, "read_stored")):
+            patch.setattr(module, read, once(getattr(module, read)))
         for name in ("outlook", "scenario", "survey"):
             patch.setattr(reebayes, name, kept(getattr(reebayes, name)))
         zinc = stand_in_fit(reebayes.read_study("zinc"), draws=100)

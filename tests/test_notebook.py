@@ -62,7 +62,14 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return rb.save_fit(fit, tmp_path_factory.mktemp("fitted") / "fit.nc")
 
 
-@pytest.mark.parametrize("name", ["what_if", "elements_and_partners", "report_and_figures"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "what_if",
+        pytest.param("elements_and_partners", marks=pytest.mark.slow),
+        pytest.param("report_and_figures", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
 def test_notebook_of_a_fit_that_is_there_runs(
     name: str, fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -80,6 +87,7 @@ def test_notebook_of_a_fit_that_is_there_runs(
     run(ROOT / "notebooks" / f"{name}.py", beside, monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # the kernel's own libraries, not the package
 def test_notebook_of_years_to_come_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In short form: of a few draws of the priors, with the unknowns that made them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from reebayes.conventions import (
     SOURCE,
     format_terms,
 )
-from reebayes.errors import ResultError, StudyError, StudyWarning
+from reebayes.errors import ResultError, StudyError
 from reebayes.results.contents import COMPOSITIONS, CONSTANT, PRIOR_ROW, STUDY_FILE, dataset
 from reebayes.results.reading import Fit, contents_of
 from reebayes.study import Record, Settings, Study, Table, is_study_file, read_stored
@@ -121,9 +120,7 @@ def study_of(fit: Fit) -> Study:
             Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
             Path(folder, name).write_bytes(str(texts[name]).encode())
         try:
-            with warnings.catch_warnings():  # told when the study was read to be fitted
-                warnings.simplefilter("ignore", StudyWarning)
-                study = read_stored(Path(folder))
+            study = read_stored(Path(folder))
         except StudyError as error:
             raise ResultError(f"The tables in the fit are no sound study:\n{error}") from error
     if study.hash != contents.attrs.get("study_hash"):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from reebayes.errors import StudyError
 from reebayes.study.changes import of_all_years
 from reebayes.study.extensions import read_extended
 from reebayes.study.header.frozen import Settings
@@ -23,6 +24,9 @@ def read_stored(folder: Path) -> Study:
         With every fault of every table.
     """
     draft = read_extended(folder)
-    variants = Settings(of_all_years(draft.header.variants.plain))
-    draft = replace(draft, header=replace(draft.header, variants=variants))
-    return study_from(draft, folder, recalled=True)
+    try:
+        return study_from(draft, folder, recalled=True)
+    except StudyError:
+        variants = Settings(of_all_years(draft.header.variants.plain))
+        meant = replace(draft, header=replace(draft.header, variants=variants))
+        return study_from(meant, folder, recalled=True)

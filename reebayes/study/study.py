@@ -555,8 +555,7 @@ def read_study(
     Warns
     -----
     StudyWarning
-        Once, with everything that is possible and hardly meant. Copies of a study are not looked
-        at again.
+        Once, with everything that is possible and hardly meant; of copies of a study nothing.
 
     Examples
     --------
@@ -570,16 +569,17 @@ def read_study(
         problem = "is a file; give its directory" if folder.exists() else "does not exist"
         advice = "" if folder.exists() else f"; the examples are {listed(EXAMPLES)}"
         raise StudyError([Fault("study", None, "", str(folder), f"{folder} {problem}{advice}")])
-    return study_from(read_extended(folder, extensions), folder, recalled=recalled)
+    draft = read_extended(folder, extensions)
+    study = study_from(draft, folder, recalled=recalled)
+    tell_implausible(draft)
+    return study
 
 
 def study_from(draft: Draft, folder: Path, *, recalled: bool) -> Study:
     """Return the study of a draft that was read from a folder, checked whole; see `read_study`."""
     refuse(check_draft(draft))
-    tell_implausible(draft)
     header = draft.header
-    # A header without years is a fault, so it was raised above.
-    first_year, last_year = header.years or (0, 0)
+    first_year, last_year = header.years or (0, 0)  # one without years was refused above
     study = Study(
         path=folder,
         name=header.name,
